@@ -1,0 +1,103 @@
+# Recipes for people and for CI alike. `make help` lists them.
+
+# The first interpreter that fits; override with `make setup PYTHON=/path/to/python3.13`.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& echo $$python && break; done)
+UV     ?= $(firstword $(wildcard .venv/bin/uv) uv)
+DATA   ?= ./data
+PORT   ?= 8000
+ARGS   ?=
+
+VENV     := .venv
+PIP      := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet
+LOCKED   := $(VENV)/.locked-packages
+SETUP    := $(VENV)/.keystead
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+APT      := apt-get -qq -o Dpkg::Use-Pty=0
+
+export DEBIAN_FRONTEND := noninteractive
+export PIP_ROOT_USER_ACTION := ignore
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test checks lint fix types layers tests bench lock test-packages venv-package clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=$(or $(PYTHON),none found)  DATA=$(DATA)  PORT=$(PORT)  ARGS= (more arguments for run, tests, bench, lock)"
+
+setup: $(SETUP) ## Make .venv with the keystead command in it, from the lock
+
+run: setup ## Start Keystead on http://localhost:8000 with a demo installation in ./data
+	@exec $(VENV)/bin/keystead demo --data $(DATA) --port $(PORT) $(ARGS)
+
+test: setup test-packages checks tests ## Everything: what the tests need, then lint, types, import layers and tests
+
+checks: lint types layers
+
+lint: setup ## Check style and format with ruff
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+fix: setup ## Repair what ruff can repair, and format
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+types: setup ## Check types with mypy
+	$(VENV)/bin/mypy
+
+layers: setup ## Check who imports whom
+	$(VENV)/bin/lint-imports
+
+# Without Chromium (possible only when not root: see test-packages) the browser tests are left out, and said to be.
+tests: setup ## Run the tests (ARGS='tests/login -k password' for some of them)
+	$(VENV)/bin/pytest $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,-m 'not browser') $(ARGS)
+
+bench: setup ## Measure: the workloads of bench/
+	$(VENV)/bin/python -m bench $(ARGS)
+
+lock: ## Write requirements.lock anew with uv (ARGS=--upgrade for newer versions)
+	echo ./sdk | $(UV) pip compile - pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-package keystead-sdk \
+		--quiet --output-file requirements.lock $(ARGS) >/dev/null
+
+clean: ## Remove .venv and caches; ./data stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# ---- how the environment is made -------------------------------------------------------------------------------------
+# Two stamps, so that each is made again only when what it stands for changed.
+
+$(SETUP): $(LOCKED) pyproject.toml sdk/pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation -e sdk -e .
+	@touch $@
+
+$(LOCKED): requirements.lock | $(VENV)/bin/pip
+	@echo "Installing the locked packages into $(VENV) (about a minute the first time)"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/bin/pip:
+	@[ -n "$(PYTHON)" ] || { echo "Keystead needs Python 3.11, 3.12 or 3.13; name one with PYTHON=/path/to/python." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory venv-package
+	@$(PYTHON) -m venv $(VENV)
+
+# Debian keeps the part of Python that makes environments in a package of its own.
+venv-package:
+	@package="$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "Python's venv module is missing. As root: apt-get install $$package" >&2; exit 1; fi; \
+	echo "Installing $$package"; \
+	$(APT) update; $(APT) install --yes --no-install-recommends "$$package" >/dev/null
+
+test-packages:
+ifeq ($(CHROMIUM),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for the browser tests"; \
+		$(APT) update; $(APT) install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else \
+		echo "Chromium is missing, so the browser tests are skipped. As root: apt-get install chromium fonts-dejavu-core" >&2; \
+	fi
+endif
