@@ -1,0 +1,185 @@
+"""The schema of the registry (history: `migrations/controlplane`). Times are integer milliseconds, UTC.
+
+A write to a tenant, a host or the installation raises `installation.directory_version` by trigger, in the same
+transaction: what every process compares to know whether its copy of the directory still holds.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Millis = Annotated[int, mapped_column(BigInteger)]
+
+
+class RegistryBase(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Installation(RegistryBase):
+    """The one row of the installation. `key_check` tells whether the sealing key at hand is the right one.
+
+    `wanted_*` is a hint: the last catalogue version of tenant one that a worker saw. The truth is in tenant one.
+    """
+
+    __tablename__ = "installation"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    incarnation: Mapped[str]
+    directory_version: Mapped[int] = mapped_column(BigInteger, default=1)
+    kind: Mapped[str] = mapped_column(default="standard")  # standard, demo
+    control_plane_tenant: Mapped[str]
+    key_check: Mapped[str]
+    wanted_incarnation: Mapped[str | None]
+    wanted_version: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[Millis]
+
+
+class TenantRecord(RegistryBase):
+    """A tenant. Everything that identifies it is chosen here before anything of it exists.
+
+    `location` and `generation` are the pointer to its database; `wrapped_key` is its data key, null once destroyed.
+    A deleted tenant stays as a tombstone: its id is never used again once `activated_at` was set.
+    """
+
+    __tablename__ = "tenants"
+    __table_args__ = (
+        Index("ix_tenants_created", "created_at", "id"),
+        Index("ix_tenants_state", "state", "created_at", "id"),
+        Index("ix_tenants_organization_id", "organization_id", unique=True),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    display_name: Mapped[str]
+    state: Mapped[str]
+    is_control_plane: Mapped[bool] = mapped_column(default=False)
+    backend: Mapped[str]
+    region: Mapped[str | None]
+    labels: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    limits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    organization_id: Mapped[str | None]
+    creator_user_id: Mapped[str | None]
+    incarnation: Mapped[str]
+    generation: Mapped[int] = mapped_column(default=1)
+    location: Mapped[str]
+    wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    schema_version: Mapped[str | None]
+    error: Mapped[str | None]
+    state_before_delete: Mapped[str | None]
+    created_at: Mapped[Millis]
+    updated_at: Mapped[Millis]
+    activated_at: Mapped[int | None] = mapped_column(BigInteger)
+    suspended_at: Mapped[int | None] = mapped_column(BigInteger)
+    deleted_at: Mapped[int | None] = mapped_column(BigInteger)
+    purge_after: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Host(RegistryBase):
+    """A host of a tenant beside `<id>.<base domain>`, which needs no row (custom domains)."""
+
+    __tablename__ = "hosts"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
+    origin: Mapped[str]
+    verified_at: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[Millis]
+
+
+class Operation(RegistryBase):
+    """One recorded run of something long. `steps`: [{name, state, started_at, ended_at, error}].
+
+    A worker claims it by lease: `fencing` grows with every claim, and a write of an older claim is refused.
+    """
+
+    __tablename__ = "operations"
+    __table_args__ = (
+        Index("ix_operations_tenant_id", "tenant_id", "created_at"),
+        Index("ix_operations_due", "state", "next_attempt_at"),
+        Index("ix_operations_created", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    kind: Mapped[str]  # create, delete, restore, converge
+    state: Mapped[str]  # pending, running, succeeded, failed, cancelled
+    actor: Mapped[str | None]
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    steps: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    creator_added: Mapped[bool] = mapped_column(default=False)
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[int] = mapped_column(BigInteger, default=0)
+    fencing: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[int] = mapped_column(BigInteger, default=0)
+    created_at: Mapped[Millis]
+    updated_at: Mapped[Millis]
+    ended_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class SyncState(RegistryBase):
+    """The ledger: how far one tenant has been seen to follow the catalogue, and what stands in the way."""
+
+    __tablename__ = "sync_states"
+    __table_args__ = (
+        Index("ix_sync_states_applied", "applied_incarnation", "applied_version"),
+        Index("ix_sync_states_next_attempt_at", "next_attempt_at"),
+    )
+
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    applied_incarnation: Mapped[str | None]
+    applied_version: Mapped[int | None] = mapped_column(BigInteger)
+    applied_digest: Mapped[str | None]
+    applied_at: Mapped[int | None] = mapped_column(BigInteger)
+    last_attempt_at: Mapped[int | None] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None]
+    next_attempt_at: Mapped[int] = mapped_column(BigInteger, default=0)
+    conflicts: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    dangling: Mapped[list[Any]] = mapped_column(JSON, default=list)
+
+
+class SpareKey(RegistryBase):
+    """A sealed RSA key that nobody uses yet. Claimed once by deleting the row."""
+
+    __tablename__ = "spare_keys"
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[Millis]
+
+
+class PlatformIdempotencyKey(RegistryBase):
+    """The first answer to an `Idempotency-Key` on a platform path (as in a tenant's database, for its own paths)."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_expires_at", "expires_at"),)
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    request_digest: Mapped[str]
+    status: Mapped[int | None]
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[Millis]
+    expires_at: Mapped[int] = mapped_column(BigInteger)
+
+
+_DIRECTORY_TABLES = ("tenants", "hosts")
+
+
+def trigger_statements() -> Iterator[str]:
+    """SQLite's spelling of the directory's hook."""
+    for table in _DIRECTORY_TABLES:
+        for event in ("INSERT", "UPDATE", "DELETE"):
+            yield (
+                f"CREATE TRIGGER {table}_{event.lower()}_version AFTER {event} ON {table} "
+                "BEGIN UPDATE installation SET directory_version = directory_version + 1; END"
+            )

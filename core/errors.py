@@ -1,0 +1,265 @@
+"""One hierarchy of errors; the router that a request came through chooses the wire shape (`core/http/errors.py`).
+
+Every class carries a status, a code and a sentence that may be shown. What must not be shown goes to the log
+through the exception chain. Handlers raise; they never build error bodies.
+"""
+
+from collections.abc import Mapping
+
+
+class IdentityError(Exception):
+    """Anything that ends a request with an answer other than success."""
+
+    status: int = 500
+    code: str = "server_error"
+    description: str = "The server could not complete the request."
+
+    def __init__(
+        self,
+        description: str | None = None,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.description = description or type(self).description
+        self.code = code or type(self).code
+        self.status = status or type(self).status
+        self.headers: dict[str, str] = dict(headers or {})
+        super().__init__(self.description)
+
+
+class ServerError(IdentityError):
+    """An exception nobody foresaw, as it is shown: nothing of it, only the support id."""
+
+
+class InvalidInput(IdentityError):
+    status, code, description = 400, "invalid_body", "The request is malformed."
+
+
+class InvalidQuery(InvalidInput):
+    code, description = "invalid_query_string", "A query parameter is invalid."
+
+
+class Unauthenticated(IdentityError):
+    status, code, description = 401, "invalid_token", "A valid access token is required."
+
+
+class Forbidden(IdentityError):
+    status, code, description = 403, "forbidden", "This is not allowed."
+
+
+class InsufficientScope(Forbidden):
+    """The token is good, but lacks a permission (RFC 6750 section 3.1)."""
+
+    code, description = "insufficient_scope", "Insufficient scope."
+
+    def __init__(self, *expected: str) -> None:
+        self.expected = expected
+        super().__init__(f"Insufficient scope, expected any of: {', '.join(expected)}" if expected else None)
+
+
+class InsufficientReach(Forbidden):
+    """The token may not act on this tenant at all (`DESIGN.md` section 5)."""
+
+    code, description = "insufficient_reach", "The token does not reach this tenant."
+
+
+class NotFound(IdentityError):
+    status, code, description = 404, "not_found", "Not found."
+
+    def __init__(self, resource: str | None = None, description: str | None = None) -> None:
+        super().__init__(
+            description or (f"The {resource.replace('_', ' ')} does not exist." if resource else None),
+            code=f"inexistent_{resource}" if resource else None,
+        )
+
+
+class Conflict(IdentityError):
+    status, code, description = 409, "conflict", "This already exists."
+
+
+class Unprocessable(IdentityError):
+    status, code, description = 422, "unprocessable", "The request contradicts an earlier one."
+
+
+class PayloadTooLarge(IdentityError):
+    status, code, description = 413, "payload_too_large", "The request body is too large."
+
+
+class RateLimited(IdentityError):
+    status, code, description = 429, "too_many_requests", "Too many requests. Try again later."
+
+    def __init__(self, description: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(description, headers={"Retry-After": str(retry_after)})
+
+
+class Unavailable(IdentityError):
+    status, code, description = 503, "temporarily_unavailable", "Temporarily unavailable. Try again shortly."
+
+    def __init__(
+        self, description: str | None = None, *, retry_after: int = 1, code: str | None = None
+    ) -> None:
+        super().__init__(description, code=code, headers={"Retry-After": str(retry_after)})
+
+
+# --- Databases -------------------------------------------------------------------------------------------------
+
+
+class DatabaseUnavailable(Unavailable):
+    """A tenant's database cannot be used now. The sentence shown never says why; the log does."""
+
+
+class DatabaseMissing(DatabaseUnavailable):
+    """The file is not where the pointer says. It is never created anew: an empty database is data loss."""
+
+
+class DatabaseCorrupt(DatabaseUnavailable):
+    """The file is there, but is not a readable database."""
+
+
+class WrongDatabase(DatabaseUnavailable):
+    """The database says that it belongs to another tenant, or to an earlier life of this one."""
+
+
+class DatabaseBusy(DatabaseUnavailable):
+    """The unit of work was not started within its deadline, and was withdrawn: nothing happened."""
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """No room to write: rolled back, nothing happened."""
+
+
+class OutcomeUnknown(DatabaseUnavailable):
+    """COMMIT was sent and its answer is not known. Never retried blindly."""
+
+
+# --- Tenants ---------------------------------------------------------------------------------------------------
+
+
+class UnknownTenant(NotFound):
+    """No tenant has this host (or it was deleted): nothing is named in the answer."""
+
+    def __init__(self) -> None:
+        super().__init__(description="There is nothing here.")
+        self.code = "tenant_not_found"
+
+
+class TenantSuspended(Forbidden):
+    code, description = "tenant_suspended", "This tenant is suspended."
+
+
+class ManagedByControlPlane(Forbidden):
+    """A system entity: the control plane's, read-only in a tenant (`specs/tenancy.md` section 5)."""
+
+    code = "operation_not_supported"
+
+    def __init__(self, kind: str) -> None:
+        noun = kind.replace("_", " ")
+        super().__init__(
+            f"This {noun} is a system resource and cannot be modified. Make changes in the control plane instead."
+        )
+        self.kind = kind
+
+
+class ManagedByTenant(Forbidden):
+    """A tenant organization lives and dies with its tenant; only converge writes it."""
+
+    code, description = "operation_not_supported", "This organization belongs to a tenant and follows it."
+
+
+# --- OAuth -----------------------------------------------------------------------------------------------------
+
+
+class OAuthError(IdentityError):
+    """An error of RFC 6749 and its relatives, by its registered name.
+
+    Whether it may travel by redirect is decided by the authorization endpoint, once client and redirect URI are
+    known to be good; the error itself does not know.
+    """
+
+    status, code, description = 400, "invalid_request", "The request is malformed."
+
+
+class InvalidRequest(OAuthError):
+    """RFC 6749 sections 4.1.2.1 and 5.2."""
+
+
+class InvalidClient(OAuthError):
+    """RFC 6749 section 5.2: 401, with the scheme the client may use."""
+
+    status, code, description = 401, "invalid_client", "Client authentication failed."
+
+    def __init__(self, description: str | None = None) -> None:
+        super().__init__(description, headers={"WWW-Authenticate": 'Basic realm="keystead", charset="UTF-8"'})
+
+
+class InvalidGrant(OAuthError):
+    code, description = (
+        "invalid_grant",
+        "The grant is invalid, expired, revoked or was issued to another client.",
+    )
+
+
+class UnauthorizedClient(OAuthError):
+    code, description = "unauthorized_client", "The client may not use this grant type."
+
+
+class UnsupportedGrantType(OAuthError):
+    code, description = "unsupported_grant_type", "The grant type is not supported."
+
+
+class UnsupportedResponseType(OAuthError):
+    code, description = "unsupported_response_type", "The response type is not supported."
+
+
+class InvalidScope(OAuthError):
+    code, description = "invalid_scope", "The scope is invalid or exceeds what was granted."
+
+
+class InvalidTarget(OAuthError):
+    """RFC 8707 section 2."""
+
+    code, description = "invalid_target", "The requested resource is invalid."
+
+
+class AccessDenied(OAuthError):
+    status, code, description = 403, "access_denied", "Access denied."
+
+
+class LoginRequired(OAuthError):
+    """OpenID Connect Core 1.0, section 3.1.2.6."""
+
+    code, description = "login_required", "Login required."
+
+
+class InteractionRequired(OAuthError):
+    code, description = "interaction_required", "The person must do something first."
+
+
+class ConsentRequired(OAuthError):
+    code, description = "consent_required", "Consent required."
+
+
+class AccountSelectionRequired(OAuthError):
+    code, description = "account_selection_required", "An account must be selected."
+
+
+class RequestNotSupported(OAuthError):
+    code, description = "request_not_supported", "Request objects are not supported."
+
+
+class RequestUriNotSupported(OAuthError):
+    code, description = "request_uri_not_supported", "Request objects by reference are not supported."
+
+
+class InvalidToken(OAuthError):
+    """RFC 6750 section 3.1."""
+
+    status, code, description = 401, "invalid_token", "The access token is invalid, expired or revoked."
+
+    def __init__(self, description: str | None = None) -> None:
+        super().__init__(description)
+        self.headers["WWW-Authenticate"] = (
+            f'Bearer error="invalid_token", error_description="{self.description}"'
+        )

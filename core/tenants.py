@@ -1,0 +1,121 @@
+"""What both planes know of a tenant, and how the two meet without importing each other.
+
+`Tenant` is what one request acts for; `Directory` turns a host or an id into one. The protocols below are
+implemented on one side and handed to the other by `entrypoints/`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from core.crypto.sealing import DataKey
+from core.database import Database
+
+
+class TenantState(StrEnum):
+    PROVISIONING = "provisioning"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """One issuer with one database, as one request sees it.
+
+    `issuer` is the canonical one of the host entry that was matched, with its trailing slash; `issuers` are all
+    of the tenant's. `control_plane_issuers` may also issue tokens accepted here, when they carry
+    `organization_id` (the tenant organization on tenant one) as `org_id`, or a platform permission.
+    """
+
+    id: str
+    state: TenantState
+    issuer: str
+    issuers: frozenset[str]
+    display_name: str
+    organization_id: str | None
+    control_plane_issuers: frozenset[str]
+    is_control_plane: bool
+    incarnation: str
+    labels: frozenset[str] = frozenset()
+    database: Database = field(repr=False, compare=False)
+    data_key: DataKey = field(repr=False, compare=False)
+
+    @property
+    def origin(self) -> str:
+        return self.issuer[:-1]
+
+    @property
+    def management_audience(self) -> str:
+        """The audience of the tenant's own Management API (`specs/management-api.md` section 1)."""
+        return f"{self.issuer}api/v2/"
+
+    @property
+    def userinfo_audience(self) -> str:
+        return f"{self.issuer}userinfo"
+
+
+class Directory(Protocol):
+    """Host or id to tenant. Never guesses: no match is None, a registry that is away is `Unavailable`."""
+
+    async def by_host(self, host: str) -> Tenant | None: ...
+
+    async def by_id(self, tenant_id: str) -> Tenant | None: ...
+
+    async def control_plane(self) -> Tenant: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTenant:
+    """What is asked for when a tenant is created."""
+
+    id: str
+    display_name: str
+    backend: str | None = None
+    region: str | None = None
+    labels: frozenset[str] = frozenset()
+    creator_user_id: str | None = None
+    add_creator: bool = True
+
+
+class TenantLifecycle(Protocol):
+    """Making, changing and ending tenants. Implemented by `provisioning/`; every call is safe to repeat.
+
+    Each method returns when the tenant converged or the installation's time limit passed, whichever is first;
+    what is left is done by the worker. Records are read from the registry afterwards, never returned from here.
+    """
+
+    async def create(self, new: NewTenant) -> str:
+        """Insert the registry row and converge; answers the operation's id. `Conflict` when taken."""
+
+    async def delete(self, tenant_id: str) -> str: ...
+
+    async def suspend(self, tenant_id: str) -> None: ...
+
+    async def resume(self, tenant_id: str) -> None: ...
+
+    async def restore(self, tenant_id: str) -> str: ...
+
+    async def retry(self, tenant_id: str) -> str: ...
+
+    async def rename(self, tenant_id: str, display_name: str) -> None:
+        """The display name changed in the registry: the tenant organization follows."""
+
+    async def converge(self, tenant_id: str, *, dry_run: bool = False) -> Mapping[str, Any]: ...
+
+    async def converge_all(self, *, dry_run: bool = False) -> Mapping[str, Any]: ...
+
+    async def drift(self, tenant_id: str) -> Mapping[str, Any]: ...
+
+    async def wait_synced(self) -> int:
+        """Wait until every reachable tenant holds the present catalogue or the time limit passes; answers how
+        many still lag."""
+
+
+class OperatorTenants(Protocol):
+    """Which tenant organizations an operator belongs to: tenant one's memberships, as the platform API asks."""
+
+    async def organization_ids(self, user_id: str) -> Sequence[str]: ...

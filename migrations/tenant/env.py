@@ -1,0 +1,12 @@
+"""Alembic's entry: runs on the connection it is handed and leaves the transaction to the caller."""
+
+from alembic import context
+from tenant_runtime.models import TenantBase
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=TenantBase.metadata,
+    transactional_ddl=False,
+    render_as_batch=False,
+)
+context.run_migrations()

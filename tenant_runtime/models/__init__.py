@@ -1,0 +1,66 @@
+"""The schema of a tenant's database: one schema, one history (`migrations/tenant`), foreign keys across features.
+
+Times are integer milliseconds since the epoch, UTC. Secrets are stored as SHA-256 digests, or sealed with the
+tenant's data key where they must be read again. Statements are SQLAlchemy Core over `Model.__table__`; what
+protects system entities and raises `config_version` is in `triggers`.
+"""
+
+from tenant_runtime.models.access import ResourceServer, Role, RolePermission, Scope, UserPermission, UserRole
+from tenant_runtime.models.base import TenantBase
+from tenant_runtime.models.clients import Client, ClientGrant, ClientSecret
+from tenant_runtime.models.connections import Connection, ConnectionClient
+from tenant_runtime.models.grants import (
+    AccessToken,
+    AuthorizationCode,
+    AuthorizationRequest,
+    Grant,
+    RefreshFamily,
+    RefreshToken,
+    RevokedFamily,
+)
+from tenant_runtime.models.logs import IdempotencyKey, LogEvent
+from tenant_runtime.models.organizations import (
+    Membership,
+    MembershipOrganizationRole,
+    MembershipRole,
+    Organization,
+)
+from tenant_runtime.models.sessions import Session, SessionClient
+from tenant_runtime.models.tenant import Setting, SigningKeyRow, TenantRow
+from tenant_runtime.models.users import Identity, Password, User
+
+__all__ = [
+    "AccessToken",
+    "AuthorizationCode",
+    "AuthorizationRequest",
+    "Client",
+    "ClientGrant",
+    "ClientSecret",
+    "Connection",
+    "ConnectionClient",
+    "Grant",
+    "IdempotencyKey",
+    "Identity",
+    "LogEvent",
+    "Membership",
+    "MembershipOrganizationRole",
+    "MembershipRole",
+    "Organization",
+    "Password",
+    "RefreshFamily",
+    "RefreshToken",
+    "ResourceServer",
+    "RevokedFamily",
+    "Role",
+    "RolePermission",
+    "Scope",
+    "Session",
+    "SessionClient",
+    "Setting",
+    "SigningKeyRow",
+    "TenantBase",
+    "TenantRow",
+    "User",
+    "UserPermission",
+    "UserRole",
+]

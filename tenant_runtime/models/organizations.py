@@ -1,0 +1,60 @@
+"""Organizations inside the tenant, memberships, and the two kinds of role a member carries."""
+
+from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tenant_runtime.models.base import JsonObject, Millis, TenantBase, owned_by
+
+
+class Organization(TenantBase):
+    """A group of users. `managed_by` is `tenant` on tenant one where it stands for a child tenant: then only
+    converge changes or removes the row."""
+
+    __tablename__ = "organizations"
+    __table_args__ = (Index("ix_organizations_created", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)  # lower-case
+    display_name: Mapped[str | None]
+    branding: Mapped[JsonObject]
+    metadata_: Mapped[JsonObject] = mapped_column("metadata")
+    managed_by: Mapped[str | None]
+    suspended_at: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[Millis]
+    updated_at: Mapped[Millis]
+
+
+class Membership(TenantBase):
+    """One row per (organization, user), whichever API made it."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "user_id"),
+        Index("ix_memberships_user_id", "user_id"),
+        Index("ix_memberships_created", "organization_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organization_id: Mapped[str] = mapped_column(owned_by("organizations.id"))
+    user_id: Mapped[str] = mapped_column(owned_by("users.user_id"))
+    created_at: Mapped[Millis]
+
+
+class MembershipOrganizationRole(TenantBase):
+    """What a member may do to the organization itself: owner, admin, member, guest or one it defined."""
+
+    __tablename__ = "membership_organization_roles"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    membership_id: Mapped[str] = mapped_column(owned_by("memberships.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(primary_key=True)
+
+
+class MembershipRole(TenantBase):
+    """A tenant role held in the organization: the source of the `permissions` claim of its tokens."""
+
+    __tablename__ = "membership_roles"
+    __table_args__ = (Index("ix_membership_roles_role_id", "role_id"), {"sqlite_with_rowid": False})
+
+    membership_id: Mapped[str] = mapped_column(owned_by("memberships.id"), primary_key=True)
+    role_id: Mapped[str] = mapped_column(owned_by("roles.id"), primary_key=True)

@@ -1,0 +1,59 @@
+"""Who this database belongs to, its settings and its signing keys."""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tenant_runtime.models.base import JsonObject, Millis, TenantBase
+
+
+class TenantRow(TenantBase):
+    """The one row that says whose database this is. Opening the database checks `id` and `incarnation`.
+
+    `config_version` is raised by triggers on every write to a configuration entity. `converging` is 1 only inside
+    a transaction of converge, which alone may write system entities. `applied_*` and `conflicts` are what was last
+    evaluated of the control plane's catalogue, written in the same transaction as the rows.
+    """
+
+    __tablename__ = "tenant"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    incarnation: Mapped[str]
+    config_version: Mapped[int] = mapped_column(BigInteger, default=1)
+    converging: Mapped[int] = mapped_column(default=0)
+    applied_digest: Mapped[str | None]
+    applied_incarnation: Mapped[str | None]
+    applied_version: Mapped[int | None] = mapped_column(BigInteger)
+    conflicts: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    dangling: Mapped[list[Any]] = mapped_column(JSON, default=list)
+
+
+class Setting(TenantBase):
+    """One key of the tenant's settings. `source` is `tenant` (its own) or `control_plane` (inherited)."""
+
+    __tablename__ = "settings"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[Any] = mapped_column(JSON, nullable=False)
+
+
+class SigningKeyRow(TenantBase):
+    """A signing key. `state`: next (published, does not sign yet), current, previous, revoked.
+
+    The private part is DER (PKCS 8), sealed for (`signing_keys`, `private_key`, kid).
+    """
+
+    __tablename__ = "signing_keys"
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    alg: Mapped[str]
+    state: Mapped[str]
+    public_jwk: Mapped[JsonObject]
+    private_key: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[Millis]
+    activated_at: Mapped[int | None] = mapped_column(BigInteger)
+    retired_at: Mapped[int | None] = mapped_column(BigInteger)
+    revoked_at: Mapped[int | None] = mapped_column(BigInteger)

@@ -1,0 +1,88 @@
+"""The writer hook: what the database itself does on every write, whoever writes.
+
+Triggers, because nothing gets past them: ORM flushes, Core statements, bulk updates, imports and raw text in any
+process. They (a) raise `tenant.config_version` with every write to a configuration entity, in the same transaction,
+and (b) refuse writes to system entities and tenant organizations unless the transaction is one of converge
+(`tenant.converging` = 1). The refusal's text is turned into `core.errors.ManagedByControlPlane` by the lane.
+
+They are made anew after every migration (`migrations.upgrade`), so changing the lists below needs a new revision.
+"""
+
+from collections.abc import Iterator
+
+CONFIGURATION = (
+    "client_grants",
+    "client_secrets",
+    "clients",
+    "connection_clients",
+    "connections",
+    "resource_servers",
+    "role_permissions",
+    "roles",
+    "scopes",
+    "settings",
+    "signing_keys",
+)
+
+# table -> (kind named in the refusal, condition on a row by which it is a system entity's)
+SYSTEM = {
+    "resource_servers": ("resource_server", "{row}.is_system"),
+    "roles": ("role", "{row}.is_system"),
+    "connections": ("connection", "{row}.is_system"),
+    "scopes": (
+        "resource_server",
+        "(SELECT is_system FROM resource_servers WHERE id = {row}.resource_server_id)",
+    ),
+    "role_permissions": ("role", "(SELECT is_system FROM roles WHERE id = {row}.role_id)"),
+    "settings": ("setting", "{row}.source = 'control_plane'"),
+}
+
+_ROWS = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
+_OUTSIDE_CONVERGE = "(SELECT converging FROM tenant) = 0"
+
+
+def create_statements() -> Iterator[str]:
+    """SQLite's (and libSQL's) spelling of every trigger."""
+    for table in CONFIGURATION:
+        for event in _ROWS:
+            yield (
+                f"CREATE TRIGGER {table}_{event.lower()}_version AFTER {event} ON {table} "
+                "BEGIN UPDATE tenant SET config_version = config_version + 1; END"
+            )
+    for table, (kind, condition) in SYSTEM.items():
+        for event, rows in _ROWS.items():
+            is_system = " OR ".join(condition.format(row=row) for row in rows)
+            yield _refusal(
+                f"{table}_{event.lower()}_system",
+                f"{event} ON {table}",
+                is_system,
+                f"managed_by_control_plane:{kind}",
+            )
+    yield from _tenant_organizations()
+    yield _refusal(
+        "tenant_update_identity",
+        "UPDATE OF id, incarnation ON tenant",
+        "1",
+        "managed_by_control_plane:tenant",
+    )
+
+
+def _tenant_organizations() -> Iterator[str]:
+    """Name and existence of a tenant organization follow its tenant (`specs/tenancy.md` section 2)."""
+    fields = "id, name, display_name, managed_by"
+    for name, event, row in (
+        ("insert", "INSERT ON organizations", "NEW"),
+        ("update", f"UPDATE OF {fields} ON organizations", "OLD"),
+        ("adopt", "UPDATE OF managed_by ON organizations", "NEW"),
+        ("delete", "DELETE ON organizations", "OLD"),
+    ):
+        yield _refusal(
+            f"organizations_{name}_managed", event, f"{row}.managed_by IS NOT NULL", "managed_by_tenant"
+        )
+
+
+def _refusal(name: str, event: str, condition: str, message: str) -> str:
+    return (
+        f"CREATE TRIGGER {name} BEFORE {event} WHEN ({condition}) AND {_OUTSIDE_CONVERGE} "
+        f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+    )
