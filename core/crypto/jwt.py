@@ -1,0 +1,162 @@
+"""JSON Web Tokens (RFC 7519) as this server makes and accepts them (RFC 8725).
+
+Always JWS, compact, with `typ` and `kid`. A token's header chooses one of the keys it is handed and may name one
+of the algorithms it is handed; it can do nothing else: no key from a header, no address is followed, no extension
+is understood. Sizes are checked before anything is decoded. Claims other than times are the caller's to check.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from joserfc.jws import JWSRegistry
+from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
+
+from core.crypto.keys import PublicKeys, SigningKey
+
+MAX_TOKEN = 16 * 1024
+MAX_HEADER = 2 * 1024
+LEEWAY = 60.0
+"""Seconds by which an issuer's clock may be ahead of ours."""
+
+_ALGORITHMS = JWSRegistry.algorithms
+_REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "enc"})
+
+
+class TokenInvalid(Exception):
+    """The token is not good. `reason` is for the log; the caller is told only that it is invalid."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+def sign(claims: Mapping[str, Any], key: SigningKey, *, typ: str) -> str:
+    signing_input = _header_segment(key.alg, key.kid, typ) + urlsafe_b64encode(msgspec.json.encode(claims))
+    signature = _ALGORITHMS[key.alg].sign(signing_input, key.jose)
+    return (signing_input + b"." + urlsafe_b64encode(signature)).decode("ascii")
+
+
+@lru_cache(4096)
+def _header_segment(alg: str, kid: str, typ: str) -> bytes:
+    return urlsafe_b64encode(msgspec.json.encode({"alg": alg, "typ": typ, "kid": kid})) + b"."
+
+
+def verify(
+    token: str, keys: PublicKeys, *, algorithms: tuple[str, ...], typ: tuple[str, ...]
+) -> dict[str, Any]:
+    """Signature and type, and the claims when both are right. An empty text in `typ` allows a header without one
+    (client assertions of RFC 7523 need not have it)."""
+    header_text, payload_text, signature_text = _segments(token)
+    header = _header(header_text)
+    if header.alg not in algorithms:
+        raise TokenInvalid("algorithm")
+    if _media_type(header.typ) not in {_media_type(allowed) for allowed in typ}:
+        raise TokenInvalid("type")
+    key = keys.get(header.kid)
+    if key is None:
+        raise TokenInvalid("kid")
+    if header.alg not in key.algorithms:
+        raise TokenInvalid("algorithm of key")
+    signing_input = token[: len(header_text) + 1 + len(payload_text)].encode("ascii")
+    if not _ALGORITHMS[header.alg].verify(signing_input, _decode(signature_text), key.jose):
+        raise TokenInvalid("signature")
+    return _object(payload_text)
+
+
+def check_times(claims: Mapping[str, Any], now: float, leeway: float = LEEWAY) -> None:
+    """RFC 7519 sections 4.1.4 to 4.1.6. The leeway is for clocks ahead of ours (`nbf`, `iat`); it does not lengthen
+    a token's life."""
+    if now >= _time(claims, "exp"):
+        raise TokenInvalid("expired")
+    if "nbf" in claims and _time(claims, "nbf") > now + leeway:
+        raise TokenInvalid("not yet valid")
+    if "iat" in claims and _time(claims, "iat") > now + leeway:
+        raise TokenInvalid("issued in the future")
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TokenInvalid(f"{name} is no number")
+    try:
+        seconds = float(value)
+    except OverflowError:
+        raise TokenInvalid(f"{name} is out of range") from None
+    if not math.isfinite(seconds) or seconds < 0:
+        raise TokenInvalid(f"{name} is out of range")
+    return seconds
+
+
+class _Header(msgspec.Struct, frozen=True):
+    alg: str
+    kid: str
+    typ: str
+
+
+def _segments(token: str) -> tuple[str, str, str]:
+    if len(token) > MAX_TOKEN:
+        raise TokenInvalid("too long")
+    if not token.isascii() or token.count(".") != 2:
+        raise TokenInvalid("no compact JWS")
+    header, payload, signature = token.split(".")
+    if len(header) > MAX_HEADER:
+        raise TokenInvalid("header too long")
+    if not (header and payload and signature):
+        raise TokenInvalid("empty part")
+    return header, payload, signature
+
+
+@lru_cache(1024)
+def _header(segment: str) -> _Header:
+    """Tokens of one key share one header; what is refused is not kept."""
+    members = _object(segment)
+    if not _REFUSED_HEADERS.isdisjoint(members):
+        raise TokenInvalid("extension")
+    alg, kid, typ = members.get("alg"), members.get("kid"), members.get("typ", "")
+    if not (isinstance(alg, str) and isinstance(kid, str) and isinstance(typ, str)):
+        raise TokenInvalid("header")
+    return _Header(alg, kid, typ)
+
+
+def _media_type(typ: str) -> str:
+    """RFC 7515 section 4.1.9: letter case does not count, `application/` may be left out."""
+    return typ.lower().removeprefix("application/")
+
+
+def _decode(segment: str) -> bytes:
+    try:
+        return urlsafe_b64decode(segment.encode("ascii"))
+    except ValueError:
+        raise TokenInvalid("base64") from None
+
+
+def _object(segment: str) -> dict[str, Any]:
+    try:
+        text = _decode(segment).decode("utf-8")
+        value = _JSON.decode(text)
+        if "\\u" in text:  # an escaped lone surrogate cannot be stored, compared or sent on
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise TokenInvalid("JSON") from None
+    if not isinstance(value, dict):
+        raise TokenInvalid("no JSON object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 7515 section 4: of two members with one name, no parser may choose."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate member")
+    return members
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
