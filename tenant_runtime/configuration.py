@@ -1,0 +1,310 @@
+"""A tenant's configuration as one immutable value, read from memory on every request.
+
+Clients, APIs, roles with permissions, client grants, connections, effective settings and parsed signing keys, as
+they stood at one `config_version`. Built in one read transaction, kept by the tenant's database handle while its
+generation holds (`core.database`). What must be exact at the moment of issue (a revoked secret, a removed
+membership) is checked again in the unit that issues.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from core.crypto.keys import PublicKeys, SigningKey
+from core.crypto.sealing import DataKey
+from core.tenants import Tenant
+from sqlalchemy import Connection, Row, select
+
+from tenant_runtime.models import (
+    Client,
+    ClientGrant,
+    ClientSecret,
+    ConnectionClient,
+    ResourceServer,
+    Role,
+    RolePermission,
+    Scope,
+    Setting,
+    SigningKeyRow,
+    TenantRow,
+)
+from tenant_runtime.models import Connection as ConnectionRow
+from tenant_runtime.tenant_settings import TenantSettings, effective
+
+PUBLISHED = ("next", "current", "previous")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    digest: str
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfiguration:
+    client_id: str
+    name: str
+    app_type: str
+    logo_uri: str | None
+    is_first_party: bool
+    token_endpoint_auth_method: str
+    grant_types: frozenset[str]
+    callbacks: tuple[str, ...]
+    allowed_logout_urls: tuple[str, ...]
+    web_origins: frozenset[str]
+    allowed_origins: frozenset[str]
+    initiate_login_uri: str | None
+    organization_usage: str
+    organization_require_behavior: str
+    require_pkce: bool
+    jwt_configuration: Mapping[str, Any]
+    refresh_token: Mapping[str, Any]
+    secrets: tuple[Secret, ...]
+    connections: frozenset[str]  # ids of the connections it may use
+
+    @property
+    def is_public(self) -> bool:
+        return self.token_endpoint_auth_method == "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceServerConfiguration:
+    id: str
+    identifier: str
+    name: str
+    signing_alg: str
+    token_lifetime: int
+    token_lifetime_for_web: int
+    allow_offline_access: bool
+    enforce_policies: bool
+    token_dialect: str
+    skip_consent_for_verifiable_first_party_clients: bool
+    is_management: bool
+    is_system: bool
+    scopes: Mapping[str, str | None]  # value -> description, in the API's own order
+    platform_scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleConfiguration:
+    id: str
+    name: str
+    is_system: bool
+    permissions: Mapping[str, frozenset[str]]  # resource server id -> scope values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientGrantConfiguration:
+    id: str
+    client_id: str
+    audience: str
+    scope: tuple[str, ...]
+    organization_usage: str | None
+    allow_any_organization: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionConfiguration:
+    id: str
+    name: str
+    strategy: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRing:
+    """The tenant's keys: those that sign, one per algorithm, and everything published."""
+
+    signing: Mapping[str, SigningKey]
+    public: PublicKeys
+    jwks: bytes  # the key set document, encoded once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    version: int
+    applied_digest: str | None
+    clients: Mapping[str, ClientConfiguration]
+    resource_servers: Mapping[str, ResourceServerConfiguration]  # by id
+    audiences: Mapping[str, ResourceServerConfiguration]  # by identifier
+    roles: Mapping[str, RoleConfiguration]
+    client_grants: Mapping[tuple[str, str], ClientGrantConfiguration]  # by (client_id, audience)
+    connections: Mapping[str, ConnectionConfiguration]  # by id
+    settings: TenantSettings
+    keys: KeyRing = field(repr=False)
+
+    @property
+    def management(self) -> ResourceServerConfiguration:
+        """The tenant's own Management API."""
+        return next(server for server in self.resource_servers.values() if server.is_management)
+
+    def database_connection(self) -> ConnectionConfiguration | None:
+        """The tenant's own database of users: where sign-up and passwords live."""
+        own = [c for c in self.connections.values() if c.strategy == "auth0"]
+        return min(own, key=lambda c: c.id, default=None)
+
+
+async def configuration(tenant: Tenant) -> Configuration:
+    return await tenant.database.snapshot(load_configuration, tenant.data_key)
+
+
+def load_configuration(connection: Connection, data_key: DataKey) -> Configuration:
+    tenant = connection.execute(_TENANT).one()
+    servers = _resource_servers(connection)
+    connections = {row.id: _connection(row) for row in connection.execute(_CONNECTIONS)}
+    return Configuration(
+        version=tenant.config_version,
+        applied_digest=tenant.applied_digest,
+        clients=MappingProxyType(_clients(connection)),
+        resource_servers=MappingProxyType(servers),
+        audiences=MappingProxyType({server.identifier: server for server in servers.values()}),
+        roles=MappingProxyType(_roles(connection)),
+        client_grants=MappingProxyType(_client_grants(connection)),
+        connections=MappingProxyType(connections),
+        settings=_settings(connection),
+        keys=_keys(connection, data_key),
+    )
+
+
+_TENANT = select(TenantRow.__table__)
+_CONNECTIONS = select(ConnectionRow.__table__).order_by(ConnectionRow.__table__.c.created_at)
+_CONNECTION_CLIENTS = select(ConnectionClient.__table__)
+_CLIENTS = select(Client.__table__)
+_SECRETS = select(ClientSecret.__table__).order_by(ClientSecret.__table__.c.created_at.desc())
+_SERVERS = select(ResourceServer.__table__)
+_SCOPES = select(Scope.__table__).order_by(Scope.__table__.c.position, Scope.__table__.c.value)
+_ROLES = select(Role.__table__)
+_ROLE_PERMISSIONS = select(RolePermission.__table__)
+_CLIENT_GRANTS = select(ClientGrant.__table__)
+_SETTINGS = select(Setting.__table__)
+_KEYS = (
+    select(SigningKeyRow.__table__)
+    .where(SigningKeyRow.__table__.c.state.in_(PUBLISHED))
+    .order_by(SigningKeyRow.__table__.c.created_at)
+)
+
+
+def _connection(row: Row[Any]) -> ConnectionConfiguration:
+    return ConnectionConfiguration(id=row.id, name=row.name, strategy=row.strategy, options=row.options)
+
+
+def _clients(connection: Connection) -> dict[str, ClientConfiguration]:
+    secrets: dict[str, list[Secret]] = {}
+    for row in connection.execute(_SECRETS):
+        secrets.setdefault(row.client_id, []).append(Secret(row.digest, row.expires_at))
+    for_all = {row.id for row in connection.execute(_CONNECTIONS) if row.enabled_for_all_clients}
+    chosen: dict[str, set[str]] = {}
+    for row in connection.execute(_CONNECTION_CLIENTS):
+        chosen.setdefault(row.client_id, set()).add(row.connection_id)
+    return {
+        row.client_id: _client(
+            row, tuple(secrets.get(row.client_id, ())), for_all | chosen.get(row.client_id, set())
+        )
+        for row in connection.execute(_CLIENTS)
+    }
+
+
+def _client(row: Row[Any], secrets: tuple[Secret, ...], connections: set[str]) -> ClientConfiguration:
+    return ClientConfiguration(
+        client_id=row.client_id,
+        name=row.name,
+        app_type=row.app_type,
+        logo_uri=row.logo_uri,
+        is_first_party=row.is_first_party,
+        token_endpoint_auth_method=row.token_endpoint_auth_method,
+        grant_types=frozenset(row.grant_types),
+        callbacks=tuple(row.callbacks),
+        allowed_logout_urls=tuple(row.allowed_logout_urls),
+        web_origins=frozenset(row.web_origins),
+        allowed_origins=frozenset(row.allowed_origins),
+        initiate_login_uri=row.initiate_login_uri,
+        organization_usage=row.organization_usage,
+        organization_require_behavior=row.organization_require_behavior,
+        require_pkce=row.require_pkce,
+        jwt_configuration=row.jwt_configuration,
+        refresh_token=row.refresh_token,
+        secrets=secrets,
+        connections=frozenset(connections),
+    )
+
+
+def _resource_servers(connection: Connection) -> dict[str, ResourceServerConfiguration]:
+    scopes: dict[str, dict[str, str | None]] = {}
+    platform: dict[str, set[str]] = {}
+    for row in connection.execute(_SCOPES):
+        scopes.setdefault(row.resource_server_id, {})[row.value] = row.description
+        if row.is_platform:
+            platform.setdefault(row.resource_server_id, set()).add(row.value)
+    return {
+        row.id: ResourceServerConfiguration(
+            id=row.id,
+            identifier=row.identifier,
+            name=row.name,
+            signing_alg=row.signing_alg,
+            token_lifetime=row.token_lifetime,
+            token_lifetime_for_web=row.token_lifetime_for_web,
+            allow_offline_access=row.allow_offline_access,
+            enforce_policies=row.enforce_policies,
+            token_dialect=row.token_dialect,
+            skip_consent_for_verifiable_first_party_clients=row.skip_consent_for_verifiable_first_party_clients,
+            is_management=row.is_management,
+            is_system=row.is_system,
+            scopes=MappingProxyType(scopes.get(row.id, {})),
+            platform_scopes=frozenset(platform.get(row.id, ())),
+        )
+        for row in connection.execute(_SERVERS)
+    }
+
+
+def _roles(connection: Connection) -> dict[str, RoleConfiguration]:
+    permissions: dict[str, dict[str, set[str]]] = {}
+    for row in connection.execute(_ROLE_PERMISSIONS):
+        permissions.setdefault(row.role_id, {}).setdefault(row.resource_server_id, set()).add(row.permission)
+    return {
+        row.id: RoleConfiguration(
+            id=row.id,
+            name=row.name,
+            is_system=row.is_system,
+            permissions=MappingProxyType({k: frozenset(v) for k, v in permissions.get(row.id, {}).items()}),
+        )
+        for row in connection.execute(_ROLES)
+    }
+
+
+def _client_grants(connection: Connection) -> dict[tuple[str, str], ClientGrantConfiguration]:
+    return {
+        (row.client_id, row.audience): ClientGrantConfiguration(
+            id=row.id,
+            client_id=row.client_id,
+            audience=row.audience,
+            scope=tuple(row.scope),
+            organization_usage=row.organization_usage,
+            allow_any_organization=row.allow_any_organization,
+        )
+        for row in connection.execute(_CLIENT_GRANTS)
+    }
+
+
+def _settings(connection: Connection) -> TenantSettings:
+    layers: dict[str, dict[str, Any]] = {"control_plane": {}, "tenant": {}}
+    for row in connection.execute(_SETTINGS):
+        layers[row.source][row.key] = row.value
+    return effective(layers["control_plane"], layers["tenant"])
+
+
+def _keys(connection: Connection, data_key: DataKey) -> KeyRing:
+    rows = connection.execute(_KEYS).all()
+    signing = {row.alg: _signing_key(row, data_key) for row in rows if row.state == "current"}
+    published = [row.public_jwk for row in rows]
+    return KeyRing(
+        signing=MappingProxyType(signing),
+        public=PublicKeys.from_jwks(published),
+        jwks=msgspec.json.encode({"keys": published}),
+    )
+
+
+def _signing_key(row: Row[Any], data_key: DataKey) -> SigningKey:
+    der = data_key.open(row.private_key, "signing_keys", "private_key", row.kid)
+    return SigningKey.from_der(row.kid, row.alg, der)

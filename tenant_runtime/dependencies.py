@@ -1,0 +1,48 @@
+"""What a handler may ask for: the request's tenant, and the services of the process.
+
+Both are found on the connection where the edge and `app.py` put them; a handler takes at most one dependency
+(`specs/stack.md` section 2).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.clock import Clock
+from core.crypto.keystock import KeyStock
+from core.crypto.passwords import PasswordHasher
+from core.settings import Settings
+from core.tenants import Tenant
+from litestar.connection import ASGIConnection
+
+from tenant_runtime.audit import AuditLog
+
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What one process has for all tenants: no tenant's data, no tenant's connection."""
+
+    settings: Settings
+    clock: Clock
+    passwords: PasswordHasher
+    keys: KeyStock
+    audit: AuditLog
+
+
+def services_of(connection: AnyConnection) -> Services:
+    services: Services = connection.app.state["services"]
+    return services
+
+
+def tenant_of(connection: AnyConnection) -> Tenant:
+    tenant: Tenant = connection.scope["state"]["tenant"]
+    return tenant
+
+
+def request_id_of(connection: AnyConnection) -> str:
+    return str(connection.scope["state"]["request_id"])
+
+
+def client_ip_of(connection: AnyConnection) -> str:
+    return str(connection.scope["state"]["client_ip"])
