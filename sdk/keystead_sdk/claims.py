@@ -1,0 +1,107 @@
+"""What the claims of an access token must look like (RFC 9068 section 2.2, RFC 7519 section 4.1).
+
+Pure functions of plain values. Types are exact: an array is no issuer, text is no number.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keystead_sdk.errors import TokenInvalid
+from keystead_sdk.principal import Principal
+
+MOST_AUDIENCES = 10
+LONGEST_NAME = 512
+#: marks of an ID token or a logout token, which share `typ: JWT` with the access tokens of some issuers
+_of_other_tokens = ("nonce", "at_hash", "c_hash", "s_hash", "events")
+
+
+def issuer_of(claims: Mapping[str, Any]) -> str:
+    return _name(claims, "iss")
+
+
+def check_kind(claims: Mapping[str, Any]) -> None:
+    if any(name in claims for name in _of_other_tokens):
+        raise TokenInvalid("This is not an access token.")
+    if "cnf" in claims:
+        # Bound to a key whose possession is not checked here: taken as a bearer token, the binding is undone.
+        raise TokenInvalid("The access token is bound to a key and cannot be used as a bearer token.")
+
+
+def check_times(claims: Mapping[str, Any], *, now: float, leeway: float) -> None:
+    expires, issued = _moment(claims, "exp"), _moment(claims, "iat")
+    if now >= expires + leeway:
+        raise TokenInvalid("The access token has expired.")
+    if issued > now + leeway or issued > expires:
+        raise TokenInvalid("The access token was issued in the future.")
+    if "nbf" in claims and _moment(claims, "nbf") > now + leeway:
+        raise TokenInvalid("The access token is not valid yet.")
+
+
+def check_audience(claims: Mapping[str, Any], wanted: str) -> None:
+    value = claims.get("aud")
+    listed = value if isinstance(value, tuple) else (value,)
+    well_formed = len(listed) <= MOST_AUDIENCES and all(isinstance(one, str) for one in listed)
+    if not well_formed or wanted not in listed:
+        raise TokenInvalid("The access token is for another audience.")
+
+
+def principal_of(claims: Mapping[str, Any], *, audience: str, tenant: str | None) -> Principal:
+    org_id, org_name = _optional_name(claims, "org_id"), _optional_name(claims, "org_name")
+    if org_name is not None and org_id is None:
+        raise TokenInvalid("The access token names an organization without its id.")
+    return Principal(
+        issuer=_name(claims, "iss"),
+        subject=_name(claims, "sub"),
+        audience=audience,
+        client_id=_client_id(claims),
+        scopes=frozenset(_scope(claims)),
+        permissions=frozenset(_permissions(claims)),
+        org_id=org_id,
+        org_name=org_name,
+        tenant=tenant,
+        claims=claims,
+    )
+
+
+def _client_id(claims: Mapping[str, Any]) -> str | None:
+    client_id, azp = _optional_name(claims, "client_id"), _optional_name(claims, "azp")
+    if client_id is not None and azp is not None and client_id != azp:
+        raise TokenInvalid("The access token names two clients.")
+    return client_id or azp
+
+
+def _scope(claims: Mapping[str, Any]) -> list[str]:
+    value = claims.get("scope", "")
+    if not isinstance(value, str):
+        raise _malformed("scope")
+    return value.split()
+
+
+def _permissions(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    value = claims.get("permissions", ())
+    if not isinstance(value, tuple) or not all(isinstance(one, str) for one in value):
+        raise _malformed("permissions")
+    return value
+
+
+def _optional_name(claims: Mapping[str, Any], name: str) -> str | None:
+    return _name(claims, name) if name in claims else None
+
+
+def _name(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
+        raise _malformed(name)
+    return value
+
+
+def _moment(claims: Mapping[str, Any], name: str) -> float:
+    """Seconds since the epoch. Floats were found finite when they were read; true is no number here."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+        raise _malformed(name)
+    return value
+
+
+def _malformed(name: str) -> TokenInvalid:
+    return TokenInvalid(f"The {name} claim of the access token is missing or malformed.")

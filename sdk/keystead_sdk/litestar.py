@@ -1,0 +1,139 @@
+"""Litestar: who calls is settled by guards, before any dependency runs or a database is opened.
+
+`authenticate(verifier)` belongs on the application or on a router; the other guards below it. It leaves the
+principal where guards, `request.user` and the dependency `principal` find it. A route with
+`opt={"exclude_from_auth": True}` stays open, and every other guard on it then refuses to run at all.
+Answers follow RFC 6750 section 3; pass another renderer to shape the bodies your way.
+"""
+
+import re
+from typing import Any
+
+from litestar import Request, Response
+from litestar.config.app import AppConfig
+from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency, Provide
+from litestar.handlers import BaseRouteHandler
+from litestar.plugins import InitPlugin
+from litestar.types import ExceptionHandler, Guard
+
+from keystead_sdk.errors import (
+    BadRequest,
+    InsufficientScope,
+    KeysteadError,
+    Misused,
+    OrganizationRequired,
+    TokenMissing,
+)
+from keystead_sdk.principal import Principal
+from keystead_sdk.verifier import TokenVerifier
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+OPEN_ROUTE = "exclude_from_auth"
+
+_scope_token = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
+
+
+def authenticate(verifier: TokenVerifier) -> Guard:
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+        if handler.opt.get(OPEN_ROUTE) is True:
+            return
+        connection.scope["user"] = await verifier.verify(bearer_token(connection))
+
+    return guard
+
+
+def require_permission(*names: str) -> Guard:
+    """Every one of `names`, as a permission or as a scope."""
+    _check_names(names)
+
+    def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        principal = principal_of(connection)
+        if not all(principal.has_permission(name) for name in names):
+            raise InsufficientScope(names)
+
+    return guard
+
+
+def require_scope(*names: str) -> Guard:
+    """Every one of `names`, as a scope that the client was granted; permissions of the person do not count."""
+    _check_names(names)
+
+    def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        if not principal_of(connection).scopes.issuperset(names):
+            raise InsufficientScope(names)
+
+    return guard
+
+
+def require_organization(connection: Connection, _: BaseRouteHandler) -> None:
+    if principal_of(connection).org_id is None:
+        raise OrganizationRequired
+
+
+def principal_of(connection: Connection) -> Principal:
+    """Fails closed: without `authenticate` above it, a guard stops the request and does not wave it through."""
+    principal = connection.scope.get("user")
+    if not isinstance(principal, Principal):
+        raise Misused(
+            "No principal on this request: put the guard authenticate(verifier) on the application."
+        )
+    return principal
+
+
+def provide_principal(request: NamedDependency[Request[Any, Any, Any]]) -> Principal:
+    return principal_of(request)
+
+
+def bearer_token(connection: Connection) -> str:
+    """From the Authorization header only (RFC 6750 section 2.1); never from the address or the body."""
+    given = connection.headers.getall("authorization", [])
+    if not given:
+        raise TokenMissing
+    if len(given) > 1:
+        raise BadRequest("More than one Authorization header was sent.")
+    scheme, _, token = given[0].partition(" ")
+    if scheme.lower() != "bearer":
+        raise TokenMissing
+    if not token.strip(" "):
+        raise BadRequest("The Authorization header holds no token.")
+    return token.strip(" ")
+
+
+def render_error(_: Request[Any, Any, Any], error: KeysteadError) -> Response[dict[str, str]]:
+    headers = {"Cache-Control": "no-store"} | challenge_headers(error)
+    if error.status >= 500 and isinstance(error, Misused):
+        raise error
+    return Response(
+        {"error": error.code, "error_description": error.description},
+        status_code=error.status,
+        headers=headers,
+    )
+
+
+def challenge_headers(error: KeysteadError) -> dict[str, str]:
+    """For renderers of your own."""
+    return {"WWW-Authenticate": error.challenge()} if error.challenges else {}
+
+
+class KeysteadPlugin(InitPlugin):
+    """All of it on one application: the guard in front, the dependency `principal`, the renderer."""
+
+    def __init__(self, verifier: TokenVerifier, *, render: ExceptionHandler[Any, Any] = render_error) -> None:
+        self._verifier = verifier
+        self._render = render
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        app_config.guards = [authenticate(self._verifier), *app_config.guards]
+        app_config.dependencies = {
+            "principal": Provide(provide_principal, sync_to_thread=False),
+            **app_config.dependencies,
+        }
+        app_config.exception_handlers = {KeysteadError: self._render, **app_config.exception_handlers}
+        return app_config
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """An empty list would let everybody pass."""
+    if not names or not all(_scope_token.fullmatch(name) for name in names):
+        raise Misused("Name at least one permission or scope, spelled as RFC 6749 section 3.3 allows.")

@@ -1,0 +1,36 @@
+"""Who is calling, as the verified token says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A subject is (issuer, subject): an equal `sub` from another issuer is somebody else.
+
+    `tenant` is what the rule for trusted issuers answered, None where one fixed issuer is trusted. Decide by
+    `org_id`; `org_name` is for display.
+    """
+
+    issuer: str
+    subject: str
+    audience: str
+    client_id: str | None
+    scopes: frozenset[str]
+    permissions: frozenset[str]
+    org_id: str | None
+    org_name: str | None
+    tenant: str | None
+    claims: Mapping[str, Any] = field(repr=False, compare=False)
+
+    def has_permission(self, name: str) -> bool:
+        return name in self.permissions or name in self.scopes
+
+    def has_scope(self, name: str) -> bool:
+        return name in self.scopes
+
+    @property
+    def is_machine(self) -> bool:
+        """A client acting for itself (client credentials), no person behind it."""
+        return self.claims.get("gty") == "client-credentials" or self.subject.endswith("@clients")

@@ -1,0 +1,116 @@
+"""From the text of an access token to the principal it stands for.
+
+Cheap checks come first and the signature last, so that a stranger's token costs neither a fetch nor a
+signature check: form, header, issuer, times and audience, then keys. No principal before the signature held.
+"""
+
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Collection
+
+import httpx
+from joserfc.jws import JWSRegistry
+
+from keystead_sdk import claims as access_token
+from keystead_sdk.compact import UnverifiedToken, take_apart
+from keystead_sdk.discovery import LARGEST_ANSWER, DiscoveredKeys
+from keystead_sdk.errors import Misused, TokenInvalid
+from keystead_sdk.fetching import Fetch, HttpFetch
+from keystead_sdk.keys import KeySource
+from keystead_sdk.principal import Principal
+
+#: from an issuer to a tenant's name, or to the audience its tokens must have; None: not trusted
+IssuerRule = Callable[[str], str | Awaitable[str | None] | None]
+
+DEFAULT_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+ASYMMETRIC_ALGORITHMS = frozenset(
+    {*DEFAULT_ALGORITHMS, "RS384", "RS512", "PS384", "PS512", "ES384", "ES512", "Ed25519"}
+)
+
+
+class TokenVerifier:
+    """Trusts one `issuer`, or those for which the rule `trusted_issuers` names a tenant.
+
+    The rule is asked with an issuer that nobody vouched for yet: compare it as a whole string. What it answers
+    is the `tenant` of the principal. `accept_typ` holds the header types of access tokens (RFC 9068 section
+    2.1); add "JWT" for issuers of the older kind, whose access tokens look like that.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str | None = None,
+        trusted_issuers: IssuerRule | None = None,
+        audience: str | IssuerRule,
+        algorithms: Collection[str] = DEFAULT_ALGORITHMS,
+        accept_typ: Collection[str] = ("at+jwt",),
+        leeway: float = 10.0,
+        clock: Callable[[], float] = time.time,
+        keys: KeySource | None = None,
+        fetch: Fetch | None = None,
+        client: httpx.AsyncClient | None = None,
+        key_origins: Collection[str] = (),
+    ) -> None:
+        if (issuer is None) == (trusted_issuers is None):
+            raise Misused("Pass either one issuer or a rule for trusted issuers.")
+        if not algorithms or not ASYMMETRIC_ALGORITHMS.issuperset(algorithms):
+            raise Misused("Only asymmetric signature algorithms can be verified with published keys.")
+        if client is not None and fetch is None:
+            fetch = HttpFetch(LARGEST_ANSWER, client)
+        self._issuer = issuer
+        self._rule = trusted_issuers
+        self._audience = audience
+        self._algorithms = {name: JWSRegistry.algorithms[name] for name in algorithms}
+        self._types = frozenset(one.lower().removeprefix("application/") for one in accept_typ)
+        self._leeway = leeway
+        self._clock = clock
+        self._keys: KeySource = keys or DiscoveredKeys(fetch=fetch, clock=clock, key_origins=key_origins)
+
+    async def verify(self, token: str) -> Principal:
+        """Raises `TokenInvalid`, or `KeysUnavailable` when the issuer's keys cannot be had."""
+        unverified = take_apart(token, algorithms=self._algorithms, types=self._types)
+        claims = unverified.claims
+        issuer = access_token.issuer_of(claims)
+        tenant = await self._tenant(issuer)
+        access_token.check_kind(claims)
+        access_token.check_times(claims, now=self._clock(), leeway=self._leeway)
+        audience = await self._audience_of(issuer)
+        access_token.check_audience(claims, audience)
+        principal = access_token.principal_of(claims, audience=audience, tenant=tenant)
+        await self._check_signature(unverified, issuer)
+        return principal
+
+    async def _tenant(self, issuer: str) -> str | None:
+        if self._rule is None:
+            if issuer != self._issuer:
+                raise _not_trusted()
+            return None
+        tenant = await _answer(self._rule, issuer)
+        if not tenant:
+            raise _not_trusted()
+        return tenant
+
+    async def _audience_of(self, issuer: str) -> str:
+        if isinstance(self._audience, str):
+            return self._audience
+        audience = await _answer(self._audience, issuer)
+        if not audience:
+            raise _not_trusted()
+        return audience
+
+    async def _check_signature(self, token: UnverifiedToken, issuer: str) -> None:
+        keys = await self._keys.keys(issuer, token.key_id)
+        key = keys.find(token.key_id, token.algorithm)
+        if key is None:
+            raise TokenInvalid("The access token is signed with a key that its issuer does not publish.")
+        if not self._algorithms[token.algorithm].verify(token.signed, token.signature, key):
+            raise TokenInvalid("The signature of the access token is wrong.")
+
+
+async def _answer(rule: IssuerRule, issuer: str) -> str | None:
+    answer = rule(issuer)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _not_trusted() -> TokenInvalid:
+    return TokenInvalid("The issuer of the access token is not trusted here.")
