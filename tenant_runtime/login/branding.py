@@ -1,0 +1,71 @@
+"""How a tenant looks: name, logo, two colours, a help page; all optional, all checked.
+
+What a tenant stored is never trusted: a colour that is not a colour or a logo address that is not allowed
+counts as not set, because a wrong setting must not take the login page away. The colours become CSS custom
+properties for the light and the dark scheme; text on them keeps WCAG AA whatever the tenant chose.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tenant_runtime.login.contrast import (
+    BLACK,
+    SHAPE_MINIMUM,
+    TEXT_MINIMUM,
+    WHITE,
+    Colour,
+    luminance,
+    mix,
+    set_apart,
+    text_on,
+)
+
+DEFAULT_PRIMARY = Colour(0x35, 0x4F, 0xD6)
+DEFAULT_PAGE = Colour(0xF2, 0xF4, 0xF8)
+DARK_PAGE = Colour(0x0C, 0x0E, 0x12)
+LIGHT_CARD = WHITE
+DARK_CARD = Colour(0x16, 0x19, 0x20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branding:
+    """As stored; `stylesheet` and `login.addresses` decide what of it is used."""
+
+    display_name: str = ""
+    logo_url: str | None = None
+    primary_color: str | None = None
+    page_background: str | None = None
+    support_url: str | None = None
+
+
+@lru_cache(maxsize=512)
+def stylesheet(branding: Branding) -> str:
+    """The tenant's custom properties. Holds nothing but names of ours and hex colours computed here."""
+    primary = Colour.parse(branding.primary_color) or DEFAULT_PRIMARY
+    page = Colour.parse(branding.page_background) or DEFAULT_PAGE
+    light = _properties(primary, page, LIGHT_CARD)
+    dark = _properties(primary, _darkened(page), DARK_CARD)
+    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+def _darkened(page: Colour) -> Colour:
+    """A tenant has one page colour: a dark one serves both schemes, a light one gives the night its tint."""
+    if page == DEFAULT_PAGE:
+        return DARK_PAGE
+    return page if luminance(page) < 0.05 else mix(page, DARK_PAGE, 0.9)
+
+
+def _properties(primary: Colour, page: Colour, card: Colour) -> str:
+    on_primary = text_on(primary)
+    away = BLACK if on_primary == WHITE else WHITE
+    values = {
+        "primary": primary,
+        "primary-strong": mix(primary, away, 0.14),
+        "on-primary": on_primary,
+        "primary-edge": set_apart(primary, card, SHAPE_MINIMUM),
+        "accent": set_apart(primary, mix(card, primary, 0.1), TEXT_MINIMUM),
+        "tint": mix(card, primary, 0.1),
+        "page": page,
+        "on-page": set_apart(mix(text_on(page), page, 0.4), page, TEXT_MINIMUM),
+    }
+    return "".join(f"--{name}:{colour.hex};" for name, colour in values.items())

@@ -1,0 +1,45 @@
+"""The stylesheet of the pages, held in memory under a name that changes with its content.
+
+Because the name is a digest, an answer may be kept for ever; a new release has a new name.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+STATIC_PATH = "/u/static/"
+_FOLDER = Path(__file__).parent.parent / "static"
+_CONTENT_TYPES = {".css": "text/css; charset=utf-8"}
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    name: str
+    content_type: str
+    etag: str
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        return STATIC_PATH + self.name
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {
+            "Content-Type": self.content_type,
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "ETag": self.etag,
+            "X-Content-Type-Options": "nosniff",
+        }
+
+
+def _load(path: Path) -> StaticFile:
+    body = path.read_bytes()
+    digest = hashlib.sha256(body).hexdigest()[:16]
+    return StaticFile(f"{path.stem}.{digest}{path.suffix}", _CONTENT_TYPES[path.suffix], f'"{digest}"', body)
+
+
+STYLESHEET = _load(_FOLDER / "pages.css")
+STATIC: Mapping[str, StaticFile] = MappingProxyType({STYLESHEET.name: STYLESHEET})

@@ -1,0 +1,143 @@
+"""Every sentence of the pages, by language and key; a translation is one more table with the same keys.
+
+Values are put in by name after the sentence is chosen, never by joining pieces, so that a language may order
+its words as it likes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from markupsafe import Markup, escape
+
+ProblemKey: TypeAlias = Literal[
+    "credentials_wrong",
+    "email_missing",
+    "email_malformed",
+    "password_missing",
+    "password_short",
+    "password_long",
+    "password_common",
+    "name_long",
+    "signup_refused",
+    "signup_closed",
+    "organization_missing",
+    "organization_refused",
+    "form_stale",
+    "too_many",
+    "busy",
+]
+
+DEFAULT_LANGUAGE = "en"
+
+ENGLISH: Mapping[str, str] = {
+    "brand_fallback": "Sign-in",
+    "continue_to": "to continue to {client}",
+    "email": "Email address",
+    "password": "Password",
+    "name": "Name",
+    "optional": "optional",
+    "continue": "Continue",
+    "not_you": "Not you?",
+    "support": "Help",
+    "signed_in_as": "Signed in as",
+    # identifier
+    "identifier_title": "Sign in",
+    "signup_question": "New here?",
+    "signup_link": "Create an account",
+    # password
+    "password_title": "Enter your password",
+    "sign_in": "Sign in",
+    "reset_link": "Forgot your password?",
+    # sign-up
+    "signup_title": "Create your account",
+    "signup_button": "Create account",
+    "signup_password_hint": "At least {minimum} characters. A few unrelated words work well.",
+    "login_question": "Already have an account?",
+    "login_link": "Sign in",
+    # organization
+    "organization_title": "Choose an organization",
+    "organization_none": "Your account is not a member of any organization that may use this application.",
+    "switch_account": "Use another account",
+    # consent
+    "consent_title": "{client} wants to access your account",
+    "consent_title_unnamed": "An application wants to access your account",
+    "consent_lead": "This will allow it to:",
+    "consent_organization": "In the organization {organization}",
+    "consent_return": "You will return to {host}.",
+    "allow": "Allow",
+    "deny": "Cancel",
+    # logout
+    "logout_title": "Sign out?",
+    "logout_lead": "You will be signed out on this device.",
+    "logout_lead_client": "{client} asks to sign you out on this device.",
+    "logout_button": "Sign out",
+    "logout_cancel": "Stay signed in",
+    "signed_out_title": "You are signed out",
+    "signed_out_lead": "You can close this window.",
+    "sign_in_again": "Sign in again",
+    "back_to": "Back to {client}",
+    "back": "Back to the application",
+    # errors
+    "error_title": "Something went wrong",
+    "error_support": "If you need help, tell your support this id:",
+    "try_again": "Try again",
+    # form post
+    "form_post_title": "One moment",
+    "form_post_lead": "You are being taken back to {client}.",
+    "form_post_lead_unnamed": "You are being taken back to the application.",
+    "web_message_title": "Signing in",
+    # scopes of OpenID Connect Core 1.0, sections 5.4 and 11
+    "scope_openid": "Know who you are",
+    "scope_profile": "See your name and profile",
+    "scope_email": "See your email address",
+    "scope_phone": "See your phone number",
+    "scope_address": "See your postal address",
+    "scope_offline_access": "Keep its access while you are away",
+    # problems
+    "credentials_wrong": "Wrong email address or password.",
+    "email_missing": "Enter your email address.",
+    "email_malformed": "This is not an email address. It should look like name@example.com.",
+    "password_missing": "Enter your password.",
+    "password_short": "Use at least {minimum} characters.",
+    "password_long": "This password is too long.",
+    "password_common": "This password is easy to guess. Choose another.",
+    "name_long": "This name is too long.",
+    "signup_refused": "The account could not be created with these details.",
+    "signup_closed": "New accounts cannot be created here.",
+    "organization_missing": "Choose an organization.",
+    "organization_refused": "You cannot sign in to this organization. Choose another.",
+    "form_stale": "This page was open for too long. Please try again.",
+    "too_many": "Too many attempts. Wait a moment, then try again.",
+    "busy": "The service is busy. Please try again.",
+}
+
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}
+
+
+def choose_language(ui_locales: str) -> str:
+    """The first of the wished tags (OpenID Connect Core 1.0, section 3.1.2.1) that there are texts for."""
+    wishes = (tag.lower().partition("-")[0] for tag in ui_locales.split(" "))
+    return next((tag for tag in wishes if tag in LANGUAGES), DEFAULT_LANGUAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The sentences of one language: `say` gives plain text, `show` sets values apart and escapes them."""
+
+    language: str
+
+    def say(self, key: str, **values: object) -> str:
+        return self._sentence(key).format(**values)
+
+    def show(self, key: str, **values: object) -> Markup:
+        """`bdi` keeps a name written right to left, or made to look so, from reordering its sentence."""
+        named = {name: Markup("<bdi>{}</bdi>").format(value) for name, value in values.items()}
+        return escape(self._sentence(key)).format(**named)
+
+    def scope(self, value: str, description: str | None) -> str:
+        key = f"scope_{value}"
+        return description or (self._sentence(key) if key in ENGLISH else value)
+
+    def _sentence(self, key: str) -> str:
+        return LANGUAGES[self.language].get(key) or ENGLISH[key]
