@@ -10,7 +10,7 @@ PORT   ?= 8000
 ARGS   ?=
 
 VENV     := .venv
-PIP      := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet
+PIP      := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 LOCKED   := $(VENV)/.locked-packages
 SETUP    := $(VENV)/.keystead
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -30,6 +30,7 @@ help: ## Show this list
 	@echo "  PYTHON=$(or $(PYTHON),none found)  DATA=$(DATA)  PORT=$(PORT)  ARGS= (more arguments for run, tests, bench, lock)"
 
 setup: $(SETUP) ## Make .venv with the keystead command in it, from the lock
+	@:
 
 run: setup ## Start Keystead on http://localhost:8000 with a demo installation in ./data
 	@exec $(VENV)/bin/keystead demo --data $(DATA) --port $(PORT) $(ARGS)
