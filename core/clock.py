@@ -1,7 +1,7 @@
 """Time, as an argument.
 
-Columns hold whole milliseconds since the epoch, protocol claims hold seconds; both are UTC. Code that needs the
-time is handed a `Clock`, so that a test can move it.
+Columns hold whole milliseconds since the epoch, protocol claims hold seconds; both are UTC. Code that needs
+the time is handed a `Clock`, so that a test can move it.
 """
 
 import time

@@ -1,8 +1,9 @@
 """Places where a test may make the process die, raise or wait.
 
-`failpoint(name)` stands between the steps whose order matters (apply and commit, commit and publish). It is one
-look-up in an empty dictionary unless `KEYSTEAD_FAILPOINTS` names it: `name=exit`, `name=exit@3` (the third time
-only), `name=raise`, `name=sleep:2.5` (every time); several are separated by `;`. Entry points call `configure(settings.failpoints)`.
+`failpoint(name)` stands between the steps whose order matters (apply and commit, commit and publish). It is
+one look-up in an empty dictionary unless `KEYSTEAD_FAILPOINTS` names it: `name=exit`, `name=exit@3` (the
+third time only), `name=raise`, `name=sleep:2.5` (every time); several are separated by `;`. Entry points call
+`configure(settings.failpoints)`.
 """
 
 import os

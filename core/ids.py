@@ -1,7 +1,7 @@
 """Ids and secrets: random, prefixed, and never derived from anything.
 
-A secret that must only be recognised again is stored as its digest. That is enough because every secret made here
-has at least 128 random bits; passwords, which people choose, are hashed in `core/crypto/passwords.py`.
+A secret that must only be recognised again is stored as its digest. That is enough because every secret made
+here has at least 128 random bits; passwords, which people choose, are hashed in `core/crypto/passwords.py`.
 """
 
 import hashlib

@@ -53,7 +53,8 @@ INHERITED_KEYS = frozenset(
         "help_url",
     }
 )
-"""`specs/tenancy.md` section 6: lifetimes, branding, locales, flags, attack protection, error page, support."""
+"""`specs/tenancy.md` section 6: lifetimes, branding, locales, flags, attack protection, error page,
+support."""
 
 
 def _setting(
@@ -67,7 +68,8 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How one process runs. What belongs to a tenant is a row in its database; what is shared is catalogue."""
+    """How one process runs. What belongs to a tenant is a row in its database; what is shared is
+    catalogue."""
 
     data_dir: Path = _setting("folder of all databases and of the sealing key", values.path, Path("data"))
     public_url: str = _setting(
@@ -167,8 +169,8 @@ class Settings:
             is_loopback(self.control_plane_host) and is_loopback(self.base_domain)
         ):
             raise SettingsError(
-                "Plain http is for loopback addresses and *.localhost only: set KEYSTEAD_PUBLIC_URL to an https"
-                " origin, or KEYSTEAD_BASE_DOMAIN to localhost."
+                "Plain http is for loopback addresses and *.localhost only: set KEYSTEAD_PUBLIC_URL to an"
+                " https origin, or KEYSTEAD_BASE_DOMAIN to localhost."
             )
 
     @property

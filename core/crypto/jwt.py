@@ -1,8 +1,9 @@
 """JSON Web Tokens (RFC 7519) as this server makes and accepts them (RFC 8725).
 
-Always JWS, compact, with `typ` and `kid`. A token's header chooses one of the keys it is handed and may name one
-of the algorithms it is handed; it can do nothing else: no key from a header, no address is followed, no extension
-is understood. Sizes are checked before anything is decoded. Claims other than times are the caller's to check.
+Always JWS, compact, with `typ` and `kid`. A token's header chooses one of the keys it is handed and may name
+one of the algorithms it is handed; it can do nothing else: no key from a header, no address is followed, no
+extension is understood. Sizes are checked before anything is decoded. Claims other than times are the
+caller's to check.
 """
 
 import json
@@ -48,8 +49,8 @@ def _header_segment(alg: str, kid: str, typ: str) -> bytes:
 def verify(
     token: str, keys: PublicKeys, *, algorithms: tuple[str, ...], typ: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Signature and type, and the claims when both are right. An empty text in `typ` allows a header without one
-    (client assertions of RFC 7523 need not have it)."""
+    """Signature and type, and the claims when both are right. An empty text in `typ` allows a header without
+    one (client assertions of RFC 7523 need not have it)."""
     header_text, payload_text, signature_text = _segments(token)
     header = _header(header_text)
     if header.alg not in algorithms:
@@ -68,8 +69,8 @@ def verify(
 
 
 def check_times(claims: Mapping[str, Any], now: float, leeway: float = LEEWAY) -> None:
-    """RFC 7519 sections 4.1.4 to 4.1.6. The leeway is for clocks ahead of ours (`nbf`, `iat`); it does not lengthen
-    a token's life."""
+    """RFC 7519 sections 4.1.4 to 4.1.6. The leeway is for clocks ahead of ours (`nbf`, `iat`); it does not
+    lengthen a token's life."""
     if now >= _time(claims, "exp"):
         raise TokenInvalid("expired")
     if "nbf" in claims and _time(claims, "nbf") > now + leeway:

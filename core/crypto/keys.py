@@ -1,7 +1,8 @@
 """Signing keys and the public keys they are checked with.
 
-A key is named by its RFC 7638 thumbprint, parsed once, and kept as a native object. Keys of ours are loaded from
-DER without re-validating the primes (3 microseconds against 37 milliseconds under the interpreter's lock).
+A key is named by its RFC 7638 thumbprint, parsed once, and kept as a native object. Keys of ours are loaded
+from DER without re-validating the primes (3 microseconds against 37 milliseconds under the interpreter's
+lock).
 """
 
 from collections.abc import Iterable, Mapping
@@ -116,10 +117,11 @@ class PublicKey:
 
 
 class PublicKeys:
-    """The keys a token may be checked with, by `kid`. The header of a token chooses among them and nothing else.
+    """The keys a token may be checked with, by `kid`. The header of a token chooses among them and nothing
+    else.
 
-    Members that are no public signature key of a known type (symmetric, private, for encryption, weak, malformed,
-    without `kid`) are left out: they can verify nothing.
+    Members that are no public signature key of a known type (symmetric, private, for encryption, weak,
+    malformed, without `kid`) are left out: they can verify nothing.
     """
 
     __slots__ = ("_by_kid",)

@@ -16,7 +16,8 @@ ALGORITHM = "RS256"
 
 
 class KeyStore(Protocol):
-    """Where spare keys wait between two lives of a process. `take` removes what it answers: nothing is taken twice."""
+    """Where spare keys wait between two lives of a process. `take` removes what it answers: nothing is taken
+    twice."""
 
     def take(self) -> bytes | None: ...
 
@@ -33,7 +34,8 @@ class KeyStock:
         self._closed = False
 
     def start(self) -> None:
-        """Begin filling; the first claim does so too. In the process that uses the keys: a thread is not forked."""
+        """Begin filling; the first claim does so too. In the process that uses the keys: a thread is not
+        forked."""
         with self._changed:
             if self._thread is None and not self._closed and self._size > 0:
                 self._thread = threading.Thread(target=self._fill, name="keystock", daemon=True)

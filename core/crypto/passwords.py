@@ -1,7 +1,8 @@
 """Passwords: Argon2id in threads of its own.
 
-A verification costs some 18 ms of a core and 19 MiB, so it never runs on the event loop and never in a database
-lane, and a flood of logins fills a bounded queue instead of memory. An unknown user costs the same as a known one.
+A verification costs some 18 ms of a core and 19 MiB, so it never runs on the event loop and never in a
+database lane, and a flood of logins fills a bounded queue instead of memory. An unknown user costs the same
+as a known one.
 """
 
 import asyncio

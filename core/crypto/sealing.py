@@ -1,8 +1,8 @@
 """Secrets at rest.
 
-The installation's key wraps one data key per tenant; a tenant's data key seals its secrets. What a value is for
-(tenant, table, column, row) is authenticated with it, so a row moved to another place does not open. Destroying
-the wrapped data key makes everything sealed with it unreadable for ever.
+The installation's key wraps one data key per tenant; a tenant's data key seals its secrets. What a value is
+for (tenant, table, column, row) is authenticated with it, so a row moved to another place does not open.
+Destroying the wrapped data key makes everything sealed with it unreadable for ever.
 """
 
 import base64

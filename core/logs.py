@@ -1,0 +1,92 @@
+"""What is logged, and how: one JSON object a line, to standard error (standard output belongs to commands).
+
+Request id and tenant stand in every line of a request through context variables. Bodies, tokens, cookies and
+passwords are never logged: log the code of what happened and ids.
+"""
+
+import logging
+import sys
+from typing import Any, BinaryIO, cast
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor
+
+_QUIET = ("authlib", "aiosqlite", "httpx", "httpcore", "asyncio", "uvicorn.access")
+"""Libraries that would log requests, statements or addresses at info and debug."""
+
+
+def _plain(value: Any) -> str:
+    return repr(value)
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+
+
+def _to_json(_: Any, __: str, event: EventDict) -> bytes:
+    return _ENCODER.encode(event)
+
+
+def _to_text(logger: Any, name: str, event: EventDict) -> str:
+    return _to_json(logger, name, event).decode("utf-8")
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        structlog.processors.format_exc_info,
+    ]
+
+
+def configure_logs(level: str = "info", stream: BinaryIO | None = None) -> None:
+    """Called once by an entry point, for our own lines and for those of libraries."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    out = stream or sys.stderr.buffer
+    structlog.configure(
+        processors=[*_shared(), _to_json],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.BytesLoggerFactory(cast(Any, out)),
+        cache_logger_on_first_use=stream is None,
+    )
+    _configure_libraries(number, out)
+
+
+def _configure_libraries(level: int, out: BinaryIO) -> None:
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *_shared()],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _to_text],
+    )
+    handler = _BytesHandler(out)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+class _BytesHandler(logging.Handler):
+    def __init__(self, out: BinaryIO) -> None:
+        super().__init__()
+        self._out = out
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._out.write(self.format(record).encode("utf-8", "backslashreplace") + b"\n")
+            self._out.flush()
+        except Exception:  # noqa: BLE001  (the contract of logging.Handler: a log line stops nothing)
+            self.handleError(record)
+
+
+def begin_request(request_id: str, tenant_id: str | None = None) -> None:
+    """What every line of this request carries from here on."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    if tenant_id is not None:
+        structlog.contextvars.bind_contextvars(tenant=tenant_id)
+
+
+def name_tenant(tenant_id: str) -> None:
+    structlog.contextvars.bind_contextvars(tenant=tenant_id)
