@@ -58,13 +58,14 @@ def _darkened(page: Colour) -> Colour:
 def _properties(primary: Colour, page: Colour, card: Colour) -> str:
     on_primary = text_on(primary)
     away = BLACK if on_primary == WHITE else WHITE
+    tint = mix(card, primary, 0.1)
     values = {
         "primary": primary,
         "primary-strong": mix(primary, away, 0.14),
         "on-primary": on_primary,
         "primary-edge": set_apart(primary, card, SHAPE_MINIMUM),
-        "accent": set_apart(primary, mix(card, primary, 0.1), TEXT_MINIMUM),
-        "tint": mix(card, primary, 0.1),
+        "accent": set_apart(set_apart(primary, tint, TEXT_MINIMUM), card, TEXT_MINIMUM),
+        "tint": tint,
         "page": page,
         "on-page": set_apart(mix(text_on(page), page, 0.4), page, TEXT_MINIMUM),
     }

@@ -58,7 +58,7 @@ ENGLISH: Mapping[str, str] = {
     # organization
     "organization_title": "Choose an organization",
     "organization_none": "Your account is not a member of any organization that may use this application.",
-    "switch_account": "Use another account",
+    "switch_account": "Switch account",
     # consent
     "consent_title": "{client} wants to access your account",
     "consent_title_unnamed": "An application wants to access your account",
