@@ -1,0 +1,280 @@
+"""All databases of one process: at most so many open, each opened once, none closed while in use."""
+
+import asyncio
+import resource
+from collections import OrderedDict, deque
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from time import monotonic
+from typing import Self
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Connection
+
+from core.database import fleet
+from core.database.database import Database, Opened
+from core.database.engine import shared
+from core.database.generations import Generations
+from core.database.opening import Options, open_reader, open_writer
+from core.database.refs import DatabaseRef
+from core.database.sqlite import Synchronous
+from core.errors import DatabaseBusy, WrongDatabase
+
+FILES_PER_DATABASE = 8
+"""Two connections share one -shm: five descriptors, two more for the turnstile, one for the moment of closing."""
+SPARE_FILES = 128
+CLOSING_SECONDS = 10.0
+
+
+class Databases:
+    """The pool. Belongs to the event loop that first uses it; `exclusive`, `read_only` and `backup` are for threads."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        max_open: int = 300,
+        idle_seconds: float = 300.0,
+        synchronous: Synchronous = "FULL",
+        write_deadline: float = 5.0,
+    ) -> None:
+        self._limit = max(1, min(max_open, (_raise_file_limit() - SPARE_FILES) // FILES_PER_DATABASE))
+        self._idle_seconds = idle_seconds
+        self._options = Options(synchronous=synchronous, deadline=write_deadline)
+        self._generations = Generations(data_dir / "generations")
+        self._current: WeakValueDictionary[str, Database] = WeakValueDictionary()
+        self._newest: dict[str, int] = {}
+        self._order: OrderedDict[Database, Opened] = OrderedDict()
+        self._opening: dict[Database, asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._reserved = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+        shared()
+
+    def open(self, ref: DatabaseRef) -> Database:
+        """The handle for this pointer; nothing is opened yet. Older handles of the same owner end here."""
+        known = self._current.get(ref.owner)
+        if known is not None and known.ref == ref and not known.retired:
+            return known
+        self._check_newest(ref)
+        if known is not None:
+            self._retire(known)
+        self._newest[ref.owner] = ref.generation
+        handle = Database(self, ref, self._generations.bucket(ref.owner, ref.incarnation))
+        self._current[ref.owner] = handle
+        return handle
+
+    async def forget(self, ref: DatabaseRef) -> None:
+        """Close it and refuse its handles from now on: its file is about to be deleted, replaced or moved."""
+        handle = self._current.get(ref.owner)
+        if handle is None or handle.ref != ref:
+            return
+        opening = self._opening.get(handle)
+        closing = self._retire(handle)
+        for task in (opening, closing):
+            if task is not None:
+                with suppress(Exception):
+                    await asyncio.shield(task)
+
+    def is_open(self, ref: DatabaseRef) -> bool:
+        handle = self._current.get(ref.owner)
+        return handle is not None and handle.ref == ref and handle.opened is not None
+
+    @property
+    def open_count(self) -> int:
+        return len(self._order)
+
+    @contextmanager
+    def exclusive(
+        self, ref: DatabaseRef, converge: bool = False, *, foreign_keys: bool = True
+    ) -> Generator[Connection, None, None]:
+        """One transaction for a thread of the fleet, past the same checks and the same turnstile as a lane."""
+        self._check_newest(ref)
+        bucket = self._generations.bucket(ref.owner, ref.incarnation)
+        with fleet.exclusive(
+            ref, self._options, bucket, converge=converge, foreign_keys=foreign_keys
+        ) as connection:
+            yield connection
+
+    def read_only(self, ref: DatabaseRef) -> AbstractContextManager[Connection]:
+        self._check_newest(ref)
+        return fleet.read_only(ref, self._options)
+
+    def backup(self, ref: DatabaseRef, target: Path) -> None:
+        """A consistent copy while others write. Blocks: for threads."""
+        self._check_newest(ref)
+        fleet.backup(ref, self._options, target)
+
+    async def close(self) -> None:
+        """Finish what is running, close everything. A lane that a stopped process blocks is left behind."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for task in list(self._opening.values()):
+            with suppress(Exception):
+                await asyncio.shield(task)
+        for handle in list(self._order):
+            self._retire(handle)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSING_SECONDS)
+        self._generations.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- for handles -----------------------------------------------------------------------------------------
+
+    def touch(self, handle: Database, opened: Opened) -> None:
+        opened.used_at = monotonic()
+        self._order.move_to_end(handle)
+
+    async def opened(self, handle: Database, *, writing: bool = False) -> Opened:
+        """What the handle may use right now, without another wait in between."""
+        while True:
+            if handle.retired or self._closed:
+                raise WrongDatabase
+            opened = handle.opened
+            if opened is not None and _is_usable(opened, writing):
+                return opened
+            if opened is not None and _is_broken(opened):
+                self._let_go(handle)
+            await self._open_once(handle, writing)
+
+    # --- inside ----------------------------------------------------------------------------------------------
+
+    def _check_newest(self, ref: DatabaseRef) -> None:
+        if ref.generation < self._newest.get(ref.owner, ref.generation):
+            raise WrongDatabase
+
+    async def _open_once(self, handle: Database, writing: bool) -> None:
+        task = self._opening.get(handle)
+        if task is None:
+            task = asyncio.create_task(self._open(handle, writing))
+            self._opening[handle] = task
+            task.add_done_callback(lambda done: self._opened_or_not(handle, done))
+        await asyncio.shield(task)
+
+    def _opened_or_not(self, handle: Database, done: "asyncio.Task[None]") -> None:
+        self._opening.pop(handle, None)
+        if not done.cancelled():
+            done.exception()  # everybody who waited has it; nobody may have waited
+
+    async def _open(self, handle: Database, writing: bool) -> None:
+        opened = handle.opened
+        if opened is None:
+            opened = await self._open_reading(handle)
+        if writing and opened.writer is None:
+            await self._open_writing(handle, opened)
+        if handle.retired and handle.opened is not None:
+            self._let_go(handle)
+
+    async def _open_writing(self, handle: Database, opened: Opened) -> None:
+        bucket = self._generations.bucket(handle.ref.owner, handle.ref.incarnation)
+        writer = await open_writer(handle.ref, self._options, bucket, self._lane_idle)
+        if handle.opened is opened:
+            opened.writer = writer
+        else:  # put away meanwhile
+            await writer.close()
+
+    async def _open_reading(self, handle: Database) -> Opened:
+        await self._make_room()
+        self._reserved += 1
+        try:
+            reader = await open_reader(handle.ref, self._options, self._lane_idle)
+        finally:
+            self._reserved -= 1
+            self._wake_one()
+        opened = Opened(reader, used_at=monotonic())
+        handle.opened = opened
+        self._order[handle] = opened
+        self._sweep_later()
+        return opened
+
+    async def _make_room(self) -> None:
+        until = monotonic() + self._options.deadline
+        while len(self._order) + self._reserved >= self._limit:
+            if (victim := self._least_used()) is not None:
+                await asyncio.shield(self._put_away(victim))
+                continue
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            try:
+                async with asyncio.timeout(max(0.0, until - monotonic())):
+                    await waiter
+            except TimeoutError:
+                raise DatabaseBusy from None
+
+    def _least_used(self) -> Database | None:
+        return next((handle for handle in self._order if self._may_close(handle)), None)
+
+    def _may_close(self, handle: Database) -> bool:
+        return self._order[handle].idle and handle not in self._opening
+
+    def _lane_idle(self) -> None:
+        if self._waiting:
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _retire(self, handle: Database) -> "asyncio.Task[None] | None":
+        handle.retired = True
+        return self._put_away(handle) if handle.opened is not None else None
+
+    def _let_go(self, handle: Database) -> None:
+        self._closing.add(self._put_away(handle))
+
+    def _put_away(self, handle: Database) -> "asyncio.Task[None]":
+        """Take the lanes from the handle and close them when they are done; the next use opens new ones."""
+        opened = self._order.pop(handle)
+        handle.opened = None
+        task = asyncio.create_task(opened.close())
+        self._closing.add(task)
+        task.add_done_callback(self._put_away_done)
+        return task
+
+    def _put_away_done(self, task: "asyncio.Task[None]") -> None:
+        self._closing.discard(task)
+        self._wake_one()
+
+    def _sweep_later(self) -> None:
+        if self._sweeper is None and not self._closed:
+            wait = max(0.05, self._idle_seconds / 4)
+            self._sweeper = asyncio.get_running_loop().call_later(wait, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        before = monotonic() - self._idle_seconds
+        for handle, opened in list(self._order.items()):
+            if opened.used_at > before:
+                break
+            if self._may_close(handle):
+                self._let_go(handle)
+        if self._order:
+            self._sweep_later()
+
+
+def _is_broken(opened: Opened) -> bool:
+    return opened.reader.broken or (opened.writer is not None and opened.writer.broken)
+
+
+def _is_usable(opened: Opened, writing: bool) -> bool:
+    return not _is_broken(opened) and (opened.writer is not None or not writing)
+
+
+def _raise_file_limit() -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1_048_576 if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
