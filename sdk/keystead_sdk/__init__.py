@@ -1,9 +1,10 @@
 """For APIs that accept the access tokens of a Keystead tenant, or of many.
 
 `TokenVerifier` turns a token into a `Principal` or raises. `keystead_sdk.litestar` has guards,
-`keystead_sdk.organizations` keeps database statements inside the caller's organization, `keystead_sdk.testing`
-signs tokens for tests. Implements the resource server's side of RFC 9068 (JWT access tokens), RFC 6750 (bearer
-tokens) and RFC 8725 (JWT practice); it issues nothing and knows no database of the identity server.
+`keystead_sdk.organizations` keeps database statements inside the caller's organization,
+`keystead_sdk.testing` signs tokens for tests. Implements the resource server's side of RFC 9068 (JWT
+access tokens), RFC 6750 (bearer tokens) and RFC 8725 (JWT practice); it issues nothing and knows no
+database of the identity server.
 """
 
 from keystead_sdk.discovery import DiscoveredKeys

@@ -1,9 +1,9 @@
 """Keys of issuers over HTTP: metadata, then key set, kept for a while.
 
-A key set is fetched when first needed, when it is older than `max_age`, and when a token names a key it does
-not hold - but never more often than `refetch_floor` for one issuer, however many tokens with made-up key ids
-arrive, and once for all who wait. When a fetch fails, the keys held stay in use until they are `max_stale` old.
-The number of issuers remembered is bounded; the least recently used is forgotten.
+A key set is fetched when first needed, when it is older than `max_age`, and when a token names a key it
+does not hold - but never more often than `refetch_floor` for one issuer, however many tokens with made-up
+key ids arrive, and once for all who wait. When a fetch fails, the keys held stay in use until they are
+`max_stale` old. The number of issuers remembered is bounded; the least recently used is forgotten.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Public keys of an issuer, by key id.
 
-A key set is read once and then only looked up. Keys that must not verify are left out: symmetric ones (with an
-HMAC key in a public document anybody could sign), ones with private members, ones meant for encryption, weak ones,
-and ones whose id is used twice.
+A key set is read once and then only looked up. Keys that must not verify are left out: symmetric ones
+(with an HMAC key in a public document anybody could sign), ones with private members, ones meant for
+encryption, weak ones, and ones whose id is used twice.
 """
 
 from collections import Counter

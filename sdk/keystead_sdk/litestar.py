@@ -6,16 +6,18 @@ principal where guards, `request.user` and the dependency `principal` find it. A
 Answers follow RFC 6750 section 3; pass another renderer to shape the bodies your way.
 """
 
+import logging
 import re
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Request, Response
 from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
-from litestar.di import NamedDependency, Provide
+from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.plugins import InitPlugin
-from litestar.types import ExceptionHandler, Guard
+from litestar.types import Guard
 
 from keystead_sdk.errors import (
     BadRequest,
@@ -29,7 +31,9 @@ from keystead_sdk.principal import Principal
 from keystead_sdk.verifier import TokenVerifier
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+Renderer = Callable[[Request[Any, Any, Any], Any], Response[Any]]
 OPEN_ROUTE = "exclude_from_auth"
+log = logging.getLogger("keystead_sdk")
 
 _scope_token = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 
@@ -56,7 +60,7 @@ def require_permission(*names: str) -> Guard:
 
 
 def require_scope(*names: str) -> Guard:
-    """Every one of `names`, as a scope that the client was granted; permissions of the person do not count."""
+    """Every one of `names`, as a scope granted to the client; the person's permissions do not count."""
     _check_names(names)
 
     def guard(connection: Connection, _: BaseRouteHandler) -> None:
@@ -72,7 +76,7 @@ def require_organization(connection: Connection, _: BaseRouteHandler) -> None:
 
 
 def principal_of(connection: Connection) -> Principal:
-    """Fails closed: without `authenticate` above it, a guard stops the request and does not wave it through."""
+    """Without `authenticate` above it a guard stops the request; it does not wave it through."""
     principal = connection.scope.get("user")
     if not isinstance(principal, Principal):
         raise Misused(
@@ -81,7 +85,7 @@ def principal_of(connection: Connection) -> Principal:
     return principal
 
 
-def provide_principal(request: NamedDependency[Request[Any, Any, Any]]) -> Principal:
+def provide_principal(request: Request[Any, Any, Any]) -> Principal:
     return principal_of(request)
 
 
@@ -102,13 +106,12 @@ def bearer_token(connection: Connection) -> str:
 
 def render_error(_: Request[Any, Any, Any], error: KeysteadError) -> Response[dict[str, str]]:
     headers = {"Cache-Control": "no-store"} | challenge_headers(error)
-    if error.status >= 500 and isinstance(error, Misused):
-        raise error
-    return Response(
-        {"error": error.code, "error_description": error.description},
-        status_code=error.status,
-        headers=headers,
-    )
+    description = error.description
+    if isinstance(error, Misused):
+        log.error("a mistake in the program", exc_info=error)
+        description = "The request could not be answered."
+    body = {"error": error.code, "error_description": description}
+    return Response(body, status_code=error.status, headers=headers)
 
 
 def challenge_headers(error: KeysteadError) -> dict[str, str]:
@@ -119,7 +122,7 @@ def challenge_headers(error: KeysteadError) -> dict[str, str]:
 class KeysteadPlugin(InitPlugin):
     """All of it on one application: the guard in front, the dependency `principal`, the renderer."""
 
-    def __init__(self, verifier: TokenVerifier, *, render: ExceptionHandler[Any, Any] = render_error) -> None:
+    def __init__(self, verifier: TokenVerifier, *, render: Renderer = render_error) -> None:
         self._verifier = verifier
         self._render = render
 

@@ -1,7 +1,7 @@
 """An issuer for tests: signs real tokens, answers its own discovery, and needs no network.
 
-`FakeIssuer().verifier()` checks what `FakeIssuer.token(permissions=[...], org_id=...)` signs, over the same path
-as with a real issuer.
+`FakeIssuer().verifier()` checks what `FakeIssuer.token(permissions=[...], org_id=...)` signs, over the
+same path as with a real issuer.
 """
 
 import base64
@@ -37,7 +37,9 @@ class FakeIssuer:
 
     def verifier(self, **options: Any) -> TokenVerifier:
         """One that trusts this issuer; `options` are those of `TokenVerifier`."""
-        given = {"issuer": self.issuer, "audience": self.audience, "fetch": self.fetch, "clock": self._clock}
+        given: dict[str, Any] = {"audience": self.audience, "fetch": self.fetch, "clock": self._clock}
+        if "trusted_issuers" not in options:
+            given["issuer"] = self.issuer
         return TokenVerifier(**given | options)
 
     def token(

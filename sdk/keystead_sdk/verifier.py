@@ -31,7 +31,7 @@ ASYMMETRIC_ALGORITHMS = frozenset(
 class TokenVerifier:
     """Trusts one `issuer`, or those for which the rule `trusted_issuers` names a tenant.
 
-    The rule is asked with an issuer that nobody vouched for yet: compare it as a whole string. What it answers
+    The rule is asked with an issuer that nobody vouched for yet: compare it as a whole string. Its answer
     is the `tenant` of the principal. `accept_typ` holds the header types of access tokens (RFC 9068 section
     2.1); add "JWT" for issuers of the older kind, whose access tokens look like that.
     """
