@@ -58,7 +58,6 @@ ENGLISH: Mapping[str, str] = {
     # organization
     "organization_title": "Choose an organization",
     "organization_none": "Your account is not a member of any organization that may use this application.",
-    "switch_account": "Switch account",
     # consent
     "consent_title": "{client} wants to access your account",
     "consent_title_unnamed": "An application wants to access your account",
@@ -80,7 +79,7 @@ ENGLISH: Mapping[str, str] = {
     "back": "Back to the application",
     # errors
     "error_title": "Something went wrong",
-    "error_support": "If you need help, tell your support this id:",
+    "error_support": "If you ask for help, quote this id:",
     "try_again": "Try again",
     # form post
     "form_post_title": "One moment",
