@@ -14,7 +14,10 @@ PIP      := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 LOCKED   := $(VENV)/.locked-packages
 SETUP    := $(VENV)/.keystead
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-APT      := apt-get -qq -o Dpkg::Use-Pty=0
+
+# Debian packages, as root: quiet unless it fails.
+debian = log="$$(mktemp)"; { apt-get -qq update && apt-get -qq install --yes --no-install-recommends $(1); } >"$$log" 2>&1 \
+	|| { cat "$$log" >&2; exit 1; }; rm -f "$$log"
 
 export DEBIAN_FRONTEND := noninteractive
 export PIP_ROOT_USER_ACTION := ignore
@@ -60,10 +63,14 @@ tests: setup ## Run the tests (ARGS='tests/login -k password' for some of them)
 bench: setup ## Measure: the workloads of bench/
 	$(VENV)/bin/python -m bench $(ARGS)
 
-lock: ## Write requirements.lock anew with uv (ARGS=--upgrade for newer versions)
-	echo ./sdk | $(UV) pip compile - pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes \
-		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-package keystead-sdk \
-		--quiet --output-file requirements.lock $(ARGS) >/dev/null
+# No address of an index or a file goes into a lock, so that it is good for everybody's. The second one is a part of the
+# first: what the server needs at run time, for images (deploy/Containerfile).
+COMPILE = $(UV) pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-package keystead-sdk
+
+lock: ## Write the lock files anew with uv (ARGS=--upgrade for newer versions)
+	echo ./sdk | $(COMPILE) - pyproject.toml --extra dev --output-file requirements.lock $(ARGS) >/dev/null
+	echo ./sdk | $(COMPILE) - pyproject.toml --constraint requirements.lock --output-file deploy/runtime.lock >/dev/null
 
 clean: ## Remove .venv and caches; ./data stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -91,13 +98,14 @@ venv-package:
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "Python's venv module is missing. As root: apt-get install $$package" >&2; exit 1; fi; \
 	echo "Installing $$package"; \
-	$(APT) update; $(APT) install --yes --no-install-recommends "$$package" >/dev/null
+	$(call debian,"$$package")
 
 test-packages:
+	@:
 ifeq ($(CHROMIUM),)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing Chromium for the browser tests"; \
-		$(APT) update; $(APT) install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+		$(call debian,chromium fonts-dejavu-core); \
 	else \
 		echo "Chromium is missing, so the browser tests are skipped. As root: apt-get install chromium fonts-dejavu-core" >&2; \
 	fi
