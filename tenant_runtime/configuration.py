@@ -300,7 +300,7 @@ def _keys(connection: Connection, data_key: DataKey) -> KeyRing:
     published = [row.public_jwk for row in rows]
     return KeyRing(
         signing=MappingProxyType(signing),
-        public=PublicKeys.from_jwks(published),
+        public=PublicKeys(published),
         jwks=msgspec.json.encode({"keys": published}),
     )
 
