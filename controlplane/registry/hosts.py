@@ -1,0 +1,50 @@
+"""Hosts of tenants beside `<id>.<base domain>`: custom domains, of which only verified ones resolve."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, select
+
+from controlplane.models import RegistryBase
+from controlplane.registry.tenants import RegisteredTenant, find_tenant, registered
+
+_HOSTS = RegistryBase.metadata.tables["hosts"]
+_TENANTS = RegistryBase.metadata.tables["tenants"]
+
+_MATCH = select(_HOSTS.c.tenant_id).where(
+    _HOSTS.c.host == bindparam("host"), _HOSTS.c.verified_at.is_not(None)
+)
+_OF_TENANT = select(_HOSTS.c.host, _HOSTS.c.origin).where(
+    _HOSTS.c.tenant_id == bindparam("tenant_id"), _HOSTS.c.verified_at.is_not(None)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A tenant with its verified custom hosts and their stored origins."""
+
+    tenant: RegisteredTenant
+    origins: tuple[tuple[str, str], ...]
+
+    def origin_of(self, host: str) -> str | None:
+        return dict(self.origins).get(host)
+
+
+def custom_host(connection: Connection, host: str) -> Resolved | None:
+    tenant_id = connection.execute(_MATCH, {"host": host}).scalar_one_or_none()
+    return resolve(connection, tenant_id) if tenant_id is not None else None
+
+
+def resolve(connection: Connection, tenant_id: str) -> Resolved | None:
+    tenant = find_tenant(connection, tenant_id)
+    return Resolved(tenant, hosts_of(connection, tenant_id)) if tenant is not None else None
+
+
+def resolve_one(connection: Connection) -> Resolved | None:
+    """Tenant one, whatever its id."""
+    row = connection.execute(select(_TENANTS).where(_TENANTS.c.is_control_plane)).first()
+    return Resolved(registered(row), hosts_of(connection, row.id)) if row is not None else None
+
+
+def hosts_of(connection: Connection, tenant_id: str) -> tuple[tuple[str, str], ...]:
+    rows = connection.execute(_OF_TENANT, {"tenant_id": tenant_id})
+    return tuple((row.host, row.origin) for row in rows)

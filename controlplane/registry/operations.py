@@ -1,0 +1,281 @@
+"""Operations: one recorded run of something long, claimed by lease.
+
+Every claim raises `fencing`, and whatever its holder writes names the number it was given: a worker that was
+stopped past its lease and wakes up is refused (`specs/faults.md` F24).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+
+from controlplane.models import RegistryBase
+from core.errors import Conflict, NotFound
+
+_OPERATIONS = RegistryBase.metadata.tables["operations"]
+
+UNFINISHED = ("pending", "running", "failed")
+
+
+class LeaseLost(Conflict):
+    """Another worker has claimed the operation since; nothing was written."""
+
+    description = "Another worker has taken over this operation."
+
+
+class OperationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    tenant_id: str
+    kind: str
+    state: str
+    actor: str | None
+    parameters: Mapping[str, Any]
+    steps: tuple[Mapping[str, Any], ...]
+    creator_added: bool
+    attempts: int
+    error: str | None
+    lease_owner: str | None
+    lease_expires_at: int
+    fencing: int
+    next_attempt_at: int
+    created_at: int
+    updated_at: int
+    ended_at: int | None
+
+
+def _record(row: Row[Any]) -> OperationRecord:
+    values = dict(row._mapping)
+    values["steps"] = tuple(values["steps"])
+    return OperationRecord(**values)
+
+
+def new_operation(
+    operation_id: str,
+    tenant_id: str,
+    kind: str,
+    now: int,
+    *,
+    actor: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    lease_owner: str | None = None,
+    lease_expires_at: int = 0,
+    next_attempt_at: int = 0,
+) -> OperationRecord:
+    """Born claimed when a lease is given: nobody else begins what its maker is about to do."""
+    claimed = lease_owner is not None
+    return OperationRecord(
+        id=operation_id,
+        tenant_id=tenant_id,
+        kind=kind,
+        state="running" if claimed else "pending",
+        actor=actor,
+        parameters=parameters or {},
+        steps=(),
+        creator_added=False,
+        attempts=1 if claimed else 0,
+        error=None,
+        lease_owner=lease_owner,
+        lease_expires_at=lease_expires_at,
+        fencing=1 if claimed else 0,
+        next_attempt_at=next_attempt_at,
+        created_at=now,
+        updated_at=now,
+        ended_at=None,
+    )
+
+
+_INSERT = insert(_OPERATIONS)
+
+
+def insert_operation(connection: Connection, operation: OperationRecord) -> None:
+    connection.execute(_INSERT, {**msgspec.structs.asdict(operation), "steps": list(operation.steps)})
+
+
+def get_operation(connection: Connection, operation_id: str) -> OperationRecord:
+    row = connection.execute(select(_OPERATIONS).where(_OPERATIONS.c.id == operation_id)).first()
+    if row is None:
+        raise NotFound("operation")
+    return _record(row)
+
+
+def list_operations(
+    connection: Connection,
+    *,
+    tenant_id: str | None = None,
+    states: Sequence[str] = (),
+    offset: int = 0,
+    limit: int = 50,
+) -> list[OperationRecord]:
+    """The newest first."""
+    statement = select(_OPERATIONS).where(*_which(tenant_id, states))
+    statement = statement.order_by(_OPERATIONS.c.created_at.desc(), _OPERATIONS.c.id.desc())
+    return [_record(row) for row in connection.execute(statement.offset(offset).limit(limit))]
+
+
+def list_operations_after(
+    connection: Connection, *, tenant_id: str | None = None, after: tuple[int, str] | None, limit: int
+) -> list[OperationRecord]:
+    """The newest first, beyond (created_at, id) of the last one seen."""
+    statement = select(_OPERATIONS).where(*_which(tenant_id, ()))
+    if after is not None:
+        created, key = _OPERATIONS.c.created_at, _OPERATIONS.c.id
+        statement = statement.where(or_(created < after[0], and_(created == after[0], key < after[1])))
+    statement = statement.order_by(_OPERATIONS.c.created_at.desc(), _OPERATIONS.c.id.desc())
+    return [_record(row) for row in connection.execute(statement.limit(limit))]
+
+
+def count_operations(
+    connection: Connection, *, tenant_id: str | None = None, states: Sequence[str] = ()
+) -> int:
+    statement = select(func.count()).select_from(_OPERATIONS).where(*_which(tenant_id, states))
+    return int(connection.execute(statement).scalar_one())
+
+
+def _which(tenant_id: str | None, states: Sequence[str]) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if tenant_id is not None:
+        conditions.append(_OPERATIONS.c.tenant_id == tenant_id)
+    if states:
+        conditions.append(_OPERATIONS.c.state.in_(states))
+    return conditions
+
+
+def lease_owners(connection: Connection) -> list[str]:
+    """Who holds leases now: the caller finds out which of them are dead."""
+    statement = select(_OPERATIONS.c.lease_owner).where(
+        _OPERATIONS.c.state == "running", _OPERATIONS.c.lease_owner.is_not(None)
+    )
+    return sorted({row[0] for row in connection.execute(statement)})
+
+
+def due_operations(connection: Connection, now: int, dead: Sequence[str] = (), limit: int = 20) -> list[str]:
+    statement = select(_OPERATIONS.c.id).where(*_due(now, dead)).order_by(_OPERATIONS.c.next_attempt_at)
+    return [row[0] for row in connection.execute(statement.limit(limit))]
+
+
+def claim_operation(
+    connection: Connection,
+    operation_id: str,
+    *,
+    owner: str,
+    now: int,
+    until: int,
+    dead: Sequence[str] = (),
+    at_once: bool = False,
+) -> OperationRecord | None:
+    """None when it is done, not due, or somebody else's. `at_once` skips the wait for its next attempt."""
+    row = connection.execute(
+        update(_OPERATIONS)
+        .where(_OPERATIONS.c.id == operation_id, *_due(now, dead, at_once=at_once))
+        .values(
+            state="running",
+            lease_owner=owner,
+            lease_expires_at=until,
+            fencing=_OPERATIONS.c.fencing + 1,
+            attempts=_OPERATIONS.c.attempts + 1,
+            updated_at=now,
+        )
+        .returning(_OPERATIONS)
+    ).first()
+    return _record(row) if row is not None else None
+
+
+def _due(now: int, dead: Sequence[str], *, at_once: bool = False) -> list[ColumnElement[bool]]:
+    free: ColumnElement[bool] = _OPERATIONS.c.lease_expires_at <= now
+    if dead:
+        free = or_(free, _OPERATIONS.c.lease_owner.in_(dead))
+    conditions = [_OPERATIONS.c.state.in_(UNFINISHED), free]
+    if not at_once:
+        conditions.append(_OPERATIONS.c.next_attempt_at <= now)
+    return conditions
+
+
+def write_operation(connection: Connection, operation_id: str, fencing: int, now: int, **values: Any) -> None:
+    """Every later word of a claim's holder: refused once another has claimed it or it has ended."""
+    done = connection.execute(
+        update(_OPERATIONS)
+        .where(
+            _OPERATIONS.c.id == operation_id,
+            _OPERATIONS.c.fencing == fencing,
+            _OPERATIONS.c.state == "running",
+        )
+        .values(**values, updated_at=now)
+    )
+    if done.rowcount != 1:
+        raise LeaseLost
+
+
+def release_operation(
+    connection: Connection, operation_id: str, fencing: int, now: int, *, next_attempt_at: int, **values: Any
+) -> None:
+    """Lay it down until its next attempt is due."""
+    write_operation(
+        connection,
+        operation_id,
+        fencing,
+        now,
+        lease_owner=None,
+        lease_expires_at=0,
+        next_attempt_at=next_attempt_at,
+        **values,
+    )
+
+
+def finish_operation(
+    connection: Connection, operation_id: str, fencing: int, now: int, *, steps: Sequence[Mapping[str, Any]]
+) -> None:
+    write_operation(
+        connection,
+        operation_id,
+        fencing,
+        now,
+        state="succeeded",
+        steps=list(steps),
+        error=None,
+        lease_owner=None,
+        lease_expires_at=0,
+        ended_at=now,
+    )
+
+
+def cancel_operations(
+    connection: Connection, tenant_id: str, now: int, kinds: Sequence[str] = ("create", "converge")
+) -> None:
+    """Whoever runs one of them now is refused from here on."""
+    connection.execute(
+        update(_OPERATIONS)
+        .where(
+            _OPERATIONS.c.tenant_id == tenant_id,
+            _OPERATIONS.c.kind.in_(kinds),
+            _OPERATIONS.c.state.in_(UNFINISHED),
+        )
+        .values(
+            state="cancelled",
+            fencing=_OPERATIONS.c.fencing + 1,
+            lease_owner=None,
+            lease_expires_at=0,
+            updated_at=now,
+            ended_at=now,
+        )
+    )
+
+
+def unfinished_operation(connection: Connection, tenant_id: str) -> OperationRecord | None:
+    statement = (
+        select(_OPERATIONS)
+        .where(_OPERATIONS.c.tenant_id == tenant_id, _OPERATIONS.c.state.in_(UNFINISHED))
+        .order_by(_OPERATIONS.c.created_at.desc())
+    )
+    row = connection.execute(statement).first()
+    return _record(row) if row is not None else None
+
+
+def latest_operation(connection: Connection, tenant_id: str, kind: str) -> OperationRecord | None:
+    statement = (
+        select(_OPERATIONS)
+        .where(_OPERATIONS.c.tenant_id == tenant_id, _OPERATIONS.c.kind == kind)
+        .order_by(_OPERATIONS.c.created_at.desc(), _OPERATIONS.c.id.desc())
+    )
+    row = connection.execute(statement.limit(1)).first()
+    return _record(row) if row is not None else None
