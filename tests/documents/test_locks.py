@@ -1,0 +1,62 @@
+import re
+import tomllib
+from itertools import chain
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tests.documents.repository import project, read
+
+LOCKS = ("requirements.lock", "deploy/runtime.lock")
+OURS = {"keystead", "keystead-sdk"}
+
+
+def pins(lock: str) -> dict[str, Version]:
+    found = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", read(lock), re.MULTILINE)
+    return {canonicalize_name(name): Version(version) for name, version in found}
+
+
+def assert_pinned(requirements: list[str], lock: str) -> None:
+    pinned = pins(lock)
+    for requirement in map(Requirement, requirements):
+        name = canonicalize_name(requirement.name)
+        if name in OURS:
+            continue
+        assert name in pinned, f"{name} is not in {lock}: make lock"
+        assert requirement.specifier.contains(pinned[name]), f"{lock} holds another {name}: make lock"
+
+
+def test_the_lock_pins_all_that_the_project_and_its_developers_need() -> None:
+    dev = project()["optional-dependencies"]["dev"]
+    build = tomllib.loads(read("pyproject.toml"))["build-system"]["requires"]
+    sdk = tomllib.loads(read("sdk/pyproject.toml"))
+    assert_pinned(project()["dependencies"] + dev + build, "requirements.lock")
+    assert_pinned(sdk["project"]["dependencies"] + sdk["build-system"]["requires"], "requirements.lock")
+
+
+def test_the_runtime_lock_is_a_part_of_the_lock_without_the_developers_tools() -> None:
+    runtime, everything = pins("deploy/runtime.lock"), pins("requirements.lock")
+    assert runtime.items() < everything.items()
+    assert_pinned(project()["dependencies"], "deploy/runtime.lock")
+    assert not {"pytest", "ruff", "mypy", "playwright"} & runtime.keys()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_address_and_no_file(lock: str) -> None:
+    assert not re.search(r"://|^-|@ |file:", read(lock), re.MULTILINE)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_has_hashes(lock: str) -> None:
+    for entry in re.split(r"\n(?=\S)", read(lock).strip()):
+        assert re.fullmatch(r"\S+==\S+( ; [^\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", entry), entry[:80]
+
+
+def test_every_dependency_has_its_reason_beside_it() -> None:
+    text = read("pyproject.toml")
+    extras = project()["optional-dependencies"].values()
+    for requirement in [*project()["dependencies"], *chain.from_iterable(extras)]:
+        quoted = re.escape(f'"{requirement}"')
+        assert re.search(rf"{quoted}[],]* +# \w", text), f"no reason beside {requirement}"
