@@ -1,8 +1,8 @@
 """The declarative base of a tenant's database, and the column types its models share."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, MetaData
+from sqlalchemy import JSON, BigInteger, ForeignKey, MetaData, Table
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 NAMING = {
@@ -24,3 +24,6 @@ def owned_by(target: str) -> ForeignKey:
 
 class TenantBase(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
+
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]  # SQLAlchemy says only FromClause, which nothing can be inserted into

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import AccessDenied
-from core.http.errors import printable
 from sqlalchemy import Connection, bindparam, literal, null, select, union_all
 
+from core.errors import AccessDenied
+from core.http.errors import printable
 from tenant_runtime.configuration import ClientConfiguration, Configuration, ResourceServerConfiguration
 from tenant_runtime.models import Membership, MembershipRole, UserPermission, UserRole
 

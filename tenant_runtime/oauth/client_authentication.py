@@ -1,0 +1,151 @@
+"""Who calls the token and revocation endpoints (RFC 6749 section 2.3).
+
+`client_secret_basic`, `client_secret_post` and `none`. A confidential client may use either way of sending its
+secret, whichever it registered: the SDKs of one application differ. Nothing else is forgiven: a secret in the
+address, two ways at once, a secret of a public client, none of a confidential one.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from sqlalchemy import Connection, bindparam, or_, select
+
+from core.errors import InvalidClient, InvalidRequest
+from core.http.security import is_equal
+from core.ids import digest
+from tenant_runtime.configuration import ClientConfiguration, Configuration
+from tenant_runtime.models import Client, ClientSecret
+from tenant_runtime.oauth.wire import Call
+
+_CREDENTIALS = frozenset(
+    {
+        "client_secret",
+        "client_assertion",
+        "code",
+        "code_verifier",
+        "refresh_token",
+        "access_token",
+        "token",
+        "password",
+    }
+)
+"""What must never stand in an address, where logs and histories keep it (RFC 6749 section 2.3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedClient:
+    """A client that proved itself; `secret_digest` is with what, None for a public client."""
+
+    configuration: ClientConfiguration
+    secret_digest: str | None
+    named: str | None
+    """The `client_id` of the body, which may be another's."""
+
+    @property
+    def client_id(self) -> str:
+        return self.configuration.client_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Credentials:
+    client_id: str
+    secret: str | None
+
+
+def authenticate(
+    call: Call, parameters: Mapping[str, str], configuration: Configuration
+) -> AuthenticatedClient:
+    refuse_credentials_in_address(call)
+    header = call.one_header(b"authorization")
+    if header is not None and "client_secret" in parameters:
+        raise InvalidRequest("The client authenticates in two ways at once.")
+    if "client_assertion" in parameters or "client_assertion_type" in parameters:
+        raise InvalidClient("This way of client authentication is not supported.")
+    given = _basic(header) if header is not None else _posted(parameters)
+    client = configuration.clients.get(given.client_id)
+    secret_digest = _check(client, given.secret, call.now_ms)
+    assert client is not None
+    return AuthenticatedClient(client, secret_digest, parameters.get("client_id"))
+
+
+def refuse_credentials_in_address(call: Call) -> None:
+    if not call.query:
+        return
+    names = {name for name, _ in parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)}
+    if not names.isdisjoint(_CREDENTIALS):
+        raise InvalidRequest("Credentials must not be in the address.")
+
+
+def _basic(header: str) -> _Credentials:
+    scheme, _, encoded = header.strip().partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient("This way of client authentication is not supported.")
+    try:
+        name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+        if not colon:
+            raise InvalidClient
+        return _Credentials(_decoded(name), _decoded(secret))
+    except (binascii.Error, ValueError):  # no base64, or no UTF-8 on either level
+        raise InvalidClient from None
+
+
+def _decoded(text: str) -> str:
+    """RFC 6749 section 2.3.1: both parts are form-encoded before they are joined."""
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
+
+
+def _posted(parameters: Mapping[str, str]) -> _Credentials:
+    client_id = parameters.get("client_id")
+    if client_id is None:
+        raise InvalidClient("The client does not say who it is.")
+    return _Credentials(client_id, parameters.get("client_secret"))
+
+
+def _check(client: ClientConfiguration | None, secret: str | None, now_ms: int) -> str | None:
+    """One sentence for an unknown client and a wrong secret; every secret is compared, in constant time."""
+    if client is None:
+        raise InvalidClient
+    if client.is_public:
+        if secret is not None:
+            raise InvalidClient
+        return None
+    if secret is None:
+        raise InvalidClient
+    given = digest(secret)
+    matches = [
+        is_equal(given, known.digest) and (known.expires_at is None or known.expires_at > now_ms)
+        for known in client.secrets
+    ]
+    if not any(matches):
+        raise InvalidClient
+    return given
+
+
+# --- Checked again in the unit that issues -------------------------------------------------------------------------
+
+_s = ClientSecret.__table__.c
+_SECRET_HOLDS = select(_s.id).where(
+    _s.client_id == bindparam("client_id"),
+    _s.digest == bindparam("digest"),
+    or_(_s.expires_at.is_(None), _s.expires_at > bindparam("now")),
+)
+_CLIENT_EXISTS = select(Client.__table__.c.client_id).where(
+    Client.__table__.c.client_id == bindparam("client_id"),
+    Client.__table__.c.token_endpoint_auth_method == "none",
+)
+
+
+def require_still(connection: Connection, client: AuthenticatedClient, now_ms: int) -> None:
+    """The client or its secret may have been taken away by another process since the snapshot was read."""
+    if client.secret_digest is None:
+        found = connection.execute(_CLIENT_EXISTS, {"client_id": client.client_id})
+    else:
+        values = {"client_id": client.client_id, "digest": client.secret_digest, "now": now_ms}
+        found = connection.execute(_SECRET_HOLDS, values)
+    if found.first() is None:
+        raise InvalidClient

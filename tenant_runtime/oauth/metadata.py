@@ -1,0 +1,75 @@
+"""OpenID Connect Discovery 1.0 and RFC 8414: one document at both addresses, made once per issuer.
+
+Says what works, and nothing that does not (`specs/protocol.md` section 1).
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from litestar import asgi
+from litestar.types import Receive, Scope, Send
+
+from core.tenants import Tenant
+from tenant_runtime.oauth.claims import STANDARD_CLAIMS
+from tenant_runtime.oauth.key_set import PUBLIC_HEADERS
+from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
+from tenant_runtime.oauth.signing import ALGORITHMS
+from tenant_runtime.oauth.wire import send_document
+
+PATHS = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]
+
+_CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "none"]
+_TOKEN_CLAIMS = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "acr",
+    "amr",
+    "azp",
+    "sid",
+    "at_hash",
+]
+
+
+@asgi(PATHS, copy_scope=False)
+async def metadata(scope: Scope, receive: Receive, send: Send) -> None:
+    tenant: Tenant = scope["state"]["tenant"]
+    await send_document(scope, send, _encoded(tenant.issuer), PUBLIC_HEADERS)
+
+
+@lru_cache(4096)
+def _encoded(issuer: str) -> bytes:
+    return msgspec.json.encode(document(issuer))
+
+
+def document(issuer: str) -> dict[str, Any]:
+    """`issuer` ends with a slash, so paths are joined without one."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}authorize",
+        "token_endpoint": f"{issuer}oauth/token",
+        "userinfo_endpoint": f"{issuer}userinfo",
+        "jwks_uri": f"{issuer}.well-known/jwks.json",
+        "revocation_endpoint": f"{issuer}oauth/revoke",
+        "end_session_endpoint": f"{issuer}oidc/logout",
+        "scopes_supported": list(PROTOCOL_SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "fragment", "form_post", "web_message"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "token_endpoint_auth_methods_supported": _CLIENT_AUTHENTICATION,
+        "revocation_endpoint_auth_methods_supported": _CLIENT_AUTHENTICATION,
+        "code_challenge_methods_supported": ["S256"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": [*_TOKEN_CLAIMS, *STANDARD_CLAIMS],
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "authorization_response_iss_parameter_supported": True,
+    }
