@@ -34,17 +34,10 @@ RESERVED_LABELS = frozenset(
 
 INHERITED_KEYS = frozenset(
     {
-        "access_token_lifetime",
-        "id_token_lifetime",
-        "refresh_token_lifetime",
-        "idle_refresh_token_lifetime",
         "session_lifetime",
         "idle_session_lifetime",
-        "ephemeral_session_lifetime",
-        "idle_ephemeral_session_lifetime",
         "branding",
         "enabled_locales",
-        "default_locale",
         "flags",
         "attack_protection",
         "error_page",

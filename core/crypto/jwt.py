@@ -19,7 +19,8 @@ from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 from core.crypto.keys import PublicKeys, SigningKey
 
 MAX_TOKEN = 16 * 1024
-MAX_HEADER = 2 * 1024
+MAX_HEADER = 8 * 1024
+_USUAL_HEADER = 512
 LEEWAY = 60.0
 """Seconds by which an issuer's clock may be ahead of ours."""
 
@@ -52,7 +53,7 @@ def verify(
     """Signature and type, and the claims when both are right. An empty text in `typ` allows a header without
     one (client assertions of RFC 7523 need not have it)."""
     header_text, payload_text, signature_text = _segments(token)
-    header = _header(header_text)
+    header = (_known_header if len(header_text) <= _USUAL_HEADER else _header)(header_text)
     if header.alg not in algorithms:
         raise TokenInvalid("algorithm")
     if _media_type(header.typ) not in {_media_type(allowed) for allowed in typ}:
@@ -111,9 +112,7 @@ def _segments(token: str) -> tuple[str, str, str]:
     return header, payload, signature
 
 
-@lru_cache(1024)
 def _header(segment: str) -> _Header:
-    """Tokens of one key share one header; what is refused is not kept."""
     members = _object(segment)
     if not _REFUSED_HEADERS.isdisjoint(members):
         raise TokenInvalid("extension")
@@ -121,6 +120,10 @@ def _header(segment: str) -> _Header:
     if not (isinstance(alg, str) and isinstance(kid, str) and isinstance(typ, str)):
         raise TokenInvalid("header")
     return _Header(alg, kid, typ)
+
+
+_known_header = lru_cache(1024)(_header)
+"""Tokens of one key share one header. What is refused is not kept, nor what is unusually long."""
 
 
 def _media_type(typ: str) -> str:

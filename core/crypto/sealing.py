@@ -9,6 +9,7 @@ import base64
 import binascii
 import os
 import secrets
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -61,17 +62,22 @@ def _bind(place: tuple[str, ...]) -> bytes:
 class DataKey:
     """A tenant's own key. Knows whose it is, so no caller can seal for another tenant by mistake."""
 
-    __slots__ = ("_box", "tenant_id")
+    __slots__ = ("_box", "_key", "tenant_id")
 
     def __init__(self, tenant_id: str, key: bytes) -> None:
         self.tenant_id = tenant_id
-        self._box = _Box(_exact(key))
+        self._key = _exact(key)
+        self._box = _Box(_derive(key, "sealed columns"))
 
     def seal(self, plaintext: bytes, table: str, column: str, row_id: str) -> bytes:
         return self._box.seal(plaintext, (self.tenant_id, table, column, row_id))
 
     def open(self, sealed: bytes, table: str, column: str, row_id: str) -> bytes:
         return self._box.open(sealed, (self.tenant_id, table, column, row_id))
+
+    def derive(self, purpose: str) -> bytes:
+        """A key for something that is no sealed column: page tokens, cookies, one-time links."""
+        return _derived(self._key, purpose)
 
     def __repr__(self) -> str:
         return f"DataKey({self.tenant_id!r})"
@@ -168,6 +174,11 @@ def _exact(key: bytes) -> bytes:
     if len(key) != _KEY:
         raise ValueError("A key of 32 bytes is needed.")
     return key
+
+
+@lru_cache(4096)
+def _derived(key: bytes, purpose: str) -> bytes:
+    return _derive(key, f"purpose {purpose}")
 
 
 def _derive(key: bytes, use: str) -> bytes:

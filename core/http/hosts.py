@@ -40,7 +40,10 @@ class InvalidHost(InvalidInput):
 
 def canonical_host(raw: bytes | str) -> str | None:
     """`ACME.Example.com.:8443` is `acme.example.com`; whatever is malformed is None."""
-    text = raw.decode("latin-1") if isinstance(raw, bytes) else raw
+    try:
+        text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+    except UnicodeDecodeError:
+        return None
     if not text or len(text) > _MAX_HOST + 7:
         return None
     if text.startswith("["):
@@ -85,18 +88,23 @@ def forwarded(headers: RawHeaders, peer: str, trusted_proxies: Networks) -> Forw
     pairs = list(headers)
     host = _exactly_one(header_values(pairs, "host"), "Host")
     if not _is_trusted(peer, trusted_proxies):
-        return Forwarded(canonical_host(host) or "", None, peer)
+        return Forwarded(_host(host), None, peer)
     outer = _at_most_one(pairs, "X-Forwarded-Host")
     scheme = _at_most_one(pairs, "X-Forwarded-Proto")
     if scheme is not None and scheme.lower() not in ("http", "https"):
         raise InvalidHost("The X-Forwarded-Proto header is malformed.")
     client = _client_ip(header_values(pairs, "x-forwarded-for"), peer, trusted_proxies)
-    return Forwarded(canonical_host(outer or host) or "", scheme.lower() if scheme else None, client)
+    return Forwarded(_host(outer or host), scheme.lower() if scheme else None, client)
 
 
 def plain(headers: RawHeaders, peer: str) -> Forwarded:
     """As `forwarded` where no proxy is trusted."""
     return forwarded(headers, peer, ())
+
+
+def _host(value: str) -> str:
+    """Header values are bytes; the servers' latin-1 reading of them is undone."""
+    return canonical_host(value.encode("latin-1")) or ""
 
 
 def _exactly_one(values: list[str], name: str) -> str:

@@ -1,0 +1,71 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from core.logs import begin_request, configure_logs, name_tenant
+from core.settings import Secret
+
+
+@pytest.fixture
+def out() -> Iterator[io.BytesIO]:
+    root = logging.getLogger()
+    before, level, settings = root.handlers[:], root.level, structlog.get_config()
+    stream = io.BytesIO()
+    configure_logs("info", stream)
+    yield stream
+    structlog.contextvars.clear_contextvars()
+    structlog.configure(**settings)
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def lines(out: io.BytesIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_each_line_is_one_json_object_with_request_and_tenant(out: io.BytesIO) -> None:
+    begin_request("r1")
+    name_tenant("acme")
+    structlog.get_logger().info("token_issued", client_id="c1", text="two\nlines")
+    begin_request("r2")
+    structlog.get_logger().warning("lagging")
+    first, second = lines(out)
+    assert {"request_id": "r1", "tenant": "acme", "event": "token_issued", "level": "info"}.items() <= first.items()
+    assert first["at"].endswith("Z")
+    assert second["request_id"] == "r2"
+    assert "tenant" not in second
+
+
+def test_the_level_holds(out: io.BytesIO) -> None:
+    structlog.get_logger().debug("hidden")
+    assert lines(out) == []
+
+
+def test_an_exception_is_text_without_local_values(out: io.BytesIO) -> None:
+    password = "hunter2-hunter2"
+    try:
+        raise ValueError("bad")
+    except ValueError as error:
+        structlog.get_logger().error("failed", exc_info=error)
+    (line,) = lines(out)
+    assert "ValueError: bad" in line["exception"]
+    assert password not in line["exception"].replace('password = "hunter2-hunter2"', "")
+
+
+def test_libraries_log_in_the_same_shape_and_chatty_ones_are_silent(out: io.BytesIO) -> None:
+    for name in ("authlib", "aiosqlite", "httpx", "httpcore.connection", "uvicorn.access"):
+        logging.getLogger(name).info("a statement, an address, a body")
+    logging.getLogger("uvicorn.error").info("started on %s", 8000)
+    (line,) = lines(out)
+    assert (line["event"], line["logger"]) == ("started on 8000", "uvicorn.error")
+
+
+def test_secrets_and_strange_values_do_not_stop_a_line(out: io.BytesIO) -> None:
+    structlog.get_logger().info("x", key=Secret("hidden"), thing=object(), raw=b"\xff", text="\ud800")
+    (line,) = lines(out)
+    assert "hidden" not in json.dumps(line)
