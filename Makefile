@@ -54,7 +54,7 @@ types: setup ## Check types with mypy
 	$(VENV)/bin/mypy
 
 layers: setup ## Check who imports whom
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-logo
 
 # Without Chromium (possible only when not root: see test-packages) the browser tests are left out, and said to be.
 tests: setup ## Run the tests (ARGS='tests/login -k password' for some of them)
