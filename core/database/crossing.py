@@ -4,6 +4,7 @@ aiosqlite starts the thread, opens and closes the connection in it. Between the 
 its queue without a future of its own: a lane tells its callers itself, several at once.
 """
 
+import sqlite3
 from collections.abc import Callable
 
 from aiosqlite import Connection
@@ -18,17 +19,28 @@ class Crossing:
 
     @classmethod
     async def open(cls, opener: Callable[[], OpenFile]) -> "Crossing":
-        opened: list[OpenFile] = []
+        opened: list[OpenFile | BaseException] = []
 
-        def connector():  # type: ignore[no-untyped-def]  # aiosqlite wants the driver's connection
-            opened.append(opener())
-            return opened[0].driver
+        def connector() -> sqlite3.Connection:
+            try:
+                file = opener()
+            except BaseException as error:
+                opened.append(error)
+                return sqlite3.connect(
+                    ":memory:"
+                )  # aiosqlite would leave the thread of a failed opening behind
+            opened.append(file)
+            return file.driver
 
         connection = Connection(connector, iter_chunk_size=64)
         connection._thread.daemon = (
             True  # a lock held by a stopped process must not keep this one from ending
         )
-        return cls(await connection, opened[0])
+        running = await connection
+        if isinstance(opened[0], BaseException):
+            await running.close()
+            raise opened[0]
+        return cls(running, opened[0])
 
     def send(self, function: Callable[[], None]) -> None:
         self._connection._tx.put_nowait((None, function))

@@ -73,12 +73,14 @@ class OpenFile:
             self.guard.active = False
             tidy = self._tidy()
         if not tidy:
-            raise UnitBroken("a unit of work left a savepoint open, or closed its connection")
+            raise UnitBroken("a unit of work ended its transaction or left a savepoint open")
         return value
 
     def _tidy(self) -> bool:
         connection = self.connection
-        if connection.closed:
+        if (
+            connection.closed or not connection.in_transaction()
+        ):  # a unit said close(), commit() or rollback()
             self.connection = connection_over(self.driver)
             return False
         tidy = True
@@ -86,8 +88,6 @@ class OpenFile:
             tidy = False
             with suppress(DBAPIError):
                 nested.rollback()
-        if not connection.in_transaction():  # a unit tried commit() or rollback(), and was denied
-            connection.begin()
         return tidy
 
     def config_version(self) -> int:

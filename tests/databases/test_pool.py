@@ -1,0 +1,140 @@
+"""Open databases are bounded, opened once, and never closed under who uses them."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from core.database import DatabaseRef, Databases
+from core.errors import DatabaseBusy, WrongDatabase
+from tests.databases import units
+
+pytestmark = pytest.mark.anyio
+
+Make = Callable[..., DatabaseRef]
+
+
+async def test_the_least_used_is_closed_and_never_one_in_use(tmp_path: Path, make: Make) -> None:
+    async with Databases(tmp_path, max_open=2) as pool:
+        busy, idle, third = (pool.open(make(name)) for name in ("busy", "idle", "third"))
+        event = threading.Event()
+        in_use = asyncio.create_task(busy.read(units.wait_for, event))
+        await asyncio.sleep(0.05)
+        await idle.read(units.names)
+        assert await third.read(units.names) == []
+        assert (pool.is_open(busy.ref), pool.is_open(idle.ref), pool.is_open(third.ref)) == (
+            True,
+            False,
+            True,
+        )
+        event.set()
+        await in_use
+        assert await idle.read(units.names) == []
+        assert pool.open_count == 2
+
+
+async def test_when_all_are_in_use_the_next_waits_and_then_is_refused(tmp_path: Path, make: Make) -> None:
+    async with Databases(tmp_path, max_open=1, write_deadline=0.3) as pool:
+        busy, other = pool.open(make("busy")), pool.open(make("other"))
+        event = threading.Event()
+        in_use = asyncio.create_task(busy.read(units.wait_for, event))
+        await asyncio.sleep(0.05)
+        with pytest.raises(DatabaseBusy):
+            await other.read(units.names)
+        waits = asyncio.create_task(other.read(units.names))
+        await asyncio.sleep(0.05)
+        event.set()
+        assert await waits == []
+        await in_use
+
+
+async def test_many_tenants_pass_through_a_small_pool_without_mixing(tmp_path: Path, make: Make) -> None:
+    async with Databases(tmp_path, max_open=3) as pool:
+        owners = [f"tenant{n}" for n in range(9)]
+        handles = [pool.open(make(owner)) for owner in owners]
+        for turn in range(3):
+            await asyncio.gather(*(h.write(units.insert, f"{h.ref.owner}-{turn}") for h in handles))
+            assert pool.open_count <= 3
+        for handle in handles:
+            assert await handle.read(units.names) == [f"{handle.ref.owner}-{turn}" for turn in range(3)]
+
+
+async def test_fifty_first_uses_at_once_open_one_lane(databases: Databases, ref: DatabaseRef) -> None:
+    def thread(_: Connection) -> int:
+        return threading.get_ident()
+
+    database = databases.open(ref)
+    readers = await asyncio.gather(*(database.read(thread) for _ in range(50)))
+    writers = await asyncio.gather(*(database.write(thread) for _ in range(50)))
+    assert (len(set(readers)), len(set(writers))) == (1, 1)
+
+
+async def test_idle_databases_are_closed_and_open_again(tmp_path: Path, ref: DatabaseRef) -> None:
+    async with Databases(tmp_path, idle_seconds=0.1) as pool:
+        database = pool.open(ref)
+        await database.write(units.insert, "kept")
+        await asyncio.sleep(0.4)
+        assert not pool.is_open(ref)
+        assert await database.read(units.names) == ["kept"]
+
+
+async def test_the_same_pointer_gives_the_same_handle(databases: Databases, ref: DatabaseRef) -> None:
+    assert databases.open(ref) is databases.open(ref)
+
+
+async def test_a_newer_generation_ends_handles_of_the_older(databases: Databases, make: Make) -> None:
+    old = databases.open(make())
+    await old.write(units.insert, "old")
+    new = databases.open(make(incarnation="second", generation=2))
+    assert await new.read(units.names) == []
+    for use in (old.read, old.write, old.alone, old.snapshot):
+        with pytest.raises(WrongDatabase):
+            await use(units.names)
+    with pytest.raises(WrongDatabase):
+        databases.open(old.ref)
+    with pytest.raises(WrongDatabase), databases.exclusive(old.ref):
+        pass
+
+
+async def test_forgetting_finishes_what_runs_and_ends_the_handle(
+    databases: Databases, ref: DatabaseRef
+) -> None:
+    database = databases.open(ref)
+    event = threading.Event()
+    running = asyncio.create_task(database.write(units.wait_for, event))
+    queued = asyncio.create_task(database.write(units.insert, "kept"))
+    await asyncio.sleep(0.05)
+    forgetting = asyncio.create_task(databases.forget(ref))
+    await asyncio.sleep(0.05)
+    with pytest.raises(WrongDatabase):
+        await database.read(units.names)
+    assert not forgetting.done()
+    event.set()
+    await asyncio.gather(running, queued, forgetting)
+    assert not ref.path.with_name(ref.path.name + "-wal").exists()
+    assert await databases.open(ref).read(units.names) == ["kept"]
+    with pytest.raises(WrongDatabase):
+        await database.read(units.names)
+
+
+async def test_forgetting_in_the_middle_of_opening_leaves_nothing_open(
+    databases: Databases, ref: DatabaseRef
+) -> None:
+    database = databases.open(ref)
+    opening = asyncio.create_task(database.write(units.insert, "x"))
+    await asyncio.sleep(0)
+    await databases.forget(ref)
+    with pytest.raises(WrongDatabase):
+        await opening
+    assert databases.open_count == 0
+
+
+async def test_who_waits_for_an_opening_may_be_cancelled(databases: Databases, ref: DatabaseRef) -> None:
+    database = databases.open(ref)
+    first, second = (asyncio.create_task(database.read(units.names)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == []
