@@ -14,7 +14,7 @@ from sqlalchemy import Column, Select, TextClause, Update
 from sqlalchemy.orm import FromStatement, RelationshipProperty
 from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.lambdas import LambdaElement
-from sqlalchemy.sql.selectable import AliasedReturnsRows, TableClause
+from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, TableClause
 from sqlalchemy.sql.visitors import HasTraverseInternals
 
 from keystead_sdk.errors import UnscopedStatement
@@ -85,7 +85,7 @@ class _Walk:
             return iter(()) if self._is_model(element) else _origin(element)
         if isinstance(element, AliasedReturnsRows) and isinstance(element.element, TableClause):
             return iter(()) if self._is_model(element) else iter((element.element,))
-        if isinstance(element, TableClause):
+        if isinstance(element, TableClause) or self._is_inheritance(element):
             return iter(())
         return iter(element.get_children())
 
@@ -97,6 +97,12 @@ class _Walk:
         if entity is None or not self._is_model(element):
             return frozenset()
         return frozenset(table.name for table in entity.mapper.tables)
+
+    def _is_inheritance(self, element: Any) -> bool:
+        """A model over several tables stands in a statement as their join, whole."""
+        if not isinstance(element, Join) or not self._is_model(element):
+            return False
+        return bool(_entity(element).selectable.compare(element))
 
     def _is_model(self, element: Any) -> bool:
         entity = _entity(element)

@@ -31,6 +31,7 @@ from sqlalchemy.orm import (
     Mapped,
     Session,
     aliased,
+    join,
     joinedload,
     mapped_column,
     relationship,
@@ -343,6 +344,8 @@ def test_a_model_that_inherits_its_organization_stays_inside(sessions: sessionma
         assert session.get(Credit, 8) is None
         with pytest.raises(UnscopedStatement):
             session.execute(select(Note.id, Credit.__table__.c.id))
+        with pytest.raises(UnscopedStatement):
+            session.execute(select(Credit.id).select_from(join(Credit, INVOICES, INVOICES.c.id > Credit.id)))
 
 
 async def test_with_asyncio_it_is_the_same(tmp_path: Path, engine: Engine) -> None:
