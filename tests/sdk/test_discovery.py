@@ -200,9 +200,9 @@ async def test_the_number_of_issuers_remembered_is_bounded(clock: Clock) -> None
         return await issuers[address.partition(".well-known")[0]].fetch(address)
 
     source = DiscoveredKeys(fetch=fetch, clock=clock, max_issuers=3)
-    for address, issuer in issuers.items():
+    for address, issuer in [*issuers.items(), *reversed(issuers.items())]:
         await source.keys(address, issuer.key.kid or "")
-    assert len(source._issuers) == 3
+    assert [key_fetches(issuer) for issuer in issuers.values()] == [2, 2, 1, 1, 1]
 
 
 async def test_over_http_redirects_and_endless_answers_are_refused(issuer: FakeIssuer, clock: Clock) -> None:

@@ -31,6 +31,7 @@ from sqlalchemy.orm import (
     Mapped,
     Session,
     aliased,
+    column_property,
     join,
     joinedload,
     mapped_column,
@@ -71,6 +72,12 @@ class Note(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     invoice_id: Mapped[int] = mapped_column(ForeignKey("invoices.id"))
     invoice: Mapped[Invoice] = relationship()
+
+
+class Customer(Base):
+    __tablename__ = "customers"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    billed: Mapped[int] = column_property(select(func.count(Invoice.id)).scalar_subquery())
 
 
 class Credit(Invoice):
@@ -346,6 +353,15 @@ def test_a_model_that_inherits_its_organization_stays_inside(sessions: sessionma
             session.execute(select(Note.id, Credit.__table__.c.id))
         with pytest.raises(UnscopedStatement):
             session.execute(select(Credit.id).select_from(join(Credit, INVOICES, INVOICES.c.id > Credit.id)))
+
+
+def test_computed_properties_of_models_stay_inside(sessions: sessionmaker[OrgSession]) -> None:
+    with sessions(organization="org_a") as session:
+        session.add(Customer(id=1))
+        session.commit()
+        assert session.get_one(Customer, 1).billed == 1
+    with sessions(organization=None) as session, pytest.raises(OrganizationRequired):
+        session.get(Customer, 1)
 
 
 async def test_with_asyncio_it_is_the_same(tmp_path: Path, engine: Engine) -> None:
