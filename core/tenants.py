@@ -115,7 +115,11 @@ class TenantLifecycle(Protocol):
         many still lag."""
 
 
-class OperatorTenants(Protocol):
-    """Which tenant organizations an operator belongs to: tenant one's memberships, as the platform API asks."""
+class Operators(Protocol):
+    """What the platform API asks of tenant one about the person who calls."""
 
-    async def organization_ids(self, user_id: str) -> Sequence[str]: ...
+    async def organization_ids(self, user_id: str) -> Sequence[str]:
+        """The tenant organizations they belong to."""
+
+    async def is_verified(self, user_id: str) -> bool:
+        """Whether their address is verified and they are not blocked."""

@@ -86,13 +86,14 @@ class DataKey:
 class InstallationKey:
     """The root. Each use has a key derived from it, so that no value of one use opens as another."""
 
-    __slots__ = ("_check", "_sealing", "_wrapping")
+    __slots__ = ("_check", "_root", "_sealing", "_wrapping")
 
     def __init__(self, key: bytes) -> None:
         _exact(key)
         self._wrapping = _Box(_derive(key, "data-key wrapping"))
         self._sealing = _Box(_derive(key, "installation sealing"))
         self._check = _derive(key, "check value")[:16].hex()
+        self._root = _derive(key, "purposes")
 
     def wrap(self, tenant_id: str, data_key: bytes) -> bytes:
         return self._wrapping.seal(_exact(data_key), (tenant_id,))
@@ -105,6 +106,10 @@ class InstallationKey:
 
     def open(self, purpose: str, sealed: bytes) -> bytes:
         return self._sealing.open(sealed, (purpose,))
+
+    def derive(self, purpose: str) -> bytes:
+        """A key for something of the installation that is not sealed: page tokens of the platform API."""
+        return _derived(self._root, purpose)
 
     def check_value(self) -> str:
         """Stands in the registry: tells a wrong key from a right one, and nothing of the key."""

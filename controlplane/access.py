@@ -1,0 +1,74 @@
+"""Who may call the platform API: decided from tenant one's token alone (`DESIGN.md` section 5).
+
+The control plane is a resource server of tenant one and uses our own SDK like any other. A platform permission
+never works beside `org_id`: a token of an organization reaches the one tenant bound to it, and nothing here but
+that tenant's own record.
+"""
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
+
+from core.errors import (
+    Forbidden,
+    IdentityError,
+    InsufficientReach,
+    InsufficientScope,
+    InvalidInput,
+    Unauthenticated,
+)
+from core.errors import Unavailable as KeysAway
+from core.http.errors import as_management
+from keystead_sdk.errors import BadRequest, KeysteadError, KeysUnavailable, TokenInvalid, TokenMissing
+from keystead_sdk.litestar import principal_of
+from keystead_sdk.principal import Principal
+
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+def requires(*permissions: str) -> Guard:
+    """One of `permissions`, in a token of tenant one that carries no organization."""
+
+    def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
+        principal = principal_of(connection)
+        if principal.org_id is not None:
+            raise InsufficientReach()
+        if not any(principal.has_permission(permission) for permission in permissions):
+            raise InsufficientScope(*permissions)
+
+    guard.permissions = permissions  # type: ignore[attr-defined]
+    return guard
+
+
+def outside_organizations(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Any token of tenant one without an organization; what it sees is decided by the handler."""
+    if principal_of(connection).org_id is not None:
+        raise InsufficientReach()
+
+
+def signed_in_person(principal: Principal) -> str:
+    """The operator's user id; a machine is nobody's member."""
+    if principal.is_machine:
+        raise InsufficientScope("read:tenants")
+    return principal.subject
+
+
+def as_platform(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The SDK's refusals in the Management API's shape."""
+    return as_management(request, _translated(error) if isinstance(error, KeysteadError) else error)
+
+
+def _translated(error: KeysteadError) -> IdentityError:
+    match error:
+        case TokenMissing():
+            return Unauthenticated(headers={"WWW-Authenticate": error.challenge()})
+        case TokenInvalid():
+            return Unauthenticated(error.description)
+        case BadRequest():
+            return InvalidInput(error.description, code="invalid_request")
+        case KeysUnavailable():
+            return KeysAway()
+    return Forbidden(error.description, code=error.code)

@@ -1,0 +1,36 @@
+"""What the platform API works with. One value, made by `entrypoints/` and kept on the application."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request
+
+from controlplane.registry.ledger import Wanted
+from core.clock import Clock
+from core.crypto.sealing import InstallationKey
+from core.database import Database
+from core.settings import Settings
+from core.tenants import Operators, TenantLifecycle
+from keystead_sdk.verifier import TokenVerifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformServices:
+    """`wanted` reads what tenant one wants now, None while it cannot be read; `record` writes an event to tenant
+    one's log: (type, description, actor, details, request id)."""
+
+    settings: Settings
+    clock: Clock
+    registry: Database
+    key: InstallationKey
+    lifecycle: TenantLifecycle
+    operators: Operators
+    verifier: TokenVerifier
+    wanted: Callable[[], Awaitable[Wanted | None]]
+    record: Callable[[str, str, dict[str, Any], str], None]
+
+
+def services_of(request: Request[Any, Any, Any]) -> PlatformServices:
+    services: PlatformServices = request.app.state["services"]
+    return services

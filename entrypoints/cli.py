@@ -1,0 +1,94 @@
+"""The `keystead` command. Reads the environment and its arguments, once, and hands values on."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.settings import SettingsError
+
+PASSWORD_VARIABLE = "KEYSTEAD_OPERATOR_PASSWORD"
+EMAIL_VARIABLE = "KEYSTEAD_OPERATOR_EMAIL"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except SettingsError as error:
+        print(f"keystead: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="keystead", description="A multi-tenant identity server.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    init = commands.add_parser("init", help="make an installation in the data folder; again: changes nothing")
+    init.add_argument("--data", type=Path, help="the data folder (KEYSTEAD_DATA_DIR)")
+    init.add_argument("--operator-email", help=f"the first operator's address ({EMAIL_VARIABLE})")
+    init.add_argument(
+        "--password-stdin", action="store_true", help=f"read the password (or {PASSWORD_VARIABLE})"
+    )
+    init.set_defaults(run=_init)
+    serve = commands.add_parser(
+        "serve", help="serve an installation; an empty data folder is initialised first"
+    )
+    serve.add_argument("--data", type=Path, help="the data folder (KEYSTEAD_DATA_DIR)")
+    serve.add_argument("--host", help="address to listen on (KEYSTEAD_LISTEN_HOST)")
+    serve.add_argument("--port", type=int, help="port to listen on (KEYSTEAD_LISTEN_PORT)")
+    serve.set_defaults(run=_serve)
+    demo = commands.add_parser("demo", help="serve a demo installation on loopback")
+    demo.add_argument("--data", type=Path, default=Path("data"), help="an empty folder, or an earlier demo's")
+    demo.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    demo.add_argument("--port", type=int, default=8000)
+    demo.add_argument("--json", action="store_true", help="print one line READY {json} when it listens")
+    demo.set_defaults(run=_demo)
+    walk = commands.add_parser("walk", help="walk the main line of a running demo over HTTP")
+    walk.add_argument("--url", required=True, help="the control plane's origin, http://localhost:8000")
+    walk.add_argument("--data", type=Path, default=Path("data"), help="where the demo's credentials are")
+    walk.set_defaults(run=_walk)
+    return parser
+
+
+def _init(options: argparse.Namespace) -> int:
+    from entrypoints import commands
+
+    return commands.init(dict(os.environ), options.data, options.operator_email, options.password_stdin)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from entrypoints import commands
+
+    return commands.serve(dict(os.environ), options.data, options.host, options.port)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from entrypoints import commands
+
+    return commands.demo(dict(os.environ), options.data, options.host, options.port, as_json=options.json)
+
+
+def _walk(options: argparse.Namespace) -> int:
+    from entrypoints import demo
+    from entrypoints.network import ApiError
+    from entrypoints.walk import walk
+
+    made = demo.load(options.data)
+    if made is None:
+        print(f"keystead: there is no demo in {options.data}; name its folder with --data", file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(walk(options.url, made, lambda line: print(f"- {line}", flush=True)))
+    except ApiError as error:
+        print(f"keystead: the walk ended: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

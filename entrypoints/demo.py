@@ -1,0 +1,117 @@
+"""`keystead demo`: an installation with content, on loopback, for a person or a program to try.
+
+What it made is kept beside the data (`demo.json`, mode 0600), so that a second start serves the same demo.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from core.settings import Settings, SettingsError, is_loopback
+from entrypoints.demo_content import (
+    TENANTS,
+    Demo,
+    DemoClient,
+    DemoControlPlane,
+    DemoTenant,
+    DemoUser,
+    make_tenant,
+    share_an_api,
+)
+from entrypoints.network import Api, client_credentials
+from provisioning.installation import Initialised
+
+OPERATOR = "operator@keystead.example"
+RECORD = "demo.json"
+
+
+def demo_settings(environ: dict[str, str], data_dir: Path, host: str, port: int) -> Settings:
+    """Loopback only: the demo's passwords are printed, and nothing of it is meant for others."""
+    if not is_loopback(host):
+        raise SettingsError(
+            "keystead demo listens on loopback addresses only; use keystead serve for others."
+        )
+    return Settings.from_env(
+        environ,
+        data_dir=data_dir,
+        public_url=f"http://localhost:{port}",
+        base_domain="localhost",
+        listen_host=host,
+        listen_port=port,
+    )
+
+
+def load(data_dir: Path) -> Demo | None:
+    """What an earlier start made here; None for a new folder."""
+    record = data_dir / RECORD
+    if record.exists():
+        return msgspec.json.decode(record.read_bytes(), type=Demo)
+    if (data_dir / "registry.db").exists():
+        raise SettingsError(
+            f"{data_dir} holds an installation that is not a finished demo. Choose an empty folder with --data."
+        )
+    return None
+
+
+async def make(app: Any, settings: Settings, made: Initialised) -> Demo:
+    """Fill a fresh installation through its own API, in process."""
+    issuer = settings.control_plane_issuer
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, timeout=60) as http:
+        token = await client_credentials(
+            http, issuer, made.machine_client_id, made.machine_client_secret, f"{issuer}api/v2/"
+        )
+        platform = Api(http, f"{issuer}api/v2", token)
+        await share_an_api(platform)
+        tenants = [
+            await make_tenant(platform, http, token, tenant_id, settings.tenant_issuer(tenant_id))
+            for tenant_id in TENANTS
+        ]
+    demo = _described(settings, made, tenants)
+    _remember(settings.data_dir, demo)
+    return demo
+
+
+def _described(settings: Settings, made: Initialised, tenants: list[DemoTenant]) -> Demo:
+    issuer = settings.control_plane_issuer
+    control_plane = DemoControlPlane(
+        issuer=issuer,
+        management_audience=f"{issuer}api/v2/",
+        users=[DemoUser(made.operator_email, made.operator_password)],
+        clients={
+            "console": DemoClient(made.console_client_id),
+            "m2m": DemoClient(made.machine_client_id, made.machine_client_secret),
+        },
+    )
+    return Demo(control_plane=control_plane, tenants=tenants)
+
+
+def _remember(data_dir: Path, demo: Demo) -> None:
+    """Written whole or not at all, and readable by its owner only."""
+    partial = data_dir / f"{RECORD}.new"
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(demo))
+    partial.replace(data_dir / RECORD)
+
+
+def described_for_people(demo: Demo) -> str:
+    lines = ["", "Keystead is listening. Open one of these and sign in:", ""]
+    lines += _sign_in("control plane", demo.control_plane.issuer, demo.control_plane.users[0])
+    for tenant in demo.tenants:
+        lines += _sign_in(tenant.id, tenant.issuer, tenant.users[0])
+    lines += [
+        "",
+        f"Every user, client and secret of this demo is in {RECORD} in the data folder.",
+        f"See the main line run:  keystead walk --url {demo.control_plane.issuer.rstrip('/')}",
+        "Stop with Ctrl-C.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _sign_in(name: str, issuer: str, user: DemoUser) -> list[str]:
+    return [f"  {name:<14} {issuer:<32} {user.email}  {user.password}"]
