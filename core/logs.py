@@ -4,6 +4,7 @@ Request id and tenant stand in every line of a request through context variables
 passwords are never logged: log the code of what happened and ids.
 """
 
+import json
 import logging
 import sys
 from typing import Any, BinaryIO, cast
@@ -24,7 +25,10 @@ _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 
 
 def _to_json(_: Any, __: str, event: EventDict) -> bytes:
-    return _ENCODER.encode(event)
+    try:
+        return _ENCODER.encode(event)
+    except (UnicodeEncodeError, TypeError, ValueError):  # a lone surrogate, a key that is no text
+        return json.dumps({str(key): repr(value) for key, value in event.items()}).encode()
 
 
 def _to_text(logger: Any, name: str, event: EventDict) -> str:

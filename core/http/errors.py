@@ -5,6 +5,7 @@ framework raises (no route, wrong method, a body that does not fit) is mapped in
 nobody foresaw becomes `server_error` with a support id, and goes to the log once; nothing of it is shown.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -35,6 +36,7 @@ AnyRequest = Request[Any, Any, Any]
 Handler = Callable[[AnyRequest, Exception], Response[Any]]
 
 _MAX_MESSAGE = 300
+_MISSING = re.compile(r"Missing required (\w+) parameter '([^']*)'")
 _log = structlog.get_logger("errors")
 
 
@@ -95,9 +97,20 @@ def to_identity_error(exc: Exception) -> IdentityError:
             return InvalidInput(_short(str(exc)))
         case msgspec.DecodeError():
             return InvalidInput("The request body is malformed.")
-        case RecursionError():
-            return InvalidInput("The request is nested too deeply.")
+        case RecursionError() | UnicodeDecodeError() if _was_reading(exc):
+            return InvalidInput("The request body is nested too deeply or is not UTF-8.")
     return ServerError()
+
+
+def _was_reading(exc: Exception) -> bool:
+    """Whether it was raised by the decoder of request bodies, and is the sender's doing. Anywhere else the same
+    exception is a fault of ours."""
+    frame = exc.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and str(frame.tb_frame.f_globals.get("__name__")).startswith(
+        "litestar.serialization"
+    )
 
 
 def printable(text: str) -> str:
@@ -137,6 +150,11 @@ def _from_framework(exc: HTTPException) -> IdentityError:
 def _invalid(exc: HTTPException) -> InvalidInput:
     """Says which parameter or member is wrong. The framework's own detail is left out: it repeats the
     address."""
+    if missing := _MISSING.match(exc.detail):
+        kind, name = missing.groups()
+        return (InvalidQuery if kind == "query" else InvalidInput)(
+            f"The {kind} parameter '{name}' is missing."
+        )
     found = exc.extra if isinstance(exc, ValidationException) and isinstance(exc.extra, list) else []
     parts = [item for item in found if isinstance(item, Mapping)]
     text = "; ".join(f"{item.get('key', '')}: {item.get('message', '')}".removeprefix(": ") for item in parts)

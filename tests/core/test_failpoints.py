@@ -47,14 +47,19 @@ def test_sleep_waits() -> None:
 
 
 def test_exit_ends_the_process_at_once_with_a_status_of_its_own() -> None:
-    program = "from core.failpoints import *; configure('a=exit@2'); failpoint('a'); print(1, flush=True); failpoint('a')"
+    program = (
+        "from core.failpoints import configure, failpoint; configure('a=exit@2'); failpoint('a');"
+        "print(1, flush=True); failpoint('a')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, env={**os.environ, "PYTHONPATH": os.getcwd()}
     )
     assert (done.returncode, done.stdout) == (EXIT_STATUS, b"1\n")
 
 
-@pytest.mark.parametrize("text", ["a", "a=", "=exit", "a=jump", "a=sleep", "a=exit:3", "a=sleep:x", "a=exit@x"])
+@pytest.mark.parametrize(
+    "text", ["a", "a=", "=exit", "a=jump", "a=sleep", "a=exit:3", "a=sleep:x", "a=exit@x"]
+)
 def test_malformed_ones_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="failpoint"):
         parse(text)

@@ -112,10 +112,20 @@ def test_a_malformed_host_is_no_error_but_nobodys() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["x-forwarded-host", "forwarded", "x-original-host", "x-host", "x-http-host-override", "X_Forwarded_Host"],
+    [
+        "x-forwarded-host",
+        "forwarded",
+        "x-original-host",
+        "x-host",
+        "x-http-host-override",
+        "X_Forwarded_Host",
+    ],
 )
 def test_a_strangers_forwarded_host_is_not_looked_at(name: str) -> None:
-    headers = [(b"host", b"a.example"), (name.encode(), b"host=b.example" if name == "forwarded" else b"b.example")]
+    headers = [
+        (b"host", b"a.example"),
+        (name.encode(), b"host=b.example" if name == "forwarded" else b"b.example"),
+    ]
     seen = forwarded(headers, PEER, PROXIES)
     assert (seen.host, seen.scheme, seen.client_ip) == ("a.example", None, PEER)
 

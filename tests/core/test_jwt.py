@@ -113,7 +113,9 @@ def test_a_published_key_is_no_shared_secret(form: str) -> None:
     text = f"{b64(header(alg='HS256'))}.{b64(CLAIMS)}"
     token = f"{text}.{b64(hmac.digest(secret, text.encode(), hashlib.sha256))}"
     refused(token)
-    refused(token, algorithms=("RS256", "HS256"))  # even where a caller lists it: a public key has no such algorithm
+    refused(
+        token, algorithms=("RS256", "HS256")
+    )  # even where a caller lists it: a public key has no such algorithm
 
 
 def test_a_shared_secret_among_the_keys_verifies_nothing() -> None:
@@ -321,7 +323,14 @@ def test_a_signature_has_one_spelling() -> None:
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for char in set(alphabet) - {last}:
         refused(f"{text}.{signature[:-1]}{char}")
-    for spelling in (signature + "=", signature + "==", signature + "A", signature[:-1], " " + signature, signature + "\n"):
+    for spelling in (
+        signature + "=",
+        signature + "==",
+        signature + "A",
+        signature[:-1],
+        " " + signature,
+        signature + "\n",
+    ):
         refused(f"{text}.{spelling}")
 
 
@@ -379,7 +388,14 @@ def test_an_encrypted_token_is_refused_before_any_key_is_derived() -> None:
     secret = OctKey.import_key(b"s" * 16)
     whole = jwe.encrypt_compact({"alg": "A128KW", "enc": "A128GCM", "zip": "DEF"}, b"x" * 9000, secret)
     refused(whole)
-    rounds = {"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 10_000_000, "p2s": "AAAA", "kid": RSA.kid, "typ": TYP}
+    rounds = {
+        "alg": "PBES2-HS256+A128KW",
+        "enc": "A128GCM",
+        "p2c": 10_000_000,
+        "p2s": "AAAA",
+        "kid": RSA.kid,
+        "typ": TYP,
+    }
     started = time.perf_counter()
     refused(f"{b64(rounds)}.AAAA.AAAA.AAAA.AAAA")
     refused(forge(rounds))

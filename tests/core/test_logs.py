@@ -35,7 +35,12 @@ def test_each_line_is_one_json_object_with_request_and_tenant(out: io.BytesIO) -
     begin_request("r2")
     structlog.get_logger().warning("lagging")
     first, second = lines(out)
-    assert {"request_id": "r1", "tenant": "acme", "event": "token_issued", "level": "info"}.items() <= first.items()
+    assert {
+        "request_id": "r1",
+        "tenant": "acme",
+        "event": "token_issued",
+        "level": "info",
+    }.items() <= first.items()
     assert first["at"].endswith("Z")
     assert second["request_id"] == "r2"
     assert "tenant" not in second
@@ -46,15 +51,18 @@ def test_the_level_holds(out: io.BytesIO) -> None:
     assert lines(out) == []
 
 
-def test_an_exception_is_text_without_local_values(out: io.BytesIO) -> None:
-    password = "hunter2-hunter2"
+def fail(secret: str) -> None:
+    raise ValueError("bad")
+
+
+def test_an_exception_is_text_without_the_values_of_its_frames(out: io.BytesIO) -> None:
     try:
-        raise ValueError("bad")
+        fail(f"hunter{2}")
     except ValueError as error:
         structlog.get_logger().error("failed", exc_info=error)
     (line,) = lines(out)
     assert "ValueError: bad" in line["exception"]
-    assert password not in line["exception"].replace('password = "hunter2-hunter2"', "")
+    assert "hunter2" not in line["exception"]
 
 
 def test_libraries_log_in_the_same_shape_and_chatty_ones_are_silent(out: io.BytesIO) -> None:

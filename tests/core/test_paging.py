@@ -134,7 +134,9 @@ def test_sort_is_by_a_named_field_and_a_direction() -> None:
     assert parse_sort({"sort": "created_at:-1"}, ("name", "created_at")) == Sort("created_at", True)
 
 
-@pytest.mark.parametrize("text", ["", "name", "name:", "name:0", "name:2", ":1", "other:1", "name:1;x", "name:1:1"])
+@pytest.mark.parametrize(
+    "text", ["", "name", "name:", "name:0", "name:2", ":1", "other:1", "name:1;x", "name:1:1"]
+)
 def test_a_malformed_sort_is_refused(text: str) -> None:
     with pytest.raises(InvalidQuery):
         parse_sort({"sort": text}, ("name",))

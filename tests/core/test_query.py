@@ -35,7 +35,13 @@ DAY = 86_400_000
 ROWS = [
     {"user_id": "auth0|1", "email": "jane@example.com", "name": "Jane Smith", "logins": 5, "blocked": True},
     {"user_id": "auth0|2", "email": "john@example.com", "name": "John Doe", "logins": 0, "blocked": None},
-    {"user_id": "auth0|3", "email": "100%@example.com", "name": 'O"Brien_x', "logins": None, "blocked": False},
+    {
+        "user_id": "auth0|3",
+        "email": "100%@example.com",
+        "name": 'O"Brien_x',
+        "logins": None,
+        "blocked": False,
+    },
     {"user_id": "auth0|4", "email": None, "name": "smith", "logins": 12, "blocked": False},
 ]
 
@@ -127,7 +133,7 @@ def test_the_tree_of_a_search(text: str, tree: object) -> None:
         "a~2",
         "a^3",
         "\\",
-        "1a-b'; DROP TABLE users:x",
+        "x'; DROP TABLE 'users:x",
         "_exists_:'",
         "(" * 11 + "a" + ")" * 11,
         "NOT " * 11 + "a",
@@ -183,7 +189,7 @@ def test_what_is_malformed_or_too_large_is_refused_at_once(text: str) -> None:
         ("name:%", ""),
         ("name:_", "3"),
         (r'name:"O\"Brien_x"', "3"),
-        ("name:' OR 1=1 --", ""),
+        ("name:' OR 1=1", ""),
         ("\"' OR '1'='1\"", ""),
     ],
 )

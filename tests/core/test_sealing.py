@@ -135,7 +135,10 @@ def test_of_several_that_create_at_once_all_hold_one_key(tmp_path: Path) -> None
 def test_the_variable_wins_over_the_file(tmp_path: Path) -> None:
     load_installation_key(Settings(data_dir=tmp_path), create=True)
     settings = Settings(data_dir=tmp_path, sealing_key=Secret(base64.b64encode(bytes(32)).decode()))
-    assert load_installation_key(settings, create=False).check_value() == InstallationKey(bytes(32)).check_value()
+    assert (
+        load_installation_key(settings, create=False).check_value()
+        == InstallationKey(bytes(32)).check_value()
+    )
 
 
 @pytest.mark.parametrize("text", ["", "short", "é", base64.b64encode(bytes(31)).decode()])

@@ -67,13 +67,17 @@ def test_a_page_loads_submits_and_is_framed_by_nothing_that_is_not_named() -> No
 
 
 def test_a_page_for_a_client_names_that_clients_origin_only() -> None:
-    headers = page_headers(form_action="'self' https://app.example.com", frame_ancestors="https://app.example.com")
+    headers = page_headers(
+        form_action="'self' https://app.example.com", frame_ancestors="https://app.example.com"
+    )
     assert "form-action 'self' https://app.example.com;" in headers["Content-Security-Policy"]
     assert headers["Content-Security-Policy"].endswith("frame-ancestors https://app.example.com")
     assert "X-Frame-Options" not in headers
 
 
-@pytest.mark.parametrize("value", ["https://a; script-src *", "https://a\r\nX: y", "https://a, b", "https://é"])
+@pytest.mark.parametrize(
+    "value", ["https://a; script-src *", "https://a\r\nX: y", "https://a, b", "https://é"]
+)
 def test_a_source_cannot_end_its_directive(value: str) -> None:
     with pytest.raises(ValueError, match="forbidden"):
         page_headers(form_action=value)

@@ -48,7 +48,9 @@ def test_variables_become_values_and_overrides_win() -> None:
 
 
 def test_an_unknown_variable_stops_the_start_and_names_the_closest_known_one() -> None:
-    with pytest.raises(SettingsError, match=r"^KEYSTEAD_DATADIR is not a setting; did you mean KEYSTEAD_DATA_DIR\?$"):
+    with pytest.raises(
+        SettingsError, match=r"^KEYSTEAD_DATADIR is not a setting; did you mean KEYSTEAD_DATA_DIR\?$"
+    ):
         Settings.from_env({"KEYSTEAD_DATADIR": "x"})
 
 
@@ -110,17 +112,24 @@ def test_plain_http_is_refused_beyond_this_machine(url: str, domain: str) -> Non
         Settings(public_url=url, base_domain=domain)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://[::1]:8000", "http://manage.localhost:8000"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000", "http://[::1]:8000", "http://manage.localhost:8000"]
+)
 def test_plain_http_is_accepted_on_this_machine(url: str) -> None:
     assert Settings(public_url=url).public_url == url
 
 
 def test_reserved_labels_hold_the_control_planes_own_whatever_was_configured() -> None:
     settings = Settings(
-        public_url="https://console.example.com", base_domain="example.com", reserved_labels=frozenset({"shop"})
+        public_url="https://console.example.com",
+        base_domain="example.com",
+        reserved_labels=frozenset({"shop"}),
     )
-    assert [label for label in ("console", "CONSOLE", "shop", "control_plane", "control-plane", "acme", "www")
-            if settings.is_reserved(label)] == ["console", "CONSOLE", "shop", "control_plane", "control-plane"]
+    assert [
+        label
+        for label in ("console", "CONSOLE", "shop", "control_plane", "control-plane", "acme", "www")
+        if settings.is_reserved(label)
+    ] == ["console", "CONSOLE", "shop", "control_plane", "control-plane"]
     assert Settings().is_reserved("www")
 
 
@@ -133,7 +142,9 @@ def test_settings_cannot_be_changed_and_secrets_do_not_show() -> None:
 
 
 def test_the_settings_page_lists_every_setting_and_nothing_else() -> None:
-    rows = [line.split("|")[1].strip(" `") for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    rows = [
+        line.split("|")[1].strip(" `") for line in PAGE.read_text().splitlines() if line.startswith("| `")
+    ]
     known = [PREFIX + item.name.upper() for item in fields(Settings)]
     assert rows == [*known, *sorted(OTHER_VARIABLES)]
 
