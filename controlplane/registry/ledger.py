@@ -102,13 +102,26 @@ def _lists(item: SyncRecord) -> dict[str, list[Any]]:
 
 
 def record_failed(
-    connection: Connection, tenant_id: str, *, now: int, error: str, next_attempt_at: int
+    connection: Connection,
+    tenant_id: str,
+    *,
+    now: int,
+    error: str,
+    first: int,
+    longest: int,
+    jitter: float,
 ) -> None:
-    connection.execute(
-        _FAILED, {"key": tenant_id, "now": now, "error": error, "next_attempt": next_attempt_at}
-    )
+    """The next attempt comes after `first` milliseconds, doubled for every attempt that failed, up to `longest`.
+
+    `jitter` in [0, 1) keeps tenants that failed together from coming back together.
+    """
+    attempts = connection.execute(_ATTEMPTS, {"key": tenant_id}).scalar_one_or_none() or 0
+    wait = min(longest, first * 2 ** min(attempts, 30))
+    next_attempt = now + int(wait * (0.5 + jitter / 2))
+    connection.execute(_FAILED, {"key": tenant_id, "now": now, "error": error, "next_attempt": next_attempt})
 
 
+_ATTEMPTS = select(_STATES.c.attempts).where(_STATES.c.tenant_id == bindparam("key"))
 _FAILED = (
     update(_STATES)
     .where(_STATES.c.tenant_id == bindparam("key"))

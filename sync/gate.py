@@ -1,0 +1,134 @@
+"""What a tenant's request asks first: does this tenant hold the present catalogue?
+
+In memory that is two integers compared. A tenant that lags is converged there and then, once for all requests that
+wait, for a quarter of a second at most. Whoever asks then decides what a stale tenant may still answer
+(`DESIGN.md` section 3: keys, metadata and logout yes, tokens and `/api/v2` no). A conflict is not lag, and with
+tenant one out of reach a tenant serves what it holds.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from time import monotonic
+
+import structlog
+
+from core.clock import Clock, now_ms
+from core.errors import IdentityError, Unavailable
+from core.tenants import Directory, Tenant
+from sync.apply import Applied, Outcome, apply, read_applied
+from sync.catalogue import DesiredCatalogues, Follower, load_catalogue, load_wanted
+
+_log = structlog.get_logger(__name__)
+
+PATIENCE_SECONDS = 0.25
+BACK_OFF_SECONDS = 1.0
+REMEMBERED = 20_000
+
+Wanted = tuple[str, int]
+
+
+class Freshness(StrEnum):
+    FRESH = "fresh"
+    STALE = "stale"  # a newer catalogue is known, and could not be applied
+
+
+class CatalogueGate:
+    def __init__(
+        self,
+        directory: Directory,
+        desired: DesiredCatalogues,
+        clock: Clock,
+        *,
+        on_wanted: Callable[[Wanted], None] = lambda _: None,
+        on_applied: Callable[[Tenant, Applied], None] = lambda *_: None,
+    ) -> None:
+        self._directory = directory
+        self._desired = desired
+        self._clock = clock
+        self._on_wanted = on_wanted
+        self._on_applied = on_applied
+        self._wanted: Wanted | None = None
+        self._seen: dict[str, tuple[Wanted, int]] = {}
+        self._flights: dict[str, asyncio.Task[bool]] = {}
+        self._not_before: dict[str, float] = {}
+
+    async def ensure(self, tenant: Tenant) -> Freshness:
+        if tenant.is_control_plane:
+            return Freshness.FRESH
+        wanted = await self._present()
+        if wanted is None:
+            return Freshness.FRESH
+        seen = self._seen.get(tenant.incarnation)
+        if seen is not None and seen[0] == wanted and seen[1] == tenant.database.ref.generation:
+            return Freshness.FRESH
+        return await self._catch_up(tenant)
+
+    def forget(self, incarnation: str) -> None:
+        """Its database was replaced, or its labels changed: look again."""
+        self._seen.pop(incarnation, None)
+
+    async def _present(self) -> Wanted | None:
+        """What tenant one has now; None when it cannot be read."""
+        try:
+            one = await self._directory.control_plane()
+            wanted = await one.database.snapshot(load_wanted)
+        except Unavailable:
+            return None
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._on_wanted(wanted)
+        return wanted
+
+    async def _catch_up(self, tenant: Tenant) -> Freshness:
+        if monotonic() < self._not_before.get(tenant.incarnation, 0.0):
+            return Freshness.STALE
+        flight = self._flights.get(tenant.incarnation)
+        if flight is None:
+            flight = asyncio.create_task(self._converge(tenant))
+            self._flights[tenant.incarnation] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(tenant.incarnation, None))
+        done, _ = await asyncio.wait({flight}, timeout=PATIENCE_SECONDS)
+        return Freshness.FRESH if done and flight.result() else Freshness.STALE
+
+    async def _converge(self, tenant: Tenant) -> bool:
+        try:
+            return await self._bring_up(tenant)
+        except IdentityError as error:
+            reason = type(error).__name__
+        except Exception:
+            _log.exception("converge_failed", tenant=tenant.id, where="request")
+            reason = "unexpected"
+        _log.warning("converge_failed", tenant=tenant.id, where="request", reason=reason)
+        self._not_before[tenant.incarnation] = monotonic() + BACK_OFF_SECONDS
+        return False
+
+    async def _bring_up(self, tenant: Tenant) -> bool:
+        applied = await tenant.database.read(read_applied)
+        wanted = await self._present()
+        if wanted is None:
+            return True
+        if not applied.holds(wanted):
+            applied = await self._apply(tenant)
+        if applied.incarnation is not None and applied.version is not None:
+            self._remember(tenant, (applied.incarnation, applied.version))
+        return True
+
+    async def _apply(self, tenant: Tenant) -> Applied:
+        one = await self._directory.control_plane()
+        offered = await one.database.snapshot(load_catalogue)
+        desired = self._desired.for_tenant(offered, follower(tenant))
+        applied = await tenant.database.alone(apply, desired, now=now_ms(self._clock), converge=True)
+        if applied.outcome is not Outcome.OLDER:
+            self._on_applied(tenant, applied)
+        return applied
+
+    def _remember(self, tenant: Tenant, wanted: Wanted) -> None:
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+        self._seen[tenant.incarnation] = (wanted, tenant.database.ref.generation)
+        self._not_before.pop(tenant.incarnation, None)
+
+
+def follower(tenant: Tenant) -> Follower:
+    return Follower(tenant.id, tenant.display_name, tenant.labels)

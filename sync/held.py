@@ -1,0 +1,104 @@
+"""What a tenant's database holds now, row by row, in the catalogue's own terms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from core.catalog import CataloguePermission, CatalogueResourceServer, CatalogueRole, CatalogueScope
+from sync.catalogue import SERVER_ATTRIBUTES, permission_order
+
+_BOOLEANS = frozenset(
+    {"allow_offline_access", "enforce_policies", "skip_consent_for_verifiable_first_party_clients"}
+)
+_JSON = frozenset({"metadata", "attributes"})
+_decode = msgspec.json.Decoder().decode
+
+# Plain SQL: thousands of tenants are read one after the other, and rows are all that is wanted of it.
+_ATTRIBUTES = ", ".join(SERVER_ATTRIBUTES)
+_SERVERS = f"SELECT id, identifier, name, is_system, is_management, {_ATTRIBUTES} FROM resource_servers"
+_SCOPES = "SELECT resource_server_id, value, description FROM scopes ORDER BY position, value"
+_ROLES = "SELECT id, name, description, metadata, is_system FROM roles"
+_PERMISSIONS = "SELECT role_id, resource_server_id, permission FROM role_permissions"
+_SETTINGS = "SELECT key, value FROM settings WHERE source = 'control_plane'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Every resource server and role by id, the tenant's own included: they are what can stand in the way."""
+
+    servers: Mapping[str, CatalogueResourceServer]
+    roles: Mapping[str, CatalogueRole]
+    system: frozenset[str]  # ids of those that are copies
+    management: str | None  # id of the tenant's own Management API
+    settings: Mapping[str, Any]
+
+    def own_servers(self) -> dict[str, str]:
+        """Identifier to id."""
+        return {item.identifier: item.id for item in self.servers.values() if item.id not in self.system}
+
+    def own_roles(self) -> dict[str, str]:
+        """Name to id."""
+        return {item.name: item.id for item in self.roles.values() if item.id not in self.system}
+
+
+def read_held(connection: Connection) -> Held:
+    system: set[str] = set()
+    servers, management = _servers(connection, system)
+    return Held(
+        servers=servers,
+        roles=_roles(connection, management, system),
+        system=frozenset(system),
+        management=management,
+        settings={row[0]: _decode(row[1]) for row in connection.exec_driver_sql(_SETTINGS)},
+    )
+
+
+def _servers(
+    connection: Connection, system: set[str]
+) -> tuple[dict[str, CatalogueResourceServer], str | None]:
+    scopes: dict[str, list[CatalogueScope]] = {}
+    for server_id, value, description in connection.exec_driver_sql(_SCOPES):
+        scopes.setdefault(server_id, []).append(CatalogueScope(value, description))
+    servers: dict[str, CatalogueResourceServer] = {}
+    management: str | None = None
+    for id, identifier, name, is_system, is_management, *values in connection.exec_driver_sql(_SERVERS):
+        if is_system:
+            system.add(id)
+        if is_management:
+            management = id
+        servers[id] = CatalogueResourceServer(
+            id=id,
+            identifier=identifier,
+            name=name,
+            scopes=tuple(scopes.get(id, ())),
+            attributes={key: _value(key, raw) for key, raw in zip(SERVER_ATTRIBUTES, values, strict=True)},
+        )
+    return servers, management
+
+
+def _roles(connection: Connection, management: str | None, system: set[str]) -> dict[str, CatalogueRole]:
+    permissions: dict[str, list[CataloguePermission]] = {}
+    for role_id, server_id, value in connection.exec_driver_sql(_PERMISSIONS):
+        server = None if server_id == management else server_id
+        permissions.setdefault(role_id, []).append(CataloguePermission(server, value))
+    roles: dict[str, CatalogueRole] = {}
+    for id, name, description, metadata, is_system in connection.exec_driver_sql(_ROLES):
+        if is_system:
+            system.add(id)
+        roles[id] = CatalogueRole(
+            id=id,
+            name=name,
+            description=description,
+            metadata=_decode(metadata),
+            permissions=tuple(sorted(permissions.get(id, ()), key=permission_order)),
+        )
+    return roles
+
+
+def _value(name: str, raw: Any) -> Any:
+    if name in _JSON:
+        return _decode(raw)
+    return bool(raw) if name in _BOOLEANS else raw
