@@ -1,18 +1,19 @@
 """Which browser applications may read what this tenant answers them (the CORS protocol of the Fetch standard).
 
 An origin may call the token, userinfo and revocation endpoints when some client of the tenant names it: in its web
-origins, its allowed origins, or, for public clients, as the origin of a callback. Compared as whole strings; no
-patterns. No cookie is ever allowed along. The key set and the metadata may be read from anywhere.
+origins, its allowed origins, or, for public clients, as the origin of a callback. What was registered is cut to its
+origin, then compared as a whole; no patterns. No cookie is ever allowed along. The key set and the metadata may be
+read from anywhere.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, select
 
 from core.tenants import Tenant
+from tenant_runtime.login.addresses import origin_of
 from tenant_runtime.models import Client
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -50,22 +51,9 @@ def load_origins(connection: Connection) -> Mapping[str, CrossOrigin]:
     """Every origin that a client names, with the headers it is answered with."""
     found: set[str] = set()
     for web, allowed, callbacks, method in connection.execute(_ORIGINS):
-        found.update(str(origin) for origin in (*web, *allowed))
-        if method == "none":
-            found.update(_origins(callbacks))
-    return MappingProxyType({origin: _allowed(origin) for origin in found if _is_origin(origin)})
-
-
-def _origins(addresses: list[str]) -> Iterator[str]:
-    for address in addresses:
-        parts = urlsplit(address)
-        if parts.scheme in ("http", "https") and parts.netloc:
-            yield f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_origin(text: str) -> bool:
-    """Also what keeps a registered text with a line break or a path out of a header."""
-    return text.isascii() and text.isprintable() and text.startswith(("http://", "https://"))
+        found.update(web, allowed, callbacks if method == "none" else ())
+    origins = {origin for address in found if (origin := origin_of(address)) is not None}
+    return MappingProxyType({origin: _allowed(origin) for origin in origins})
 
 
 def _allowed(origin: str) -> CrossOrigin:

@@ -5,7 +5,7 @@ its `jti`. `revoked_families` is what this server looks at when it is shown an a
 whole family, or the `jti` of a single token.
 """
 
-from sqlalchemy import Connection, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
 
 from core.ids import new_secret
 from tenant_runtime.models import RefreshFamily, RevokedFamily
@@ -23,7 +23,13 @@ _REMEMBER = insert(RevokedFamily.__table__).from_select(
         ~exists().where(_v.family_id == bindparam("family"))
     ),
 )
-_IS_REVOKED = select(_v.family_id).where(_v.family_id.in_((bindparam("family"), bindparam("jti"))))
+REVOKED = or_(
+    exists().where(_v.family_id.in_((bindparam("family_id"), bindparam("jti")))),
+    exists().where(_f.id == bindparam("family_id"), _f.revoked_at.is_not(None)),
+)
+"""A condition on `family_id` and `jti`: the family or the one token was ended, by whoever ended it."""
+
+_IS_REVOKED = select(REVOKED)
 
 
 def new_jti(family_id: str) -> str:
@@ -46,4 +52,4 @@ def refuse_tokens(connection: Connection, family_id_or_jti: str, *, now_ms: int,
 
 def is_revoked(connection: Connection, jti: str) -> bool:
     """For whoever accepts an access token of this tenant: its family or it alone may have been ended."""
-    return connection.execute(_IS_REVOKED, {"family": family_of(jti), "jti": jti}).first() is not None
+    return bool(connection.execute(_IS_REVOKED, {"family_id": family_of(jti), "jti": jti}).scalar_one())

@@ -78,6 +78,13 @@ def may_be_offline(client: ClientConfiguration, server: ResourceServerConfigurat
     return "refresh_token" in client.grant_types and (server is None or server.allow_offline_access)
 
 
+def needs_consent(client: ClientConfiguration, server: ResourceServerConfiguration | None) -> bool:
+    """Third-party clients always ask; first-party ones where the API wants it (Auth0's rule)."""
+    if not client.is_first_party:
+        return True
+    return server is not None and not server.skip_consent_for_verifiable_first_party_clients
+
+
 def needs_permissions(server: ResourceServerConfiguration | None) -> bool:
     """Whether it matters for a token what the user holds."""
     return server is not None and (server.enforce_policies or bool(server.platform_scopes))

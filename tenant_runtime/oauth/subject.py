@@ -7,15 +7,13 @@ session ended, membership taken away, organization suspended, family revoked.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, literal, select
+from sqlalchemy import Connection, Row, Select, and_, bindparam, literal, select
 
-from tenant_runtime.models import Membership, Organization, RevokedFamily, Session, User
+from tenant_runtime.models import Membership, Organization, Session, User
+from tenant_runtime.oauth.families import REVOKED
 
 _u, _s, _o, _m = (model.__table__.c for model in (User, Session, Organization, Membership))
 _USER_COLUMNS = [column for column in _u if column.name not in ("user_metadata", "app_metadata")]
-_FAMILY_REVOKED = exists().where(
-    RevokedFamily.__table__.c.family_id.in_((bindparam("family_id"), bindparam("jti")))
-)
 
 
 def _statement(*, in_organization: bool) -> Select[Any]:
@@ -30,8 +28,12 @@ def _statement(*, in_organization: bool) -> Select[Any]:
             _o.name.label("organization_name"),
             _o.suspended_at.label("organization_suspended_at"),
         ]
-    session = [_s.id.label("found_session_id"), _s.ended_at.label("session_ended_at")]
-    columns = [*_USER_COLUMNS, *session, *organization, _FAMILY_REVOKED.label("family_revoked")]
+    session = [
+        _s.id.label("found_session_id"),
+        _s.ended_at.label("session_ended_at"),
+        _s.authenticated_at.label("session_authenticated_at"),
+    ]
+    columns = [*_USER_COLUMNS, *session, *organization, REVOKED.label("family_revoked")]
     return select(*columns).select_from(tables).where(_u.user_id == bindparam("user_id"))
 
 
@@ -63,6 +65,14 @@ class Subject:
     @property
     def session_found(self) -> bool:
         return self.user.found_session_id is not None
+
+    @property
+    def session_is_dead(self) -> bool:
+        """Ended, or from before the user's sessions were. One that is gone has run its time, which ends no token."""
+        if not self.session_found:
+            return False
+        is_old: bool = self.user.session_authenticated_at < self.user.sessions_valid_from
+        return self.session_ended or is_old
 
     def refusal(self, authenticated_at: int) -> str | None:
         """Why this person gets nothing, or None; `authenticated_at` is when they logged in for it."""

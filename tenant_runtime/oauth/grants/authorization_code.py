@@ -1,0 +1,201 @@
+"""The authorization code grant (RFC 6749 section 4.1.3, RFC 7636, OpenID Connect Core 1.0 section 3.1.3).
+
+A code is claimed, not looked up: of a hundred requests at once one gets it. Who fails the checks that follow
+(verifier, redirect URI, time, the person's standing) has burnt it. A request by another client or at another
+issuer leaves it as it was. A code that comes a second time ends everything the first use was given
+(RFC 6749 section 10.5).
+"""
+
+import hashlib
+import re
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from core.errors import InvalidGrant
+from core.http.security import is_equal
+from core.ids import digest
+from tenant_runtime.audit import Event, record
+from tenant_runtime.models import AuthorizationCode, RefreshFamily
+from tenant_runtime.oauth.client_authentication import require_still
+from tenant_runtime.oauth.families import end_family
+from tenant_runtime.oauth.grants.request import Refused, TokenRequest
+from tenant_runtime.oauth.grants.user_tokens import Authorization, Issued, Minted, answer, issue, server_of
+from tenant_runtime.oauth.issuing import Login
+from tenant_runtime.oauth.policy import may_be_offline, split_scope
+from tenant_runtime.oauth.refresh_policy import refresh_policy
+from tenant_runtime.oauth.subject import Subject, load_subject
+
+GRANT_TYPE = "authorization_code"
+SUCCEEDED = "seacft"
+
+_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+"""RFC 7636 section 4.1."""
+
+_c = AuthorizationCode.__table__.c
+_CLAIM = (
+    update(AuthorizationCode.__table__)
+    .where(_c.digest == bindparam("code"), _c.used_at.is_(None))
+    .values(used_at=bindparam("now"))
+    .returning(*_c)
+)
+_USED = select(_c.family_id, _c.client_id, _c.issuer).where(_c.digest == bindparam("code"))
+_INSERT_FAMILY = insert(RefreshFamily.__table__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    digest: str
+    redirect_uri: str | None
+    verifier: str | None
+
+
+async def redeem_code(request: TokenRequest) -> dict[str, Any]:
+    request.require_grant_type(GRANT_TYPE)
+    presented = _Presented(
+        digest(request.required("code")),
+        request.parameters.get("redirect_uri"),
+        request.parameters.get("code_verifier"),
+    )
+    minted, event = Minted.new(), request.event(SUCCEEDED)
+    outcome = await request.call.tenant.database.write(_redeem, request, presented, minted, event)
+    if isinstance(outcome, Refused):
+        raise InvalidGrant(outcome.description)
+    return await answer(request, outcome, minted)
+
+
+def _redeem(
+    connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted, event: Event
+) -> Issued | Refused:
+    require_still(connection, request.client, request.call.now_ms)
+    claim = {"code": presented.digest, "now": request.call.now_ms}
+    code = connection.execute(_CLAIM, claim).one_or_none()
+    if code is None:
+        return _refuse_second_use(connection, request, presented)
+    _require_own(request, code.client_id, code.issuer)
+    problem = _problem(code, presented, request.call.now_ms)
+    if problem is not None:
+        return Refused(problem)
+    subject = load_subject(
+        connection,
+        user_id=code.user_id,
+        session_id=code.session_id,
+        organization_id=code.organization_id,
+        family_id=code.family_id,
+    )
+    problem = _standing(subject, code)
+    if subject is None or problem is not None:
+        return Refused(problem or "The user does not exist.")
+    authorization = _authorization(code)
+    offline = _begin_family(connection, request, code, authorization)
+    record(connection, _told(event, code))
+    return issue(connection, request, authorization, subject, minted, with_refresh_token=offline)
+
+
+def _refuse_second_use(connection: Connection, request: TokenRequest, presented: _Presented) -> Refused:
+    used = connection.execute(_USED, {"code": presented.digest}).one_or_none()
+    if used is None:
+        raise InvalidGrant("The code is unknown.")
+    _require_own(request, used.client_id, used.issuer)
+    end_family(connection, used.family_id, now_ms=request.call.now_ms, reason="code_reuse")
+    return Refused("The code was already used.")
+
+
+def _require_own(request: TokenRequest, client_id: str, issuer: str) -> None:
+    """Another client's code, or one of another issuer of this tenant, is none of this request's business."""
+    if client_id != request.client.client_id or issuer != request.call.tenant.issuer:
+        raise InvalidGrant
+
+
+def _problem(code: Row[Any], presented: _Presented, now_ms: int) -> str | None:
+    if now_ms >= code.expires_at:
+        return "The code has expired."
+    if presented.redirect_uri != code.redirect_uri and (
+        code.redirect_uri_sent or presented.redirect_uri is not None
+    ):
+        return "The redirect_uri is not the one of the authorization request."
+    return _verifier_problem(code.code_challenge, presented.verifier)
+
+
+def _verifier_problem(challenge: str | None, verifier: str | None) -> str | None:
+    """RFC 7636 section 4.6; a verifier without a challenge is a downgrade (RFC 9700 section 2.1.1)."""
+    if challenge is None:
+        return None if verifier is None else "There was no code_challenge for this code_verifier."
+    if verifier is None:
+        return "The code_verifier is missing."
+    if _VERIFIER.fullmatch(verifier) is None or not is_equal(code_challenge(verifier), challenge):
+        return "The code_verifier does not fit."
+    return None
+
+
+def code_challenge(verifier: str) -> str:
+    """S256, the only method."""
+    return urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
+
+
+def _standing(subject: Subject | None, code: Row[Any]) -> str | None:
+    if subject is None:
+        return "The user does not exist."
+    if code.session_id is not None and (subject.session_ended or not subject.session_found):
+        return "The session has ended."
+    return subject.refusal(code.authenticated_at)
+
+
+def _authorization(code: Row[Any]) -> Authorization:
+    return Authorization(
+        family_id=code.family_id,
+        scope=split_scope(code.scope),
+        audience=code.audience,
+        requested_claims=code.claims,
+        login=Login(
+            authenticated_at=code.authenticated_at,
+            acr=code.acr,
+            amr=tuple(code.amr),
+            nonce=code.nonce,
+            session_id=code.session_id,
+        ),
+    )
+
+
+def _begin_family(
+    connection: Connection, request: TokenRequest, code: Row[Any], authorization: Authorization
+) -> bool:
+    """Whether there is a refresh token; then the row of its family is written."""
+    client, now_ms = request.client.configuration, request.call.now_ms
+    server = server_of(request.configuration, code.audience)
+    if "offline_access" not in authorization.scope or not may_be_offline(client, server):
+        return False
+    policy = refresh_policy(client)
+    row = {
+        "id": code.family_id,
+        "issuer": code.issuer,
+        "client_id": code.client_id,
+        "user_id": code.user_id,
+        "session_id": code.session_id,
+        "organization_id": code.organization_id,
+        "scope": code.scope,
+        "audience": code.audience,
+        "nonce": code.nonce,
+        "acr": code.acr,
+        "amr": code.amr,
+        "claims": code.claims,
+        "authenticated_at": code.authenticated_at,
+        "created_at": now_ms,
+        "used_at": now_ms,
+        "idle_expires_at": policy.idle_expires_at(now_ms),
+        "expires_at": policy.expires_at(now_ms),
+    }
+    connection.execute(_INSERT_FAMILY, row)
+    return True
+
+
+def _told(event: Event, code: Row[Any]) -> Event:
+    return replace(
+        event,
+        user_id=code.user_id,
+        organization_id=code.organization_id,
+        audience=code.audience,
+        scope=code.scope,
+    )

@@ -1,0 +1,176 @@
+"""The client credentials grant (RFC 6749 section 4.4): a client in its own name, for one API.
+
+What it may have is its client grant for that API, read again in the unit together with the secret it showed, so
+that a grant or secret taken away in another process counts at once. A token for an organization names it, and then
+carries no platform scope; which organizations, the grant says. Never a refresh token, never an ID token.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select
+
+from core.errors import AccessDenied, InvalidClient, InvalidRequest, InvalidScope, UnauthorizedClient
+from core.ids import new_secret
+from tenant_runtime.configuration import ResourceServerConfiguration
+from tenant_runtime.models import ClientGrant, ClientSecret, Organization
+from tenant_runtime.oauth import issuing
+from tenant_runtime.oauth.families import new_jti
+from tenant_runtime.oauth.grants.request import TokenRequest
+from tenant_runtime.oauth.policy import machine_scope, resolve_audience, shown, split_scope
+from tenant_runtime.oauth.signing import signing_key
+from tenant_runtime.oauth.subject import OrganizationClaims
+from tenant_runtime.organizations.membership import SUSPENDED, UNKNOWN
+
+GRANT_TYPE = "client_credentials"
+SUCCEEDED = "seccft"
+
+_s, _g, _o = ClientSecret.__table__.c, ClientGrant.__table__.c, Organization.__table__.c
+_mine = (_g.client_id == _s.client_id) & (_g.audience == bindparam("audience"))
+_GRANT: Select[Any] = (
+    select(_g.id, _g.scope, _g.organization_usage, _g.allow_any_organization)
+    .select_from(ClientSecret.__table__.outerjoin(ClientGrant.__table__, _mine))
+    .where(
+        _s.client_id == bindparam("client_id"),
+        _s.digest == bindparam("digest"),
+        or_(_s.expires_at.is_(None), _s.expires_at > bindparam("now")),
+    )
+)
+_BY_ID: Select[Any] = select(_o.id, _o.name, _o.suspended_at).where(_o.id == bindparam("value"))
+_BY_NAME: Select[Any] = select(_o.id, _o.name, _o.suspended_at).where(_o.name == bindparam("value"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    client_id: str
+    secret_digest: str
+    audience: str
+    organization: str | None
+    names_allowed: bool
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the client's grant allows, and the organization it is for."""
+
+    scope: tuple[str, ...]
+    organization: OrganizationClaims | None
+
+
+async def client_credentials(request: TokenRequest) -> dict[str, Any]:
+    request.require_grant_type(GRANT_TYPE)
+    secret_digest = request.client.secret_digest
+    if secret_digest is None:
+        raise UnauthorizedClient("A public client has no credentials.")
+    server = resolve_audience(request.configuration, request.parameters.get("audience"))
+    if server is None:
+        raise AccessDenied("No audience parameter was given, and there is no default audience.")
+    asked = _Asked(
+        request.client.client_id,
+        secret_digest,
+        server.identifier,
+        request.parameters.get("organization"),
+        request.configuration.settings.allow_organization_name_in_authentication_api,
+        request.call.now_ms,
+    )
+    held = await request.call.tenant.database.read(_held, asked)
+    scope = _scope(request, server, held)
+    answer = await _answer(request, server, scope, held.organization)
+    _tell(request, server, scope, held.organization)
+    return answer
+
+
+def _held(connection: Connection, asked: _Asked) -> _Held:
+    key = {
+        "client_id": asked.client_id,
+        "digest": asked.secret_digest,
+        "audience": asked.audience,
+        "now": asked.now_ms,
+    }
+    grant = connection.execute(_GRANT, key).first()
+    if grant is None:
+        raise InvalidClient
+    if grant.id is None:
+        raise AccessDenied(f"The client has no grant for the API {shown(asked.audience)}.")
+    return _Held(tuple(grant.scope), _organization(connection, asked, grant))
+
+
+def _organization(connection: Connection, asked: _Asked, grant: Row[Any]) -> OrganizationClaims | None:
+    usage = grant.organization_usage or "deny"
+    if asked.organization is None:
+        if usage == "require":
+            raise InvalidRequest("The client's grant requires an organization.")
+        return None
+    if usage == "deny" or not grant.allow_any_organization:
+        raise AccessDenied("The client may not act for this organization.")
+    row = _find(connection, asked.organization, asked.names_allowed)
+    if row is None:
+        raise InvalidRequest(UNKNOWN)
+    if row.suspended_at is not None:
+        raise AccessDenied(SUSPENDED)
+    return OrganizationClaims(row.id, row.name)
+
+
+def _find(connection: Connection, value: str, names_allowed: bool) -> Row[Any] | None:
+    if value.startswith("org_"):
+        return connection.execute(_BY_ID, {"value": value}).one_or_none()
+    if not names_allowed:
+        return None
+    return connection.execute(_BY_NAME, {"value": value.lower()}).one_or_none()
+
+
+def _scope(request: TokenRequest, server: ResourceServerConfiguration, held: _Held) -> tuple[str, ...]:
+    allowed = machine_scope(held.scope, server, in_organization=held.organization is not None)
+    requested = split_scope(request.parameters.get("scope"))
+    if not requested:
+        return allowed
+    if not set(requested) <= set(allowed):
+        raise InvalidScope("The client's grant does not hold every scope that was asked for.")
+    return requested
+
+
+async def _answer(
+    request: TokenRequest,
+    server: ResourceServerConfiguration,
+    scope: tuple[str, ...],
+    organization: OrganizationClaims | None,
+) -> dict[str, Any]:
+    call, client = request.call, request.client.configuration
+    key = await signing_key(
+        call.tenant, call.services, request.configuration, server.signing_alg, call.now_ms
+    )
+    grounds = issuing.Grounds(
+        issuer=call.tenant.issuer,
+        client=client,
+        server=server,
+        sub=f"{client.client_id}@clients",
+        scope=scope,
+        permissions=frozenset(scope),
+        organization=organization,
+        jti=new_jti(f"fam_{new_secret(12)}"),
+        now=call.now_ms // 1000,
+        login=None,
+        organization_name_allowed=request.configuration.settings.allow_organization_name_in_authentication_api,
+    )
+    return {
+        "access_token": issuing.access_token(grounds, key),
+        "token_type": "Bearer",
+        "expires_in": grounds.lifetime,
+        "scope": " ".join(scope),
+    }
+
+
+def _tell(
+    request: TokenRequest,
+    server: ResourceServerConfiguration,
+    scope: tuple[str, ...],
+    organization: OrganizationClaims | None,
+) -> None:
+    event = request.event(
+        SUCCEEDED,
+        audience=server.identifier,
+        scope=" ".join(scope),
+        organization_id=organization.id if organization else None,
+    )
+    request.call.services.audit.add(request.call.tenant, event)

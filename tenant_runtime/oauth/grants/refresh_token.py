@@ -1,0 +1,218 @@
+"""The refresh token grant (RFC 6749 section 6, RFC 9700 section 4.14, `specs/tenancy.md` section 7).
+
+A rotating token is claimed by its first use. A second use within the client's leeway yields a sibling; later it
+ends the family, and that is kept although the answer is an error. Everything else that is wrong undoes the claim:
+who asks for too much, or meets a failed commit, still holds a good token. `organization` names the organization of
+the new tokens; membership is checked now, whatever was true before.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
+
+from core.errors import ConsentRequired, InvalidGrant, InvalidRequest, InvalidScope
+from core.ids import digest
+from tenant_runtime.audit import Event, record
+from tenant_runtime.models import Grant, RefreshFamily, RefreshToken
+from tenant_runtime.oauth.client_authentication import require_still
+from tenant_runtime.oauth.families import end_family
+from tenant_runtime.oauth.grants.request import Refused, TokenRequest
+from tenant_runtime.oauth.grants.user_tokens import Authorization, Issued, Minted, answer, issue, server_of
+from tenant_runtime.oauth.issuing import Login
+from tenant_runtime.oauth.policy import is_defined, needs_consent, split_scope
+from tenant_runtime.oauth.refresh_policy import RefreshPolicy, refresh_policy
+from tenant_runtime.oauth.subject import Subject, load_subject
+from tenant_runtime.organizations.membership import resolve_organization
+
+GRANT_TYPE = "refresh_token"
+SUCCEEDED = "sertft"
+REUSED = "ferrt"
+
+_t, _f, _g = RefreshToken.__table__.c, RefreshFamily.__table__.c, Grant.__table__.c
+_FIND: Select[Any] = (
+    select(
+        *_f,
+        _t.organization_id.label("token_organization_id"),
+        _t.used_at.label("token_used_at"),
+    )
+    .join(RefreshToken.__table__, _t.family_id == _f.id)
+    .where(_t.digest == bindparam("token"))
+)
+_CLAIM = (
+    update(RefreshToken.__table__)
+    .where(_t.digest == bindparam("token"), _t.used_at.is_(None))
+    .values(used_at=bindparam("now"))
+    .returning(_t.digest)
+)
+_FIRST_USE = select(_t.used_at).where(_t.digest == bindparam("token"))
+_TOUCH = (
+    update(RefreshFamily.__table__)
+    .where(_f.id == bindparam("family"))
+    .values(used_at=bindparam("now"), idle_expires_at=bindparam("idle"))
+)
+_CONSENT = select(_g.id).where(
+    *(_g[name] == bindparam(name) for name in ("user_id", "client_id", "audience", "organization_id"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    digest: str
+    policy: RefreshPolicy
+    organization: str | None
+    scope: tuple[str, ...]
+    audience: str | None
+
+
+async def refresh(request: TokenRequest) -> dict[str, Any]:
+    request.require_grant_type(GRANT_TYPE)
+    presented = _Presented(
+        digest(request.required("refresh_token")),
+        refresh_policy(request.client.configuration),
+        request.parameters.get("organization"),
+        split_scope(request.parameters.get("scope")),
+        request.parameters.get("audience"),
+    )
+    minted, event = Minted.new(), request.event(SUCCEEDED)
+    outcome = await request.call.tenant.database.write(_refresh, request, presented, minted, event)
+    if isinstance(outcome, Refused):
+        raise InvalidGrant(outcome.description)
+    return await answer(request, outcome, minted)
+
+
+def _refresh(
+    connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted, event: Event
+) -> Issued | Refused:
+    now_ms = request.call.now_ms
+    require_still(connection, request.client, now_ms)
+    family = connection.execute(_FIND, {"token": presented.digest}).one_or_none()
+    if family is None:
+        raise InvalidGrant("The refresh token is unknown.")
+    _require_alive(request, family)
+    if presented.policy.rotates and not _claim(connection, presented, now_ms):
+        end_family(connection, family.id, now_ms=now_ms, reason="refresh_token_reuse")
+        record(connection, replace(_told(event, family, family.token_organization_id), type=REUSED))
+        return Refused("The refresh token was already used.")
+    subject = _subject(connection, request, presented, family)
+    _require_consent(connection, request, family, subject.organization_id)
+    authorization = _authorization(request, presented, family, subject)
+    touched = {"family": family.id, "now": now_ms, "idle": presented.policy.idle_expires_at(now_ms)}
+    connection.execute(_TOUCH, touched)
+    record(connection, _told(event, family, subject.organization_id))
+    return issue(
+        connection,
+        request,
+        authorization,
+        subject,
+        minted,
+        with_refresh_token=presented.policy.rotates,
+    )
+
+
+def _require_alive(request: TokenRequest, family: Row[Any]) -> None:
+    if family.client_id != request.client.client_id or family.issuer != request.call.tenant.issuer:
+        raise InvalidGrant
+    if family.revoked_at is not None:
+        raise InvalidGrant("The refresh token was revoked.")
+    for end in (family.expires_at, family.idle_expires_at):
+        if end is not None and request.call.now_ms >= end:
+            raise InvalidGrant("The refresh token has expired.")
+
+
+def _claim(connection: Connection, presented: _Presented, now_ms: int) -> bool:
+    """The first use, or one that the leeway forgives."""
+    token = {"token": presented.digest}
+    if connection.execute(_CLAIM, {**token, "now": now_ms}).first() is not None:
+        return True
+    used_at: int = connection.execute(_FIRST_USE, token).scalar_one()
+    return now_ms - used_at < presented.policy.leeway_ms
+
+
+def _subject(
+    connection: Connection, request: TokenRequest, presented: _Presented, family: Row[Any]
+) -> Subject:
+    organization_id = family.token_organization_id
+    if presented.organization is not None:
+        organization_id = _switched(connection, request, presented.organization, family.user_id)
+    subject = load_subject(
+        connection,
+        user_id=family.user_id,
+        session_id=family.session_id,
+        organization_id=organization_id,
+        family_id=family.id,
+    )
+    if subject is None:
+        raise InvalidGrant("The user does not exist.")
+    problem = subject.refusal(family.authenticated_at)
+    if problem is not None:
+        raise InvalidGrant(problem)
+    return subject
+
+
+def _switched(connection: Connection, request: TokenRequest, organization: str, user_id: str) -> str:
+    if request.client.configuration.organization_usage == "deny":
+        raise InvalidRequest("The client may not be used with an organization.")
+    named = request.configuration.settings.allow_organization_name_in_authentication_api
+    return resolve_organization(connection, organization, user_id=user_id, names_allowed=named).id
+
+
+def _require_consent(
+    connection: Connection, request: TokenRequest, family: Row[Any], organization_id: str | None
+) -> None:
+    """Consent that was withdrawn ends what it allowed; one organization's is not another's."""
+    server = server_of(request.configuration, family.audience)
+    if not needs_consent(request.client.configuration, server):
+        return
+    key = {
+        "user_id": family.user_id,
+        "client_id": family.client_id,
+        "audience": family.audience or "",
+        "organization_id": organization_id or "",
+    }
+    if connection.execute(_CONSENT, key).first() is None:
+        raise ConsentRequired if organization_id != family.organization_id else InvalidGrant
+
+
+def _authorization(
+    request: TokenRequest, presented: _Presented, family: Row[Any], subject: Subject
+) -> Authorization:
+    """A session that ended leaves an offline family alive; its new tokens then name no session."""
+    if presented.audience not in (None, family.audience):
+        raise InvalidGrant("The refresh token is for another audience.")
+    return Authorization(
+        family_id=family.id,
+        scope=_narrowed(request, presented.scope, family),
+        audience=family.audience,
+        requested_claims=family.claims,
+        login=Login(
+            authenticated_at=family.authenticated_at,
+            acr=family.acr,
+            amr=tuple(family.amr),
+            nonce=None,
+            session_id=None if subject.session_ended else family.session_id,
+        ),
+    )
+
+
+def _narrowed(request: TokenRequest, requested: tuple[str, ...], family: Row[Any]) -> tuple[str, ...]:
+    """RFC 6749 section 6: never more than was authorized. A scope that nobody defines is left out, as it was at the
+    authorization; browser SDKs send their first request's list again."""
+    authorized = split_scope(family.scope)
+    if not requested:
+        return authorized
+    server = server_of(request.configuration, family.audience)
+    known = tuple(scope for scope in requested if is_defined(scope, server))
+    if not set(known) <= {*authorized, "offline_access"}:
+        raise InvalidScope("The scope exceeds what was authorized.")
+    return tuple(scope for scope in known if scope in authorized)
+
+
+def _told(event: Event, family: Row[Any], organization_id: str | None) -> Event:
+    return replace(
+        event,
+        user_id=family.user_id,
+        organization_id=organization_id,
+        audience=family.audience,
+        scope=family.scope,
+    )

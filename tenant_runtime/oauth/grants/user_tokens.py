@@ -1,0 +1,190 @@
+"""The tokens of a person's authorization: what is written with them, and the answer that carries them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from core.errors import InvalidGrant
+from core.ids import digest, new_secret
+from tenant_runtime.configuration import Configuration, ResourceServerConfiguration
+from tenant_runtime.models import AccessToken, RefreshToken
+from tenant_runtime.oauth import claims, issuing
+from tenant_runtime.oauth.families import new_jti
+from tenant_runtime.oauth.grants.request import TokenRequest
+from tenant_runtime.oauth.policy import granted_scope, needs_permissions, permissions_of
+from tenant_runtime.oauth.signing import signing_key
+from tenant_runtime.oauth.subject import Subject
+
+_INSERT_REFRESH = insert(RefreshToken.__table__)
+_INSERT_OPAQUE = insert(AccessToken.__table__)
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """Random values made before the unit: which of them are used is known inside it."""
+
+    refresh_token: str
+    access_token: str
+
+    @classmethod
+    def new(cls) -> "Minted":
+        return cls(new_secret(), new_secret())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """What a person authorized, as a code or a refresh family remembers it."""
+
+    family_id: str
+    scope: tuple[str, ...]
+    audience: str | None
+    requested_claims: Mapping[str, Any] | None
+    login: issuing.Login
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """What the unit decided and wrote; the tokens are made from it after the commit."""
+
+    authorization: Authorization
+    subject: Subject
+    server: ResourceServerConfiguration | None
+    scope: tuple[str, ...]
+    permissions: frozenset[str]
+    refresh_token: str | None
+
+
+def server_of(configuration: Configuration, audience: str | None) -> ResourceServerConfiguration | None:
+    if audience is None:
+        return None
+    server = configuration.audiences.get(audience)
+    if server is None:
+        raise InvalidGrant("The API that was authorized does not exist any more.")
+    return server
+
+
+def issue(
+    connection: Connection,
+    request: TokenRequest,
+    authorization: Authorization,
+    subject: Subject,
+    minted: Minted,
+    *,
+    with_refresh_token: bool,
+) -> Issued:
+    """The last part of both units: what the person holds now, and the rows of the tokens."""
+    configuration, user_id = request.configuration, subject.user.user_id
+    server = server_of(configuration, authorization.audience)
+    permissions = frozenset[str]()
+    if server is not None and needs_permissions(server):
+        permissions = permissions_of(
+            connection,
+            configuration,
+            user_id=user_id,
+            organization_id=subject.organization_id,
+            server=server,
+        )
+    scope = granted_scope(authorization.scope, server, permissions)
+    if with_refresh_token:
+        connection.execute(_INSERT_REFRESH, _refresh_row(request, authorization, subject, minted))
+    if server is None:
+        connection.execute(_INSERT_OPAQUE, _opaque_row(request, authorization, subject, minted, scope))
+    return Issued(
+        authorization=authorization,
+        subject=subject,
+        server=server,
+        scope=scope,
+        permissions=permissions,
+        refresh_token=minted.refresh_token if with_refresh_token else None,
+    )
+
+
+def _refresh_row(
+    request: TokenRequest, authorization: Authorization, subject: Subject, minted: Minted
+) -> dict[str, Any]:
+    return {
+        "digest": digest(minted.refresh_token),
+        "family_id": authorization.family_id,
+        "organization_id": subject.organization_id,
+        "created_at": request.call.now_ms,
+    }
+
+
+def _opaque_row(
+    request: TokenRequest,
+    authorization: Authorization,
+    subject: Subject,
+    minted: Minted,
+    scope: tuple[str, ...],
+) -> dict[str, Any]:
+    return {
+        "digest": digest(minted.access_token),
+        "family_id": authorization.family_id,
+        "issuer": request.call.tenant.issuer,
+        "client_id": request.client.client_id,
+        "user_id": subject.user.user_id,
+        "session_id": authorization.login.session_id,
+        "organization_id": subject.organization_id,
+        "scope": " ".join(scope),
+        "claims": authorization.requested_claims,
+        "created_at": request.call.now_ms,
+        "expires_at": request.call.now_ms + issuing.OPAQUE_LIFETIME * 1000,
+    }
+
+
+async def answer(request: TokenRequest, issued: Issued, minted: Minted) -> dict[str, Any]:
+    """RFC 6749 section 5.1 and OpenID Connect Core 1.0 section 3.1.3.3."""
+    access_token = minted.access_token
+    if issued.server is not None:
+        access_token = await _access_token(request, issued, issued.server)
+    body: dict[str, Any] = {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": issuing.token_lifetime(request.client.configuration, issued.server),
+        "scope": " ".join(issued.scope),
+    }
+    if issued.refresh_token is not None:
+        body["refresh_token"] = issued.refresh_token
+    if "openid" in issued.scope:
+        body["id_token"] = await _id_token(request, issued, access_token)
+    return body
+
+
+async def _access_token(request: TokenRequest, issued: Issued, server: ResourceServerConfiguration) -> str:
+    call, settings = request.call, request.configuration.settings
+    key = await signing_key(
+        call.tenant, call.services, request.configuration, server.signing_alg, call.now_ms
+    )
+    grounds = issuing.Grounds(
+        issuer=call.tenant.issuer,
+        client=request.client.configuration,
+        server=server,
+        sub=issued.subject.user.user_id,
+        scope=issued.scope,
+        permissions=issued.permissions,
+        organization=issued.subject.organization,
+        jti=new_jti(issued.authorization.family_id),
+        now=call.now_ms // 1000,
+        login=issued.authorization.login,
+        organization_name_allowed=settings.allow_organization_name_in_authentication_api,
+    )
+    return issuing.access_token(grounds, key)
+
+
+async def _id_token(request: TokenRequest, issued: Issued, access_token: str) -> str:
+    call, client = request.call, request.client.configuration
+    algorithm = client.jwt_configuration.get("alg")
+    named = request.configuration.settings.allow_organization_name_in_authentication_api
+    return issuing.id_token(
+        issuer=call.tenant.issuer,
+        client=client,
+        sub=issued.subject.user.user_id,
+        now=call.now_ms // 1000,
+        login=issued.authorization.login,
+        access_token=access_token,
+        organization=issuing.organization_claims(issued.subject.organization, named=named),
+        extra=claims.id_token_claims(issued.subject.user, issued.authorization.requested_claims),
+        key=await signing_key(call.tenant, call.services, request.configuration, algorithm, call.now_ms),
+    )

@@ -1,0 +1,67 @@
+"""`POST /oauth/token` (RFC 6749 section 3.2): a form or, as Auth0's SDKs send it, JSON; one grant each."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import asgi
+from litestar.types import Receive, Scope, Send
+
+from core.errors import InvalidGrant, InvalidRequest, OAuthError, UnsupportedGrantType
+from tenant_runtime.configuration import configuration
+from tenant_runtime.oauth.client_authentication import authenticate, refuse_credentials_in_address
+from tenant_runtime.oauth.grants import authorization_code, client_credentials, refresh_token
+from tenant_runtime.oauth.grants.request import TokenRequest
+from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
+
+METHODS = ("POST",)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    exchange: Callable[[TokenRequest], Awaitable[dict[str, Any]]]
+    failed: str
+    """The log event of a failure, by Auth0's codes."""
+
+    is_bound: bool
+    """Whether what is presented belongs to one client: then naming another one in the body is `invalid_grant`."""
+
+
+GRANTS: Mapping[str, Grant] = {
+    authorization_code.GRANT_TYPE: Grant(authorization_code.redeem_code, "feacft", True),
+    refresh_token.GRANT_TYPE: Grant(refresh_token.refresh, "fertft", True),
+    client_credentials.GRANT_TYPE: Grant(client_credentials.client_credentials, "feccft", False),
+}
+
+
+@asgi("/oauth/token", copy_scope=False)
+async def token(scope: Scope, receive: Receive, send: Send) -> None:
+    await serve(scope, receive, send, METHODS, _token)
+
+
+async def _token(call: Call) -> Answer:
+    refuse_credentials_in_address(call)
+    parameters = await call.parameters()
+    grant_type = parameters.get("grant_type")
+    if grant_type is None:
+        raise InvalidRequest("grant_type is missing.")
+    grant = GRANTS.get(grant_type)
+    if grant is None:
+        raise UnsupportedGrantType
+    current = await configuration(call.tenant)
+    client = authenticate(call, parameters, current)
+    request = TokenRequest(call, current, client, parameters)
+    try:
+        if client.named not in (None, client.client_id):
+            raise InvalidGrant if grant.is_bound else InvalidRequest("client_id names another client.")
+        return json_answer(await grant.exchange(request))
+    except OAuthError as error:
+        _tell_failure(request, grant, error)
+        raise
+
+
+def _tell_failure(request: TokenRequest, grant: Grant, error: OAuthError) -> None:
+    event = request.event(
+        grant.failed, description=error.description, audience=request.parameters.get("audience")
+    )
+    request.call.services.audit.add(request.call.tenant, event)

@@ -1,0 +1,133 @@
+"""`/userinfo` (OpenID Connect Core 1.0 section 5.3): claims about the person whose access token is shown.
+
+GET and POST with the token in the header, POST with it in a form body (RFC 6750 sections 2.1 and 2.2), never in the
+address. A JWT must have this endpoint among its audiences. Whoever was blocked, removed from the organization,
+logged out or revoked since the token was issued is refused here at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import asgi
+from litestar.types import Receive, Scope, Send
+from sqlalchemy import Connection
+
+from core.crypto import jwt
+from core.errors import InsufficientScope, InvalidRequest, InvalidToken
+from core.http.security import bearer_token
+from core.ids import digest
+from tenant_runtime.configuration import Configuration, configuration
+from tenant_runtime.oauth.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
+from tenant_runtime.oauth.body import FORM, media_type, parse_form, read_body
+from tenant_runtime.oauth.claims import userinfo_claims
+from tenant_runtime.oauth.client_authentication import refuse_credentials_in_address
+from tenant_runtime.oauth.issuing import organization_claims
+from tenant_runtime.oauth.subject import Subject, load_subject
+from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
+
+METHODS = ("GET", "POST")
+REALM = 'Bearer realm="userinfo"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    presented: Presented
+    subject: Subject
+
+
+@asgi("/userinfo", copy_scope=False)
+async def userinfo(scope: Scope, receive: Receive, send: Send) -> None:
+    await serve(scope, receive, send, METHODS, _userinfo)
+
+
+async def _userinfo(call: Call) -> Answer:
+    refuse_credentials_in_address(call)
+    token = await _token(call)
+    current = await configuration(call.tenant)
+    found = await _find(call, current, token)
+    if "openid" not in found.presented.scope:
+        raise InsufficientScope("openid")
+    return json_answer(_claims(found, current))
+
+
+async def _token(call: Call) -> str:
+    in_header = b"authorization" in call.headers
+    in_body = await _body_token(call) if call.method == "POST" else None
+    if in_header and in_body is not None:
+        raise InvalidRequest("The access token is sent in two ways at once.")
+    if in_body is not None:
+        return in_body
+    if not in_header:
+        missing = InvalidToken("An access token is required.")
+        missing.headers["WWW-Authenticate"] = (
+            REALM  # RFC 6750 section 3.1: no error code where nothing was tried
+        )
+        raise missing
+    token = bearer_token([(b"authorization", value) for value in call.headers[b"authorization"]])
+    if token is None:
+        raise InvalidToken
+    return token
+
+
+async def _body_token(call: Call) -> str | None:
+    """Only a form may carry it (RFC 6750 section 2.2); any other body is left alone."""
+    kind = call.one_header(b"content-type")
+    if kind is None or not kind.lower().startswith(FORM):
+        return None
+    media_type(kind)
+    body = await read_body(call.receive, call.one_header(b"content-length"))
+    return parse_form(body).get("access_token")
+
+
+async def _find(call: Call, current: Configuration, token: str) -> _Found:
+    if looks_like_jwt(token):
+        presented = _verified(call, current, token)
+        found = await call.tenant.database.read(_of_jwt, presented)
+    else:
+        found = await call.tenant.database.read(_of_opaque, digest(token), call.now_ms)
+    if found is None or found.presented.issuer not in call.tenant.issuers:
+        raise InvalidToken
+    subject = found.subject
+    if subject.session_is_dead or subject.refusal(found.presented.issued_at) is not None:
+        raise InvalidToken
+    if found.presented.client_id not in current.clients:
+        raise InvalidToken
+    return found
+
+
+def _verified(call: Call, current: Configuration, token: str) -> Presented:
+    try:
+        presented = read_jwt(token, call.tenant, current, call.now_ms / 1000)
+    except jwt.TokenInvalid as reason:
+        raise InvalidToken from reason
+    if f"{presented.issuer}userinfo" not in presented.audiences:
+        raise InvalidToken
+    return presented
+
+
+def _of_opaque(connection: Connection, token_digest: str, now_ms: int) -> _Found | None:
+    presented = find_opaque(connection, token_digest, now_ms)
+    return None if presented is None else _of_jwt(connection, presented)
+
+
+def _of_jwt(connection: Connection, presented: Presented) -> _Found | None:
+    subject = load_subject(
+        connection,
+        user_id=presented.user_id,
+        session_id=presented.session_id,
+        organization_id=presented.organization_id,
+        family_id=presented.family_id,
+        jti=presented.jti,
+    )
+    return None if subject is None else _Found(presented, subject)
+
+
+def _claims(found: _Found, current: Configuration) -> Mapping[str, Any]:
+    presented, subject = found.presented, found.subject
+    named = current.settings.allow_organization_name_in_authentication_api
+    return {
+        **userinfo_claims(subject.user, presented.scope, presented.requested_claims),
+        **organization_claims(subject.organization, named=named),
+        "sub": presented.user_id,
+    }
