@@ -10,9 +10,12 @@ import threading
 from collections import deque
 from typing import Protocol
 
+import structlog
+
 from core.crypto.keys import SigningKey
 
 ALGORITHM = "RS256"
+_log = structlog.get_logger("keystock")
 
 
 class KeyStore(Protocol):
@@ -60,8 +63,7 @@ class KeyStock:
             self._changed.notify_all()
         if thread is not None:
             thread.join()
-        while self._store is not None and self._keys:
-            self._store.put(self._keys.popleft().to_der())
+        self._keep()
         self._keys.clear()
 
     def _next(self) -> SigningKey | None:
@@ -82,5 +84,17 @@ class KeyStock:
             return not self._closed
 
     def _stored(self) -> SigningKey | None:
-        der = self._store.take() if self._store is not None else None
-        return SigningKey.from_der(None, ALGORITHM, der) if der else None
+        """A store that is away costs the time of making a key, nothing else."""
+        try:
+            der = self._store.take() if self._store is not None else None
+            return SigningKey.from_der(None, ALGORITHM, der) if der else None
+        except Exception:  # noqa: BLE001  (whatever the store raises: spare keys are a convenience)
+            _log.warning("spare_key_not_read", exc_info=True)
+            return None
+
+    def _keep(self) -> None:
+        try:
+            while self._store is not None and self._keys:
+                self._store.put(self._keys.popleft().to_der())
+        except Exception:  # noqa: BLE001  (whatever the store raises: spare keys are a convenience)
+            _log.warning("spare_keys_not_kept", exc_info=True)

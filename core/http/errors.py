@@ -93,24 +93,27 @@ def to_identity_error(exc: Exception) -> IdentityError:
             return exc
         case HTTPException() if exc.status_code < 500 or exc.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             return _from_framework(exc)
-        case msgspec.ValidationError() | SerializationException():
+        case msgspec.ValidationError():
             return InvalidInput(_short(str(exc)))
         case msgspec.DecodeError():
             return InvalidInput("The request body is malformed.")
+        case SerializationException() if _was_reading(exc):
+            return InvalidInput(_short(str(exc)))
         case RecursionError() | UnicodeDecodeError() if _was_reading(exc):
             return InvalidInput("The request body is nested too deeply or is not UTF-8.")
     return ServerError()
 
 
 def _was_reading(exc: Exception) -> bool:
-    """Whether it was raised by the decoder of request bodies, and is the sender's doing. Anywhere else the same
-    exception is a fault of ours."""
-    frame = exc.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return frame is not None and str(frame.tb_frame.f_globals.get("__name__")).startswith(
-        "litestar.serialization"
-    )
+    """Whether it was raised by the decoder of request bodies, and is the sender's doing. Anywhere else (encoding an
+    answer, a database) the same exception is a fault of ours."""
+    step = exc.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    if step is None:
+        return False
+    module, function = str(step.tb_frame.f_globals.get("__name__")), step.tb_frame.f_code.co_name
+    return module.startswith("litestar.serialization") and function.startswith("decode")
 
 
 def printable(text: str) -> str:

@@ -53,6 +53,11 @@ def body(data: JSONBody[Body]) -> str:
     return data.name
 
 
+@get("/answer", sync_to_thread=False)
+def answer_that_cannot_be_encoded() -> dict[str, Any]:
+    return {"text": "\ud800", "thing": object()}
+
+
 def page(_: Request[Any, Any, Any], error: IdentityError, support_id: str) -> Response[Any]:
     return Response(f"<p>{error.description} {support_id}</p>", media_type="text/html")
 
@@ -87,7 +92,11 @@ class Caller:
 @pytest.fixture(scope="module")
 def client() -> Iterator[Caller]:
     routers = [
-        Router(f"/{name}", route_handlers=[raise_it, number, body], exception_handlers={Exception: shape})
+        Router(
+            f"/{name}",
+            route_handlers=[raise_it, number, body, answer_that_cannot_be_encoded],
+            exception_handlers={Exception: shape},
+        )
         for name, shape in SHAPES.items()
     ]
     app = Litestar(
@@ -248,6 +257,14 @@ def test_what_the_framework_refuses_has_our_shape(
     assert len(answer.text) < 600
     assert "http://" not in answer.text
     assert lines == []
+
+
+@pytest.mark.parametrize("fault", [UnicodeDecodeError("utf-8", b"x", 0, 1, "y"), RecursionError(), "answer"])
+def test_a_fault_of_ours_is_never_called_the_senders(client: Caller, fault: Exception | str) -> None:
+    answer = (
+        client.request("GET", "/management/answer") if fault == "answer" else ask(client, "management", fault)
+    )  # type: ignore[arg-type]
+    assert (answer.status_code, answer.json()["errorCode"]) == (500, "server_error")
 
 
 def test_a_wrong_method_says_which_are_right(client: Caller) -> None:

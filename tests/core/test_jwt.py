@@ -334,6 +334,14 @@ def test_a_signature_has_one_spelling() -> None:
         refused(f"{text}.{spelling}")
 
 
+@pytest.mark.parametrize("alg", ALL)
+@pytest.mark.parametrize("length", [1, 31, 32, 63, 64, 65, 96, 132, 255, 256, 257, 4000])
+def test_a_signature_of_any_length_and_content_is_refused(alg: str, length: int) -> None:
+    text, _ = jwt.sign(CLAIMS, KEYS[alg], typ=TYP).rsplit(".", 1)
+    for filling in (b"\x00", b"\xff", b"\x01"):
+        assert refused(f"{text}.{b64(filling * length)}") == "signature"
+
+
 @pytest.mark.parametrize(
     "token",
     [

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 
 import pytest
+import structlog
 
 from core.crypto.keys import SigningKey
 from core.crypto.keystock import KeyStock
@@ -73,6 +74,34 @@ def test_unclaimed_keys_survive_a_restart_and_claimed_ones_do_not() -> None:
     assert not shelf.held
     assert {second.claim_now().kid for _ in kept} == kept
     second.close()
+
+
+class BrokenShelf:
+    def take(self) -> bytes | None:
+        raise OSError("away")
+
+    def put(self, der: bytes) -> None:
+        raise OSError("away")
+
+
+def test_a_store_that_is_away_stops_nothing() -> None:
+    with structlog.testing.capture_logs() as lines:
+        stock = KeyStock(1, BrokenShelf())
+        stock.start()
+        wait_until(lambda: len(stock) == 1)
+        stock.close()
+    assert {line["event"] for line in lines} == {"spare_key_not_read", "spare_keys_not_kept"}
+
+
+def test_a_stored_value_that_is_no_key_is_passed_over() -> None:
+    shelf = Shelf()
+    shelf.put(b"no key")
+    stock = KeyStock(1, shelf)
+    with structlog.testing.capture_logs():
+        stock.start()
+        wait_until(lambda: len(stock) == 1)
+    assert stock.claim_now().alg == "RS256"
+    stock.close()
 
 
 @pytest.mark.parametrize("size", [0, 2])
