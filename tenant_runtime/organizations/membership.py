@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import AccessDenied, InvalidRequest
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, select
 
+from core.errors import AccessDenied, InvalidRequest
 from tenant_runtime.models import Membership, Organization
 
 UNKNOWN = "The organization is unknown."

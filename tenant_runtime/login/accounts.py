@@ -1,0 +1,132 @@
+"""Accounts of the tenant's own database of users: found by email, tried, created. Units of work."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from tenant_runtime.login.throttling import wait_after
+from tenant_runtime.models import Identity, Password, User
+
+PROVIDER = "auth0"
+
+_i = Identity.__table__.c
+_u = User.__table__.c
+_p = Password.__table__.c
+_FIND = (
+    select(_u.user_id, _u.email, _u.blocked, _p.hash, _p.failures, _p.blocked_until)
+    .select_from(
+        Identity.__table__.join(User.__table__, _u.user_id == _i.user_id).outerjoin(
+            Password.__table__, _p.user_id == _u.user_id
+        )
+    )
+    .where(_i.connection_id == bindparam("connection_id"), _i.email == bindparam("email"))
+)
+_COUNT = (
+    update(Password.__table__)
+    .where(_p.user_id == bindparam("user"))
+    .values(failures=bindparam("new_failures"), blocked_until=bindparam("new_blocked_until"))
+)
+_REHASH = update(Password.__table__).where(_p.user_id == bindparam("user")).values(hash=bindparam("new_hash"))
+_LOGGED_IN = (
+    update(User.__table__)
+    .where(_u.user_id == bindparam("user"))
+    .values(last_login_at=bindparam("now"), last_ip=bindparam("ip"), logins_count=_u.logins_count + 1)
+)
+_NEW_USER = insert(User.__table__)
+_NEW_IDENTITY = insert(Identity.__table__)
+_NEW_PASSWORD = insert(Password.__table__)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    user_id: str
+    email: str | None
+    is_blocked: bool
+    hash: str | None
+    refused_until: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    user_id: str
+    connection_id: str
+    email: str
+    name: str
+    hash: str
+    now: int
+
+
+def try_account(connection: Connection, connection_id: str, email: str, now: int) -> Account | None:
+    """Counts an attempt before its password is looked at; success takes the count back."""
+    row = connection.execute(_FIND, {"connection_id": connection_id, "email": email}).one_or_none()
+    if row is None or row.hash is None:
+        return None
+    if row.blocked_until > now:
+        return Account(row.user_id, row.email, row.blocked, row.hash, row.blocked_until)
+    failures = row.failures + 1
+    _count(connection, row.user_id, failures, now + wait_after(failures) if wait_after(failures) else 0)
+    return Account(row.user_id, row.email, row.blocked, row.hash)
+
+
+def may_still_sign_in(connection: Connection, connection_id: str, email: str, account: Account) -> bool:
+    """Between the attempt and its success a password may have changed or a user been blocked."""
+    row = connection.execute(_FIND, {"connection_id": connection_id, "email": email}).one_or_none()
+    return row is not None and not row.blocked and row.user_id == account.user_id and row.hash == account.hash
+
+
+def logged_in(connection: Connection, user_id: str, now: int, ip: str | None, new_hash: str | None) -> None:
+    _count(connection, user_id, 0, 0)
+    connection.execute(_LOGGED_IN, {"user": user_id, "now": now, "ip": ip})
+    if new_hash is not None:
+        connection.execute(_REHASH, {"user": user_id, "new_hash": new_hash})
+
+
+def create_account(connection: Connection, new: NewAccount) -> bool:
+    """False when the address is taken. Nothing here comes from the person but address, name and password: in
+    particular never `email_verified`."""
+    taken = connection.execute(_FIND, {"connection_id": new.connection_id, "email": new.email}).first()
+    if taken is not None:
+        return False
+    connection.execute(_NEW_USER, _user_values(new))
+    connection.execute(
+        _NEW_IDENTITY,
+        {
+            "connection_id": new.connection_id,
+            "provider_user_id": new.user_id.partition("|")[2],
+            "user_id": new.user_id,
+            "provider": PROVIDER,
+            "is_social": False,
+            "email": new.email,
+            "profile_data": {},
+        },
+    )
+    connection.execute(
+        _NEW_PASSWORD,
+        {"user_id": new.user_id, "hash": new.hash, "changed_at": new.now, "failures": 0, "blocked_until": 0},
+    )
+    return True
+
+
+def _user_values(new: NewAccount) -> dict[str, Any]:
+    return {
+        "user_id": new.user_id,
+        "email": new.email,
+        "email_verified": False,
+        "phone_verified": False,
+        "name": new.name or new.email,
+        "nickname": new.email.partition("@")[0],
+        "profile": {},
+        "user_metadata": {},
+        "app_metadata": {},
+        "blocked": False,
+        "created_at": new.now,
+        "updated_at": new.now,
+        "sessions_valid_from": 0,
+        "logins_count": 0,
+    }
+
+
+def _count(connection: Connection, user_id: str, failures: int, blocked_until: int) -> None:
+    values = {"user": user_id, "new_failures": failures, "new_blocked_until": blocked_until}
+    connection.execute(_COUNT, values)

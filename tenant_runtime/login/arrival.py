@@ -1,0 +1,83 @@
+"""One arrival at /authorize or /authorize/resume: what is next, and the code if nothing is. One unit of work.
+
+A silent switch of organization is exactly this unit: session, membership, code, event, one commit. Nothing is stored
+of a request that asks nothing of the person, and one that is refused leaves everything as it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from core.errors import OAuthError
+from tenant_runtime.audit import Event, record
+from tenant_runtime.login.authorization_requests import (
+    Progress,
+    RequestKey,
+    complete_request,
+    load_request,
+    store_request,
+)
+from tenant_runtime.login.flow import Step, next_step
+from tenant_runtime.login.sessions import Lifetimes, join_session, load_session, touch_session
+from tenant_runtime.login.standing import Situation, rules_of, situation
+from tenant_runtime.oauth.acceptance import AcceptedRequest
+from tenant_runtime.oauth.codes import NewCode, issue_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What is fixed before the unit runs. `is_new`: the request is not stored yet."""
+
+    request: AcceptedRequest
+    parameters: Mapping[str, str]
+    key: RequestKey
+    is_new: bool
+    session_digest: str | None
+    code: NewCode
+    event: Event
+    now: int
+    lifetimes: Lifetimes
+    names_allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The next step; or, of a stored request, the error that ended it."""
+
+    step: Step | None
+    error: OAuthError | None = None
+
+
+def arrive(connection: Connection, arrival: Arrival) -> Outcome:
+    stored = Progress() if arrival.is_new else load_request(connection, arrival.key, arrival.now).progress
+    session = load_session(connection, arrival.session_digest, arrival.now, arrival.key.issuer)
+    found = situation(connection, arrival.request, session, stored, names_allowed=arrival.names_allowed)
+    try:
+        step = next_step(rules_of(arrival.request), found.standing, arrival.now)
+    except OAuthError as error:
+        if arrival.is_new:
+            raise
+        complete_request(connection, arrival.key.digest, arrival.now)
+        return Outcome(None, error)
+    if step is Step.DONE:
+        _finish(connection, arrival, found)
+    elif arrival.is_new:
+        client_id = arrival.request.client.client_id
+        store_request(connection, arrival.key, client_id, arrival.parameters, arrival.now)
+    return Outcome(step)
+
+
+def _finish(connection: Connection, arrival: Arrival, found: Situation) -> None:
+    session, organization = found.session, found.organization
+    assert session is not None
+    if not arrival.is_new:
+        complete_request(connection, arrival.key.digest, arrival.now)
+    organization_id = organization.id if organization else None
+    issue_code(connection, arrival.code, arrival.request, session, organization_id, arrival.now)
+    join_session(connection, session.id, arrival.request.client.client_id)
+    touch_session(connection, session, arrival.now, arrival.lifetimes)
+    if arrival.request.parameters.is_silent:
+        who, name = session.user_id, session.email
+        event = replace(arrival.event, user_id=who, user_name=name, organization_id=organization_id)
+        record(connection, event)

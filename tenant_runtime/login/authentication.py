@@ -1,0 +1,92 @@
+"""The moment somebody is who they say: a session under a new secret, and the request knows of it. One unit."""
+
+from dataclasses import dataclass
+
+from litestar import Response
+from sqlalchemy import Connection
+
+from core.ids import digest, new_id, new_secret
+from tenant_runtime.audit import Event, record
+from tenant_runtime.login.accounts import Account, NewAccount, create_account, logged_in, may_still_sign_in
+from tenant_runtime.login.answers import redirect
+from tenant_runtime.login.authorization_requests import Progress, RequestKey, load_request, save_progress
+from tenant_runtime.login.cookies import session_cookies
+from tenant_runtime.login.sessions import Lifetimes, NewSession, begin_session
+from tenant_runtime.login.steps import RESUME, StepVisit, at
+
+AMR = ("pwd",)  # RFC 8176
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """What is fixed before the unit: the secret of the new session is not part of it."""
+
+    key: RequestKey
+    connection_id: str
+    email: str
+    session: NewSession
+    previous_digest: str | None
+    events: tuple[Event, ...]
+    new_hash: str | None = None
+
+
+def sign_in(
+    visit: StepVisit, secret: str, user_id: str, events: tuple[Event, ...], **values: str | None
+) -> SignIn:
+    session = NewSession(
+        id=new_id("ses"),
+        token_digest=digest(secret),
+        issuer=visit.tenant.issuer,
+        user_id=user_id,
+        now=visit.now,
+        amr=AMR,
+        lifetimes=Lifetimes.of(visit.configuration.settings),
+        ip=visit.ip,
+        user_agent=visit.user_agent,
+    )
+    return SignIn(
+        key=visit.key,
+        connection_id=visit.request.connection.id,
+        email=values.get("email") or "",
+        session=session,
+        previous_digest=visit.browser.session_digest,
+        events=events,
+        new_hash=values.get("new_hash"),
+    )
+
+
+def enter(connection: Connection, signing: SignIn, account: Account) -> bool:
+    """A person with an account; False if it changed since the password was looked at."""
+    if not may_still_sign_in(connection, signing.connection_id, signing.email, account):
+        return False
+    _begin(connection, signing)
+    return True
+
+
+def enter_anew(connection: Connection, signing: SignIn, account: NewAccount) -> bool:
+    """A person who has just made an account; False when the address is taken."""
+    if not create_account(connection, account):
+        return False
+    _begin(connection, signing)
+    return True
+
+
+def _begin(connection: Connection, signing: SignIn) -> None:
+    now, user_id = signing.session.now, signing.session.user_id
+    load_request(connection, signing.key, now)
+    session_id = begin_session(connection, signing.session, signing.previous_digest)
+    logged_in(connection, user_id, now, signing.session.ip, signing.new_hash)
+    progress = Progress(identifier=signing.email, session_id=session_id, authenticated_at=now)
+    save_progress(connection, signing.key.digest, progress)
+    record(connection, *signing.events)
+
+
+def signed_in(visit: StepVisit, secret: str) -> Response[str]:
+    max_age = Lifetimes.of(visit.configuration.settings).absolute // 1000
+    cookies = session_cookies(secret, is_https=visit.browser.is_https, max_age=max_age)
+    return redirect(at(RESUME, visit.state), cookies=cookies)
+
+
+def new_session_secret() -> str:
+    """256 random bits (ASVS 7.2.3 asks for 128)."""
+    return new_secret()

@@ -1,0 +1,87 @@
+"""May this application have that? Remembered for the client, the API and the organization it was asked for."""
+
+import msgspec
+from litestar import Response, get, post
+from sqlalchemy import Connection
+
+from core.ids import new_id
+from tenant_runtime.login.authorization_requests import Progress, RequestKey, load_request, save_progress
+from tenant_runtime.login.consents import Consent, remember_consent
+from tenant_runtime.login.forms import FORM_LIMIT
+from tenant_runtime.login.pages import ConsentPage, ScopeItem
+from tenant_runtime.login.sessions import load_session
+from tenant_runtime.login.standing import Situation, situation
+from tenant_runtime.login.steps import CONSENT, IDENTIFIER, RESUME, AnyRequest, StepVisit, at, opened, posted
+from tenant_runtime.oauth.acceptance import AcceptedRequest
+
+
+@get(CONSENT, include_in_schema=False)
+async def consent_page(request: AnyRequest, state: str = "") -> Response[str]:
+    visit = await opened(request, CONSENT, state)
+    if visit.session is None:
+        return visit.go(RESUME)
+    found = await visit.tenant.database.read(_situation, visit)
+    organization = found.organization
+    page = visit.page(
+        ConsentPage,
+        email=visit.session.email or visit.session.user_id,
+        scopes=tuple(_items(visit.request)),
+        organization_name=(organization.display_name or organization.name) if organization else "",
+        redirect_uri=visit.request.destination.redirect_uri,
+        switch_url=at(IDENTIFIER, visit.state),
+    )
+    return visit.show(page)
+
+
+@post(CONSENT, include_in_schema=False, request_max_body_size=FORM_LIMIT)
+async def decide(request: AnyRequest) -> Response[str]:
+    """Anything but a clear yes is a no."""
+    visit = await posted(request, CONSENT)
+    if visit.session is None:
+        return visit.go(RESUME)
+    if visit.fields.get("decision") == "allow":
+        await visit.tenant.database.write(_allow, visit, new_id("cgr"))
+    else:
+        await visit.tenant.database.write(_deny, visit.key, visit.now)
+    return visit.go(RESUME)
+
+
+handlers = [consent_page, decide]
+
+
+def _situation(connection: Connection, visit: StepVisit) -> Situation:
+    names = visit.names_allowed
+    return situation(connection, visit.request, visit.session, visit.progress, names_allowed=names)
+
+
+def _allow(connection: Connection, visit: StepVisit, grant_id: str) -> None:
+    """Consent is given by the session of this moment, for the organization of this moment."""
+    progress = load_request(connection, visit.key, visit.now).progress
+    session = load_session(connection, visit.browser.session_digest, visit.now, visit.key.issuer)
+    found = situation(connection, visit.request, session, progress, names_allowed=visit.names_allowed)
+    if session is None or found.standing.refusal is not None:
+        return
+    asked = Consent.asked(visit.request, session.user_id, found.standing.organization_id)
+    remember_consent(connection, asked, grant_id, visit.now)
+    _save(connection, visit.key, msgspec.structs.replace(progress, has_consented=True))
+
+
+def _deny(connection: Connection, key: RequestKey, now: int) -> None:
+    progress = load_request(connection, key, now).progress
+    _save(connection, key, msgspec.structs.replace(progress, has_refused=True))
+
+
+def _save(connection: Connection, key: RequestKey, progress: Progress) -> None:
+    save_progress(connection, key.digest, progress)
+
+
+def _items(request: AcceptedRequest) -> list[ScopeItem]:
+    server = request.resource_server
+    if server is None:
+        return [ScopeItem(value) for value in request.scope]
+    return [
+        ScopeItem(value, server.scopes[value] or value, server.name)
+        if value in server.scopes
+        else ScopeItem(value)
+        for value in request.scope
+    ]

@@ -1,0 +1,61 @@
+"""What people have consented to: one row per user, client, API and organization, remembered until it is withdrawn."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from tenant_runtime.models import Grant
+from tenant_runtime.oauth.acceptance import AcceptedRequest
+
+_g = Grant.__table__.c
+_KEY = ("user_id", "client_id", "audience", "organization_id")
+_SELECT = select(_g.id, _g.scope).where(*(_g[name] == bindparam(name) for name in _KEY))
+_INSERT = insert(Grant.__table__)
+_UPDATE = (
+    update(Grant.__table__)
+    .where(_g.id == bindparam("grant"))
+    .values(scope=bindparam("new_scope"), updated_at=bindparam("now"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """To whom, for what."""
+
+    user_id: str
+    client_id: str
+    audience: str
+    organization_id: str
+    scope: tuple[str, ...]
+
+    @classmethod
+    def asked(cls, request: AcceptedRequest, user_id: str, organization_id: str | None) -> "Consent":
+        client_id, audience = request.client.client_id, request.audience or ""
+        return cls(user_id, client_id, audience, organization_id or "", request.scope)
+
+    @property
+    def key(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in _KEY}
+
+
+def is_needed(request: AcceptedRequest) -> bool:
+    """Third-party clients always ask; first-party ones where the API wants it (Auth0's rule)."""
+    server = request.resource_server
+    if not request.client.is_first_party:
+        return True
+    return server is not None and not server.skip_consent_for_verifiable_first_party_clients
+
+
+def is_covered(connection: Connection, consent: Consent) -> bool:
+    row = connection.execute(_SELECT, consent.key).one_or_none()
+    return row is not None and set(consent.scope) <= set(row.scope)
+
+
+def remember_consent(connection: Connection, consent: Consent, grant_id: str, now: int) -> None:
+    row = connection.execute(_SELECT, consent.key).one_or_none()
+    if row is None:
+        values = {"id": grant_id, "scope": list(consent.scope), "created_at": now, "updated_at": now}
+        connection.execute(_INSERT, consent.key | values)
+        return
+    scope = list(dict.fromkeys([*row.scope, *consent.scope]))
+    connection.execute(_UPDATE, {"grant": row.id, "new_scope": scope, "now": now})

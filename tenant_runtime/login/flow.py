@@ -1,0 +1,98 @@
+"""The browser flow between /authorize and the code.
+
+    /authorize ──> log in ──> choose organization ──> consent ──> done: the code
+        ^            │               │                   │
+        └────────────┴───────────────┴───────────────────┘   (/authorize/resume)
+
+`next_step` looks only at what the request asks and what is proved so far, and decides what the person must do now.
+Steps never call each other: each finishes, records what it proved, and sends the browser back, which asks again.
+Under prompt=none a step becomes its OIDC error instead (OpenID Connect Core 1.0, section 3.1.2.6).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from core.errors import AccessDenied, ConsentRequired, InteractionRequired, LoginRequired, OAuthError
+
+
+class Step(Enum):
+    LOG_IN = "log in"
+    CHOOSE_ORGANIZATION = "choose organization"
+    CONSENT = "consent"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the request, its client and its API ask of the person."""
+
+    prompt: frozenset[str] = frozenset()
+    max_age: int | None = None
+    expected_subject: str | None = None
+    needs_organization: bool = False
+    needs_consent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is proved. `is_fresh`: the person authenticated for this very request. `refusal`: why they may not act
+    in the organization that was named. `has_consented`: in this request; `is_covered`: by an earlier consent."""
+
+    subject: str | None = None
+    authenticated_at: int = 0
+    is_fresh: bool = False
+    organization_id: str | None = None
+    refusal: OAuthError | None = None
+    has_consented: bool = False
+    has_refused: bool = False
+    is_covered: bool = False
+
+
+def next_step(rules: Rules, standing: Standing, now: int) -> Step:
+    """Raises the OIDC error that ends the request."""
+    step = _wanted(rules, standing, now)
+    if "none" in rules.prompt and step in _SILENTLY:
+        raise _SILENTLY[step]()
+    return step
+
+
+def _wanted(rules: Rules, standing: Standing, now: int) -> Step:
+    if standing.has_refused:
+        raise AccessDenied("The person did not consent.")
+    if _must_log_in(rules, standing, now):
+        return Step.LOG_IN
+    if not _is_expected(rules, standing):
+        raise LoginRequired("Another person signed in than the request names.")
+    if standing.refusal is not None:
+        raise standing.refusal
+    if rules.needs_organization and standing.organization_id is None:
+        return Step.CHOOSE_ORGANIZATION
+    return Step.CONSENT if _must_consent(rules, standing) else Step.DONE
+
+
+def _must_log_in(rules: Rules, standing: Standing, now: int) -> bool:
+    if standing.subject is None:
+        return True
+    if standing.is_fresh:
+        return False
+    if rules.prompt & {"login", "select_account", "create"} or not _is_expected(rules, standing):
+        return True
+    return rules.max_age is not None and now - standing.authenticated_at >= rules.max_age * 1000
+
+
+def _is_expected(rules: Rules, standing: Standing) -> bool:
+    return rules.expected_subject in (None, standing.subject)
+
+
+def _must_consent(rules: Rules, standing: Standing) -> bool:
+    if "consent" in rules.prompt and not standing.has_consented:
+        return True
+    return rules.needs_consent and not standing.is_covered
+
+
+_SILENTLY: Mapping[Step, type[OAuthError]] = {
+    Step.LOG_IN: LoginRequired,
+    Step.CHOOSE_ORGANIZATION: InteractionRequired,
+    Step.CONSENT: ConsentRequired,
+}

@@ -1,0 +1,12 @@
+"""The pages' routes, for the application to mount with errors as pages."""
+
+from tenant_runtime.login import consent, identifier, organization, password, signup, stylesheet
+
+handlers = [
+    *identifier.handlers,
+    *password.handlers,
+    *signup.handlers,
+    *organization.handlers,
+    *consent.handlers,
+    *stylesheet.handlers,
+]

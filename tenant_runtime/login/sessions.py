@@ -1,0 +1,157 @@
+"""Browser sessions: begun anew at every authentication, idle and absolute in lifetime, ended with what hangs on them.
+
+Units and statements over `sessions`. The secret in the cookie changes with each authentication (ASVS 7.2.4), so what
+somebody planted before a login is worth nothing after it; the session's id (`sid`) stays for the same person.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
+
+from tenant_runtime.models import RefreshFamily, Session, SessionClient, User
+from tenant_runtime.oauth.families import end_family
+from tenant_runtime.tenant_settings import TenantSettings
+
+TOUCH_MS = 60_000
+"""A session's last use is written at most once a minute."""
+
+_HOUR_MS = 3_600_000
+_s = Session.__table__.c
+_u = User.__table__.c
+_f = RefreshFamily.__table__.c
+
+_LOAD = (
+    select(_s.id, _s.user_id, _s.authenticated_at, _s.amr, _s.seen_at, _s.expires_at, _u.email, _u.name)
+    .join(User.__table__, _u.user_id == _s.user_id)
+    .where(
+        _s.token_digest == bindparam("digest"),
+        _s.issuer == bindparam("issuer"),
+        _s.ended_at.is_(None),
+        _s.expires_at > bindparam("now"),
+        _s.idle_expires_at > bindparam("now"),
+        _u.blocked.is_(False),
+        _u.sessions_valid_from <= _s.authenticated_at,
+    )
+)
+_INSERT = insert(Session.__table__)
+_RENEW = (
+    update(Session.__table__)
+    .where(_s.id == bindparam("session"))
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in (
+                "token_digest",
+                "authenticated_at",
+                "amr",
+                "seen_at",
+                "idle_expires_at",
+                "expires_at",
+                "ip",
+                "user_agent",
+            )
+        }
+    )
+)
+_TOUCH: Update = (
+    update(Session.__table__)
+    .where(_s.id == bindparam("session"))
+    .values(seen_at=bindparam("now"), idle_expires_at=bindparam("idle"))
+)
+_END = (
+    update(Session.__table__)
+    .where(_s.id == bindparam("session"), _s.ended_at.is_(None))
+    .values(ended_at=bindparam("now"))
+)
+_FAMILIES = select(_f.id, _f.client_id, _f.scope).where(
+    _f.session_id == bindparam("session"), _f.revoked_at.is_(None)
+)
+_JOIN = insert(SessionClient.__table__).prefix_with("OR IGNORE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """In milliseconds."""
+
+    absolute: int
+    idle: int
+
+    @classmethod
+    def of(cls, settings: TenantSettings) -> "Lifetimes":
+        absolute = int(settings.session_lifetime * _HOUR_MS)
+        return cls(absolute=absolute, idle=min(absolute, int(settings.idle_session_lifetime * _HOUR_MS)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession:
+    """An authentication that has happened, and the browser it happened in."""
+
+    id: str
+    token_digest: str
+    issuer: str
+    user_id: str
+    now: int
+    amr: tuple[str, ...]
+    lifetimes: Lifetimes
+    ip: str | None
+    user_agent: str | None
+
+
+def load_session(connection: Connection, digest: str | None, now: int, issuer: str) -> Row[Any] | None:
+    """The live session of a cookie: not ended, not too old, of this issuer, and of a user who may still sign in."""
+    if digest is None:
+        return None
+    return connection.execute(_LOAD, {"digest": digest, "now": now, "issuer": issuer}).one_or_none()
+
+
+def begin_session(connection: Connection, new: NewSession, previous_digest: str | None) -> str:
+    """Answers the session's id. The browser's earlier session goes on under a new secret if it is the same
+    person's, and ends otherwise."""
+    previous = load_session(connection, previous_digest, new.now, new.issuer)
+    values = _values(new)
+    if previous is not None and previous.user_id == new.user_id:
+        connection.execute(_RENEW, {"session": previous.id} | {f"new_{k}": v for k, v in values.items()})
+        return str(previous.id)
+    if previous is not None:
+        end_session(connection, previous.id, new.now)
+    connection.execute(
+        _INSERT,
+        {"id": new.id, "issuer": new.issuer, "user_id": new.user_id, "created_at": new.now} | values,
+    )
+    return new.id
+
+
+def touch_session(connection: Connection, session: Row[Any], now: int, lifetimes: Lifetimes) -> None:
+    if now - session.seen_at >= TOUCH_MS:
+        idle = min(session.expires_at, now + lifetimes.idle)
+        connection.execute(_TOUCH, {"session": session.id, "now": now, "idle": idle})
+
+
+def end_session(
+    connection: Connection, session_id: str, now: int, *, kept_clients: frozenset[str] = frozenset()
+) -> bool:
+    """Ends the session and its refresh families; clients in `kept_clients` keep those with offline_access."""
+    ended = connection.execute(_END, {"session": session_id, "now": now}).rowcount == 1
+    families = connection.execute(_FAMILIES, {"session": session_id}).all()
+    for family in families:
+        if family.client_id not in kept_clients or "offline_access" not in family.scope.split():
+            end_family(connection, family.id, now_ms=now, reason="logout")
+    return ended
+
+
+def join_session(connection: Connection, session_id: str, client_id: str) -> None:
+    connection.execute(_JOIN, {"session_id": session_id, "client_id": client_id})
+
+
+def _values(new: NewSession) -> dict[str, Any]:
+    return {
+        "token_digest": new.token_digest,
+        "authenticated_at": new.now,
+        "amr": list(new.amr),
+        "seen_at": new.now,
+        "idle_expires_at": new.now + new.lifetimes.idle,
+        "expires_at": new.now + new.lifetimes.absolute,
+        "ip": new.ip,
+        "user_agent": new.user_agent,
+    }

@@ -1,0 +1,77 @@
+"""Making an account: address, password, and nothing else that the person could claim for themself."""
+
+from litestar import Response, get, post
+
+from core.ids import new_user_id
+from tenant_runtime.login.accounts import PROVIDER, NewAccount
+from tenant_runtime.login.authentication import enter_anew, new_session_secret, sign_in, signed_in
+from tenant_runtime.login.emails import is_email, normal_email
+from tenant_runtime.login.forms import FORM_LIMIT
+from tenant_runtime.login.pages import Problems, SignupPage
+from tenant_runtime.login.password_rules import MINIMUM, problem_of
+from tenant_runtime.login.steps import IDENTIFIER, SIGNUP, AnyRequest, StepVisit, at, opened, posted
+
+NAME_LENGTH = 150
+
+
+@get(SIGNUP, include_in_schema=False)
+async def signup_page(request: AnyRequest, state: str = "") -> Response[str]:
+    visit = await opened(request, SIGNUP, state)
+    if not visit.configuration.settings.signup_enabled:
+        return visit.go(IDENTIFIER)
+    return visit.show(_page(visit, visit.progress.identifier or visit.request.parameters.login_hint))
+
+
+@post(SIGNUP, include_in_schema=False, request_max_body_size=FORM_LIMIT)
+async def sign_up(request: AnyRequest) -> Response[str]:
+    """The password is hashed before it is known whether the address is taken: both answers take as long."""
+    visit = await posted(request, SIGNUP)
+    email, name = normal_email(visit.fields.get("email", "")), visit.fields.get("name", "").strip()
+    problems = _problems(visit, email, name)
+    if problems:
+        return visit.show(_page(visit, email, name, problems), status=400)
+    account = NewAccount(
+        user_id=new_user_id(PROVIDER),
+        connection_id=visit.request.connection.id,
+        email=email,
+        name=name,
+        hash=await visit.services.passwords.hash(visit.fields["password"]),
+        now=visit.now,
+    )
+    secret = new_session_secret()
+    events = tuple(visit.event(type, user_id=account.user_id, user_name=email) for type in ("ss", "s"))
+    signing = sign_in(visit, secret, account.user_id, events, email=email)
+    if await visit.tenant.database.write(enter_anew, signing, account):
+        return signed_in(visit, secret)
+    visit.services.audit.add(visit.tenant, visit.event("fs", "The address is taken.", user_name=email))
+    return visit.show(_page(visit, email, name, {"": "signup_refused"}), status=400)
+
+
+handlers = [signup_page, sign_up]
+
+
+def _problems(visit: StepVisit, email: str, name: str) -> Problems:
+    if not visit.configuration.settings.signup_enabled:
+        return {"": "signup_closed"}
+    if not email:
+        return {"email": "email_missing"}
+    if not is_email(email):
+        return {"email": "email_malformed"}
+    if len(name) > NAME_LENGTH:
+        return {"name": "name_long"}
+    problem = problem_of(
+        visit.fields.get("password", ""), email, name, visit.tenant.id, visit.request.client.name
+    )
+    return {"password": problem} if problem else {}
+
+
+def _page(visit: StepVisit, email: str, name: str = "", problems: Problems | None = None) -> SignupPage:
+    return visit.page(
+        SignupPage,
+        email=email,
+        name=name,
+        asks_name=True,
+        password_minimum=MINIMUM,
+        login_url=at(IDENTIFIER, visit.state),
+        problems=problems or {},
+    )

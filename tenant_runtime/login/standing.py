@@ -1,0 +1,95 @@
+"""From rows to what `flow.next_step` wants to know, in the unit that acts on its answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from core.errors import OAuthError
+from tenant_runtime.login import consents
+from tenant_runtime.login.authorization_requests import Progress
+from tenant_runtime.login.flow import Rules, Standing
+from tenant_runtime.oauth.acceptance import AcceptedRequest
+from tenant_runtime.organizations.membership import MemberOrganization, organizations_of, resolve_organization
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Who is there, where they may act, and what follows for the flow."""
+
+    standing: Standing
+    session: Row[Any] | None = None
+    organization: MemberOrganization | None = None
+    choices: Sequence[MemberOrganization] = ()
+
+
+def rules_of(request: AcceptedRequest) -> Rules:
+    return Rules(
+        prompt=request.parameters.prompt,
+        max_age=request.parameters.max_age,
+        expected_subject=request.expected_subject,
+        needs_organization=request.client.organization_usage == "require",
+        needs_consent=consents.is_needed(request),
+    )
+
+
+def situation(
+    connection: Connection,
+    request: AcceptedRequest,
+    session: Row[Any] | None,
+    progress: Progress,
+    *,
+    names_allowed: bool,
+) -> Situation:
+    """A refusal is kept as a value: whether it matters yet is for the flow to say. Names are looked up for a person
+    who has signed in, and for nobody else (`specs/tenancy.md` section 7)."""
+    if session is None:
+        return Situation(Standing(has_refused=progress.has_refused))
+    organization: MemberOrganization | None = None
+    choices: Sequence[MemberOrganization] = ()
+    refusal: OAuthError | None = None
+    try:
+        organization, choices = _organization(connection, request, session, progress, names_allowed)
+    except OAuthError as error:
+        refusal = error
+    organization_id = organization.id if organization else None
+    standing = Standing(
+        subject=session.user_id,
+        authenticated_at=session.authenticated_at,
+        is_fresh=progress.session_id == session.id and progress.authenticated_at == session.authenticated_at,
+        organization_id=organization_id,
+        refusal=refusal,
+        has_consented=progress.has_consented,
+        has_refused=progress.has_refused,
+        is_covered=not refusal and _is_covered(connection, request, session.user_id, organization_id),
+    )
+    return Situation(standing, session, organization, choices)
+
+
+def _organization(
+    connection: Connection,
+    request: AcceptedRequest,
+    session: Row[Any],
+    progress: Progress,
+    names_allowed: bool,
+) -> tuple[MemberOrganization | None, Sequence[MemberOrganization]]:
+    """The one the request names; else, where one is required, the chosen one or the only one there is."""
+    named = request.parameters.organization
+    if named is not None:
+        found = resolve_organization(connection, named, user_id=session.user_id, names_allowed=names_allowed)
+        return found, ()
+    if request.client.organization_usage != "require":
+        return None, ()
+    choices = organizations_of(connection, session.user_id)
+    if len(choices) == 1:
+        return choices[0], choices
+    return next((one for one in choices if one.id == progress.organization_id), None), choices
+
+
+def _is_covered(
+    connection: Connection, request: AcceptedRequest, user_id: str, organization_id: str | None
+) -> bool:
+    if not consents.is_needed(request):
+        return True
+    return consents.is_covered(connection, consents.Consent.asked(request, user_id, organization_id))

@@ -1,0 +1,163 @@
+"""What all steps of the flow share: their addresses, and the request they are steps of.
+
+A step is reached by `state` and works only for the browser that began the request. It ends by sending that browser to
+`/authorize/resume`, which alone knows what comes next.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from litestar import Request, Response
+from sqlalchemy import Connection, Row
+
+from core.clock import now_ms
+from core.errors import TenantSuspended
+from core.ids import digest
+from core.tenants import Tenant, TenantState
+from tenant_runtime.audit import Event
+from tenant_runtime.configuration import Configuration, configuration
+from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
+from tenant_runtime.login.answers import branding_of, redirect, show
+from tenant_runtime.login.authorization_requests import Progress, RequestKey, StoredRequest, load_request
+from tenant_runtime.login.cookies import Browser, browser_of
+from tenant_runtime.login.flow import Step
+from tenant_runtime.login.forms import check_token, form_token, submitted
+from tenant_runtime.login.pages import FormPage
+from tenant_runtime.login.sessions import load_session
+from tenant_runtime.oauth.acceptance import AcceptedRequest, accept, destination
+from tenant_runtime.oauth.parameters import Sent
+
+IDENTIFIER = "/u/login/identifier"
+PASSWORD = "/u/login/password"
+SIGNUP = "/u/signup"
+ORGANIZATION = "/u/organization"
+CONSENT = "/u/consent"
+RESUME = "/authorize/resume"
+
+_ADDRESSES: Mapping[Step, str] = {
+    Step.LOG_IN: IDENTIFIER,
+    Step.CHOOSE_ORGANIZATION: ORGANIZATION,
+    Step.CONSENT: CONSENT,
+}
+
+AnyRequest = Request[Any, Any, Any]
+P = TypeVar("P", bound=FormPage)
+
+
+def at(path: str, state: str) -> str:
+    return f"{path}?state={quote(state, safe='')}"
+
+
+def address_of(step: Step, state: str, *, wants_signup: bool = False) -> str:
+    return at(SIGNUP if wants_signup and step is Step.LOG_IN else _ADDRESSES[step], state)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepVisit:
+    """One request to a step's page."""
+
+    tenant: Tenant
+    services: Services
+    configuration: Configuration
+    browser: Browser
+    state: str
+    key: RequestKey
+    progress: Progress
+    request: AcceptedRequest
+    session: Row[Any] | None
+    now: int
+    ip: str
+    user_agent: str | None
+    request_id: str
+    path: str
+    fields: Mapping[str, str]
+
+    def page(self, kind: type[P], **values: Any) -> P:
+        return kind(
+            branding=branding_of(self.tenant, self.configuration.settings),
+            ui_locales=self.request.parameters.ui_locales,
+            action=self.path,
+            form_token=form_token(self.browser.binding, self.path, self.state),
+            state=self.state,
+            client_name=self.request.client.name,
+            **values,
+        )
+
+    def show(
+        self, page: FormPage, *, status: int = 200, headers: dict[str, str] | None = None
+    ) -> Response[str]:
+        to = self.request.destination
+        return show(page, status=status, redirect_uri=to.redirect_uri, headers=headers)
+
+    def go(self, path: str) -> Response[str]:
+        return redirect(at(path, self.state))
+
+    @property
+    def names_allowed(self) -> bool:
+        return self.configuration.settings.allow_organization_name_in_authentication_api
+
+    def event(self, type: str, description: str | None = None, **values: Any) -> Event:
+        client = self.request.client
+        return Event(
+            type=type,
+            created_at=self.now,
+            description=description,
+            client_id=client.client_id,
+            client_name=client.name,
+            connection=self.request.connection.name,
+            ip=self.ip,
+            user_agent=self.user_agent,
+            request_id=self.request_id,
+            **values,
+        )
+
+
+async def opened(request: AnyRequest, path: str, state: str) -> StepVisit:
+    """A GET of a step's page."""
+    return await _visit(request, path, state, {})
+
+
+async def posted(request: AnyRequest, path: str) -> StepVisit:
+    """A form of a step's page, from this host, this browser and this request."""
+    tenant = tenant_of(request)
+    fields = await submitted(request, tenant)
+    state = fields.get("state", "")
+    check_token(fields, browser_of(request.scope["headers"], tenant.issuer).binding, path, state)
+    return await _visit(request, path, state, fields)
+
+
+async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str, str]) -> StepVisit:
+    tenant, services = tenant_of(request), services_of(request)
+    if tenant.state is TenantState.SUSPENDED:
+        raise TenantSuspended()
+    browser = browser_of(request.scope["headers"], tenant.issuer)
+    key = RequestKey(digest(state), browser.binding_digest or "", tenant.issuer)
+    now = now_ms(services.clock)
+    held = await configuration(tenant)
+    stored, session = await tenant.database.read(_stored, key, browser.session_digest, now)
+    sent = Sent(stored.parameters)
+    return StepVisit(
+        tenant=tenant,
+        services=services,
+        configuration=held,
+        browser=browser,
+        state=state,
+        key=key,
+        progress=stored.progress,
+        request=accept(sent, destination(sent, held, tenant.issuer), held, tenant.issuers),
+        session=session,
+        now=now,
+        ip=client_ip_of(request),
+        user_agent=(request.headers.get("user-agent") or "")[:500] or None,
+        request_id=request_id_of(request),
+        path=path,
+        fields=fields,
+    )
+
+
+def _stored(
+    connection: Connection, key: RequestKey, session_digest: str | None, now: int
+) -> tuple[StoredRequest, Row[Any] | None]:
+    return load_request(connection, key, now), load_session(connection, session_digest, now, key.issuer)

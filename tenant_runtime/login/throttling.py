@@ -1,0 +1,43 @@
+"""How wrong passwords slow an account down: per account and tenant, never by address of the caller.
+
+The first failures in a row are free; each further one doubles the wait, up to a bound that lets the right person in
+again soon (NIST SP 800-63B-4 section 3.2.2 asks for a limit of at most 100). Attempts are counted before the
+password is looked at, so a hundred at once are a hundred. Identifiers that nobody has are slowed down alike, in
+memory: otherwise the wait would tell which accounts exist.
+"""
+
+from collections import OrderedDict
+
+from core.ids import digest
+from core.tenants import Tenant
+
+FREE_FAILURES = 10
+LONGEST_WAIT_MS = 300_000
+REMEMBERED = 20_000
+
+
+def wait_after(failures: int) -> int:
+    """Milliseconds until the next attempt counts."""
+    if failures < FREE_FAILURES:
+        return 0
+    return int(min(1000 * 2 ** min(failures - FREE_FAILURES, 20), LONGEST_WAIT_MS))
+
+
+class UnknownAccounts:
+    """The same rule for identifiers without an account; the longest unseen are forgotten first."""
+
+    def __init__(self) -> None:
+        self._attempts: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    def attempt(self, tenant: Tenant, identifier: str, now: int) -> int:
+        """Counts one attempt. Answers until when attempts are refused; 0 if this one was let through."""
+        key = digest(f"{tenant.id}\0{tenant.incarnation}\0{identifier}")
+        failures, blocked_until = self._attempts.pop(key, (0, 0))
+        refused = blocked_until > now
+        if not refused:
+            failures += 1
+            blocked_until = now + wait_after(failures)
+        self._attempts[key] = (failures, blocked_until)
+        if len(self._attempts) > REMEMBERED:
+            self._attempts.popitem(last=False)
+        return blocked_until if refused else 0
