@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import LRUCache
@@ -24,13 +25,31 @@ class Shared:
     compiled: LRUCache[Any, Any]
 
 
+class LaneDialect(SQLiteDialect_pysqlite):
+    """SQLAlchemy's own, but that it never rolls back for itself.
+
+    An ORM session whose flush fails rolls back the whole transaction before it raises. The lane undoes the unit
+    anyway, and a unit that goes on after such a rollback is refused (`OpenFile.call`).
+    """
+
+    supports_statement_cache = True
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        pass
+
+
 @cache
 def shared() -> Shared:
-    probe = create_engine("sqlite://")
-    with probe.connect():  # initialises the dialect
-        pass
-    probe.dispose()
-    return Shared(probe.dialect, probe.url, LRUCache(COMPILED_STATEMENTS))
+    driver = sqlite3.connect(":memory:")
+    url, dialect = URL.create("sqlite"), LaneDialect(dbapi=cast(Any, sqlite3))
+    with Engine(_pool_of(driver, dialect), dialect, url).connect() as connection:
+        dialect.initialize(connection)
+    driver.close()
+    return Shared(dialect, url, LRUCache(COMPILED_STATEMENTS))
+
+
+def _pool_of(driver: sqlite3.Connection, dialect: Dialect) -> StaticPool:
+    return StaticPool(cast(Any, lambda: driver), dialect=dialect, reset_on_return=None)
 
 
 def connection_over(driver: sqlite3.Connection) -> Connection:
@@ -39,9 +58,8 @@ def connection_over(driver: sqlite3.Connection) -> Connection:
     The lane begins and ends the real one. Parameters are hidden from error messages: they hold personal data.
     """
     common = shared()
-    pool = StaticPool(cast(Any, lambda: driver), dialect=common.dialect, reset_on_return=None)
     engine = Engine(
-        pool,
+        _pool_of(driver, common.dialect),
         common.dialect,
         common.url,
         query_cache_size=0,

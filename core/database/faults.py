@@ -37,7 +37,12 @@ _REFUSED_COMMIT = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_FULL, sql
 
 
 class UnitBroken(RuntimeError):
-    """A unit of work did what no unit may: ended its transaction, left a savepoint open, or tried to exit."""
+    """A unit of work did what no unit may."""
+
+    def __init__(
+        self, sentence: str = "a unit of work ended its transaction or left a savepoint open"
+    ) -> None:
+        super().__init__(sentence)
 
 
 def primary_code(error: BaseException) -> int:

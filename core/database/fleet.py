@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from core.database import sqlite
-from core.database.faults import is_busy, told
+from core.database.faults import UnitBroken, is_busy, told
 from core.database.generations import Bucket
 from core.database.group import CommitRefused, commit
 from core.database.opening import Options
@@ -43,6 +43,8 @@ def exclusive(
                 file.guard.active = True
                 yield file.connection
                 file.guard.active = False
+                if not file.tidy():
+                    raise UnitBroken
                 if converge:
                     file.driver.execute(ref.roll.stop_converging)
             _commit(file, bucket, seen)

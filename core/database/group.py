@@ -7,6 +7,7 @@ reported as such and never repeated.
 """
 
 import sqlite3
+import time
 from collections import deque
 from contextlib import suppress
 
@@ -57,6 +58,7 @@ class GroupCommit:
             except sqlite3.OperationalError as error:
                 if not is_busy(error):
                     raise
+                time.sleep(0.001)  # not every refusal waits in SQLite's busy handler
             else:
                 return True
         return False

@@ -17,6 +17,9 @@ from core.database.crossing import Crossing
 from core.database.faults import told
 from core.errors import DatabaseBusy
 
+QUEUE_LIMIT = 4_096
+"""Units that may wait for one tenant's thread: a slow tenant fills its own queue, nobody else's."""
+
 
 @dataclass(slots=True, eq=False)
 class Job:
@@ -77,6 +80,8 @@ class Lane:
         alone: bool = False,
         converge: bool = False,
     ) -> "asyncio.Future[Any]":
+        if len(self._queue) >= QUEUE_LIMIT:
+            raise DatabaseBusy
         loop = self._loop
         future = loop.create_future()
         self._queue.append(Job(unit, args, kwargs, future, alone, converge, loop.time() + self._deadline))

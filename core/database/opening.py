@@ -3,10 +3,12 @@
 A kind of database is two coroutines, one that opens a reading lane and one that opens a writing lane.
 """
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.database.crossing import Crossing
+from core.database.faults import told
 from core.database.generations import Bucket
 from core.database.group import GroupCommit
 from core.database.lane import Lane
@@ -14,6 +16,7 @@ from core.database.reads import Reads
 from core.database.refs import DatabaseRef
 from core.database.sqlite import OpenFile, Synchronous, open_file
 from core.database.turnstile import Turnstile
+from core.errors import DatabaseUnavailable
 
 OUTSIDER_SECONDS = 0.25
 """How long one BEGIN IMMEDIATE waits for an outsider (a backup, the shell) before the lane looks around again."""
@@ -42,9 +45,9 @@ async def open_writer(
         file = open_file(ref, writes=True, synchronous=options.synchronous, busy_seconds=OUTSIDER_SECONDS)
         try:
             runners.append(GroupCommit(file, Turnstile(ref.path), bucket))
-        except BaseException:
+        except (sqlite3.Error, OSError) as error:
             file.close()
-            raise
+            raise (DatabaseUnavailable() if isinstance(error, OSError) else told(error)) from error
         return file
 
     crossing = await Crossing.open(opener)

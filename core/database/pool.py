@@ -19,11 +19,12 @@ from core.database.generations import Generations
 from core.database.opening import Options, open_reader, open_writer
 from core.database.refs import DatabaseRef
 from core.database.sqlite import Synchronous
-from core.errors import DatabaseBusy, WrongDatabase
+from core.errors import DatabaseBusy, DatabaseUnavailable, WrongDatabase
 
 FILES_PER_DATABASE = 8
 """Two connections share one -shm: five descriptors, two more for the turnstile, one for the moment of closing."""
 SPARE_FILES = 128
+CLOSING_AT_ONCE = 8
 CLOSING_SECONDS = 10.0
 
 
@@ -119,7 +120,9 @@ class Databases:
         for handle in list(self._order):
             self._retire(handle)
         if self._closing:
-            await asyncio.wait(self._closing, timeout=CLOSING_SECONDS)
+            _, stuck = await asyncio.wait(self._closing, timeout=CLOSING_SECONDS)
+            for task in stuck:
+                task.cancel()
         self._generations.close()
 
     async def __aenter__(self) -> Self:
@@ -137,7 +140,9 @@ class Databases:
     async def opened(self, handle: Database, *, writing: bool = False) -> Opened:
         """What the handle may use right now, without another wait in between."""
         while True:
-            if handle.retired or self._closed:
+            if self._closed:
+                raise DatabaseUnavailable
+            if handle.retired:
                 raise WrongDatabase
             opened = handle.opened
             if opened is not None and _is_usable(opened, writing):
@@ -164,6 +169,8 @@ class Databases:
         self._opening.pop(handle, None)
         if not done.cancelled():
             done.exception()  # everybody who waited has it; nobody may have waited
+        if self._waiting:  # those who opened it go first
+            asyncio.get_running_loop().call_later(0.01, self._serve_waiting)
 
     async def _open(self, handle: Database, writing: bool) -> None:
         opened = handle.opened
@@ -176,7 +183,7 @@ class Databases:
 
     async def _open_writing(self, handle: Database, opened: Opened) -> None:
         bucket = self._generations.bucket(handle.ref.owner, handle.ref.incarnation)
-        writer = await open_writer(handle.ref, self._options, bucket, self._lane_idle)
+        writer = await open_writer(handle.ref, self._options, bucket, self._serve_waiting)
         if handle.opened is opened:
             opened.writer = writer
         else:  # put away meanwhile
@@ -184,12 +191,13 @@ class Databases:
 
     async def _open_reading(self, handle: Database) -> Opened:
         await self._make_room()
-        self._reserved += 1
         try:
-            reader = await open_reader(handle.ref, self._options, self._lane_idle)
-        finally:
+            reader = await open_reader(handle.ref, self._options, self._serve_waiting)
+        except BaseException:
             self._reserved -= 1
-            self._wake_one()
+            self._serve_waiting()
+            raise
+        self._reserved -= 1
         opened = Opened(reader, used_at=monotonic())
         handle.opened = opened
         self._order[handle] = opened
@@ -197,35 +205,39 @@ class Databases:
         return opened
 
     async def _make_room(self) -> None:
-        until = monotonic() + self._options.deadline
-        while len(self._order) + self._reserved >= self._limit:
-            if (victim := self._least_used()) is not None:
-                await asyncio.shield(self._put_away(victim))
-                continue
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            try:
-                async with asyncio.timeout(max(0.0, until - monotonic())):
-                    await waiter
-            except TimeoutError:
-                raise DatabaseBusy from None
+        """Returns with one place reserved. First come, first served: the busiest tenant starves nobody."""
+        if not self._waiting and self._take_place():
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.deadline):
+                await waiter
+        if not waiter.done() or waiter.cancelled():
+            raise DatabaseBusy
 
-    def _least_used(self) -> Database | None:
-        return next((handle for handle in self._order if self._may_close(handle)), None)
+    def _take_place(self) -> bool:
+        if len(self._closing) >= CLOSING_AT_ONCE:
+            return False
+        if len(self._order) + self._reserved >= self._limit:
+            victim = next((handle for handle in self._order if self._may_close(handle)), None)
+            if victim is None:
+                return False
+            self._let_go(victim)
+        self._reserved += 1
+        return True
 
-    def _may_close(self, handle: Database) -> bool:
-        return self._order[handle].idle and handle not in self._opening
-
-    def _lane_idle(self) -> None:
-        if self._waiting:
-            self._wake_one()
-
-    def _wake_one(self) -> None:
+    def _serve_waiting(self) -> None:
+        """Called whenever a lane comes to rest, if only for this moment."""
         while self._waiting:
+            if not self._waiting[0].done() and not self._take_place():
+                return
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
-                return
+
+    def _may_close(self, handle: Database) -> bool:
+        return self._order[handle].idle and handle not in self._opening
 
     def _retire(self, handle: Database) -> "asyncio.Task[None] | None":
         handle.retired = True
@@ -245,7 +257,7 @@ class Databases:
 
     def _put_away_done(self, task: "asyncio.Task[None]") -> None:
         self._closing.discard(task)
-        self._wake_one()
+        self._serve_waiting()
 
     def _sweep_later(self) -> None:
         if self._sweeper is None and not self._closed:

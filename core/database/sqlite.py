@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
 from core.database.engine import connection_over
@@ -57,10 +57,15 @@ class OpenFile:
     inode: tuple[int, int]
     guard: Guard = field(default_factory=Guard)
     connection: Connection = field(init=False)
+    _root: RootTransaction | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.connection = connection_over(self.driver)
+        self._connect()
         self.driver.set_authorizer(self.guard)
+
+    def _connect(self) -> None:
+        self.connection = connection_over(self.driver)
+        self._root = self.connection.get_transaction()
 
     def call(
         self, unit: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
@@ -71,17 +76,19 @@ class OpenFile:
             value = unit(self.connection, *args, **kwargs)
         finally:
             self.guard.active = False
-            tidy = self._tidy()
+            tidy = self.tidy()
         if not tidy:
-            raise UnitBroken("a unit of work ended its transaction or left a savepoint open")
+            raise UnitBroken
         return value
 
-    def _tidy(self) -> bool:
+    def tidy(self) -> bool:
+        """Whether SQLAlchemy's idea of the transaction is still the lane's; afterwards it is."""
         connection = self.connection
+        root = connection.get_transaction()
         if (
-            connection.closed or not connection.in_transaction()
-        ):  # a unit said close(), commit() or rollback()
-            self.connection = connection_over(self.driver)
+            root is None or root is not self._root or not root.is_active
+        ):  # a unit closed, committed or rolled back
+            self._connect()
             return False
         tidy = True
         while (nested := connection.get_nested_transaction()) is not None:
@@ -106,6 +113,7 @@ class OpenFile:
 
     def close(self) -> None:
         with suppress(DBAPIError, sqlite3.Error):
+            self.abandon()  # an open cursor would otherwise keep transaction and lock alive behind the close
             self.connection.close()
         self.driver.close()
 
@@ -125,7 +133,7 @@ def open_file(
             uri=True,
             isolation_level=None,
             timeout=busy_seconds,
-            cached_statements=256,
+            cached_statements=128,
         )
     except sqlite3.Error as error:
         raise _unopened(ref.path) from error

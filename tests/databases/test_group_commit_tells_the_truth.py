@@ -79,6 +79,12 @@ def rolls_back_through_sqlalchemy(conn: Connection) -> None:
     conn.rollback()
 
 
+def rolls_back_through_sqlalchemy_and_goes_on(conn: Connection) -> None:
+    units.insert(conn, "bad")
+    conn.rollback()
+    units.insert(conn, "worse")
+
+
 def releases_the_lanes_savepoint(conn: Connection) -> None:
     units.insert(conn, "bad")
     conn.exec_driver_sql("RELEASE unit_of_work")
@@ -115,7 +121,8 @@ BAD_UNITS: list[tuple[Callable[[Connection], None], type[Exception]]] = [
     (says_rollback, DatabaseError),
     (says_commit, DatabaseError),
     (commits_through_sqlalchemy, DatabaseError),
-    (rolls_back_through_sqlalchemy, DatabaseError),
+    (rolls_back_through_sqlalchemy, UnitBroken),
+    (rolls_back_through_sqlalchemy_and_goes_on, UnitBroken),
     (releases_the_lanes_savepoint, DatabaseError),
     (leaves_a_savepoint_open, UnitBroken),
     (closes_its_connection, Exception),

@@ -1,6 +1,7 @@
 """Open databases are bounded, opened once, and never closed under who uses them."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 from sqlalchemy import Connection
 
 from core.database import DatabaseRef, Databases
-from core.errors import DatabaseBusy, WrongDatabase
+from core.errors import DatabaseBusy, DatabaseMissing, WrongDatabase
 from tests.databases import units
+from tests.databases.processes import run
 
 pytestmark = pytest.mark.anyio
 
@@ -138,3 +140,64 @@ async def test_who_waits_for_an_opening_may_be_cancelled(databases: Databases, r
     await asyncio.sleep(0)
     first.cancel()
     assert await second == []
+
+
+async def test_a_tenant_that_never_rests_still_makes_room(tmp_path: Path, make: Make) -> None:
+    async with Databases(tmp_path, max_open=1, write_deadline=5.0) as pool:
+        busy, other = pool.open(make("busy")), pool.open(make("other"))
+        stop = asyncio.Event()
+
+        async def never_rests() -> None:
+            while not stop.is_set():
+                await busy.read(units.names)
+
+        tireless = asyncio.create_task(never_rests())
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(2):
+            assert await other.read(units.names) == []
+        stop.set()
+        await tireless
+
+
+async def test_closing_leaves_no_thread_and_no_descriptor(tmp_path: Path, make: Make) -> None:
+    refs = [make(f"tenant{n}") for n in range(4)]
+    async with Databases(tmp_path) as pool:
+        await pool.open(refs[0]).read(units.names)
+    await asyncio.sleep(0.05)
+    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    async with Databases(tmp_path) as pool:
+        for ref in refs:
+            await pool.open(ref).write(units.insert, "x")
+            with pool.exclusive(ref) as conn:
+                units.insert(conn, "y")
+        missing = DatabaseRef(path=tmp_path / "nowhere", owner="nobody", incarnation="x")
+        with pytest.raises(DatabaseMissing):
+            await pool.open(missing).read(units.names)
+    await asyncio.sleep(0.05)
+    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+FEW_DESCRIPTORS = """
+import asyncio, resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+from core.database import Databases, DatabaseRef
+from tests.databases import units
+
+async def main(paths):
+    async with Databases(paths[0].parent, synchronous="NORMAL") as pool:
+        handles = [pool.open(DatabaseRef(path=p, owner=p.stem.split("-")[0], incarnation="first")) for p in paths]
+        for _ in range(2):
+            await asyncio.gather(*(h.write(units.insert, h.ref.owner + str(_)) for h in handles))
+        answers = await asyncio.gather(*(h.read(units.names) for h in handles))
+        print(all(a == [h.ref.owner + "0", h.ref.owner + "1"] for a, h in zip(answers, handles)), pool.open_count)
+asyncio.run(main([Path(p) for p in sys.argv[1:]]))
+"""
+
+
+async def test_more_tenants_than_descriptors_never_show_as_an_error(make: Make) -> None:
+    """F28, small: 256 descriptors, 36 tenants of which all are used at once."""
+    refs = [make(f"tenant{n}") for n in range(36)]
+    (said,) = await run(FEW_DESCRIPTORS, *(str(ref.path) for ref in refs))
+    assert said == "True 16"

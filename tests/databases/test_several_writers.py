@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from core.database import DatabaseRef, Databases
+from core.database import DatabaseRef, Databases, UnitBroken
 from core.errors import DatabaseBusy, DatabaseFull, OutcomeUnknown
 from core.failpoints import configure
 from tests.databases import units
@@ -171,6 +171,29 @@ async def test_what_the_fleet_does_is_one_transaction(databases: Databases, ref:
         units.insert(conn, "kept")
     with databases.read_only(ref) as conn:
         assert units.names(conn) == ["kept"]
+
+
+def stops_half_way(conn: Connection) -> None:
+    units.insert(conn, "undone")
+    for name in conn.exec_driver_sql("SELECT name FROM item UNION ALL SELECT 'more'").scalars():
+        raise LookupError(name)
+
+
+def rolls_back_and_goes_on(conn: Connection) -> None:
+    conn.rollback()
+    units.insert(conn, "undone")
+
+
+async def test_the_fleet_lets_go_of_the_lock_whatever_its_exception_holds(
+    databases: Databases, ref: DatabaseRef
+) -> None:
+    with pytest.raises(LookupError) as held, databases.exclusive(ref) as conn:
+        stops_half_way(conn)
+    with pytest.raises(UnitBroken), databases.exclusive(ref) as conn:
+        rolls_back_and_goes_on(conn)
+    assert await databases.open(ref).write(units.insert, "next") == "next"
+    assert held.value.args == ("undone",)
+    assert await databases.open(ref).read(units.names) == ["next"]
 
 
 async def test_a_full_disk_undoes_and_the_lane_recovers_without_a_restart(
