@@ -97,11 +97,6 @@ def forwarded(headers: RawHeaders, peer: str, trusted_proxies: Networks) -> Forw
     return Forwarded(_host(outer or host), scheme.lower() if scheme else None, client)
 
 
-def plain(headers: RawHeaders, peer: str) -> Forwarded:
-    """As `forwarded` where no proxy is trusted."""
-    return forwarded(headers, peer, ())
-
-
 def _host(value: str) -> str:
     """Header values are bytes; the servers' latin-1 reading of them is undone."""
     return canonical_host(value.encode("latin-1")) or ""

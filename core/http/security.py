@@ -88,7 +88,6 @@ def page_headers(
         ),
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Opener-Policy": "same-origin",
     }
     return headers if frame_ancestors != "'none'" else {**headers, "X-Frame-Options": "DENY"}
 

@@ -4,8 +4,10 @@ import time
 from ipaddress import ip_network
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from core.http.hosts import InvalidHost, canonical_host, forwarded, origin_of, plain
+from core.http.hosts import InvalidHost, canonical_host, forwarded, origin_of
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1"))
 PEER = "203.0.113.9"
@@ -98,16 +100,16 @@ def pairs(**headers: str | list[str]) -> list[tuple[bytes, bytes]]:
 @pytest.mark.parametrize("headers", [pairs(), pairs(host=""), pairs(host=["a.example", "a.example"])])
 def test_a_request_without_exactly_one_host_is_refused(headers: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(InvalidHost) as caught:
-        plain(headers, PEER)
+        forwarded(headers, PEER, ())
     assert caught.value.status == 400
 
 
 def test_a_host_in_another_script_arrives_as_bytes_and_is_its_a_label() -> None:
-    assert plain(pairs(host="bücher.example"), PEER).host == "xn--bcher-kva.example"
+    assert forwarded(pairs(host="bücher.example"), PEER, ()).host == "xn--bcher-kva.example"
 
 
 def test_a_malformed_host_is_no_error_but_nobodys() -> None:
-    assert plain(pairs(host="a b"), PEER).host == ""
+    assert forwarded(pairs(host="a b"), PEER, ()).host == ""
 
 
 @pytest.mark.parametrize(
@@ -200,3 +202,19 @@ def test_a_mapped_address_of_a_proxy_is_that_proxy() -> None:
 )
 def test_the_origin_of_an_address(url: str, origin: str | None) -> None:
     assert origin_of(url) == origin
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=300), st.binary(max_size=300), st.text("ab.-_:[]@%/ 1\u00e9\u3002", max_size=80)
+    )
+)
+def test_any_host_at_all_is_canonical_once_and_for_all_or_nobodys(raw: str | bytes) -> None:
+    host = canonical_host(raw)
+    if host is None:
+        return
+    assert host.isascii()
+    assert host == host.lower()
+    assert len(host) <= 253
+    assert ":" in host or canonical_host(host) == host

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from joserfc import jwe, jws
 from joserfc.jwk import OctKey, RSAKey
 
@@ -445,3 +447,27 @@ def test_signing_costs_little_more_than_the_signature() -> None:
     raw = best(lambda: algorithm.sign(text, key.jose))
     ours = best(lambda: jwt.sign(CLAIMS, key, typ=TYP))
     assert ours - raw < 60e-6  # twice the 30 microseconds that are meant: the machine may be busy
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.text(max_size=200), st.text("ab._-=", max_size=80)))
+def test_any_text_at_all_is_refused_with_one_exception(token: str) -> None:
+    refused(token)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "jwk", "x"]), JSON, max_size=6), JSON)
+def test_any_header_and_claims_are_read_or_refused_with_one_exception(head: Any, claims: Any) -> None:
+    try:
+        found = verify(forge(header(**head), claims))
+        jwt.check_times(found, NOW)
+    except TokenInvalid:
+        return
+    assert isinstance(found, dict)

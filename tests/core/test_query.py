@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Boolean, Column, Connection, Integer, MetaData, String, Table, create_engine, select
 from sqlalchemy.dialects import sqlite
 
@@ -226,3 +228,46 @@ def test_values_are_bind_parameters_only() -> None:
     statement = str(select(USERS).where(where).compile(dialect=sqlite.dialect()))
     assert "sentinel" not in statement
     assert statement.count("?") >= 4
+
+
+PIECES = st.sampled_from(
+    [
+        '"',
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ":",
+        "\\",
+        "*",
+        "-",
+        ">",
+        "=",
+        " ",
+        "AND",
+        "OR",
+        "NOT",
+        "TO",
+        "name",
+        "a",
+        "1",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.lists(PIECES, max_size=30).map("".join),
+        st.lists(PIECES, max_size=30).map(" ".join),
+    )
+)
+def test_any_text_at_all_is_a_search_or_refused(text: str) -> None:
+    try:
+        where = search(text, FIELDS, DEFAULT)
+    except InvalidQuery:
+        return
+    str(select(USERS).where(where).compile(dialect=sqlite.dialect()))
