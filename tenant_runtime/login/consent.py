@@ -16,8 +16,8 @@ from tenant_runtime.oauth.acceptance import AcceptedRequest
 
 
 @get(CONSENT, include_in_schema=False)
-async def consent_page(request: AnyRequest, state: str = "") -> Response[str]:
-    visit = await opened(request, CONSENT, state)
+async def consent_page(request: AnyRequest) -> Response[str]:
+    visit = await opened(request, CONSENT)
     if visit.session is None:
         return visit.go(RESUME)
     found = await visit.tenant.database.read(_situation, visit)

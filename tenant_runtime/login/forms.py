@@ -30,11 +30,16 @@ class StaleForm(Forbidden):
     )
 
 
-def form_token(secret: str | None, purpose: str, state: str = "") -> str:
-    """Made, not stored: only who can read this browser's HttpOnly cookie can make it."""
-    key = (secret or "").encode()
-    made = hmac.digest(key, f"{purpose}\0{state}".encode(), "sha256")
+def form_token(tenant: Tenant, secret: str, purpose: str, state: str = "") -> str:
+    """Made, not stored, with a key of the tenant's: knowing or planting a browser's secret does not make one."""
+    key = tenant.data_key.derive("form tokens")
+    made = hmac.digest(key, f"{secret}\0{purpose}\0{state}".encode(), "sha256")
     return urlsafe_b64encode(made).decode().rstrip("=")
+
+
+def state_of(request: Request[Any, Any, Any]) -> str:
+    """Which request a page belongs to, from its address."""
+    return parse_form(request.scope["query_string"]).get("state", "")
 
 
 async def submitted(request: Request[Any, Any, Any], tenant: Tenant) -> dict[str, str]:
@@ -54,7 +59,9 @@ def check_origin(request: Request[Any, Any, Any], tenant: Tenant) -> None:
         raise ForeignForm()
 
 
-def check_token(fields: dict[str, str], secret: str | None, purpose: str, state: str = "") -> None:
+def check_token(
+    tenant: Tenant, fields: dict[str, str], secret: str | None, purpose: str, state: str = ""
+) -> None:
     token = fields.get("form_token", "")
-    if secret is None or not is_equal(token, form_token(secret, purpose, state)):
+    if secret is None or not is_equal(token, form_token(tenant, secret, purpose, state)):
         raise StaleForm()

@@ -13,8 +13,8 @@ from tenant_runtime.login.texts import ProblemKey
 
 
 @get(IDENTIFIER, include_in_schema=False)
-async def identifier_page(request: AnyRequest, state: str = "") -> Response[str]:
-    visit = await opened(request, IDENTIFIER, state)
+async def identifier_page(request: AnyRequest) -> Response[str]:
+    visit = await opened(request, IDENTIFIER)
     return visit.show(_page(visit, visit.progress.identifier or visit.request.parameters.login_hint))
 
 

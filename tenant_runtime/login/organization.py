@@ -23,8 +23,8 @@ from tenant_runtime.organizations.membership import organizations_of, resolve_or
 
 
 @get(ORGANIZATION, include_in_schema=False)
-async def organization_page(request: AnyRequest, state: str = "") -> Response[str]:
-    visit = await opened(request, ORGANIZATION, state)
+async def organization_page(request: AnyRequest) -> Response[str]:
+    visit = await opened(request, ORGANIZATION)
     return await _ask(visit) if visit.session is not None else visit.go(RESUME)
 
 

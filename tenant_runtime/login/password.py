@@ -28,8 +28,8 @@ class Attempt:
 
 
 @get(PASSWORD, include_in_schema=False)
-async def password_page(request: AnyRequest, state: str = "") -> Response[str]:
-    visit = await opened(request, PASSWORD, state)
+async def password_page(request: AnyRequest) -> Response[str]:
+    visit = await opened(request, PASSWORD)
     return visit.show(_page(visit)) if visit.progress.identifier else visit.go(IDENTIFIER)
 
 

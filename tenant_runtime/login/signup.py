@@ -15,8 +15,8 @@ NAME_LENGTH = 150
 
 
 @get(SIGNUP, include_in_schema=False)
-async def signup_page(request: AnyRequest, state: str = "") -> Response[str]:
-    visit = await opened(request, SIGNUP, state)
+async def signup_page(request: AnyRequest) -> Response[str]:
+    visit = await opened(request, SIGNUP)
     if not visit.configuration.settings.signup_enabled:
         return visit.go(IDENTIFIER)
     return visit.show(_page(visit, visit.progress.identifier or visit.request.parameters.login_hint))

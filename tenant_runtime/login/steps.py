@@ -23,7 +23,7 @@ from tenant_runtime.login.answers import branding_of, redirect, show
 from tenant_runtime.login.authorization_requests import Progress, RequestKey, StoredRequest, load_request
 from tenant_runtime.login.cookies import Browser, browser_of
 from tenant_runtime.login.flow import Step
-from tenant_runtime.login.forms import check_token, form_token, submitted
+from tenant_runtime.login.forms import check_token, form_token, state_of, submitted
 from tenant_runtime.login.pages import FormPage
 from tenant_runtime.login.sessions import load_session
 from tenant_runtime.oauth.acceptance import AcceptedRequest, accept, destination
@@ -79,7 +79,7 @@ class StepVisit:
             branding=branding_of(self.tenant, self.configuration.settings),
             ui_locales=self.request.parameters.ui_locales,
             action=self.path,
-            form_token=form_token(self.browser.binding, self.path, self.state),
+            form_token=form_token(self.tenant, self.browser.binding or "", self.path, self.state),
             state=self.state,
             client_name=self.request.client.name,
             **values,
@@ -114,9 +114,9 @@ class StepVisit:
         )
 
 
-async def opened(request: AnyRequest, path: str, state: str) -> StepVisit:
+async def opened(request: AnyRequest, path: str) -> StepVisit:
     """A GET of a step's page."""
-    return await _visit(request, path, state, {})
+    return await _visit(request, path, state_of(request), {})
 
 
 async def posted(request: AnyRequest, path: str) -> StepVisit:
@@ -124,7 +124,7 @@ async def posted(request: AnyRequest, path: str) -> StepVisit:
     tenant = tenant_of(request)
     fields = await submitted(request, tenant)
     state = fields.get("state", "")
-    check_token(fields, browser_of(request.scope["headers"], tenant.issuer).binding, path, state)
+    check_token(tenant, fields, browser_of(request.scope["headers"], tenant.issuer).binding, path, state)
     return await _visit(request, path, state, fields)
 
 

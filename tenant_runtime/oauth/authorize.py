@@ -25,6 +25,7 @@ from tenant_runtime.login.arrival import Arrival, arrive
 from tenant_runtime.login.authorization_requests import RequestGone, RequestKey, load_request
 from tenant_runtime.login.cookies import Browser, binding_cookie, browser_of, new_binding
 from tenant_runtime.login.flow import Step
+from tenant_runtime.login.forms import state_of
 from tenant_runtime.login.sessions import Lifetimes
 from tenant_runtime.login.steps import address_of
 from tenant_runtime.oauth.acceptance import AcceptedRequest, Destination, accept, destination
@@ -85,10 +86,10 @@ async def authorize_by_post(request: AnyRequest) -> Response[str]:
 
 
 @get("/authorize/resume", include_in_schema=False)
-async def resume(request: AnyRequest, state: str = "") -> Response[str]:
+async def resume(request: AnyRequest) -> Response[str]:
     """The person has finished a step."""
     tenant, services = tenant_of(request), services_of(request)
-    browser = browser_of(request.scope["headers"], tenant.issuer)
+    state, browser = state_of(request), browser_of(request.scope["headers"], tenant.issuer)
     key = RequestKey(digest(state), browser.binding_digest or "", tenant.issuer)
     stored = await tenant.database.read(load_request, key, now_ms(services.clock))
     visit = await _visit(request, Sent(stored.parameters), browser, after_form=False)

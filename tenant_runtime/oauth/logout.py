@@ -93,7 +93,7 @@ async def answer_question(request: AnyRequest) -> Response[str]:
     tenant = tenant_of(request)
     fields = await submitted(request, tenant)
     state = fields.get("state", "")
-    check_token(fields, browser_of(request.scope["headers"], tenant.issuer).binding, QUESTION, state)
+    check_token(tenant, fields, browser_of(request.scope["headers"], tenant.issuer).binding, QUESTION, state)
     leaving = await _leaving(request, parse_form(state.encode()))
     _check_address(leaving)
     if fields.get("decision") == "logout":
@@ -232,7 +232,7 @@ def _question(leaving: Leaving) -> Response[str]:
         branding=branding_of(leaving.tenant, leaving.configuration.settings),
         ui_locales=leaving.sent.get("ui_locales", ""),
         action=QUESTION,
-        form_token=form_token(binding, QUESTION, state),
+        form_token=form_token(leaving.tenant, binding, QUESTION, state),
         state=state,
         client_name=leaving.client.name if leaving.client else "",
         email=leaving.session.email or "" if leaving.session else "",
