@@ -65,9 +65,9 @@ async def test_an_unknown_user_costs_what_a_known_one_costs() -> None:
     async def cost(of: str | None) -> float:
         times = []
         for _ in range(15):
-            started = time.perf_counter()
+            started = time.process_time()
             await hasher.verify(of, "wrong")
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
         return min(times)
 
     known, unknown = await cost(hashed), await cost(None)
@@ -75,7 +75,8 @@ async def test_an_unknown_user_costs_what_a_known_one_costs() -> None:
     hasher.close()
 
 
-async def test_a_flood_fills_the_queue_and_is_told_when_to_come_back(hasher: PasswordHasher) -> None:
+async def test_a_flood_fills_the_queue_and_is_told_when_to_come_back() -> None:
+    hasher = PasswordHasher(memory_kib=16384, iterations=2, queue_limit=4, threads=1)
     hashed = await hasher.hash("x")
     answers = await asyncio.gather(*(hasher.verify(hashed, "x") for _ in range(50)), return_exceptions=True)
     limited = [answer for answer in answers if isinstance(answer, RateLimited)]
@@ -83,6 +84,7 @@ async def test_a_flood_fills_the_queue_and_is_told_when_to_come_back(hasher: Pas
     assert len(limited) == 50 - answers.count(True)
     assert limited[0].headers["Retry-After"] == "1"
     assert await hasher.verify(hashed, "x")
+    hasher.close()
 
 
 async def test_a_cancelled_check_gives_its_place_back(hasher: PasswordHasher) -> None:
