@@ -19,6 +19,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 RECHECK_SECONDS = 1.0
+KEPT_AT_MOST = 32
+"""Different snapshots of one database; more means that somebody builds functions, which would fill the memory."""
 
 
 @dataclass(slots=True)
@@ -134,6 +136,8 @@ class Database:
             token = self._bucket.value()  # before the database, never after
             settled = self._bucket.is_settled(token)
             value, version = await self.read(_renew, self.ref.roll.select_version, build, args, kept)
+            if len(opened.kept) >= KEPT_AT_MOST:
+                opened.kept.clear()
             opened.kept[build] = Kept(
                 value, version, token if settled else None, monotonic() + RECHECK_SECONDS
             )

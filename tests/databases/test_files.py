@@ -222,3 +222,18 @@ async def test_protected_rows_say_so_and_only_converge_writes_them(
 def insert_and_delete_setting(conn: Connection) -> None:
     conn.exec_driver_sql("INSERT INTO setting VALUES ('a', 'b')")
     delete_setting(conn)
+
+
+def finds_the_disk_read_only(conn: Connection) -> None:
+    conn.exec_driver_sql("PRAGMA query_only = ON")
+    units.insert(conn, "x")
+
+
+async def test_a_database_that_became_read_only_is_unavailable_and_opened_anew(
+    databases: Databases, ref: DatabaseRef
+) -> None:
+    database = databases.open(ref)
+    with pytest.raises(DatabaseUnavailable):
+        await database.write(finds_the_disk_read_only)
+    assert await database.write(units.insert, "after") == "after"
+    assert names_in(ref) == ["after"]
