@@ -16,10 +16,10 @@ def _off_afterwards() -> Iterator[None]:
 
 
 def test_off_they_do_nothing_and_cost_nearly_nothing() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(100_000):
         failpoint("apply")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_raise_raises_every_time_and_only_at_its_name() -> None:
@@ -41,9 +41,9 @@ def test_a_count_means_that_time_only() -> None:
 
 def test_sleep_waits() -> None:
     configure("apply=sleep:0.05; other=raise")
-    started = time.perf_counter()
+    started = time.monotonic()
     failpoint("apply")
-    assert time.perf_counter() - started >= 0.05
+    assert time.monotonic() - started >= 0.05
 
 
 def test_exit_ends_the_process_at_once_with_a_status_of_its_own() -> None:

@@ -84,9 +84,9 @@ def test_what_dns_holds_equal_is_one_host(raw: str | bytes, host: str) -> None:
     ],
 )
 def test_what_is_malformed_is_nobodys_host(raw: str | bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert canonical_host(raw) is None
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 def pairs(**headers: str | list[str]) -> list[tuple[bytes, bytes]]:

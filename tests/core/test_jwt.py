@@ -364,9 +364,9 @@ def test_a_signature_of_any_length_and_content_is_refused(alg: str, length: int)
     ],
 )
 def test_oversized_and_malformed_tokens_are_refused_at_once(token: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     refused(token)
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 def test_refusing_garbage_keeps_memory_flat() -> None:
@@ -406,10 +406,10 @@ def test_an_encrypted_token_is_refused_before_any_key_is_derived() -> None:
         "kid": RSA.kid,
         "typ": TYP,
     }
-    started = time.perf_counter()
+    started = time.process_time()
     refused(f"{b64(rounds)}.AAAA.AAAA.AAAA.AAAA")
     refused(forge(rounds))
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 @pytest.mark.parametrize("member", [{"zip": "DEF"}, {"enc": "A128GCM"}])
@@ -438,10 +438,10 @@ def test_signing_costs_little_more_than_the_signature() -> None:
     def best(work: Any) -> float:
         rounds = []
         for _ in range(9):
-            started = time.perf_counter()
+            started = time.process_time()
             for _ in range(50):
                 work()
-            rounds.append(time.perf_counter() - started)
+            rounds.append(time.process_time() - started)
         return min(rounds) / 50
 
     raw = best(lambda: algorithm.sign(text, key.jose))

@@ -151,10 +151,10 @@ def test_the_tree_of_a_search(text: str, tree: object) -> None:
     ],
 )
 def test_what_is_malformed_or_too_large_is_refused_at_once(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InvalidQuery) as caught:
         parse(text)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
     assert "SQL" not in caught.value.description
 
 
