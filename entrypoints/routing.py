@@ -7,31 +7,26 @@ selected is decided from the token, by the guards (`DESIGN.md` section 5).
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
 
 from core.errors import IdentityError, Unavailable, UnknownTenant
 from core.http.edge import AsgiApp, Destination, Refuse, Scope
 from core.settings import Settings
 from core.tenants import Directory, Tenant, TenantState
+from sync.gate import CatalogueGate, Freshness
 from tenant_runtime.suspension import refusal
 
 MANAGEMENT = "/api/v2/"
 TENANT_HEADER = b"tenant-id"
 PROCESS_PATHS = ("/health", "/ready")
+_NEVER_STALE = ("/.well-known/", "/u/static/")
 _PLATFORM = re.compile(r"/api/v2/(?:tenants(?:/(?!settings(?:/|$)).*)?|operations(?:/.*)?|fleet(?:/.*)?)")
-
-
-class Gate(Protocol):
-    """Whether a tenant holds what the control plane wants; converges it, briefly, when it does not."""
-
-    async def ensure(self, tenant: Tenant) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
     settings: Settings
     directory: Directory
-    gate: Gate
+    gate: CatalogueGate
     tenants: AsgiApp
     platform: AsgiApp
     process: AsgiApp
@@ -63,12 +58,8 @@ class Routes:
         refused = _refused_by_state(tenant, path)
         if refused is not None:
             return Destination(tenant, self.refuse(scope, refused))
-        if (
-            not path.startswith("/.well-known/")
-            and not await self.gate.ensure(tenant)
-            and _must_be_fresh(path)
-        ):
-            raise Unavailable("This tenant is taking over a change of the control plane.", retry_after=1)
+        if not path.startswith(_NEVER_STALE) and await self.gate.ensure(tenant) is Freshness.STALE:
+            _check_may_be_stale(path)
         return Destination(tenant, self.tenants)
 
 
@@ -88,9 +79,10 @@ def _refused_by_state(tenant: Tenant, path: str) -> IdentityError | None:
     return UnknownTenant()
 
 
-def _must_be_fresh(path: str) -> bool:
+def _check_may_be_stale(path: str) -> None:
     """While a known change could not be applied, no token is issued and nothing administered by the old rules."""
-    return path.startswith((MANAGEMENT, "/oauth/token", "/authorize"))
+    if path.startswith((MANAGEMENT, "/oauth/token", "/authorize")):
+        raise Unavailable("This tenant is taking over a change of the control plane.", retry_after=1)
 
 
 def _selected(scope: Scope) -> str | None:

@@ -5,7 +5,7 @@
 
 from core.errors import AccessDenied, IdentityError, TenantSuspended
 
-_SERVED = ("/.well-known/", "/authorize", "/static/")
+_SERVED = ("/.well-known/", "/authorize", "/u/static/")
 
 
 def refusal(path: str) -> IdentityError | None:

@@ -1,8 +1,9 @@
 """The pages' routes, for the application to mount with errors as pages."""
 
-from tenant_runtime.login import consent, identifier, organization, password, signup, stylesheet
+from tenant_runtime.login import consent, front, identifier, organization, password, signup, stylesheet
 
 handlers = [
+    *front.handlers,
     *identifier.handlers,
     *password.handlers,
     *signup.handlers,

@@ -1,0 +1,54 @@
+"""Everything that acts for one tenant as one ASGI application: which router answers in which error shape.
+
+The request's tenant is in `scope["state"]` before it gets here (`core.http.edge`); the application has no way to
+find another.
+"""
+
+from core.http.errors import as_oauth, page_renderer
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+from tenant_runtime.dependencies import Services
+from tenant_runtime.login import handlers as pages
+from tenant_runtime.login.answers import error_page
+from tenant_runtime.management import resources
+from tenant_runtime.management.routing import SECURITY_SCHEME, management_router
+from tenant_runtime.oauth import authorize, endpoints, logout
+
+FORM_LIMIT = 64 * 1024
+
+
+def create_tenant_app(services: Services) -> Litestar:
+    as_page = page_renderer(error_page)
+    protocol = Router(
+        "/",
+        route_handlers=endpoints.handlers,
+        exception_handlers={Exception: as_oauth},
+        request_max_body_size=FORM_LIMIT,
+    )
+    browser = Router(
+        "/",
+        route_handlers=[*authorize.handlers, *logout.handlers, *pages.handlers],
+        exception_handlers={Exception: as_page},
+        request_max_body_size=FORM_LIMIT,
+        include_in_schema=False,
+    )
+    return Litestar(
+        [protocol, browser, management_router(resources.handlers)],
+        exception_handlers={Exception: as_page},
+        state=State({"services": services}),
+        openapi_config=OpenAPIConfig(
+            title="Keystead Management API",
+            version="2",
+            path="/api/v2/openapi",
+            components=Components(
+                security_schemes={
+                    SECURITY_SCHEME: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+                }
+            ),
+        ),
+        logging_config=None,
+        debug=False,
+    )
