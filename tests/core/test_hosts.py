@@ -204,7 +204,7 @@ def test_the_origin_of_an_address(url: str, origin: str | None) -> None:
     assert origin_of(url) == origin
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.one_of(
         st.text(max_size=300), st.binary(max_size=300), st.text("ab.-_:[]@%/ 1\u00e9\u3002", max_size=80)

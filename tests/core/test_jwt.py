@@ -371,7 +371,7 @@ def test_oversized_and_malformed_tokens_are_refused_at_once(token: str) -> None:
 
 def test_refusing_garbage_keeps_memory_flat() -> None:
     def flood(marker: int) -> None:
-        for number in range(300):
+        for number in range(100):
             text = f"{marker}.{number}".ljust(1500, "x")
             refused(f"{b64({'alg': 'RS256', 'typ': TYP, 'kid': text})}.{b64(CLAIMS)}.AAAA")
             refused(forge_free(text))
@@ -449,7 +449,7 @@ def test_signing_costs_little_more_than_the_signature() -> None:
     assert ours - raw < 60e-6  # twice the 30 microseconds that are meant: the machine may be busy
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.one_of(st.text(max_size=200), st.text("ab._-=", max_size=80)))
 def test_any_text_at_all_is_refused_with_one_exception(token: str) -> None:
     refused(token)
@@ -462,7 +462,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "jwk", "x"]), JSON, max_size=6), JSON)
 def test_any_header_and_claims_are_read_or_refused_with_one_exception(head: Any, claims: Any) -> None:
     try:
