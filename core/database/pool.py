@@ -159,14 +159,15 @@ class Databases:
 
     async def _open_once(self, handle: Database, writing: bool) -> None:
         task = self._opening.get(handle)
-        if task is None:
+        if task is None or task.done():
             task = asyncio.create_task(self._open(handle, writing))
             self._opening[handle] = task
             task.add_done_callback(lambda done: self._opened_or_not(handle, done))
         await asyncio.shield(task)
 
     def _opened_or_not(self, handle: Database, done: "asyncio.Task[None]") -> None:
-        self._opening.pop(handle, None)
+        if self._opening.get(handle) is done:
+            del self._opening[handle]
         if not done.cancelled():
             done.exception()  # everybody who waited has it; nobody may have waited
         if self._waiting:  # those who opened it go first
