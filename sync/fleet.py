@@ -119,6 +119,9 @@ class Fleet:
             results.add(part)
         return results
 
+    async def compare_and_record(self, tenants: Sequence[RegisteredTenant], offered: Catalogue) -> None:
+        await self._record(await self.converge(tenants, offered, compare_rows=True))
+
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
@@ -131,7 +134,7 @@ class Fleet:
         now = now_ms(self._clock)
         try:
             applied = await database.alone(apply, desired, now=now, compare_rows=compare_rows, converge=True)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
             return _failed(tenant.id, error)
         return _done(tenant.id, applied, now)
 
@@ -145,7 +148,7 @@ class Fleet:
                     applied = apply(connection, desired, now=now, compare_rows=compare_rows)
                 failpoint("sync.applied")
                 results.add(_done(tenant.id, applied, now))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
                 results.add(_failed(tenant.id, error))
         return results
 

@@ -96,7 +96,7 @@ class CatalogueGate:
             return await self._bring_up(tenant)
         except IdentityError as error:
             reason = type(error).__name__
-        except Exception:
+        except Exception:  # noqa: BLE001  (the request goes on, with what its tenant holds)
             _log.exception("converge_failed", tenant=tenant.id, where="request")
             reason = "unexpected"
         _log.warning("converge_failed", tenant=tenant.id, where="request", reason=reason)

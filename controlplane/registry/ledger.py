@@ -87,6 +87,11 @@ def forget_claims(connection: Connection, now: int) -> None:
     )
 
 
+def retry_failed(connection: Connection) -> None:
+    """Whoever waits for its next attempt may be tried now."""
+    connection.execute(update(_STATES).where(_STATES.c.attempts > 0).values(next_attempt_at=0))
+
+
 def begin_ledger(connection: Connection, tenant_id: str) -> None:
     connection.execute(_UPSERT, msgspec.structs.asdict(SyncRecord(tenant_id=tenant_id)))
 

@@ -223,7 +223,13 @@ def release_operation(
 
 
 def finish_operation(
-    connection: Connection, operation_id: str, fencing: int, now: int, *, steps: Sequence[Mapping[str, Any]]
+    connection: Connection,
+    operation_id: str,
+    fencing: int,
+    now: int,
+    *,
+    steps: Sequence[Mapping[str, Any]],
+    **values: Any,
 ) -> None:
     write_operation(
         connection,
@@ -236,6 +242,7 @@ def finish_operation(
         lease_owner=None,
         lease_expires_at=0,
         ended_at=now,
+        **values,
     )
 
 

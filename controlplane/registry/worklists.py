@@ -1,0 +1,38 @@
+"""Tenants in batches by id, for what goes through all of them."""
+
+from sqlalchemy import Connection, select
+
+from controlplane.models import RegistryBase
+from controlplane.registry.tenants import SERVING, RegisteredTenant, registered
+
+_TENANTS = RegistryBase.metadata.tables["tenants"]
+
+
+def tenants_after(connection: Connection, tenant_id: str, limit: int) -> list[RegisteredTenant]:
+    """Child tenants that serve."""
+    statement = (
+        select(_TENANTS)
+        .where(
+            _TENANTS.c.id > tenant_id, _TENANTS.c.state.in_(SERVING), _TENANTS.c.is_control_plane.is_(False)
+        )
+        .order_by(_TENANTS.c.id)
+        .limit(limit)
+    )
+    return [registered(row) for row in connection.execute(statement)]
+
+
+def tenants_behind(
+    connection: Connection, schema_version: str, tenant_id: str, limit: int
+) -> list[RegisteredTenant]:
+    """Tenants that serve at another schema version, tenant one included."""
+    statement = (
+        select(_TENANTS)
+        .where(
+            _TENANTS.c.id > tenant_id,
+            _TENANTS.c.state.in_(SERVING),
+            _TENANTS.c.schema_version.is_distinct_from(schema_version),
+        )
+        .order_by(_TENANTS.c.id)
+        .limit(limit)
+    )
+    return [registered(row) for row in connection.execute(statement)]

@@ -1,0 +1,100 @@
+"""The template of a new tenant: a database image that holds the schema and the catalogue's rows, nothing else.
+
+Kept in memory by (schema version, catalogue digest) and made anew when either changes. No key, secret, client, id,
+salt or incarnation is in it, so nothing that is one tenant's can become another's by copying.
+"""
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+import migrations
+from core.database.engine import connection_over
+
+KEPT = 16
+_WAL = bytes((2, 2))  # file format versions, at offset 18: "this database is in WAL mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    image: bytes  # in rollback mode, so that it can be changed in memory
+    schema_version: str
+    applied: (
+        tuple[str, str, int] | None
+    )  # digest, incarnation, version: None if a tenant's own ids are needed
+
+
+Filling = Callable[[Connection], tuple[str, str, int] | None]
+"""Writes the catalogue's rows, and answers what they amount to."""
+
+
+class Templates:
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], Template] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str, fill: Filling) -> Template:
+        """Blocks while one is made: for threads."""
+        with self._lock:
+            wanted = (migrations.head("tenant"), key)
+            template = self._known.get(wanted)
+            if template is None:
+                template = self._known[wanted] = _make(wanted[0], fill)
+            self._known.move_to_end(wanted)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+            return template
+
+
+def _make(schema_version: str, fill: Filling) -> Template:
+    applied: list[tuple[str, str, int] | None] = []
+
+    def write(connection: Connection) -> None:
+        migrations.upgrade(connection, "tenant")
+        applied.append(fill(connection))
+
+    return Template(_image(write), schema_version, applied[0])
+
+
+def _image(write: Callable[[Connection], None]) -> bytes:
+    driver = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        driver.execute("PRAGMA foreign_keys=ON")
+        driver.execute("BEGIN")
+        connection = connection_over(driver)
+        write(connection)
+        connection.close()
+        driver.execute("COMMIT")
+        driver.execute("VACUUM")
+        return driver.serialize()
+    finally:
+        driver.close()
+
+
+def new_image(write: Callable[[Connection], None]) -> bytes:
+    """A whole database as bytes, ready to be written as a file in WAL mode."""
+    return _in_wal_mode(_image(write))
+
+
+def image_of(template: Template, tenant_id: str, incarnation: str) -> bytes:
+    """The template with the row that says whose it is, ready to be written as a file in WAL mode."""
+    driver = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        driver.deserialize(template.image)
+        digest, of, version = template.applied or (None, None, None)
+        driver.execute(
+            "INSERT INTO tenant (id, incarnation, config_version, converging, applied_digest, applied_incarnation,"
+            " applied_version, conflicts, dangling) VALUES (?, ?, 1, 0, ?, ?, ?, '[]', '[]')",
+            (tenant_id, incarnation, digest, of, version),
+        )
+        return _in_wal_mode(driver.serialize())
+    finally:
+        driver.close()
+
+
+def _in_wal_mode(image: bytes) -> bytes:
+    return image[:18] + _WAL + image[20:]

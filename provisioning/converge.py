@@ -1,0 +1,247 @@
+"""The one function that brings a tenant to its desired state, as named steps, each safe to repeat.
+
+    database      the file exists and is this tenant's
+    schema        it is at the wanted version
+    first_rows    it has its own key, connection, Management API and clients
+    catalogue     it holds what the control plane shares
+    organization  its organization stands on tenant one, with the creator in it
+    activation    the registry says so, in the transaction that ends the operation
+
+A crash anywhere is repaired by running it again. Tenant one has the first three steps only.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+import migrations
+from controlplane.registry.ledger import SyncRecord, record_synced
+from controlplane.registry.operations import OperationRecord, finish_operation
+from controlplane.registry.tenants import RegisteredTenant, change_tenant, get_tenant
+from core.crypto.sealing import DataKey
+from core.database import DatabaseRef
+from core.errors import Conflict, DatabaseMissing, WrongDatabase
+from core.failpoints import failpoint
+from core.ids import new_id
+from provisioning.fill import fill_with
+from provisioning.first_rows import prepare, put_first_rows
+from provisioning.journal import Journal, Steps
+from provisioning.organization import (
+    Member,
+    TenantOrganization,
+    organization_is,
+    put_organization,
+    tenant_admin_role,
+)
+from provisioning.parts import Parts
+from sync.apply import Applied, apply
+from sync.catalogue import Desired, load_catalogue
+from sync.fleet import registered_follower, synced
+
+T = TypeVar("T")
+
+STEPS = ("database", "schema", "first_rows", "catalogue", "organization", "activation")
+STEPS_OF_TENANT_ONE = ("database", "schema", "first_rows")
+
+
+class Convergence:
+    """One run for one tenant."""
+
+    def __init__(self, parts: Parts, tenant: RegisteredTenant, journal: Journal) -> None:
+        self._parts = parts
+        self._tenant = tenant
+        self._journal = journal
+        self._ref = parts.ref(tenant)
+        self._is_new = False
+        self._desired: Desired | None = None
+        self._applied: Applied | None = None
+
+    async def run(self) -> None:
+        for name in STEPS:
+            await self._journal.step(name)
+            await self._take(name)
+
+    async def _take(self, name: str) -> None:
+        failpoint(f"provision.{name}.before")
+        await getattr(self, f"_{name}")()
+        failpoint(f"provision.{name}.after")
+
+    async def _database(self) -> None:
+        desired = await self._wanted()
+        self._is_new = await asyncio.to_thread(ensure_database, self._parts, self._tenant, self._ref, desired)
+
+    async def _schema(self) -> None:
+        if not self._is_new:
+            await asyncio.to_thread(ensure_schema, self._parts, self._ref)
+
+    async def _first_rows(self) -> None:
+        if self._tenant.activated_at is None:
+            await put_own_rows(self._parts, self._tenant, self._parts.settings.tenant_issuer(self._tenant.id))
+
+    async def _catalogue(self) -> None:
+        self._applied = await alone(
+            self._parts,
+            self._ref,
+            apply,
+            await self._wanted(),
+            now=self._parts.now(),
+            compare_rows=not self._is_new,
+        )
+
+    async def _organization(self) -> None:
+        await ensure_organization(self._parts, self._tenant, self._journal.operation)
+
+    async def _activation(self) -> None:
+        assert self._applied is not None
+        now = self._parts.now()
+        await self._parts.registry.write(
+            activate,
+            self._journal.operation,
+            now,
+            steps=self._journal.ended(),
+            schema_version=migrations.head("tenant"),
+            record=synced(self._tenant.id, self._applied, now),
+        )
+
+    async def _wanted(self) -> Desired:
+        """Read once: the template and the step that applies it must speak of the same catalogue."""
+        if self._desired is None:
+            self._desired = await desired_for(self._parts, self._tenant)
+        return self._desired
+
+
+async def desired_for(parts: Parts, tenant: RegisteredTenant) -> Desired:
+    one = await parts.tenant_one()
+    offered = await one.snapshot(load_catalogue)
+    return parts.desired.for_tenant(offered, registered_follower(tenant))
+
+
+def ensure_database(
+    parts: Parts, tenant: RegisteredTenant, ref: DatabaseRef, desired: Desired | None
+) -> bool:
+    """Whether it was made now. For a tenant that has served, a missing file is a fault, never a reason to make an
+    empty one; before that, a file of an earlier try under this id is put out of the way."""
+    backend = parts.backend(tenant.backend)
+    if backend.exists(ref):
+        try:
+            with parts.databases.read_only(ref):
+                return False
+        except WrongDatabase:
+            if tenant.activated_at is not None:
+                raise
+            backend.set_aside(ref)
+    if tenant.activated_at is not None:
+        raise DatabaseMissing
+    key, fill = fill_with(desired, is_same_for_all=parts.desired.sharing.is_same_for_all, now=parts.now())
+    backend.create(ref, parts.templates.get(key, fill))
+    return True
+
+
+def ensure_schema(parts: Parts, ref: DatabaseRef) -> bool:
+    """Whether anything had to be done. Foreign keys are off while tables may be rebuilt: dropping a parent table
+    would otherwise delete its children (`specs/databases.md` section 3.6)."""
+    with parts.databases.read_only(ref) as connection:
+        if migrations.current(connection) == migrations.head("tenant"):
+            return False
+    with parts.databases.exclusive(ref, foreign_keys=False) as connection:
+        migrations.upgrade(connection, "tenant")
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if broken is not None:
+            raise Conflict("The migration would leave a reference to nothing.", code="migration_failed")
+    return True
+
+
+async def put_own_rows(
+    parts: Parts, tenant: RegisteredTenant, issuer: str, *, is_control_plane: bool = False
+) -> bool:
+    key = await parts.keystock.claim()
+    first = prepare(
+        data_key_of(parts, tenant),
+        key,
+        management_audience=f"{issuer}api/v2/",
+        now=parts.now(),
+        is_control_plane=is_control_plane,
+    )
+    return await alone(parts, parts.ref(tenant), put_first_rows, first)
+
+
+def data_key_of(parts: Parts, tenant: RegisteredTenant) -> DataKey:
+    if tenant.wrapped_key is None:
+        raise Conflict("The tenant's data key is destroyed.", code="tenant_deleted")
+    return parts.key.unwrap(tenant.id, tenant.wrapped_key)
+
+
+async def ensure_organization(parts: Parts, tenant: RegisteredTenant, operation: OperationRecord) -> None:
+    if tenant.organization_id is None:
+        return
+    one = await parts.tenant_one()
+    wanted = TenantOrganization(id=tenant.organization_id, name=tenant.id, display_name=tenant.display_name)
+    if await one.read(organization_is, wanted):
+        return
+    members = await _members(parts, tenant, operation)
+    await one.alone(put_organization, wanted, members, now=parts.now(), converge=True)
+
+
+async def _members(parts: Parts, tenant: RegisteredTenant, operation: OperationRecord) -> list[Member]:
+    """Who joins when the organization is made: the creator, or after a restore those who were in it."""
+    if "members" in operation.parameters:
+        return [member_of(values) for values in operation.parameters["members"]]
+    if tenant.creator_user_id is None or not operation.parameters.get("add_creator", True):
+        return []
+    one = await parts.tenant_one()
+    role = await one.read(tenant_admin_role)
+    return [
+        Member(
+            membership_id=new_id("mem"),
+            user_id=tenant.creator_user_id,
+            role_ids=(role,) if role is not None else (),
+        )
+    ]
+
+
+def member_of(values: dict[str, Any]) -> Member:
+    return Member(
+        membership_id=values["membership_id"],
+        user_id=values["user_id"],
+        organization_roles=tuple(values["organization_roles"]),
+        role_ids=tuple(values["role_ids"]),
+    )
+
+
+def activate(
+    connection: Connection,
+    operation: OperationRecord,
+    now: int,
+    *,
+    steps: Steps,
+    schema_version: str,
+    record: SyncRecord,
+) -> None:
+    """One transaction: the operation ends, the tenant serves, the ledger knows. A run that lost its lease is
+    refused by the first line."""
+    finish_operation(connection, operation.id, operation.fencing, now, steps=steps, creator_added=True)
+    tenant = get_tenant(connection, operation.tenant_id)
+    values: dict[str, Any] = {"schema_version": schema_version, "error": None}
+    if tenant.state in ("provisioning", "failed"):
+        values["state"] = tenant.state_before_delete or "active"
+        values["state_before_delete"] = None
+        values["activated_at"] = tenant.activated_at or now
+    if any(getattr(tenant, name) != value for name, value in values.items()):
+        change_tenant(connection, tenant.id, now, **values)
+    record_synced(connection, [record])
+
+
+async def alone(parts: Parts, ref: DatabaseRef, unit: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """A transaction of converge, wherever the database is open: in its lane, or in a thread."""
+    if parts.databases.is_open(ref):
+        return await parts.databases.open(ref).alone(unit, *args, converge=True, **kwargs)
+    return await asyncio.to_thread(_exclusively, parts, ref, unit, args, kwargs)
+
+
+def _exclusively(
+    parts: Parts, ref: DatabaseRef, unit: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> T:
+    with parts.databases.exclusive(ref, converge=True) as connection:
+        return unit(connection, *args, **kwargs)

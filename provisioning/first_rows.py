@@ -1,0 +1,155 @@
+"""The rows a tenant starts with, which are its own from the first moment: key, connection, Management API, clients.
+
+Everything random is chosen before the unit runs (`prepare`), and nothing of it comes from the template.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from core.crypto.keys import SigningKey
+from core.crypto.sealing import DataKey
+from core.ids import digest, new_client_id, new_id, new_secret
+from tenant_runtime.management.permissions import MANAGEMENT_API_NAME, PLATFORM, TENANT
+from tenant_runtime.models import TenantBase
+
+_TABLES = TenantBase.metadata.tables
+_SERVERS = _TABLES["resource_servers"]
+
+DATABASE_CONNECTION = "Username-Password-Authentication"
+GLOBAL_CLIENT = "All Applications"
+DEFAULT_CLIENT = "Default App"
+
+MANAGEMENT_LIFETIME = 86_400
+MANAGEMENT_LIFETIME_FOR_WEB = 7_200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRows:
+    """Table name to rows, in an order that foreign keys allow."""
+
+    rows: Mapping[str, list[dict[str, Any]]]
+    management_id: str
+    connection_id: str
+
+
+def prepare(
+    data_key: DataKey,
+    key: SigningKey,
+    *,
+    management_audience: str,
+    now: int,
+    is_control_plane: bool = False,
+) -> FirstRows:
+    management_id, connection_id = new_id("rs"), new_id("con")
+    default = client_row(DEFAULT_CLIENT, now)
+    rows = {
+        "signing_keys": [_signing_key(data_key, key, now)],
+        "connections": [_connection(connection_id, now)],
+        "resource_servers": [_management_api(management_id, management_audience, now)],
+        "scopes": management_scopes(management_id, with_platform=is_control_plane),
+        "clients": [client_row(GLOBAL_CLIENT, now, grant_types=[], is_global=True), default],
+        "client_secrets": [secret_row(data_key, default["client_id"], new_secret(), now)],
+    }
+    return FirstRows(rows=rows, management_id=management_id, connection_id=connection_id)
+
+
+def put_first_rows(connection: Connection, first: FirstRows) -> bool:
+    """All of them or, when they are there already, none."""
+    if connection.execute(_MANAGEMENT).first() is not None:
+        return False
+    for table, rows in first.rows.items():
+        if rows:
+            connection.execute(_INSERTS[table], rows)
+    return True
+
+
+_MANAGEMENT = select(_SERVERS.c.id).where(_SERVERS.c.is_management)
+_INSERTS = {name: insert(table) for name, table in _TABLES.items()}
+
+
+def _signing_key(data_key: DataKey, key: SigningKey, now: int) -> dict[str, Any]:
+    return {
+        "kid": key.kid,
+        "alg": key.alg,
+        "state": "current",
+        "public_jwk": dict(key.public_jwk),
+        "private_key": data_key.seal(key.to_der(), "signing_keys", "private_key", key.kid),
+        "created_at": now,
+        "activated_at": now,
+    }
+
+
+def _connection(connection_id: str, now: int) -> dict[str, Any]:
+    return {
+        "id": connection_id,
+        "name": DATABASE_CONNECTION,
+        "strategy": "auth0",
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _management_api(id: str, audience: str, now: int) -> dict[str, Any]:
+    return {
+        "id": id,
+        "identifier": audience,
+        "name": MANAGEMENT_API_NAME,
+        "token_lifetime": MANAGEMENT_LIFETIME,
+        "token_lifetime_for_web": MANAGEMENT_LIFETIME_FOR_WEB,
+        "enforce_policies": True,
+        "token_dialect": "access_token_authz",
+        "is_management": True,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def management_scopes(management_id: str, *, with_platform: bool) -> list[dict[str, Any]]:
+    named = [*TENANT.items(), *(PLATFORM.items() if with_platform else ())]
+    return [
+        {
+            "resource_server_id": management_id,
+            "value": value,
+            "description": description,
+            "position": position,
+            "is_platform": value in PLATFORM,
+        }
+        for position, (value, description) in enumerate(named)
+    ]
+
+
+def client_row(
+    name: str,
+    now: int,
+    *,
+    app_type: str = "regular_web",
+    auth_method: str = "client_secret_post",
+    grant_types: list[str] | None = None,
+    **values: Any,
+) -> dict[str, Any]:
+    common = ["authorization_code", "refresh_token", "client_credentials"]
+    return {
+        "client_id": new_client_id(),
+        "name": name,
+        "app_type": app_type,
+        "token_endpoint_auth_method": auth_method,
+        "grant_types": common if grant_types is None else grant_types,
+        "is_global": False,
+        "created_at": now,
+        "updated_at": now,
+        **values,
+    }
+
+
+def secret_row(data_key: DataKey, client_id: str, secret: str, now: int) -> dict[str, Any]:
+    id = new_id("sec")
+    return {
+        "id": id,
+        "client_id": client_id,
+        "digest": digest(secret),
+        "sealed": data_key.seal(secret.encode(), "client_secrets", "sealed", id),
+        "created_at": now,
+    }

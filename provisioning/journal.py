@@ -1,0 +1,99 @@
+"""What an operation says of itself: its steps with start, end and error, written as they happen.
+
+Every word is fenced: when another worker has claimed the operation since, `LeaseLost` ends this run before it does
+the next thing. The end of one step and the start of the next are one write.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from controlplane.registry.operations import OperationRecord, release_operation, write_operation
+from controlplane.registry.tenants import change_tenant, find_tenant
+from core.errors import NotFound
+from provisioning.parts import Parts
+from sync.fleet import describe
+
+LEASE_MS = 30_000
+FIRST_BACK_OFF_MS = 1_000
+LONGEST_BACK_OFF_MS = 300_000
+
+Steps = list[dict[str, Any]]
+
+
+class Journal:
+    def __init__(self, parts: Parts, operation: OperationRecord) -> None:
+        self._parts = parts
+        self.operation = operation
+        self.steps: Steps = []
+
+    async def step(self, name: str, **values: Any) -> None:
+        """The step before is done, this one begins; the lease is good for another while."""
+        now = self._parts.now()
+        self._end(now, "succeeded")
+        self.steps.append(
+            {"name": name, "state": "running", "started_at": now, "ended_at": None, "error": None}
+        )
+        await self._parts.registry.write(
+            write_operation,
+            self.operation.id,
+            self.operation.fencing,
+            now,
+            steps=self.steps,
+            lease_expires_at=now + LEASE_MS,
+            **values,
+        )
+
+    def ended(self) -> Steps:
+        """All steps, the last one done: for the unit that finishes the operation."""
+        self._end(self._parts.now(), "succeeded")
+        return self.steps
+
+    async def failed(self, error: BaseException) -> None:
+        now = self._parts.now()
+        self._end(now, "failed", describe(error))
+        attempts = self.operation.attempts
+        wait = min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** min(attempts - 1, 20))
+        await self._parts.registry.write(
+            record_failure,
+            self.operation,
+            now,
+            steps=self.steps,
+            error=self._message(error),
+            next_attempt_at=now + wait,
+        )
+
+    def _message(self, error: BaseException) -> str:
+        name = self.steps[-1]["name"] if self.steps else "start"
+        return f"{name}: {describe(error)}"
+
+    def _end(self, now: int, state: str, error: str | None = None) -> None:
+        if self.steps and self.steps[-1]["ended_at"] is None:
+            self.steps[-1] |= {"state": state, "ended_at": now, "error": error}
+
+
+def record_failure(
+    connection: Connection,
+    operation: OperationRecord,
+    now: int,
+    *,
+    steps: Steps,
+    error: str,
+    next_attempt_at: int,
+) -> None:
+    """The operation waits for its next attempt; a tenant that never served says `failed`, and why."""
+    release_operation(
+        connection,
+        operation.id,
+        operation.fencing,
+        now,
+        next_attempt_at=next_attempt_at,
+        state="failed",
+        steps=steps,
+        error=error,
+    )
+    tenant = find_tenant(connection, operation.tenant_id)
+    if tenant is None:
+        raise NotFound("tenant")
+    if tenant.state in ("provisioning", "failed"):
+        change_tenant(connection, tenant.id, now, state="failed", error=error)

@@ -1,0 +1,84 @@
+"""Run what is recorded: whoever claims an operation runs it from its first step, because every step may be repeated."""
+
+import structlog
+
+from controlplane.registry.operations import (
+    LeaseLost,
+    OperationRecord,
+    claim_operation,
+    due_operations,
+    lease_owners,
+)
+from controlplane.registry.tenants import find_tenant
+from provisioning.converge import Convergence
+from provisioning.journal import LEASE_MS, Journal
+from provisioning.parts import Parts
+from provisioning.presence import is_alive
+from provisioning.removal import remove
+from sync.fleet import describe
+
+_log = structlog.get_logger(__name__)
+
+
+async def run_operation(parts: Parts, operation: OperationRecord) -> bool:
+    """Run one that is claimed. Whatever stops it is written down, with the next attempt; answers whether it went
+    through."""
+    journal = Journal(parts, operation)
+    log = _log.bind(tenant=operation.tenant_id, operation=operation.id, kind=operation.kind)
+    try:
+        await _run(parts, operation, journal)
+    except LeaseLost:
+        log.info("operation_taken_over")
+        return False
+    except Exception as error:
+        log.warning("operation_failed", attempt=operation.attempts, reason=describe(error), exc_info=error)
+        await _write_down(journal, error)
+        return False
+    return True
+
+
+async def _run(parts: Parts, operation: OperationRecord, journal: Journal) -> None:
+    tenant = await parts.registry.read(find_tenant, operation.tenant_id)
+    if tenant is None:
+        raise LeaseLost
+    if operation.kind == "delete":
+        await remove(parts, tenant, journal)
+    else:
+        await Convergence(parts, tenant, journal).run()
+
+
+async def _write_down(journal: Journal, error: Exception) -> None:
+    try:
+        await journal.failed(error)
+    except Exception as second:  # noqa: BLE001  (registry away or claimed by another: the lease ends by itself)
+        _log.warning("operation_not_recorded", operation=journal.operation.id, reason=describe(second))
+
+
+async def claim(parts: Parts, operation_id: str, *, at_once: bool = False) -> OperationRecord | None:
+    now = parts.now()
+    return await parts.registry.write(
+        claim_operation,
+        operation_id,
+        owner=parts.owner,
+        now=now,
+        until=now + LEASE_MS,
+        dead=await dead_owners(parts),
+        at_once=at_once,
+    )
+
+
+async def run_due(parts: Parts) -> int:
+    """Everything that waits for a worker: left by a process that died, due for another attempt, or past its grace."""
+    dead = await dead_owners(parts)
+    done = 0
+    for operation_id in await parts.registry.read(due_operations, parts.now(), dead):
+        operation = await claim(parts, operation_id)
+        if operation is not None:
+            await run_operation(parts, operation)
+            done += 1
+    return done
+
+
+async def dead_owners(parts: Parts) -> list[str]:
+    owners = await parts.registry.read(lease_owners)
+    return [owner for owner in owners if owner != parts.owner and not is_alive(parts.settings, owner)]

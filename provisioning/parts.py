@@ -1,0 +1,48 @@
+"""What the steps of converge work with: one value, made when the platform is opened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controlplane.directory import RegistryDirectory, database_ref
+from controlplane.registry.tenants import RegisteredTenant
+from core.clock import Clock, now_ms
+from core.crypto.keystock import KeyStock
+from core.crypto.sealing import InstallationKey
+from core.database import Database, DatabaseRef, Databases
+from core.errors import InvalidInput
+from core.settings import Settings
+from provisioning.backends import Backend
+from provisioning.backends.template import Templates
+from sync.catalogue import DesiredCatalogues
+from sync.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    settings: Settings
+    clock: Clock
+    registry: Database
+    databases: Databases
+    key: InstallationKey
+    keystock: KeyStock
+    directory: RegistryDirectory
+    backends: Mapping[str, Backend]
+    templates: Templates
+    desired: DesiredCatalogues
+    fleet: Fleet
+    owner: str  # this process, as holder of leases
+
+    def now(self) -> int:
+        return now_ms(self.clock)
+
+    def backend(self, name: str) -> Backend:
+        found = self.backends.get(name)
+        if found is None:
+            raise InvalidInput(f"There is no database backend named '{name}'.")
+        return found
+
+    def ref(self, tenant: RegisteredTenant) -> DatabaseRef:
+        return database_ref(self.settings, tenant)
+
+    async def tenant_one(self) -> Database:
+        return (await self.directory.control_plane()).database

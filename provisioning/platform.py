@@ -1,0 +1,192 @@
+"""Everything below the web of one process, opened once: registry, pool, directory, lifecycle, gate, worker."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controlplane.directory import LabelResolver, RegistryDirectory
+from controlplane.registry.installation import InstallationRow, read_installation
+from controlplane.registry.spare_keys import put_spare_key, take_spare_key
+from core.clock import Clock, SystemClock, now_ms
+from core.crypto.keys import SigningKey
+from core.crypto.keystock import ALGORITHM, KeyStock
+from core.crypto.sealing import InstallationKey, SealingKeyError, load_installation_key
+from core.database import Database, DatabaseRef, Databases
+from core.errors import DatabaseMissing
+from core.settings import Settings, SettingsError
+from provisioning.backends import Backend, load_backends
+from provisioning.backends.template import Templates
+from provisioning.lifecycle import Lifecycle
+from provisioning.parts import Parts
+from provisioning.presence import Presence
+from provisioning.registry_file import migrate_registry, registry_ref
+from provisioning.worker import Worker
+from sync.catalogue import DesiredCatalogues, SettingsTransform, Sharing
+from sync.fleet import Fleet
+from sync.gate import CatalogueGate
+
+SPARE_KEY = "spare_key"
+
+
+class NotInitialised(SettingsError):
+    """There is no registry in the data folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    settings: Settings
+    clock: Clock
+    installation: InstallationRow
+    registry: Database
+    databases: Databases
+    key: InstallationKey
+    keystock: KeyStock
+    directory: RegistryDirectory
+    lifecycle: Lifecycle
+    gate: CatalogueGate
+    worker: Worker
+    parts: Parts
+    presence: Presence
+
+    def start(self) -> None:
+        """Begin the work in the background, in the process and event loop that serve."""
+        self.keystock.start()
+        self.worker.start()
+
+    async def close(self) -> None:
+        """Nothing is lost that was answered; what was not finished is resumed by the next life."""
+        await self.worker.close()
+        await self.lifecycle.close()
+        await asyncio.to_thread(self.keystock.close)
+        self.parts.fleet.close()
+        await self.databases.close()
+        self.presence.close()
+
+
+class SpareKeys:
+    """Unclaimed keys between two lives of a process, sealed with the installation's key."""
+
+    def __init__(self, databases: Databases, ref: DatabaseRef, key: InstallationKey, clock: Clock) -> None:
+        self._databases = databases
+        self._ref = ref
+        self._key = key
+        self._clock = clock
+
+    def take(self) -> bytes | None:
+        with self._databases.exclusive(self._ref) as connection:
+            found = take_spare_key(connection)
+        return self._key.open(SPARE_KEY, found[1]) if found is not None else None
+
+    def put(self, der: bytes) -> None:
+        kid = SigningKey.from_der(None, ALGORITHM, der).kid
+        with self._databases.exclusive(self._ref) as connection:
+            put_spare_key(connection, kid, self._key.seal(SPARE_KEY, der), now_ms(self._clock))
+
+
+async def open_platform(
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    label_resolver: LabelResolver | None = None,
+    settings_transform: SettingsTransform | None = None,
+    backends: Mapping[str, Backend] | None = None,
+) -> Platform:
+    """Refused with a sentence when there is no installation, or the sealing key is absent or another."""
+    clock = clock or SystemClock()
+    ref = registry_ref(settings)
+    if not ref.path.exists():
+        raise NotInitialised(f"There is no installation in {settings.data_dir}: run `keystead init` first.")
+    key = load_installation_key(settings, create=False)
+    databases = open_databases(settings)
+    try:
+        installation = await _check(databases, ref, key)
+    except BaseException:
+        await databases.close()
+        raise
+    presence = Presence(settings)
+    parts = _parts(
+        settings,
+        clock,
+        databases,
+        ref,
+        key,
+        presence.owner,
+        backends=load_backends(settings, backends),
+        sharing=Sharing.of(settings, settings_transform),
+        label_resolver=label_resolver,
+    )
+    worker = Worker(parts)
+    return Platform(
+        settings=settings,
+        clock=clock,
+        installation=installation,
+        registry=parts.registry,
+        databases=databases,
+        key=key,
+        keystock=parts.keystock,
+        directory=parts.directory,
+        lifecycle=Lifecycle(parts, worker),
+        gate=CatalogueGate(
+            parts.directory,
+            parts.desired,
+            clock,
+            on_wanted=lambda _: worker.wake(),
+            on_applied=lambda tenant, applied: parts.fleet.note(tenant.id, applied),
+        ),
+        worker=worker,
+        parts=parts,
+        presence=presence,
+    )
+
+
+def open_databases(settings: Settings) -> Databases:
+    return Databases(
+        settings.data_dir,
+        max_open=settings.max_open_tenants,
+        idle_seconds=settings.idle_close_seconds,
+        synchronous=settings.synchronous,
+        write_deadline=settings.write_deadline_seconds,
+    )
+
+
+async def _check(databases: Databases, ref: DatabaseRef, key: InstallationKey) -> InstallationRow:
+    """The key first: with another one nothing here could be opened, and everything written would be lost."""
+    registry = databases.open(ref)
+    installation = await registry.read(read_installation)
+    if installation is None:
+        raise DatabaseMissing
+    if installation.key_check != key.check_value():
+        raise SealingKeyError("The sealing key is not the one that this installation was made with.")
+    await asyncio.to_thread(migrate_registry, databases, ref)
+    return installation
+
+
+def _parts(
+    settings: Settings,
+    clock: Clock,
+    databases: Databases,
+    ref: DatabaseRef,
+    key: InstallationKey,
+    owner: str,
+    *,
+    backends: Mapping[str, Backend],
+    sharing: Sharing,
+    label_resolver: LabelResolver | None,
+) -> Parts:
+    registry = databases.open(ref)
+    directory = RegistryDirectory(registry, databases, key, settings, label_resolver)
+    desired = DesiredCatalogues(sharing)
+    return Parts(
+        settings=settings,
+        clock=clock,
+        registry=registry,
+        databases=databases,
+        key=key,
+        keystock=KeyStock(settings.spare_keys, SpareKeys(databases, ref, key, clock)),
+        directory=directory,
+        backends=backends,
+        templates=Templates(),
+        desired=desired,
+        fleet=Fleet(registry, databases, directory, desired, settings, clock),
+        owner=owner,
+    )

@@ -1,0 +1,136 @@
+"""One background task per process: it does what is left, and makes tenants follow.
+
+Woken at once when tenant one's version moves, otherwise each second: a lost wake-up costs a second, never a change.
+Operations and lagging tenants are claimed in the registry, so any number of workers share the work.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
+
+import structlog
+
+import migrations
+from controlplane.registry.ledger import forget_claims, retry_failed
+from controlplane.registry.tenants import RegisteredTenant, change_tenant
+from controlplane.registry.worklists import tenants_after, tenants_behind
+from core.errors import IdentityError, Unavailable
+from provisioning.converge import ensure_schema
+from provisioning.operations import run_due
+from provisioning.parts import Parts
+from provisioning.presence import somebody_else_is_alive
+from sync.catalogue import load_catalogue, load_wanted
+
+_log = structlog.get_logger(__name__)
+
+ROUND_SECONDS = 1.0
+SWEEP_SECONDS = 86_400.0
+SWEEP_BATCH = 256
+
+
+class Worker:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._woken = asyncio.Event()
+        self._fan_out = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._converged: tuple[str, int] | None = None
+        self._recheck_at = 0.0
+        self._sweep_at = monotonic() + SWEEP_SECONDS
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="worker")
+
+    def wake(self) -> None:
+        """A write to tenant one has been committed."""
+        self._woken.set()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        async with self._fan_out:
+            with suppress(Unavailable):
+                await self._parts.fleet.flush()
+
+    async def catch_up(self) -> int:
+        """Converge whoever lags and may be tried now; answers how many were looked at."""
+        async with self._fan_out:
+            return await self._parts.fleet.run()
+
+    async def retry_all(self) -> None:
+        """An operator asks: back-offs end."""
+        await self._parts.registry.write(retry_failed)
+
+    async def sweep(self) -> int:
+        """Compare the rows of every tenant, whatever its stored digest says; answers how many were looked at."""
+        one = await self._parts.tenant_one()
+        offered = await one.snapshot(load_catalogue)
+        last, looked_at = "", 0
+        while tenants := await self._parts.registry.read(tenants_after, last, SWEEP_BATCH):
+            async with self._fan_out:
+                await self._parts.fleet.compare_and_record(tenants, offered)
+            last, looked_at = tenants[-1].id, looked_at + len(tenants)
+        return looked_at
+
+    async def migrate(self) -> int:
+        """Bring tenants of an older schema to this one's; one that fails is tried again at the next start."""
+        wanted, last, done = migrations.head("tenant"), "", 0
+        while tenants := await self._parts.registry.read(tenants_behind, wanted, last, SWEEP_BATCH):
+            done += await self._migrate(tenants, wanted)
+            last = tenants[-1].id
+        return done
+
+    async def _migrate(self, tenants: Sequence[RegisteredTenant], wanted: str) -> int:
+        done = 0
+        for tenant in tenants:
+            try:
+                await asyncio.to_thread(ensure_schema, self._parts, self._parts.ref(tenant))
+            except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
+                _log.warning("migration_failed", tenant=tenant.id, exc_info=error)
+                continue
+            await self._parts.registry.write(
+                change_tenant, tenant.id, self._parts.now(), schema_version=wanted
+            )
+            done += 1
+        return done
+
+    async def _run(self) -> None:
+        await self._begin()
+        while True:
+            try:
+                await self._round()
+            except IdentityError as error:
+                _log.warning("worker_round_failed", reason=type(error).__name__)
+            except Exception:  # noqa: BLE001  (the worker outlives whatever one round met)
+                _log.exception("worker_round_failed")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ROUND_SECONDS):
+                    await self._woken.wait()
+            self._woken.clear()
+
+    async def _begin(self) -> None:
+        with suppress(Unavailable):
+            if not somebody_else_is_alive(self._parts.settings, self._parts.owner):
+                await self._parts.registry.write(forget_claims, self._parts.now())
+            await self.migrate()
+
+    async def _round(self) -> None:
+        await self._follow()
+        await run_due(self._parts)
+        if monotonic() >= self._sweep_at:
+            self._sweep_at = monotonic() + SWEEP_SECONDS
+            await self.sweep()
+
+    async def _follow(self) -> None:
+        """At once when the version moved; otherwise look now and then for tenants whose back-off is over."""
+        one = await self._parts.tenant_one()
+        wanted = await one.snapshot(load_wanted)
+        if wanted == self._converged and monotonic() < self._recheck_at:
+            await self._parts.fleet.flush()
+            return
+        await self.catch_up()
+        self._converged, self._recheck_at = wanted, monotonic() + 5 * ROUND_SECONDS
