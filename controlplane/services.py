@@ -18,7 +18,7 @@ from keystead_sdk.verifier import TokenVerifier
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformServices:
     """`wanted` reads what tenant one wants now, None while it cannot be read; `record` writes an event to tenant
-    one's log: (type, description, actor, details, request id)."""
+    one's log: (description, actor, details, request id)."""
 
     settings: Settings
     clock: Clock
@@ -28,7 +28,7 @@ class PlatformServices:
     operators: Operators
     verifier: TokenVerifier
     wanted: Callable[[], Awaitable[Wanted | None]]
-    record: Callable[[str, str, dict[str, Any], str], None]
+    record: Callable[[str, str, dict[str, Any], str], Awaitable[None]]
 
 
 def services_of(request: Request[Any, Any, Any]) -> PlatformServices:

@@ -113,7 +113,7 @@ async def create(request: AnyRequest, data: TenantBody) -> Response[Any]:
         add_creator=data.add_creator,
     )
     await services.lifecycle.create(new)
-    _record(request, f"Create tenant {data.id}", {"tenant": data.id})
+    await _record(request, f"Create tenant {data.id}", {"tenant": data.id})
     return Response(await _described(services, data.id), status_code=201)
 
 
@@ -143,7 +143,7 @@ async def update(request: AnyRequest, tenant_id: str, data: TenantPatch) -> Resp
         await services.lifecycle.rename(tenant_id, changed["display_name"])
     if "labels" in changed and before.state in (TenantState.ACTIVE, TenantState.SUSPENDED):
         await services.lifecycle.converge(tenant_id)
-    _record(request, f"Update tenant {tenant_id}", {"tenant": tenant_id, "changed": changed})
+    await _record(request, f"Update tenant {tenant_id}", {"tenant": tenant_id, "changed": changed})
     return Response(await _described(services, tenant_id))
 
 
@@ -162,7 +162,7 @@ async def remove(request: AnyRequest, tenant_id: str) -> Response[Any]:
         raise Forbidden("The confirmation names another tenant.")
     refuse_tenant_one(await services.registry.read(get_tenant, tenant_id))
     operation_id = await services.lifecycle.delete(tenant_id)
-    _record(request, f"Delete tenant {tenant_id}", {"tenant": tenant_id, "operation": operation_id})
+    await _record(request, f"Delete tenant {tenant_id}", {"tenant": tenant_id, "operation": operation_id})
     body = await services.registry.read(_find, tenant_id)
     if body is None:
         return Response({"id": tenant_id, "state": "deleted"}, status_code=202)
@@ -173,7 +173,7 @@ async def _act(request: AnyRequest, tenant_id: str, verb: str) -> Response[Any]:
     services = services_of(request)
     refuse_tenant_one(await services.registry.read(get_tenant, tenant_id))
     await getattr(services.lifecycle, verb)(tenant_id)
-    _record(request, f"{verb.capitalize()} tenant {tenant_id}", {"tenant": tenant_id})
+    await _record(request, f"{verb.capitalize()} tenant {tenant_id}", {"tenant": tenant_id})
     return Response(await _described(services, tenant_id))
 
 
@@ -324,9 +324,9 @@ def _fingerprint(query: TenantQuery) -> str:
     return repr(query)
 
 
-def _record(request: AnyRequest, description: str, details: dict[str, Any]) -> None:
+async def _record(request: AnyRequest, description: str, details: dict[str, Any]) -> None:
     principal = principal_of(request)
-    services_of(request).record(
+    await services_of(request).record(
         description, principal.subject, details, str(request.scope["state"].get("request_id"))
     )
 

@@ -1,5 +1,6 @@
 """Prometheus metrics of one process, on a listener of their own: never on an address that tenants' hosts reach."""
 
+from collections.abc import Callable
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
@@ -19,13 +20,8 @@ class Metrics:
         self._seconds = Histogram(
             "keystead_request_seconds", "Time to answer", buckets=BUCKETS, registry=self.registry
         )
-        self.open_databases = Gauge(
+        self._open_databases = Gauge(
             "keystead_open_databases", "Databases open in this process", registry=self.registry
-        )
-        self.lagging_tenants = Gauge(
-            "keystead_lagging_tenants",
-            "Tenants not yet at the control plane's catalogue",
-            registry=self.registry,
         )
         self._children: dict[tuple[str, int], Counter] = {}
 
@@ -36,6 +32,9 @@ class Metrics:
             child = self._children[key] = self._requests.labels(key[0], str(status))
         child.inc()
         self._seconds.observe(seconds)
+
+    def watch_open_databases(self, count: Callable[[], int]) -> None:
+        self._open_databases.set_function(count)
 
     def listen(self, host: str, port: int) -> tuple[WSGIServer, Thread]:
         return start_http_server(port, host, self.registry)

@@ -1,0 +1,242 @@
+"""The ASGI application: one process of Keystead, from the edge to both planes.
+
+`create_app` is also what runs inside somebody else's process: the resolver of labels, the transformation of
+inherited settings and the database back ends are arguments, or entry points of the groups `keystead.resolvers`,
+`keystead.settings` and `keystead.backends`. Everything is opened by the application's lifespan and closed with it.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, TypeVar, cast
+
+import structlog
+from litestar import Request
+
+from controlplane.app import create_platform_app
+from controlplane.directory import LabelResolver
+from controlplane.services import PlatformServices
+from core.clock import Clock, SystemClock, now_ms
+from core.crypto.passwords import PasswordHasher
+from core.errors import IdentityError, Unavailable
+from core.http.edge import AsgiApp, Edge, Receive, Scope, Send
+from core.http.errors import AnyRequest, Handler, as_management, as_oauth, as_problem, page_renderer
+from core.settings import Settings, SettingsError
+from entrypoints.control_plane_keys import ControlPlaneKeys
+from entrypoints.metrics import Metrics
+from entrypoints.process import process_app
+from entrypoints.routing import PROCESS_PATHS, Routes
+from keystead_sdk.verifier import TokenVerifier
+from provisioning.backends import Backend
+from provisioning.platform import Platform, open_platform
+from sync.catalogue import SettingsTransform
+from tenant_runtime.app import create_tenant_app
+from tenant_runtime.audit import AuditLog, Event
+from tenant_runtime.dependencies import Services
+from tenant_runtime.login.answers import error_page
+from tenant_runtime.operators import TenantOneOperators
+
+log = structlog.get_logger("keystead.process")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What the lifespan opened."""
+
+    platform: Platform
+    services: Services
+    edge: Edge
+
+
+class Keystead:
+    """The application. Answers 503 until its lifespan has begun."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        resolver: LabelResolver | None,
+        settings_transform: SettingsTransform | None,
+        backends: Mapping[str, Backend] | None,
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.running: Running | None = None
+        self._clock = clock
+        self._resolver = resolver
+        self._transform = settings_transform
+        self._backends = backends
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._serve_lifespan(receive, send)
+        elif scope["type"] != "http":
+            raise RuntimeError("only HTTP is served")
+        elif self.running is None:
+            await _refuse(scope, Unavailable("Starting."))(scope, receive, send)
+        else:
+            await self.running.edge(scope, receive, send)
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[Running, None]:
+        """Open everything, run, close everything; for embedding and tests."""
+        async with AsyncExitStack() as stack:
+            platform = await open_platform(
+                self.settings,
+                self._clock,
+                label_resolver=self._resolver,
+                settings_transform=self._transform,
+                backends=self._backends,
+            )
+            stack.push_async_callback(platform.close)
+            running = self._assemble(platform)
+            stack.callback(running.services.passwords.close)
+            stack.push_async_callback(running.services.audit.flush)
+            platform.start()
+            self.running = running
+            try:
+                yield running
+            finally:
+                self.running = None
+
+    def _assemble(self, platform: Platform) -> Running:
+        keys = ControlPlaneKeys(platform.directory)
+        services = Services(
+            settings=self.settings,
+            clock=self._clock,
+            passwords=PasswordHasher.from_settings(self.settings),
+            keys=platform.keystock,
+            audit=AuditLog(self._clock),
+            control_plane_keys=keys.public_keys,
+            lifecycle=platform.lifecycle,
+            on_control_plane_write=platform.worker.wake,
+        )
+        routes = Routes(
+            settings=self.settings,
+            directory=platform.directory,
+            gate=platform.gate,
+            tenants=cast("AsgiApp", create_tenant_app(services)),
+            platform=cast("AsgiApp", create_platform_app(self._platform_services(platform, services, keys))),
+            process=process_app(platform.health, platform.check_ready, _refuse),
+            refuse=_refuse,
+        )
+        edge = Edge(
+            route=routes,
+            refuse=_refuse,
+            observe=self.metrics.observe,
+            trusted_proxies=self.settings.trusted_proxies,
+        )
+        self.metrics.watch_open_databases(lambda: platform.databases.open_count)
+        return Running(platform=platform, services=services, edge=edge)
+
+    def _platform_services(
+        self, platform: Platform, services: Services, keys: ControlPlaneKeys
+    ) -> PlatformServices:
+        issuer = self.settings.control_plane_issuer
+        recorder = _Recorder(platform, services.audit)
+        return PlatformServices(
+            settings=self.settings,
+            clock=self._clock,
+            registry=platform.registry,
+            key=platform.key,
+            lifecycle=platform.lifecycle,
+            operators=TenantOneOperators(platform.directory),
+            verifier=TokenVerifier(
+                issuer=issuer, audience=f"{issuer}api/v2/", keys=keys, clock=self._clock.now, leeway=60
+            ),
+            wanted=platform.wanted,
+            record=recorder.record,
+        )
+
+    async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self.lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Exception as error:
+            if self.running is None and isinstance(error, SettingsError | IdentityError):
+                log.error("start_refused", reason=str(error))
+            else:
+                log.exception("lifespan_failed")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    resolver: LabelResolver | None = None,
+    settings_transform: SettingsTransform | None = None,
+    backends: Mapping[str, Backend] | None = None,
+) -> Keystead:
+    """The application for one process.
+
+    `resolver` turns a label under the base domain into a tenant's id (async; None: no tenant). `settings_transform`
+    changes inherited settings before a tenant gets them. `backends` are database back ends by name. Whatever is not
+    given is looked for among the installed entry points; two of one group are refused at the start.
+    """
+    return Keystead(
+        settings,
+        clock=clock or SystemClock(),
+        resolver=resolver or _only_entry_point("keystead.resolvers"),
+        settings_transform=settings_transform or _only_entry_point("keystead.settings"),
+        backends=backends,
+    )
+
+
+def _only_entry_point(group: str) -> Any:
+    found = list(entry_points(group=group))
+    if len(found) > 1:
+        names = ", ".join(point.value for point in found)
+        raise SettingsError(f"More than one entry point is installed for {group}: {names}. Keep one.")
+    return found[0].load() if found else None
+
+
+class _Recorder:
+    """Platform writes as events in tenant one's log."""
+
+    def __init__(self, platform: Platform, audit: AuditLog) -> None:
+        self._platform = platform
+        self._audit = audit
+
+    async def record(self, description: str, actor: str, details: dict[str, Any], request_id: str) -> None:
+        one = await self._platform.directory.control_plane()
+        self._audit.add(
+            one,
+            Event(
+                type="sapi",
+                created_at=now_ms(self._platform.clock),
+                description=description,
+                user_id=actor,
+                request_id=request_id,
+                details=details,
+            ),
+        )
+
+
+_as_page: Handler = page_renderer(error_page)
+_SHAPES: tuple[tuple[str, Handler], ...] = (
+    ("/api/", as_management),
+    ("/oauth/", as_oauth),
+    ("/userinfo", as_oauth),
+    ("/.well-known/", as_oauth),
+    *((path, as_problem) for path in PROCESS_PATHS),
+)
+
+
+def _refuse(scope: Scope, error: IdentityError) -> AsgiApp:
+    """An answer where no router is reached, in the shape that the path's clients expect."""
+    shape = next((render for prefix, render in _SHAPES if scope["path"].startswith(prefix)), _as_page)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request: AnyRequest = Request(cast("Any", scope), cast("Any", receive))
+        response = shape(request, error).to_asgi_response(None, request)  # type: ignore[arg-type]
+        await response(cast("Any", scope), cast("Any", receive), cast("Any", send))
+
+    return app

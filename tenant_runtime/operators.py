@@ -1,0 +1,38 @@
+"""What the platform API asks about a user of tenant one: implements `core.tenants.Operators`."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, select
+
+from core.tenants import Directory
+from tenant_runtime.models import Membership, Organization, User
+
+_memberships, _organizations, _users = Membership.__table__, Organization.__table__, User.__table__
+_TENANT_ORGANIZATIONS = (
+    select(_memberships.c.organization_id)
+    .join(_organizations, _organizations.c.id == _memberships.c.organization_id)
+    .where(_memberships.c.user_id == bindparam("user_id"), _organizations.c.managed_by == "tenant")
+)
+_VERIFIED = select(_users.c.email_verified, _users.c.blocked).where(_users.c.user_id == bindparam("user_id"))
+
+
+class TenantOneOperators:
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def organization_ids(self, user_id: str) -> Sequence[str]:
+        one = await self._directory.control_plane()
+        return await one.database.read(_organization_ids, user_id)
+
+    async def is_verified(self, user_id: str) -> bool:
+        one = await self._directory.control_plane()
+        return await one.database.read(_is_verified, user_id)
+
+
+def _organization_ids(connection: Connection, user_id: str) -> Sequence[str]:
+    return connection.execute(_TENANT_ORGANIZATIONS, {"user_id": user_id}).scalars().all()
+
+
+def _is_verified(connection: Connection, user_id: str) -> bool:
+    row = connection.execute(_VERIFIED, {"user_id": user_id}).first()
+    return row is not None and row.email_verified and not row.blocked
