@@ -1,10 +1,14 @@
 """RFC 6749 section 4.1.3, RFC 7636 section 4.6, and what RFC 9700 adds: a code is good once, for one client."""
 
 import asyncio
+import base64
+import hashlib
 from typing import Any
 
+import httpx
 import pytest
 
+from core import failpoints
 from core.ids import digest
 from tenant_runtime import models
 from tests.protocol.issuer import API, CALLBACK, OPEN_API, VERIFIER, Issuers, challenge, claims_of
@@ -242,9 +246,6 @@ async def test_the_id_token_tells_of_the_login(issuers: Issuers) -> None:
 
 
 def challenge_half(token: str) -> str:
-    import base64
-    import hashlib
-
     return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()[:16]).rstrip(b"=").decode()
 
 
@@ -275,18 +276,18 @@ async def test_a_code_is_only_a_code(issuers: Issuers) -> None:
         assert answer.json()["error"] == ("invalid_grant" if value else "invalid_request")
 
 
-async def test_a_commit_that_fails_leaves_the_code_good(issuers: Issuers) -> None:
+@pytest.mark.parametrize("kind", ["code", "refresh token"])
+async def test_a_commit_that_fails_leaves_what_was_presented_good(issuers: Issuers, kind: str) -> None:
     """Nothing is answered before the commit, so nothing is lost with it."""
     code = await issuers.acme.code()
-    path = issuers.acme.tenant.database.ref.path
-    import sqlite3
+    token = (await issuers.acme.tokens())["refresh_token"]
 
-    holder = sqlite3.connect(path, isolation_level=None)
-    holder.execute(
-        "CREATE TRIGGER no_family BEFORE INSERT ON refresh_families BEGIN SELECT RAISE(ABORT, 'no'); END"
-    )
-    answer = await issuers.acme.redeem(code)
-    assert answer.status_code >= 500
-    holder.execute("DROP TRIGGER no_family")
-    holder.close()
-    assert (await issuers.acme.redeem(code)).status_code == 200
+    async def present() -> httpx.Response:
+        return await (issuers.acme.redeem(code) if kind == "code" else issuers.acme.refresh(token))
+
+    failpoints.configure("database.before_commit=raise")
+    try:
+        assert (await present()).status_code >= 500
+    finally:
+        failpoints.configure("")
+    assert (await present()).status_code == 200
