@@ -15,7 +15,10 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import LRUCache
 
+from core.database.faults import UnitBroken
+
 COMPILED_STATEMENTS = 2_000
+LOST = "the transaction was lost; a unit of work may not go on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,13 @@ class Shared:
 
 
 class LaneDialect(SQLiteDialect_pysqlite):
-    """SQLAlchemy's own, but that it never rolls back for itself.
+    """SQLAlchemy's own, with two differences.
 
-    An ORM session whose flush fails rolls back the whole transaction before it raises. The lane undoes the unit
-    anyway, and a unit that goes on after such a rollback is refused (`OpenFile.call`).
+    It never rolls back for itself: an ORM session whose flush fails rolls back the whole transaction before it
+    raises, but the lane undoes the unit anyway, and refuses one that goes on after that (`OpenFile.call`).
+
+    It executes nothing outside a transaction: a full disk or a conflict that rolls back ends the transaction inside
+    a unit, and what a unit that goes on would then write would be committed statement by statement.
     """
 
     supports_statement_cache = True
@@ -37,11 +43,27 @@ class LaneDialect(SQLiteDialect_pysqlite):
     def do_rollback(self, dbapi_connection: Any) -> None:
         pass
 
+    def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
+        if not cursor.connection.in_transaction:
+            raise UnitBroken(LOST)
+        cursor.execute(statement, parameters)
+
+    def do_executemany(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
+        if not cursor.connection.in_transaction:
+            raise UnitBroken(LOST)
+        cursor.executemany(statement, parameters)
+
+    def do_execute_no_params(self, cursor: Any, statement: Any, context: Any = None) -> None:
+        if not cursor.connection.in_transaction:
+            raise UnitBroken(LOST)
+        cursor.execute(statement)
+
 
 @cache
 def shared() -> Shared:
     driver = sqlite3.connect(":memory:")
     url, dialect = URL.create("sqlite"), LaneDialect(dbapi=cast(Any, sqlite3))
+    driver.execute("BEGIN")
     with Engine(_pool_of(driver, dialect), dialect, url).connect() as connection:
         dialect.initialize(connection)
     driver.close()
@@ -55,7 +77,8 @@ def _pool_of(driver: sqlite3.Connection, dialect: Dialect) -> StaticPool:
 def connection_over(driver: sqlite3.Connection) -> Connection:
     """A SQLAlchemy connection that is always inside a transaction as far as SQLAlchemy knows.
 
-    The lane begins and ends the real one. Parameters are hidden from error messages: they hold personal data.
+    Whoever owns the driver's connection begins and ends the real one. Parameters are hidden from error messages:
+    they hold personal data.
     """
     common = shared()
     engine = Engine(

@@ -104,11 +104,13 @@ class GroupCommit:
         return outcome
 
     def _again(self, job: Job) -> Outcome:
+        """By itself, whatever happens to the others."""
         try:
             self._file.driver.execute(sqlite.BEGIN_WRITE)
-        except sqlite3.Error as error:
+            return self._single(job)
+        except BaseException as error:
+            self.broken = True
             return job, None, told(error)
-        return self._single(job)
 
     def _single(self, job: Job) -> Outcome:
         """One unit in the transaction that is open: undone, or committed."""

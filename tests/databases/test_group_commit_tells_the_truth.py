@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import Connection, text
@@ -57,6 +58,21 @@ def conflicts_with_rollback_and_goes_on(conn: Connection) -> None:
         conn.exec_driver_sql("INSERT INTO strict_item VALUES ('x')")
     except IntegrityError:
         return
+
+
+def conflicts_with_rollback_and_writes_on(conn: Connection) -> None:
+    """What it writes after its transaction is gone would be committed at once."""
+    conflicts_with_rollback_and_goes_on(conn)
+    units.insert(conn, "worse")
+
+
+def conflicts_with_rollback_and_insists(conn: Connection) -> None:
+    conflicts_with_rollback_and_goes_on(conn)
+    for n in range(3):
+        with suppress(Exception):
+            conn.execute(
+                text("INSERT INTO item (name) VALUES (:name)"), [{"name": f"{n}a"}, {"name": f"{n}b"}]
+            )
 
 
 def says_rollback(conn: Connection) -> None:
@@ -118,6 +134,8 @@ BAD_UNITS: list[tuple[Callable[[Connection], None], type[Exception]]] = [
     (is_cancelled, UnitBroken),
     (conflicts_with_rollback, IntegrityError),
     (conflicts_with_rollback_and_goes_on, UnitBroken),
+    (conflicts_with_rollback_and_writes_on, UnitBroken),
+    (conflicts_with_rollback_and_insists, UnitBroken),
     (says_rollback, DatabaseError),
     (says_commit, DatabaseError),
     (commits_through_sqlalchemy, DatabaseError),
