@@ -25,7 +25,7 @@ from core.http.errors import AnyRequest, Handler, as_management, as_oauth, as_pr
 from core.settings import Settings, SettingsError
 from entrypoints.control_plane_keys import ControlPlaneKeys
 from entrypoints.metrics import Metrics
-from entrypoints.process import process_app
+from entrypoints.process import Vitals, process_app
 from entrypoints.routing import PROCESS_PATHS, Routes
 from keystead_sdk.verifier import TokenVerifier
 from provisioning.backends import Backend
@@ -103,7 +103,7 @@ class Keystead:
                 self.running = None
 
     def _assemble(self, platform: Platform) -> Running:
-        keys = ControlPlaneKeys(platform.directory)
+        keys, vitals = ControlPlaneKeys(platform.directory), Vitals(platform)
         services = Services(
             settings=self.settings,
             clock=self._clock,
@@ -119,21 +119,28 @@ class Keystead:
             directory=platform.directory,
             gate=platform.gate,
             tenants=cast("AsgiApp", create_tenant_app(services)),
-            platform=cast("AsgiApp", create_platform_app(self._platform_services(platform, services, keys))),
-            process=process_app(platform.health, platform.check_ready, _refuse),
+            platform=cast(
+                "AsgiApp", create_platform_app(self._platform_services(platform, services, keys, vitals))
+            ),
+            process=process_app(vitals.health, vitals.check_ready, _refuse),
             refuse=_refuse,
         )
+
+        def observe(method: str, status: int, seconds: float, tenant_id: str | None) -> None:
+            self.metrics.observe(method, status, seconds)
+            vitals.note(status, tenant_id)
+
         edge = Edge(
             route=routes,
             refuse=_refuse,
-            observe=self.metrics.observe,
+            observe=observe,
             trusted_proxies=self.settings.trusted_proxies,
         )
         self.metrics.watch_open_databases(lambda: platform.databases.open_count)
         return Running(platform=platform, services=services, edge=edge)
 
     def _platform_services(
-        self, platform: Platform, services: Services, keys: ControlPlaneKeys
+        self, platform: Platform, services: Services, keys: ControlPlaneKeys, vitals: Vitals
     ) -> PlatformServices:
         issuer = self.settings.control_plane_issuer
         recorder = _Recorder(platform, services.audit)
@@ -147,7 +154,7 @@ class Keystead:
             verifier=TokenVerifier(
                 issuer=issuer, audience=f"{issuer}api/v2/", keys=keys, clock=self._clock.now, leeway=60
             ),
-            wanted=platform.wanted,
+            wanted=vitals.wanted,
             record=recorder.record,
         )
 
@@ -236,7 +243,7 @@ def _refuse(scope: Scope, error: IdentityError) -> AsgiApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request: AnyRequest = Request(cast("Any", scope), cast("Any", receive))
-        response = shape(request, error).to_asgi_response(None, request)  # type: ignore[arg-type]
+        response = shape(request, error).to_asgi_response(None, request)
         await response(cast("Any", scope), cast("Any", receive), cast("Any", send))
 
     return app

@@ -58,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
 def _init(options: argparse.Namespace) -> int:
     from entrypoints import commands
 
-    return commands.init(dict(os.environ), options.data, options.operator_email, options.password_stdin)
+    return commands.init(
+        dict(os.environ), options.data, options.operator_email, password_stdin=options.password_stdin
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -14,15 +14,12 @@ from core.settings import Settings, SettingsError, is_loopback
 from entrypoints.demo_content import (
     TENANTS,
     Demo,
-    DemoClient,
     DemoControlPlane,
-    DemoTenant,
     DemoUser,
     make_tenant,
     share_an_api,
 )
 from entrypoints.network import Api, client_credentials
-from provisioning.installation import Initialised
 
 OPERATOR = "operator@keystead.example"
 RECORD = "demo.json"
@@ -49,44 +46,30 @@ def load(data_dir: Path) -> Demo | None:
     record = data_dir / RECORD
     if record.exists():
         return msgspec.json.decode(record.read_bytes(), type=Demo)
-    if (data_dir / "registry.db").exists():
+    if data_dir.exists() and any(data_dir.iterdir()):
         raise SettingsError(
-            f"{data_dir} holds an installation that is not a finished demo. Choose an empty folder with --data."
+            f"{data_dir} is not empty, and holds no finished demo. Choose an empty folder with --data."
         )
     return None
 
 
-async def make(app: Any, settings: Settings, made: Initialised) -> Demo:
+async def make(app: Any, settings: Settings, plane: DemoControlPlane) -> Demo:
     """Fill a fresh installation through its own API, in process."""
-    issuer = settings.control_plane_issuer
+    machine = plane.clients["m2m"]
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, timeout=60) as http:
         token = await client_credentials(
-            http, issuer, made.machine_client_id, made.machine_client_secret, f"{issuer}api/v2/"
+            http, plane.issuer, machine.client_id, machine.client_secret or "", plane.management_audience
         )
-        platform = Api(http, f"{issuer}api/v2", token)
+        platform = Api(http, f"{plane.issuer}api/v2", token)
         await share_an_api(platform)
         tenants = [
             await make_tenant(platform, http, token, tenant_id, settings.tenant_issuer(tenant_id))
             for tenant_id in TENANTS
         ]
-    demo = _described(settings, made, tenants)
+    demo = Demo(control_plane=plane, tenants=tenants)
     _remember(settings.data_dir, demo)
     return demo
-
-
-def _described(settings: Settings, made: Initialised, tenants: list[DemoTenant]) -> Demo:
-    issuer = settings.control_plane_issuer
-    control_plane = DemoControlPlane(
-        issuer=issuer,
-        management_audience=f"{issuer}api/v2/",
-        users=[DemoUser(made.operator_email, made.operator_password)],
-        clients={
-            "console": DemoClient(made.console_client_id),
-            "m2m": DemoClient(made.machine_client_id, made.machine_client_secret),
-        },
-    )
-    return Demo(control_plane=control_plane, tenants=tenants)
 
 
 def _remember(data_dir: Path, demo: Demo) -> None:

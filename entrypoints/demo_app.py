@@ -4,15 +4,20 @@ Listens where the demo's clients send people back. Server-side: it holds the tok
 cookie. Switching the organization is a silent authorization request (`prompt=none`), so nobody types anything.
 """
 
+import asyncio
 import base64
 import hashlib
 import html
 import json
 import secrets
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import uvicorn
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import Cookie
 from litestar.response import Redirect
@@ -124,6 +129,33 @@ class DemoApp:
         tenant, tokens = session
         query = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": SIGNED_OUT}
         return f"{tenant.issuer}oidc/logout?{urlencode(query)}"
+
+
+class _Guest(uvicorn.Server):
+    """Stopped by the server it stands beside, not by signals of its own."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+@asynccontextmanager
+async def beside(demo: Demo) -> AsyncGenerator[None, None]:
+    """Serve it while the block runs; silently not, when something else listens there."""
+    try:
+        listener = socket.create_server(("127.0.0.1", PORT))
+    except OSError:
+        yield
+        return
+    config = uvicorn.Config(
+        create_demo_app(demo), log_config=None, access_log=False, lifespan="off", server_header=False
+    )
+    server = _Guest(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 def create_demo_app(demo: Demo) -> Litestar:

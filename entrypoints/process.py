@@ -1,14 +1,51 @@
 """What the process says of itself: `/health` and `/ready`. Names no tenant: anybody may ask."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from time import monotonic
 from typing import Literal
 
 import msgspec
 
 from core.errors import IdentityError, Unavailable
 from core.http.edge import AsgiApp, Receive, Scope, Send
+from provisioning.platform import Platform
+from sync.catalogue import load_wanted
 
 Health = Literal["ok", "degraded"]
+TROUBLE_SECONDS = 30.0
+MOST_TROUBLED = 1000
+
+
+class Vitals:
+    """Whether all is well. A tenant that answered 503 lately is trouble; it is not the end of the others."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._troubled: dict[str, float] = {}
+
+    def note(self, status: int, tenant_id: str | None) -> None:
+        if tenant_id is None or status != HTTPStatus.SERVICE_UNAVAILABLE:
+            return
+        if len(self._troubled) < MOST_TROUBLED:
+            self._troubled[tenant_id] = monotonic() + TROUBLE_SECONDS
+
+    def health(self) -> Health:
+        now = monotonic()
+        self._troubled = {tenant: until for tenant, until in self._troubled.items() if until > now}
+        return "degraded" if self._troubled else "ok"
+
+    async def check_ready(self) -> None:
+        """Raises when not even tenant one can be found."""
+        await self._platform.directory.control_plane()
+
+    async def wanted(self) -> tuple[str, int] | None:
+        """What tenant one wants of all tenants now; None while it cannot be read."""
+        try:
+            one = await self._platform.directory.control_plane()
+            return await one.database.snapshot(load_wanted)
+        except Unavailable:
+            return None
 
 
 def process_app(

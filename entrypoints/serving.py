@@ -1,14 +1,16 @@
 """uvicorn around the application: starts it, says when it listens, stops it gracefully."""
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
 import uvicorn
+import uvloop
 
 from core.settings import Settings
 
 GRACE_SECONDS = 10
-HEADERS_LIMIT = 65536
+COULD_NOT_START = 3
 
 
 class _Announcing(uvicorn.Server):
@@ -22,46 +24,41 @@ class _Announcing(uvicorn.Server):
             self._listening()
 
 
-def config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        host=settings.listen_host,
-        port=settings.listen_port,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        h11_max_incomplete_event_size=HEADERS_LIMIT,
-        **options,
-    )
+def _options(settings: Settings) -> dict[str, Any]:
+    """Forwarded headers are the edge's to judge; the access log is ours."""
+    return {
+        "host": settings.listen_host,
+        "port": settings.listen_port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+    }
 
 
-def serve(app: Any, settings: Settings, listening: Callable[[], None]) -> int:
-    """Serve until stopped; answers the exit status."""
-    server = _Announcing(config(app, settings), listening)
-    server.run()
-    return 0 if server.started else 3
+async def serve_until_stopped(
+    app: Any,
+    settings: Settings,
+    *,
+    listening: Callable[[], None] = lambda: None,
+    lifespan: Literal["on", "off"] = "on",
+) -> int:
+    """Answers the exit status."""
+    server = _Announcing(uvicorn.Config(app, lifespan=lifespan, **_options(settings)), listening)
+    await server.serve()
+    return 0 if server.started else COULD_NOT_START
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """On uvloop, like uvicorn's own workers."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
 
 
 def serve_with_workers(factory: str, settings: Settings) -> int:
     """Several processes on one port, each with the application that `factory` (module:function) makes."""
-    uvicorn.run(
-        factory,
-        factory=True,
-        host=settings.listen_host,
-        port=settings.listen_port,
-        workers=settings.workers,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
+    uvicorn.run(factory, factory=True, lifespan="on", workers=settings.workers, **_options(settings))
     return 0

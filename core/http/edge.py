@@ -43,7 +43,8 @@ class Route(Protocol):
 
 
 Refuse = Callable[[Scope, IdentityError], AsgiApp]
-Observe = Callable[[str, int, float], None]
+Observe = Callable[[str, int, float, str | None], None]
+"""Told of every answer: method, status, seconds, tenant."""
 
 
 class Edge:
@@ -81,7 +82,7 @@ class Edge:
         finally:
             seconds = perf_counter() - started
             tenant = state["tenant"]
-            self._observe(scope["method"], status, seconds)
+            self._observe(scope["method"], status, seconds, tenant.id if tenant is not None else None)
             _log_line(scope, tenant, state["client_ip"], status, seconds)
             structlog.contextvars.clear_contextvars()
 
