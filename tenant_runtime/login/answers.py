@@ -14,7 +14,7 @@ from tenant_runtime.login.branding import Branding
 from tenant_runtime.login.pages import ErrorPage, Page, page_headers, render
 from tenant_runtime.tenant_settings import TenantSettings
 
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"
 HIDES_CAUSE = 500
 """From this status on an error page shows no code: it says nothing to the reader."""
 

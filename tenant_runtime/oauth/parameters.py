@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -102,13 +102,24 @@ class AuthorizationParameters:
 def sent(encoded: bytes) -> Sent:
     """A parameter without a value counts as not sent, except `organization`: an empty one is a mistake that must
     not become a login without any."""
+    fields = encoded.split(b"&") if encoded else []
+    if len(fields) > MAX_FIELDS:
+        raise InvalidRequest("The request has too many parameters.")
     try:
-        pairs = parse_qsl(
-            encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
-        )
-    except ValueError:
-        raise InvalidRequest("The request's parameters are malformed.") from None
-    return from_pairs(pairs)
+        return from_pairs(_decoded(field) for field in fields)
+    except UnicodeDecodeError:
+        raise InvalidRequest("The request's parameters are not UTF-8.") from None
+
+
+def _decoded(field: bytes) -> tuple[str, str]:
+    name, _, value = field.partition(b"=")
+    return _text(name), _text(value)
+
+
+def _text(raw: bytes) -> str:
+    if b"%" in raw or b"+" in raw:
+        raw = unquote_to_bytes(raw.replace(b"+", b" "))
+    return raw.decode("utf-8")
 
 
 def from_pairs(pairs: Iterable[tuple[str, str]]) -> Sent:
