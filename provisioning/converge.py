@@ -25,8 +25,9 @@ from core.database import DatabaseRef
 from core.errors import Conflict, DatabaseMissing, WrongDatabase
 from core.failpoints import failpoint
 from core.ids import new_id
+from provisioning.backends import Backend
 from provisioning.fill import fill_with
-from provisioning.first_rows import prepare, put_first_rows
+from provisioning.first_rows import FirstRows, prepare, put_first_rows
 from provisioning.journal import Journal, Steps
 from provisioning.organization import (
     Member,
@@ -36,14 +37,15 @@ from provisioning.organization import (
     tenant_admin_role,
 )
 from provisioning.parts import Parts
-from sync.apply import Applied, apply
+from sync.apply import Applied, apply, read_applied
 from sync.catalogue import Desired, load_catalogue
 from sync.fleet import registered_follower, synced
 
 T = TypeVar("T")
 
 STEPS = ("database", "schema", "first_rows", "catalogue", "organization", "activation")
-STEPS_OF_TENANT_ONE = ("database", "schema", "first_rows")
+MADE_WITH_THE_FILE = ("schema", "first_rows", "catalogue")
+"""What a new SQLite file already has when it appears: these steps find nothing to do."""
 
 
 class Convergence:
@@ -60,34 +62,47 @@ class Convergence:
 
     async def run(self) -> None:
         for name in STEPS:
-            await self._journal.step(name)
-            await self._take(name)
+            await self._begin(name)
+            failpoint(f"provision.{name}.before")
+            await getattr(self, f"_{name}")()
+            failpoint(f"provision.{name}.after")
 
-    async def _take(self, name: str) -> None:
-        failpoint(f"provision.{name}.before")
-        await getattr(self, f"_{name}")()
-        failpoint(f"provision.{name}.after")
+    async def _begin(self, name: str) -> None:
+        """The first is written where the operation is made; of a new file's own steps there is nothing to tell."""
+        steps = self._journal.steps
+        if steps and steps[-1]["name"] == name and steps[-1]["ended_at"] is None:
+            return
+        if name == "activation" or (self._is_new and name in MADE_WITH_THE_FILE):
+            self._journal.note(name)
+        else:
+            await self._journal.step(name)
 
     async def _database(self) -> None:
-        desired = await self._wanted()
-        self._is_new = await asyncio.to_thread(ensure_database, self._parts, self._tenant, self._ref, desired)
+        self._desired = await desired_for(self._parts, self._tenant)
+        issuer = self._parts.settings.tenant_issuer(self._tenant.id)
+        own = await first_rows_of(self._parts, self._tenant, issuer)
+        made = await asyncio.to_thread(
+            ensure_database, self._parts, self._tenant, self._ref, own, self._desired
+        )
+        self._is_new, self._applied = made is not None, made
 
     async def _schema(self) -> None:
         if not self._is_new:
             await asyncio.to_thread(ensure_schema, self._parts, self._ref)
 
     async def _first_rows(self) -> None:
-        if self._tenant.activated_at is None:
-            await put_own_rows(self._parts, self._tenant, self._parts.settings.tenant_issuer(self._tenant.id))
+        if not self._is_new and self._tenant.activated_at is None:
+            issuer = self._parts.settings.tenant_issuer(self._tenant.id)
+            first = await first_rows_of(self._parts, self._tenant, issuer)
+            assert first is not None
+            await alone(self._parts, self._ref, put_first_rows, first)
 
     async def _catalogue(self) -> None:
+        if self._is_new:
+            return
+        assert self._desired is not None
         self._applied = await alone(
-            self._parts,
-            self._ref,
-            apply,
-            await self._wanted(),
-            now=self._parts.now(),
-            compare_rows=not self._is_new,
+            self._parts, self._ref, apply, self._desired, now=self._parts.now(), compare_rows=True
         )
 
     async def _organization(self) -> None:
@@ -105,12 +120,6 @@ class Convergence:
             record=synced(self._tenant.id, self._applied, now),
         )
 
-    async def _wanted(self) -> Desired:
-        """Read once: the template and the step that applies it must speak of the same catalogue."""
-        if self._desired is None:
-            self._desired = await desired_for(self._parts, self._tenant)
-        return self._desired
-
 
 async def desired_for(parts: Parts, tenant: RegisteredTenant) -> Desired:
     one = await parts.tenant_one()
@@ -119,24 +128,45 @@ async def desired_for(parts: Parts, tenant: RegisteredTenant) -> Desired:
 
 
 def ensure_database(
-    parts: Parts, tenant: RegisteredTenant, ref: DatabaseRef, desired: Desired | None
-) -> bool:
-    """Whether it was made now. For a tenant that has served, a missing file is a fault, never a reason to make an
-    empty one; before that, a file of an earlier try under this id is put out of the way."""
+    parts: Parts,
+    tenant: RegisteredTenant,
+    ref: DatabaseRef,
+    first: FirstRows | None,
+    desired: Desired | None,
+) -> Applied | None:
+    """What a database made now holds; None when it was there. For a tenant that has served, a missing file is a
+    fault, never a reason to make an empty one; before that, a file of an earlier try under this id is put out of
+    the way."""
     backend = parts.backend(tenant.backend)
     if backend.exists(ref):
         try:
             with parts.databases.read_only(ref):
-                return False
+                return None
         except WrongDatabase:
             if tenant.activated_at is not None:
                 raise
             backend.set_aside(ref)
-    if tenant.activated_at is not None:
+    if tenant.activated_at is not None or first is None:
         raise DatabaseMissing
-    key, fill = fill_with(desired, is_same_for_all=parts.desired.sharing.is_same_for_all, now=parts.now())
-    backend.create(ref, parts.templates.get(key, fill))
-    return True
+    return _make_database(parts, ref, backend, first, desired)
+
+
+def _make_database(
+    parts: Parts, ref: DatabaseRef, backend: Backend, first: FirstRows, desired: Desired | None
+) -> Applied:
+    now = parts.now()
+    is_same_for_all = parts.desired.sharing.is_same_for_all
+    key, fill = fill_with(desired, is_same_for_all=is_same_for_all, now=now)
+    applied: list[Applied] = []
+
+    def own_rows(connection: Connection) -> None:
+        put_first_rows(connection, first)
+        applied.append(
+            apply(connection, desired, now=now) if desired is not None else read_applied(connection)
+        )
+
+    backend.create(ref, parts.templates.get(key, fill), own_rows)
+    return applied[0]
 
 
 def ensure_schema(parts: Parts, ref: DatabaseRef) -> bool:
@@ -153,18 +183,19 @@ def ensure_schema(parts: Parts, ref: DatabaseRef) -> bool:
     return True
 
 
-async def put_own_rows(
+async def first_rows_of(
     parts: Parts, tenant: RegisteredTenant, issuer: str, *, is_control_plane: bool = False
-) -> bool:
-    key = await parts.keystock.claim()
-    first = prepare(
+) -> FirstRows | None:
+    """Made ready before any transaction. None for a tenant that has served: it has them."""
+    if tenant.activated_at is not None:
+        return None
+    return prepare(
         data_key_of(parts, tenant),
-        key,
+        await parts.keystock.claim(),
         management_audience=f"{issuer}api/v2/",
         now=parts.now(),
         is_control_plane=is_control_plane,
     )
-    return await alone(parts, parts.ref(tenant), put_first_rows, first)
 
 
 def data_key_of(parts: Parts, tenant: RegisteredTenant) -> DataKey:
@@ -178,7 +209,7 @@ async def ensure_organization(parts: Parts, tenant: RegisteredTenant, operation:
         return
     one = await parts.tenant_one()
     wanted = TenantOrganization(id=tenant.organization_id, name=tenant.id, display_name=tenant.display_name)
-    if await one.read(organization_is, wanted):
+    if tenant.activated_at is not None and await one.read(organization_is, wanted):
         return
     members = await _members(parts, tenant, operation)
     await one.alone(put_organization, wanted, members, now=parts.now(), converge=True)

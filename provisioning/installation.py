@@ -29,7 +29,7 @@ from provisioning.control_plane_rows import (
     put_control_plane_rows,
     put_operator,
 )
-from provisioning.converge import alone, data_key_of, ensure_database, ensure_schema, put_own_rows
+from provisioning.converge import alone, data_key_of, ensure_database, ensure_schema, first_rows_of
 from provisioning.lifecycle import new_tenant
 from provisioning.platform import Platform, open_platform
 from provisioning.registry_file import make_registry, registry_exists
@@ -119,12 +119,11 @@ async def _tenant_one(platform: Platform) -> list[str]:
         tenant = await _insert_tenant_one(platform)
     failpoint("initialise.tenant.before")
     ref = parts.ref(tenant)
-    is_new = await asyncio.to_thread(ensure_database, parts, tenant, ref, None)
+    issuer = parts.settings.control_plane_issuer
+    first = await first_rows_of(parts, tenant, issuer, is_control_plane=True)
+    await asyncio.to_thread(ensure_database, parts, tenant, ref, first, None)
     failpoint("initialise.database.after")
-    if not is_new:
-        await asyncio.to_thread(ensure_schema, parts, ref)
-    await put_own_rows(parts, tenant, parts.settings.control_plane_issuer, is_control_plane=True)
-    failpoint("initialise.first_rows.after")
+    await asyncio.to_thread(ensure_schema, parts, ref)
     now = parts.now()
     await parts.registry.write(
         change_tenant,

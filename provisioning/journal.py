@@ -25,15 +25,12 @@ class Journal:
     def __init__(self, parts: Parts, operation: OperationRecord) -> None:
         self._parts = parts
         self.operation = operation
-        self.steps: Steps = []
+        self.steps: Steps = [dict(step) for step in operation.steps if operation.attempts == 1]
 
-    async def step(self, name: str, **values: Any) -> None:
+    async def step(self, name: str) -> None:
         """The step before is done, this one begins; the lease is good for another while."""
+        self.note(name)
         now = self._parts.now()
-        self._end(now, "succeeded")
-        self.steps.append(
-            {"name": name, "state": "running", "started_at": now, "ended_at": None, "error": None}
-        )
         await self._parts.registry.write(
             write_operation,
             self.operation.id,
@@ -41,8 +38,13 @@ class Journal:
             now,
             steps=self.steps,
             lease_expires_at=now + LEASE_MS,
-            **values,
         )
+
+    def note(self, name: str) -> None:
+        """A step with nothing to do: written with the next one that has."""
+        now = self._parts.now()
+        self._end(now, "succeeded")
+        self.steps.append(running(name, now))
 
     def ended(self) -> Steps:
         """All steps, the last one done: for the unit that finishes the operation."""
@@ -70,6 +72,10 @@ class Journal:
     def _end(self, now: int, state: str, error: str | None = None) -> None:
         if self.steps and self.steps[-1]["ended_at"] is None:
             self.steps[-1] |= {"state": state, "ended_at": now, "error": error}
+
+
+def running(name: str, now: int) -> dict[str, Any]:
+    return {"name": name, "state": "running", "started_at": now, "ended_at": None, "error": None}
 
 
 def record_failure(

@@ -37,7 +37,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import new_id
 from core.tenants import NewTenant
 from provisioning.converge import desired_for, ensure_organization
-from provisioning.journal import LEASE_MS
+from provisioning.journal import LEASE_MS, running
 from provisioning.operations import claim, run_operation
 from provisioning.organization import refuse_taken_name
 from provisioning.parts import Parts
@@ -69,6 +69,7 @@ class Lifecycle:
             parameters={"add_creator": new.add_creator},
             lease_owner=parts.owner,
             lease_expires_at=now + LEASE_MS,
+            steps=(running("database", now),),
         )
         await parts.registry.write(begin, tenant, operation)
         await self._within_limit(operation)

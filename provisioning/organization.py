@@ -43,10 +43,12 @@ class Member:
     role_ids: tuple[str, ...] = ()
 
 
-def refuse_taken_name(connection: Connection, name: str, organization_id: str | None = None) -> None:
-    """An organization of somebody's own holds the name: the tenant cannot have it."""
-    row = connection.execute(select(_ORGANIZATIONS.c.id).where(_ORGANIZATIONS.c.name == name)).first()
-    if row is not None and row.id != organization_id:
+def refuse_taken_name(connection: Connection, name: str) -> None:
+    """An organization of somebody's own, which stands for no tenant, holds the name: the tenant cannot have it."""
+    statement = select(_ORGANIZATIONS.c.id).where(
+        _ORGANIZATIONS.c.name == name, _ORGANIZATIONS.c.managed_by.is_(None)
+    )
+    if connection.execute(statement).first() is not None:
         raise Conflict("An organization on the control plane has this name.", code="organization_exists")
 
 
@@ -70,7 +72,7 @@ def put_organization(
     connection: Connection, wanted: TenantOrganization, members: Sequence[Member], *, now: int
 ) -> bool:
     """Upsert by id; `members` join it only if it is new. Answers whether it was."""
-    refuse_taken_name(connection, wanted.name, wanted.id)
+    refuse_taken_name(connection, wanted.name)
     values: dict[str, Any] = {
         "name": wanted.name,
         "display_name": wanted.display_name,

@@ -61,6 +61,7 @@ def new_operation(
     lease_owner: str | None = None,
     lease_expires_at: int = 0,
     next_attempt_at: int = 0,
+    steps: tuple[Mapping[str, Any], ...] = (),
 ) -> OperationRecord:
     """Born claimed when a lease is given: nobody else begins what its maker is about to do."""
     claimed = lease_owner is not None
@@ -71,7 +72,7 @@ def new_operation(
         state="running" if claimed else "pending",
         actor=actor,
         parameters=parameters or {},
-        steps=(),
+        steps=steps,
         creator_added=False,
         attempts=1 if claimed else 0,
         error=None,

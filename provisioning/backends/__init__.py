@@ -11,7 +11,7 @@ from typing import Protocol
 
 from core.database import DatabaseRef
 from core.settings import Settings
-from provisioning.backends.template import Template
+from provisioning.backends.template import OwnRows, Template
 
 GROUP = "keystead.backends"
 
@@ -24,9 +24,9 @@ class Backend(Protocol):
 
     def exists(self, ref: DatabaseRef) -> bool: ...
 
-    def create(self, ref: DatabaseRef, template: Template) -> None:
-        """Whole or not at all, and never over another: the database holds what the template does and says that it
-        is `ref`'s."""
+    def create(self, ref: DatabaseRef, template: Template, own_rows: OwnRows) -> None:
+        """Whole or not at all, and never over another: the database holds what the template does, says that it is
+        `ref`'s, and has the rows that are its own."""
 
     def delete(self, ref: DatabaseRef) -> None:
         """Safe to repeat. Nobody has it open."""

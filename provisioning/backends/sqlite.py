@@ -17,7 +17,7 @@ from core.errors import Conflict, DatabaseMissing
 from core.failpoints import failpoint
 from core.settings import Settings
 from provisioning.backends.slug import Slug
-from provisioning.backends.template import Template, image_of
+from provisioning.backends.template import OwnRows, Template, image_of
 
 
 class SqliteBackend:
@@ -36,8 +36,8 @@ class SqliteBackend:
     def exists(self, ref: DatabaseRef) -> bool:
         return ref.path.exists()
 
-    def create(self, ref: DatabaseRef, template: Template) -> None:
-        write_whole(ref.path, image_of(template, ref.owner, ref.incarnation))
+    def create(self, ref: DatabaseRef, template: Template, own_rows: OwnRows) -> None:
+        write_whole(ref.path, image_of(template, ref.owner, ref.incarnation, own_rows))
 
     def delete(self, ref: DatabaseRef) -> None:
         """Renamed first: from then on nobody finds it, and what a crash leaves is known as rubbish."""

@@ -31,6 +31,9 @@ class Template:
 Filling = Callable[[Connection], tuple[str, str, int] | None]
 """Writes the catalogue's rows, and answers what they amount to."""
 
+OwnRows = Callable[[Connection], object]
+"""Writes what is this tenant's alone, as converge does."""
+
 
 class Templates:
     def __init__(self) -> None:
@@ -80,20 +83,30 @@ def new_image(write: Callable[[Connection], None]) -> bytes:
     return _in_wal_mode(_image(write))
 
 
-def image_of(template: Template, tenant_id: str, incarnation: str) -> bytes:
-    """The template with the row that says whose it is, ready to be written as a file in WAL mode."""
+def image_of(template: Template, tenant_id: str, incarnation: str, own_rows: OwnRows) -> bytes:
+    """The template with the row that says whose it is and what `own_rows` adds, ready to be written as a file in
+    WAL mode. All of it in memory: the schema is read once instead of at every step."""
     driver = sqlite3.connect(":memory:", isolation_level=None)
     try:
         driver.deserialize(template.image)
+        driver.execute("PRAGMA foreign_keys=ON")
+        driver.execute("BEGIN")
         digest, of, version = template.applied or (None, None, None)
-        driver.execute(
-            "INSERT INTO tenant (id, incarnation, config_version, converging, applied_digest, applied_incarnation,"
-            " applied_version, conflicts, dangling) VALUES (?, ?, 1, 0, ?, ?, ?, '[]', '[]')",
-            (tenant_id, incarnation, digest, of, version),
-        )
+        driver.execute(_INSERT_TENANT, (tenant_id, incarnation, digest, of, version))
+        connection = connection_over(driver)
+        own_rows(connection)
+        connection.close()
+        driver.execute("UPDATE tenant SET converging = 0")
+        driver.execute("COMMIT")
         return _in_wal_mode(driver.serialize())
     finally:
         driver.close()
+
+
+_INSERT_TENANT = (
+    "INSERT INTO tenant (id, incarnation, config_version, converging, applied_digest, applied_incarnation,"
+    " applied_version, conflicts, dangling) VALUES (?, ?, 1, 1, ?, ?, ?, '[]', '[]')"
+)
 
 
 def _in_wal_mode(image: bytes) -> bytes:
