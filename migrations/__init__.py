@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,7 @@ def _config(history: History) -> Config:
     return config
 
 
+@cache
 def head(history: History) -> str:
     """The newest version of a history, as stored in `alembic_version`."""
     newest = ScriptDirectory.from_config(_config(history)).get_current_head()
