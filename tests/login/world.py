@@ -84,11 +84,12 @@ class Place:
     ) -> str:
         user_id = new_user_id("auth0")
         now = self.ms
-        await self.insert(
-            models.User, user_id=user_id, email=email, name=email, email_verified=True, phone_verified=False,
-            profile={}, user_metadata={}, app_metadata={}, blocked=False, created_at=now, updated_at=now,
-            sessions_valid_from=0, logins_count=0, **values,
-        )  # fmt: skip
+        row = {
+            "user_id": user_id, "email": email, "name": email, "email_verified": True, "phone_verified": False,
+            "profile": {}, "user_metadata": {}, "app_metadata": {}, "blocked": False, "created_at": now,
+            "updated_at": now, "sessions_valid_from": 0, "logins_count": 0,
+        }  # fmt: skip
+        await self.insert(models.User, **row | values)
         await self.insert(
             models.Identity, connection_id="con_users", provider_user_id=user_id[6:], user_id=user_id,
             provider="auth0", is_social=False, email=email, profile_data={},
