@@ -22,7 +22,7 @@ async def at_password(world: World, client: str, email: str) -> Visitor:
 
 def without_tokens(text: str, email: str) -> str:
     return (
-        re.sub(r"[\w-]{43}", "T", text).replace(email, "E").replace(email[0].upper() + "</span>", "</span>")
+        re.sub(r"[\w-]{43}", "T", text).replace(email, "E")
     )
 
 
@@ -34,11 +34,11 @@ async def events(world: World, kind: str) -> int:
 async def test_unknown_wrong_and_blocked_are_one_answer(world: World) -> None:
     client = await world.acme.make_client()
     await world.acme.make_user("ada@example.com")
-    await world.acme.make_user("blk@example.com", blocked=True)
+    await world.acme.make_user("abe@example.com", blocked=True)
     answers = set()
     for email, password in (
-        ("ada@example.com", "wrong"), ("nob@example.com", "wrong"), ("blk@example.com", "correct horse"),
-        ("blk@example.com", "wrong"), ("ada@example.com", "x" * 4000),
+        ("ada@example.com", "wrong"), ("ann@example.com", "wrong"), ("abe@example.com", "correct horse"),
+        ("abe@example.com", "wrong"), ("ada@example.com", "x" * 4000),
     ):  # fmt: skip
         visitor = await at_password(world, client, email)
         response = await visitor.browser.submit({"password": password})
