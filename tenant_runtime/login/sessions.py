@@ -7,7 +7,7 @@ somebody planted before a login is worth nothing after it; the session's id (`si
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, Update, bindparam, insert, select, update
 
 from tenant_runtime.models import RefreshFamily, Session, SessionClient, User
 from tenant_runtime.oauth.families import end_family
@@ -21,7 +21,7 @@ _s = Session.__table__.c
 _u = User.__table__.c
 _f = RefreshFamily.__table__.c
 
-_LOAD = (
+_LOAD: Select[Any] = (
     select(_s.id, _s.user_id, _s.authenticated_at, _s.amr, _s.seen_at, _s.expires_at, _u.email, _u.name)
     .join(User.__table__, _u.user_id == _s.user_id)
     .where(
