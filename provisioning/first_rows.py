@@ -31,6 +31,7 @@ class FirstRows:
     """Table name to rows, in an order that foreign keys allow."""
 
     rows: Mapping[str, list[dict[str, Any]]]
+    scopes: list[tuple[Any, ...]]  # of the Management API
     management_id: str
     connection_id: str
 
@@ -49,11 +50,11 @@ def prepare(
         "signing_keys": [_signing_key(data_key, key, now)],
         "connections": [_connection(connection_id, now)],
         "resource_servers": [_management_api(management_id, management_audience, now)],
-        "scopes": management_scopes(management_id, with_platform=is_control_plane),
         "clients": [client_row(GLOBAL_CLIENT, now, grant_types=[], is_global=True), default],
         "client_secrets": [secret_row(data_key, default["client_id"], new_secret(), now)],
     }
-    return FirstRows(rows=rows, management_id=management_id, connection_id=connection_id)
+    scopes = management_scopes(management_id, with_platform=is_control_plane)
+    return FirstRows(rows=rows, scopes=scopes, management_id=management_id, connection_id=connection_id)
 
 
 def put_first_rows(connection: Connection, first: FirstRows) -> bool:
@@ -61,8 +62,8 @@ def put_first_rows(connection: Connection, first: FirstRows) -> bool:
     if connection.execute(_MANAGEMENT).first() is not None:
         return False
     for table, rows in first.rows.items():
-        if rows:
-            connection.execute(_INSERTS[table], rows)
+        connection.execute(_INSERTS[table], rows)
+    connection.exec_driver_sql(_INSERT_SCOPE, first.scopes)
     return True
 
 
@@ -107,18 +108,18 @@ def _management_api(id: str, audience: str, now: int) -> dict[str, Any]:
     }
 
 
-def management_scopes(management_id: str, *, with_platform: bool) -> list[dict[str, Any]]:
+def management_scopes(management_id: str, *, with_platform: bool) -> list[tuple[Any, ...]]:
     named = [*TENANT.items(), *(PLATFORM.items() if with_platform else ())]
     return [
-        {
-            "resource_server_id": management_id,
-            "value": value,
-            "description": description,
-            "position": position,
-            "is_platform": value in PLATFORM,
-        }
+        (management_id, value, description, position, value in PLATFORM)
         for position, (value, description) in enumerate(named)
     ]
+
+
+_INSERT_SCOPE = (
+    "INSERT INTO scopes (resource_server_id, value, description, position, is_platform)"
+    " VALUES (?, ?, ?, ?, ?)"
+)
 
 
 def client_row(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core.errors import Conflict
@@ -45,11 +45,13 @@ class Member:
 
 def refuse_taken_name(connection: Connection, name: str) -> None:
     """An organization of somebody's own, which stands for no tenant, holds the name: the tenant cannot have it."""
-    statement = select(_ORGANIZATIONS.c.id).where(
-        _ORGANIZATIONS.c.name == name, _ORGANIZATIONS.c.managed_by.is_(None)
-    )
-    if connection.execute(statement).first() is not None:
+    if connection.execute(_UNBOUND, {"name": name}).first() is not None:
         raise Conflict("An organization on the control plane has this name.", code="organization_exists")
+
+
+_UNBOUND = select(_ORGANIZATIONS.c.id).where(
+    _ORGANIZATIONS.c.name == bindparam("name"), _ORGANIZATIONS.c.managed_by.is_(None)
+)
 
 
 def organization_is(connection: Connection, wanted: TenantOrganization) -> bool:
@@ -68,6 +70,14 @@ def tenant_admin_role(connection: Connection) -> str | None:
     return found
 
 
+_INSERT = insert(_ORGANIZATIONS)
+_UPDATE = (
+    update(_ORGANIZATIONS)
+    .where(_ORGANIZATIONS.c.id == bindparam("key_id"))
+    .values({name: bindparam(name) for name in ("name", "display_name", "managed_by", "updated_at")})
+)
+
+
 def put_organization(
     connection: Connection, wanted: TenantOrganization, members: Sequence[Member], *, now: int
 ) -> bool:
@@ -79,12 +89,9 @@ def put_organization(
         "managed_by": MANAGED_BY,
         "updated_at": now,
     }
-    changed = connection.execute(
-        update(_ORGANIZATIONS).where(_ORGANIZATIONS.c.id == wanted.id).values(**values)
-    )
-    if changed.rowcount:
+    if connection.execute(_UPDATE, {**values, "key_id": wanted.id}).rowcount:
         return False
-    connection.execute(insert(_ORGANIZATIONS), {"id": wanted.id, "created_at": now, **values})
+    connection.execute(_INSERT, {"id": wanted.id, "created_at": now, **values})
     for member in members:
         _add_member(connection, wanted.id, member, now)
     return True

@@ -98,8 +98,9 @@ def begin_ledger(connection: Connection, tenant_id: str) -> None:
 
 def record_synced(connection: Connection, records: Sequence[SyncRecord]) -> None:
     """Many at once. What an older catalogue left never replaces what a newer one of the same tenant one did."""
-    if records:
-        connection.execute(_UPSERT, [{**msgspec.structs.asdict(item), **_lists(item)} for item in records])
+    rows = [{**msgspec.structs.asdict(item), **_lists(item)} for item in records]
+    if rows:
+        connection.execute(_UPSERT, rows if len(rows) > 1 else rows[0])
 
 
 def _lists(item: SyncRecord) -> dict[str, list[Any]]:

@@ -5,10 +5,23 @@ stopped past its lease and wakes up is refused (`specs/faults.md` F24).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Update,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from controlplane.models import RegistryBase
 from core.errors import Conflict, NotFound
@@ -194,17 +207,26 @@ def _due(now: int, dead: Sequence[str], *, at_once: bool = False) -> list[Column
 
 def write_operation(connection: Connection, operation_id: str, fencing: int, now: int, **values: Any) -> None:
     """Every later word of a claim's holder: refused once another has claimed it or it has ended."""
+    values["updated_at"] = now
     done = connection.execute(
-        update(_OPERATIONS)
-        .where(
-            _OPERATIONS.c.id == operation_id,
-            _OPERATIONS.c.fencing == fencing,
-            _OPERATIONS.c.state == "running",
-        )
-        .values(**values, updated_at=now)
+        _fenced_update(tuple(values)), {**values, "key_id": operation_id, "key_fencing": fencing}
     )
     if done.rowcount != 1:
         raise LeaseLost
+
+
+@cache
+def _fenced_update(names: tuple[str, ...]) -> Update:
+    """Built once for each choice of columns."""
+    return (
+        update(_OPERATIONS)
+        .where(
+            _OPERATIONS.c.id == bindparam("key_id"),
+            _OPERATIONS.c.fencing == bindparam("key_fencing"),
+            _OPERATIONS.c.state == "running",
+        )
+        .values({name: bindparam(name) for name in names})
+    )
 
 
 def release_operation(

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from controlplane.models import RegistryBase
 from core.errors import Conflict, Forbidden, NotFound
@@ -106,15 +108,18 @@ def remove_tenant(connection: Connection, tenant_id: str) -> None:
 
 
 def change_tenant(connection: Connection, tenant_id: str, now: int, **values: Any) -> RegisteredTenant:
-    row = connection.execute(
-        update(_TENANTS)
-        .where(_TENANTS.c.id == tenant_id)
-        .values(**values, updated_at=now)
-        .returning(_TENANTS)
-    ).first()
+    values["updated_at"] = now
+    row = connection.execute(_update(tuple(values)), {**values, "key_id": tenant_id}).first()
     if row is None:
         raise NotFound("tenant")
     return registered(row)
+
+
+@cache
+def _update(names: tuple[str, ...]) -> ReturningUpdate[Any]:
+    """Built once for each choice of columns."""
+    statement = update(_TENANTS).where(_TENANTS.c.id == bindparam("key_id"))
+    return statement.values({name: bindparam(name) for name in names}).returning(_TENANTS)
 
 
 def suspend(connection: Connection, tenant_id: str, now: int) -> RegisteredTenant:

@@ -19,6 +19,10 @@ from core.settings import Settings
 from provisioning.backends.slug import Slug
 from provisioning.backends.template import OwnRows, Template, image_of
 
+FORMAT_VERSIONS = 18
+WAL = bytes((2, 2))
+"""What stands at that offset of a database in WAL mode: so the first to open it need not change it."""
+
 
 class SqliteBackend:
     name = "sqlite"
@@ -76,6 +80,8 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
+            file.seek(FORMAT_VERSIONS)
+            file.write(WAL)
             file.flush()
             os.fsync(file.fileno())
         failpoint("backend.create.draft")

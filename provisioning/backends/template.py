@@ -16,7 +16,6 @@ import migrations
 from core.database.engine import connection_over
 
 KEPT = 16
-_WAL = bytes((2, 2))  # file format versions, at offset 18: "this database is in WAL mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +78,13 @@ def _image(write: Callable[[Connection], None]) -> bytes:
 
 
 def new_image(write: Callable[[Connection], None]) -> bytes:
-    """A whole database as bytes, ready to be written as a file in WAL mode."""
-    return _in_wal_mode(_image(write))
+    """A whole database as bytes."""
+    return _image(write)
 
 
 def image_of(template: Template, tenant_id: str, incarnation: str, own_rows: OwnRows) -> bytes:
-    """The template with the row that says whose it is and what `own_rows` adds, ready to be written as a file in
-    WAL mode. All of it in memory: the schema is read once instead of at every step."""
+    """The template with the row that says whose it is and what `own_rows` adds. All of it in memory: the schema is
+    read once instead of at every step."""
     driver = sqlite3.connect(":memory:", isolation_level=None)
     try:
         driver.deserialize(template.image)
@@ -98,7 +97,7 @@ def image_of(template: Template, tenant_id: str, incarnation: str, own_rows: Own
         connection.close()
         driver.execute("UPDATE tenant SET converging = 0")
         driver.execute("COMMIT")
-        return _in_wal_mode(driver.serialize())
+        return driver.serialize()
     finally:
         driver.close()
 
@@ -107,7 +106,3 @@ _INSERT_TENANT = (
     "INSERT INTO tenant (id, incarnation, config_version, converging, applied_digest, applied_incarnation,"
     " applied_version, conflicts, dangling) VALUES (?, ?, 1, 1, ?, ?, ?, '[]', '[]')"
 )
-
-
-def _in_wal_mode(image: bytes) -> bytes:
-    return image[:18] + _WAL + image[20:]
