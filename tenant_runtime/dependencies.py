@@ -4,30 +4,44 @@ Both are found on the connection where the edge and `app.py` put them; a handler
 (`specs/stack.md` section 2).
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from core.clock import Clock
+from core.crypto.keys import PublicKeys
 from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
 from core.settings import Settings
-from core.tenants import Tenant
+from core.tenants import Tenant, TenantLifecycle
 from litestar.connection import ASGIConnection
 
 from tenant_runtime.audit import AuditLog
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
+ControlPlaneKeys: TypeAlias = Callable[[], Awaitable[PublicKeys]]
+
+
+def _nobody_waits() -> None:
+    """No worker of this process follows tenant one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What one process has for all tenants: no tenant's data, no tenant's connection."""
+    """What one process has for all tenants: no tenant's data, no tenant's connection.
+
+    `control_plane_keys` answers tenant one's public keys, which may have signed a token for this tenant; without it
+    only a tenant's own tokens are accepted. `lifecycle` is handed to tenant one's application only.
+    """
 
     settings: Settings
     clock: Clock
     passwords: PasswordHasher
     keys: KeyStock
     audit: AuditLog
+    control_plane_keys: ControlPlaneKeys | None = None
+    lifecycle: TenantLifecycle | None = None
+    on_control_plane_write: Callable[[], None] = _nobody_waits
 
 
 def services_of(connection: AnyConnection) -> Services:

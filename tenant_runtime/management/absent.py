@@ -1,0 +1,42 @@
+"""Resources of Auth0's Management API that do not exist here.
+
+They are forbidden, not missing: Auth0's deploy tool leaves out what it may not read, stops at a 404 and retries a
+501 for minutes (`specs/management-api.md` section 1). The token is checked first all the same.
+"""
+
+from typing import Any
+
+from litestar import route
+
+from core.errors import InsufficientScope
+from tenant_runtime.management.access import authenticate
+from tenant_runtime.management.calls import Call
+from tenant_runtime.management.routing import reading
+
+
+class _KnownCaller:
+    """The guard of what nobody may do."""
+
+    permissions: tuple[str, ...] = ()
+
+    async def __call__(self, connection: Any, _: Any) -> None:
+        connection.scope["state"]["actor"] = await authenticate(connection)
+
+
+@reading("/actions/actions", "read:clients", "read:resource_servers", "read:tenant_settings")
+async def list_actions(call: Call) -> dict[str, Any]:
+    return {"actions": [], "total": 0, "page": 0, "per_page": 50}
+
+
+@route(
+    "/{path:path}",
+    http_method=["GET", "POST", "PUT", "PATCH", "DELETE"],
+    guards=[_KnownCaller()],
+    include_in_schema=False,
+    status_code=200,
+)
+async def absent_resource(path: str) -> None:
+    raise InsufficientScope()
+
+
+handlers = [list_actions, absent_resource]

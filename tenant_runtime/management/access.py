@@ -1,0 +1,187 @@
+"""Who may come to the Management API of this tenant, decided from the verified token alone (`DESIGN.md` section 5).
+
+Two kinds of token are good here: the tenant's own, and tenant one's. A token of tenant one reaches a child by the
+organization that stands for it, or by a platform permission. Host, header and query may only agree with that.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar.handlers.base import BaseRouteHandler
+
+from core.crypto.jwt import TokenInvalid, check_times, verify
+from core.crypto.keys import PublicKeys
+from core.errors import InsufficientReach, InsufficientScope, Unauthenticated
+from core.http.security import bearer_token, header_values
+from core.settings import is_loopback
+from core.tenants import Tenant
+from tenant_runtime.configuration import configuration
+from tenant_runtime.dependencies import AnyConnection, Services, services_of, tenant_of
+from tenant_runtime.management.permissions import PLATFORM
+
+ALGORITHMS = (
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+)  # fmt: skip
+ACCESS_TOKEN = ("at+jwt",)
+"""RFC 9068 section 4: an ID token or a logout token, signed by the same key, is refused."""
+
+READING = frozenset({"GET", "HEAD"})
+READS_ANY_TENANT = frozenset({"read:tenants", "update:tenants"})
+CHANGES_ANY_TENANT = frozenset({"update:tenants"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts: a subject of an issuer, through a client. Permissions are those that count on this tenant."""
+
+    issuer: str
+    subject: str
+    client_id: str | None
+    permissions: frozenset[str]
+    org_id: str | None
+    is_machine: bool
+    is_local: bool  # of this tenant's own issuer, so that `subject` may be one of its users
+
+    def holds(self, *any_of: str) -> bool:
+        return not self.permissions.isdisjoint(any_of)
+
+    def is_user(self, user_id: str) -> bool:
+        """An equal `sub` of another issuer is another person."""
+        return self.is_local and not self.is_machine and self.subject == user_id
+
+
+@dataclass(frozen=True, slots=True)
+class Requires:
+    """The guard of a handler: a good token, reach to this tenant, and any one of the permissions."""
+
+    permissions: tuple[str, ...]
+
+    async def __call__(self, connection: AnyConnection, _: BaseRouteHandler) -> None:
+        actor = await authenticate(connection)
+        if not actor.holds(*self.permissions):
+            raise InsufficientScope(*self.permissions)
+        connection.scope["state"]["actor"] = actor
+
+
+def requires(*any_of: str) -> Requires:
+    return Requires(any_of)
+
+
+def actor_of(connection: AnyConnection) -> Actor:
+    actor: Actor = connection.scope["state"]["actor"]
+    return actor
+
+
+async def authenticate(connection: AnyConnection) -> Actor:
+    tenant, services = tenant_of(connection), services_of(connection)
+    token = bearer_token(connection.headers)
+    if token is None:
+        raise Unauthenticated()
+    try:
+        claims, is_local = await _verified(token, tenant, services)
+        actor = _actor(claims, is_local=is_local, is_platform=tenant.is_control_plane or not is_local)
+        _check_audience(claims.get("aud"), tenant.issuers if is_local else tenant.control_plane_issuers)
+    except TokenInvalid as refused:
+        raise Unauthenticated() from refused
+    check_reach(actor, tenant, is_reading=connection.scope.get("method") in READING)
+    check_selection(tenant, connection)
+    return actor
+
+
+async def _verified(token: str, tenant: Tenant, services: Services) -> tuple[dict[str, Any], bool]:
+    """The claims, and whether the tenant itself signed them. Its own keys are asked first; tenant one's may sign
+    here only as tenant one."""
+    own = (await configuration(tenant)).keys.public
+    try:
+        return _claims(token, own, tenant.issuers, services.clock.now()), True
+    except TokenInvalid as refused:
+        if refused.reason != "kid" or tenant.is_control_plane or services.control_plane_keys is None:
+            raise
+    keys = await services.control_plane_keys()
+    return _claims(token, keys, tenant.control_plane_issuers, services.clock.now()), False
+
+
+def _claims(token: str, keys: PublicKeys, issuers: frozenset[str], now: float) -> dict[str, Any]:
+    claims = verify(token, keys, algorithms=ALGORITHMS, typ=ACCESS_TOKEN)
+    if not isinstance(claims.get("iss"), str) or claims["iss"] not in issuers:
+        raise TokenInvalid("issuer")
+    check_times(claims, now)
+    return claims
+
+
+def _check_audience(audience: Any, issuers: frozenset[str]) -> None:
+    """Ours, and beside it at most the issuer's /userinfo: a token for many is a token for others."""
+    named = [audience] if isinstance(audience, str) else audience
+    if not isinstance(named, list) or not all(isinstance(item, str) for item in named):
+        raise TokenInvalid("audience")
+    ours, beside = _audiences(issuers)
+    if ours.isdisjoint(named) or not (ours | beside).issuperset(named):
+        raise TokenInvalid("audience")
+
+
+@lru_cache(4096)
+def _audiences(issuers: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    ours = {spelling for issuer in issuers for spelling in _spellings(f"{issuer}api/v2/")}
+    return frozenset(ours), frozenset(f"{issuer}userinfo" for issuer in issuers)
+
+
+def _spellings(audience: str) -> tuple[str, ...]:
+    """Clients that always write https may do so on plain-http loopback (`specs/management-api.md` section 1)."""
+    if audience.startswith("http://") and is_loopback(urlsplit(audience).hostname or ""):
+        return audience, f"https://{audience.removeprefix('http://')}"
+    return (audience,)
+
+
+def _actor(claims: Mapping[str, Any], *, is_local: bool, is_platform: bool) -> Actor:
+    """Platform permissions are tenant one's, and never count beside an organization."""
+    subject, org_id = claims.get("sub"), claims.get("org_id")
+    client_id = claims.get("azp", claims.get("client_id"))
+    if not isinstance(subject, str) or not subject:
+        raise TokenInvalid("subject")
+    if not isinstance(org_id, str | None) or not isinstance(client_id, str | None):
+        raise TokenInvalid("claims")
+    permissions = frozenset(_permissions(claims))
+    return Actor(
+        issuer=claims["iss"],
+        subject=subject,
+        client_id=client_id,
+        permissions=permissions if is_platform and org_id is None else permissions - PLATFORM.keys(),
+        org_id=org_id,
+        is_machine=claims.get("gty") == "client-credentials" or subject.endswith("@clients"),
+        is_local=is_local,
+    )
+
+
+def _permissions(claims: Mapping[str, Any]) -> Iterable[str]:
+    scope, permissions = claims.get("scope", ""), claims.get("permissions", [])
+    if not isinstance(scope, str) or not isinstance(permissions, list):
+        raise TokenInvalid("scope")
+    if not all(isinstance(item, str) for item in permissions):
+        raise TokenInvalid("permissions")
+    return (*scope.split(), *permissions)
+
+
+def check_reach(actor: Actor, tenant: Tenant, *, is_reading: bool) -> None:
+    if tenant.is_control_plane:
+        allowed = actor.org_id is None  # one bound to an organization acts on that organization's tenant
+    elif actor.is_local:
+        allowed = True
+    elif actor.org_id is not None:
+        allowed = actor.org_id == tenant.organization_id
+    else:
+        allowed = actor.holds(*(READS_ANY_TENANT if is_reading else CHANGES_ANY_TENANT))
+    if not allowed:
+        raise InsufficientReach()
+
+
+def check_selection(tenant: Tenant, connection: AnyConnection) -> None:
+    """A header or a query that names a tenant may only name this one."""
+    named = {
+        *header_values(connection.headers, "tenant-id"),
+        *connection.query_params.getall("tenant_id", []),
+    }
+    if named - {tenant.id}:
+        raise InsufficientReach()

@@ -1,0 +1,36 @@
+"""Every handler of the Management API, and the router that serves them."""
+
+from litestar import Router
+
+from tenant_runtime.management import (
+    absent,
+    client_grants,
+    clients,
+    logs,
+    organization_members,
+    organizations,
+    resource_servers,
+    roles,
+    tenants_settings,
+    user_access,
+    users,
+)
+from tenant_runtime.management.routing import management_router
+
+handlers = [
+    *tenants_settings.handlers,
+    *resource_servers.handlers,
+    *roles.handlers,
+    *clients.handlers,
+    *client_grants.handlers,
+    *users.handlers,
+    *user_access.handlers,
+    *organizations.handlers,
+    *organization_members.handlers,
+    *logs.handlers,
+    *absent.handlers,
+]
+
+
+def router() -> Router:
+    return management_router(handlers)

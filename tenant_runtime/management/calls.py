@@ -1,0 +1,125 @@
+"""One call to the API: the request, its tenant and its actor, and the one way to read and to write.
+
+`write` is what makes a change auditable and repeatable: key of idempotency, the change itself and its log event are
+one unit of work.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+from litestar import Request
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from core.clock import now_ms
+from core.errors import Conflict, IdentityError, InvalidInput
+from core.http.errors import AnyRequest
+from core.tenants import Tenant
+from tenant_runtime.audit import record
+from tenant_runtime.configuration import Configuration, configuration
+from tenant_runtime.dependencies import Services, services_of, tenant_of
+from tenant_runtime.management import idempotency
+from tenant_runtime.management.access import Actor, actor_of
+from tenant_runtime.management.trail import Trail, trail_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a writing unit did. Nothing changed: no event. `answer` is the response's body."""
+
+    answer: Any = None
+    before: Any = None
+    after: Any = None
+    description: str | None = None
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.before != self.after)
+
+
+class Call:
+    """A plain class: the framework would otherwise look into its fields as if they had come over the wire."""
+
+    __slots__ = ("actor", "now", "request", "services", "tenant")
+
+    def __init__(
+        self, request: AnyRequest, tenant: Tenant, services: Services, actor: Actor, now: int
+    ) -> None:
+        self.request = request
+        self.tenant = tenant
+        self.services = services
+        self.actor = actor
+        self.now = now
+
+    async def configuration(self) -> Configuration:
+        return await configuration(self.tenant)
+
+    async def read(
+        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self.tenant.database.read(unit, *args, **kwargs)
+
+    async def write(
+        self, unit: Callable[Concatenate[Connection, P], Written], *args: P.args, **kwargs: P.kwargs
+    ) -> Any:
+        """Run a writing unit; answers its answer, or the one that was given to the same key before."""
+        body = await self.request.body()
+        claim = idempotency.claim_of(self.request, body, self.actor, self.tenant.data_key, self.now)
+        trail = trail_of(self.request, body)
+        try:
+            answer, changed = await self.tenant.database.write(_perform, claim, trail, unit, args, kwargs)
+        except IntegrityError as error:
+            raise _refused(error) from error
+        if changed and self.tenant.is_control_plane:
+            self.services.on_control_plane_write()
+        return answer
+
+
+def call_of(request: Request[Any, Any, Any]) -> Call:
+    services = services_of(request)
+    return Call(request, tenant_of(request), services, actor_of(request), now_ms(services.clock))
+
+
+def _perform(
+    connection: Connection,
+    claim: idempotency.Claim | None,
+    trail: Trail,
+    unit: Callable[..., Written],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[Any, bool]:
+    if claim is not None and (kept := idempotency.begin(connection, claim)) is not None:
+        return kept.answer, False
+    written = unit(connection, *args, **kwargs)
+    if written.changed:
+        record(connection, trail.success(written.before, written.after, written.description))
+    if claim is not None:
+        idempotency.keep(connection, claim, written.answer)
+    return written.answer, written.changed
+
+
+def _refused(error: IntegrityError) -> IdentityError:
+    if "UNIQUE" in str(error.orig):
+        return Conflict("An entity with this name or identifier already exists.")
+    if "FOREIGN KEY" in str(error.orig):
+        return InvalidInput("The request refers to something that does not exist.")
+    return InvalidInput()
+
+
+class ManagementRequest(Request[Any, Any, Any]):
+    """Bodies are decoded once, strictly, into the type that the handler asks for: a number that is written as text
+    is no number, a member that is not known is an error."""
+
+    async def json(self) -> Any:
+        media = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if media != "application/json":
+            raise InvalidInput(
+                "The content type must be application/json.", code="unsupported_media_type", status=415
+            )
+        wanted = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        return msgspec.json.decode(await self.body() or b"{}", type=wanted)

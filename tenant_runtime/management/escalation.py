@@ -1,0 +1,89 @@
+"""Nobody gives away, or takes, more power over this API than they hold (`specs/bad-inputs.md` 133).
+
+Power here is permissions on the tenant's own Management API, platform permissions included; other APIs are the
+tenant's product and are granted freely. Read inside the unit that writes, so no change slips in between.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, bindparam, select, union_all
+
+from core.errors import Forbidden
+from tenant_runtime.management.access import Actor
+from tenant_runtime.models import (
+    ClientGrant,
+    Membership,
+    MembershipRole,
+    ResourceServer,
+    RolePermission,
+    UserPermission,
+    UserRole,
+)
+
+_server = ResourceServer.__table__.c
+_held = RolePermission.__table__.c
+_grant = ClientGrant.__table__.c
+_own_role, _direct = UserRole.__table__.c, UserPermission.__table__.c
+_membership, _member_role = Membership.__table__.c, MembershipRole.__table__.c
+_OF_ROLES = (
+    select(_held.permission)
+    .join(ResourceServer.__table__, _server.id == _held.resource_server_id)
+    .where(_server.is_management.is_(True), _held.role_id.in_(bindparam("roles", expanding=True)))
+)
+_OF_CLIENT = (
+    select(_grant.scope)
+    .join(ResourceServer.__table__, _server.identifier == _grant.audience)
+    .where(_server.is_management.is_(True), _grant.client_id == bindparam("client"))
+)
+
+
+def check_not_self(actor: Actor, *user_ids: str) -> None:
+    """Whoever may change every tenant anyway may also join one of its organizations."""
+    if any(actor.is_user(user_id) for user_id in user_ids) and not actor.holds("update:tenants"):
+        raise Forbidden("Nobody may change their own roles, permissions or memberships.")
+
+
+def check_permissions(actor: Actor, permissions: Iterable[str]) -> None:
+    missing = sorted(set(permissions) - actor.permissions)
+    if missing:
+        shown = ", ".join(missing[:5])
+        raise Forbidden(f"Only permissions that one holds can be granted; missing: {shown}.")
+
+
+def check_roles(connection: Connection, actor: Actor, role_ids: Iterable[str]) -> None:
+    """Whether the actor may give these roles to somebody."""
+    rows = connection.execute(_OF_ROLES, {"roles": list(role_ids)})
+    check_permissions(actor, rows.scalars().all())
+
+
+def check_client(connection: Connection, actor: Actor, client_id: str) -> None:
+    """Whether the actor may act as this client: see its secret, or choose a new one."""
+    for scope in connection.execute(_OF_CLIENT, {"client": client_id}).scalars().all():
+        check_permissions(actor, scope)
+
+
+def may_act_as(connection: Connection, actor: Actor, client_id: str) -> bool:
+    try:
+        check_client(connection, actor, client_id)
+    except Forbidden:
+        return False
+    return True
+
+
+def check_user(connection: Connection, actor: Actor, user_id: str) -> None:
+    """Who gives a user a new password or address could sign in as that user."""
+    if actor.is_user(user_id):
+        return
+    roles = union_all(
+        select(_own_role.role_id).where(_own_role.user_id == user_id),
+        select(_member_role.role_id)
+        .join(Membership.__table__, _membership.id == _member_role.membership_id)
+        .where(_membership.user_id == user_id),
+    )
+    check_roles(connection, actor, connection.execute(roles).scalars().all())
+    direct = (
+        select(_direct.permission)
+        .join(ResourceServer.__table__, _server.id == _direct.resource_server_id)
+        .where(_server.is_management.is_(True), _direct.user_id == user_id)
+    )
+    check_permissions(actor, connection.execute(direct).scalars().all())

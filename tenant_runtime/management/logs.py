@@ -1,0 +1,92 @@
+"""`/api/v2/logs`: the tenant's events, by Auth0's type codes.
+
+By offset the newest come first; by checkpoint the oldest do, so that a reader who keeps its place sees each event
+once. `from` may also be the id of an event.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from core.clock import to_iso
+from core.http.paging import parse_text
+from core.http.search import Searchable, search
+from tenant_runtime.management import users
+from tenant_runtime.management.calls import Call
+from tenant_runtime.management.entities import Entity
+from tenant_runtime.management.listing import Items, Listing, Rows, answer
+from tenant_runtime.management.routing import reading
+from tenant_runtime.models import LogEvent
+
+_table = LogEvent.__table__
+_TEXTS = (
+    "description",
+    "client_id",
+    "client_name",
+    "user_id",
+    "user_name",
+    "organization_id",
+    "connection",
+    "audience",
+    "scope",
+    "ip",
+    "user_agent",
+    "request_id",
+)
+FIELDS = {
+    **{name: Searchable(_table.c[name], "keyword") for name in ("type", *_TEXTS)},
+    "description": Searchable(_table.c.description, "text"),
+    "user_name": Searchable(_table.c.user_name, "text"),
+    "client_name": Searchable(_table.c.client_name, "text"),
+    "log_id": Searchable(_table.c.id, "keyword"),
+    "date": Searchable(_table.c.created_at, "time"),
+}
+DEFAULT = ("description", "user_name", "client_name", "type")
+
+
+def shape(row: Row[Any]) -> dict[str, Any]:
+    texts = {name: row._mapping[name] for name in _TEXTS}
+    return {
+        "log_id": row.id,
+        "_id": row.id,
+        "date": to_iso(row.created_at),
+        "type": row.type,
+        **{name: text for name, text in texts.items() if text is not None},
+        "details": row.details,
+    }
+
+
+def shape_all(_: Connection, rows: Rows) -> Items:
+    return [shape(row) for row in rows]
+
+
+ENTITY = Entity("log", _table, "id", shape)
+_PLACE = (_table.c.created_at, _table.c.id)
+NEWEST = Listing("logs", select(_table), _PLACE, shape_all, {"date": _table.c.created_at}, newest_first=True)
+OLDEST = Listing("logs", select(_table), _PLACE, shape_all)
+
+
+@reading("/logs", "read:logs")
+async def list_logs(call: Call) -> Any:
+    await call.services.audit.flush()
+    query = call.request.query_params
+    text = parse_text(query, "q") or parse_text(query, "search")
+    criteria = [] if text is None else [search(text, FIELDS, DEFAULT)]
+    by_checkpoint = "from" in query or "take" in query
+    return await answer(call, OLDEST if by_checkpoint else NEWEST, *criteria)
+
+
+@reading("/logs/{id:str}", "read:logs")
+async def get_log(call: Call, id: str) -> dict[str, Any]:
+    await call.services.audit.flush()
+    return shape(await call.read(ENTITY.load, id))
+
+
+@reading("/users/{user_id:str}/logs", "read:logs", "read:logs_users")
+async def list_user_logs(call: Call, user_id: str) -> Any:
+    await call.services.audit.flush()
+    await call.read(users.ENTITY.load, user_id)
+    return await answer(call, NEWEST, _table.c.user_id == user_id)
+
+
+handlers = [list_logs, get_log, list_user_logs]

@@ -1,0 +1,199 @@
+"""`/api/v2/organizations/{id}/members`: who belongs to an organization, and which roles they hold in it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+from msgspec import Meta
+from sqlalchemy import Connection, Row, bindparam, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from core.errors import NotFound
+from core.http.paging import parse_fields
+from core.ids import new_id
+from tenant_runtime.management import escalation, organizations, roles, users
+from tenant_runtime.management.access import Actor
+from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.editing import Body, Id
+from tenant_runtime.management.endings import end_membership
+from tenant_runtime.management.listing import Items, Listing, Rows, answer
+from tenant_runtime.management.routing import creating, reading, removing
+from tenant_runtime.management.user_bodies import RolesBody
+from tenant_runtime.models import Membership, MembershipOrganizationRole, MembershipRole, Role, User
+
+_table, _role, _user = Membership.__table__, Role.__table__, User.__table__
+_held, _standing = MembershipRole.__table__, MembershipOrganizationRole.__table__
+MEMBER = "member"
+
+_FIND = select(_table).where(
+    _table.c.organization_id == bindparam("organization"), _table.c.user_id == bindparam("user")
+)
+_ROLES_OF = (
+    select(_held.c.membership_id, _role.c.id, _role.c.name)
+    .join(_role, _role.c.id == _held.c.role_id)
+    .where(_held.c.membership_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_role.c.created_at, _role.c.id)
+)
+
+
+class MembersBody(Body):
+    members: Annotated[list[Id], Meta(min_length=1, max_length=100)]
+
+
+def _page(_: Connection, rows: Rows) -> Items:
+    return [_shape(row) for row in rows]
+
+
+def _page_with_roles(connection: Connection, rows: Rows) -> Items:
+    held: dict[str, list[dict[str, Any]]] = {row.membership_id: [] for row in rows}
+    for role in connection.execute(_ROLES_OF, {"ids": list(held)}) if held else ():
+        held[role.membership_id].append({"id": role.id, "name": role.name})
+    return [{**_shape(row), "roles": held[row.membership_id]} for row in rows]
+
+
+def _shape(row: Row[Any]) -> dict[str, Any]:
+    return {"user_id": row.user_id, "email": row.email, "name": row.name, "picture": row.picture}
+
+
+_MEMBERS = (
+    select(
+        _user.c.user_id,
+        _user.c.email,
+        _user.c.name,
+        _user.c.picture,
+        _table.c.id.label("membership_id"),
+        _table.c.created_at,
+        _table.c.id,
+    )
+    .join(_user, _user.c.user_id == _table.c.user_id)
+    .where(_table.c.organization_id == bindparam("organization"))
+)
+LISTING = Listing("members", _MEMBERS, (_table.c.created_at, _table.c.id), _page)
+LISTING_WITH_ROLES = Listing("members", _MEMBERS, (_table.c.created_at, _table.c.id), _page_with_roles)
+ROLES = Listing(
+    "roles",
+    select(_role)
+    .join(_held, _held.c.role_id == _role.c.id)
+    .join(_table, _table.c.id == _held.c.membership_id)
+    .where(_table.c.organization_id == bindparam("organization"), _table.c.user_id == bindparam("user")),
+    (_role.c.created_at, _role.c.id),
+    roles.shape_all,
+)
+
+
+@reading("/organizations/{id:str}/members", "read:organization_members")
+async def list_organization_members(call: Call, id: str) -> Any:
+    await call.read(organizations.load_manageable, id, call.actor, is_reading=True)
+    with_roles = "roles" in parse_fields(call.request.query_params).names
+    return await answer(call, LISTING_WITH_ROLES if with_roles else LISTING, organization=id)
+
+
+@creating("/organizations/{id:str}/members", "create:organization_members", status_code=204)
+async def add_organization_members(call: Call, id: str, data: MembersBody) -> None:
+    escalation.check_not_self(call.actor, *data.members)
+    ids = {user_id: new_id("mem") for user_id in data.members}
+    names = call.services.settings.default_member_roles if call.tenant.is_control_plane else ()
+    await call.write(_add, id, ids, names, call.actor, call.now)
+
+
+@removing("/organizations/{id:str}/members", "delete:organization_members")
+async def remove_organization_members(call: Call, id: str, data: MembersBody) -> None:
+    await call.write(_remove, id, data.members, call.actor, call.now)
+
+
+@reading("/organizations/{id:str}/members/{user_id:str}/roles", "read:organization_member_roles")
+async def list_member_roles(call: Call, id: str, user_id: str) -> Any:
+    await call.read(_load, id, user_id, call.actor, is_reading=True)
+    return await answer(call, ROLES, organization=id, user=user_id)
+
+
+@creating(
+    "/organizations/{id:str}/members/{user_id:str}/roles", "create:organization_member_roles", status_code=204
+)
+async def add_member_roles(call: Call, id: str, user_id: str, data: RolesBody) -> None:
+    escalation.check_not_self(call.actor, user_id)
+    await call.write(_add_roles, id, user_id, data.roles, call.actor)
+
+
+@removing("/organizations/{id:str}/members/{user_id:str}/roles", "delete:organization_member_roles")
+async def remove_member_roles(call: Call, id: str, user_id: str, data: RolesBody) -> None:
+    await call.write(_remove_roles, id, user_id, data.roles, call.actor)
+
+
+def _load(
+    connection: Connection, id: str, user_id: str, actor: Actor, *, is_reading: bool = False
+) -> Row[Any]:
+    organizations.load_manageable(connection, id, actor, is_reading=is_reading)
+    row = connection.execute(_FIND, {"organization": id, "user": user_id}).one_or_none()
+    if row is None:
+        raise NotFound("organization_member")
+    return row
+
+
+def _add(
+    connection: Connection, id: str, ids: dict[str, str], role_names: Iterable[str], actor: Actor, now: int
+) -> Written:
+    """Who is a member already stays as they are."""
+    organization = organizations.load_manageable(connection, id, actor)
+    users.check_all_exist(connection, list(ids))
+    rows = [
+        {"id": membership, "organization_id": id, "user_id": user_id, "created_at": now}
+        for user_id, membership in ids.items()
+    ]
+    added = [row for row in rows if connection.execute(insert(_table).on_conflict_do_nothing(), row).rowcount]
+    if not added:
+        return Written()
+    connection.execute(insert(_standing), [{"membership_id": row["id"], "role": MEMBER} for row in added])
+    if organization.managed_by is not None:
+        _give_default_roles(connection, [row["id"] for row in added], role_names)
+    return Written(after={"organization": id, "members": [row["user_id"] for row in added]})
+
+
+def _give_default_roles(connection: Connection, memberships: Sequence[str], names: Iterable[str]) -> None:
+    """What the installation gives new members of a tenant organization."""
+    role_ids = connection.execute(select(_role.c.id).where(_role.c.name.in_(list(names)))).scalars().all()
+    rows = [{"membership_id": id, "role_id": role_id} for id in memberships for role_id in role_ids]
+    if rows:
+        connection.execute(insert(_held), rows)
+
+
+def _remove(connection: Connection, id: str, user_ids: Sequence[str], actor: Actor, now: int) -> Written:
+    organizations.load_manageable(connection, id, actor)
+    gone = delete(_table).where(_table.c.organization_id == id, _table.c.user_id.in_(user_ids))
+    removed = connection.execute(gone.returning(_table.c.user_id)).scalars().all()
+    for user_id in removed:
+        end_membership(connection, id, user_id, now)
+    return Written(before={"organization": id, "members": list(removed)} if removed else None)
+
+
+def _add_roles(
+    connection: Connection, id: str, user_id: str, role_ids: Sequence[str], actor: Actor
+) -> Written:
+    membership = _load(connection, id, user_id, actor)
+    roles.check_all_exist(connection, role_ids)
+    escalation.check_roles(connection, actor, role_ids)
+    rows = [{"membership_id": membership.id, "role_id": role_id} for role_id in dict.fromkeys(role_ids)]
+    added = connection.execute(insert(_held).on_conflict_do_nothing(), rows).rowcount
+    return Written(after=_told(id, user_id, role_ids) if added else None)
+
+
+def _remove_roles(
+    connection: Connection, id: str, user_id: str, role_ids: Sequence[str], actor: Actor
+) -> Written:
+    membership = _load(connection, id, user_id, actor)
+    gone = delete(_held).where(_held.c.membership_id == membership.id, _held.c.role_id.in_(role_ids))
+    removed = connection.execute(gone).rowcount
+    return Written(before=_told(id, user_id, role_ids) if removed else None)
+
+
+def _told(id: str, user_id: str, role_ids: Sequence[str]) -> dict[str, Any]:
+    return {"organization": id, "user_id": user_id, "roles": list(role_ids)}
+
+
+handlers = [
+    list_organization_members,
+    add_organization_members,
+    remove_organization_members,
+    list_member_roles,
+    add_member_roles,
+    remove_member_roles,
+]

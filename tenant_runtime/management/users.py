@@ -1,0 +1,259 @@
+"""`/api/v2/users` and `/users-by-email`: the people of the tenant.
+
+A password is checked and hashed before the unit of work. Blocking a user and changing a password end everything that
+was begun before, in the same transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.exc import IntegrityError
+
+from core.errors import Conflict, InvalidInput, InvalidQuery, NotFound
+from core.http.paging import parse_fields, parse_text
+from core.http.search import search
+from core.ids import new_user_id
+from tenant_runtime.login.emails import normal_email
+from tenant_runtime.management import escalation
+from tenant_runtime.management.access import Actor
+from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.editing import merged, named
+from tenant_runtime.management.endings import end_logins
+from tenant_runtime.management.entities import Entity
+from tenant_runtime.management.listing import Items, Listing, Rows, answer
+from tenant_runtime.management.routing import changing, creating, reading, removing
+from tenant_runtime.management.user_bodies import UserIn, UserPatch, check, check_password, shape
+from tenant_runtime.management.user_search import DEFAULT, FIELDS, SORTABLE
+from tenant_runtime.models import Connection as ConnectionRow
+from tenant_runtime.models import Identity, Password, User
+
+_table, _identity, _connection, _password = (
+    model.__table__ for model in (User, Identity, ConnectionRow, Password)
+)
+_METADATA = ("user_metadata", "app_metadata")
+_NOT_COLUMNS = ("connection", "password", "verify_email")
+_IDENTITIES_OF = (
+    select(
+        _identity.c.user_id,
+        _identity.c.provider,
+        _identity.c.provider_user_id,
+        _identity.c.is_social,
+        _connection.c.name.label("connection"),
+    )
+    .join(_connection, _connection.c.id == _identity.c.connection_id)
+    .where(_identity.c.user_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_identity.c.user_id, _connection.c.created_at)
+)
+_DATABASES = (
+    select(_connection.c.id, _connection.c.name)
+    .where(_connection.c.strategy == "auth0")
+    .order_by(_connection.c.created_at, _connection.c.id)
+)
+_USERNAME = select(_table.c.user_id).where(_table.c.username == bindparam("of"))
+_IDENTITY_OF = select(_identity).where(
+    _identity.c.user_id == bindparam("of"), _identity.c.provider == "auth0"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    hash: str
+
+
+def _with_identities(connection: Connection, rows: Rows) -> Items:
+    ids = [row.user_id for row in rows]
+    identities: dict[str, list[Row[Any]]] = {key: [] for key in ids}
+    for identity in connection.execute(_IDENTITIES_OF, {"ids": ids}) if ids else ():
+        identities[identity.user_id].append(identity)
+    return [shape(row, identities[row.user_id]) for row in rows]
+
+
+ENTITY = Entity("user", _table, "user_id", shape)
+LISTING = Listing(
+    "users", select(_table), (_table.c.created_at, _table.c.user_id), _with_identities, sortable=SORTABLE
+)
+
+
+@reading("/users", "read:users")
+async def list_users(call: Call) -> Any:
+    query, criteria = call.request.query_params, []
+    if (text := parse_text(query, "q")) is not None:
+        criteria.append(search(text, FIELDS, DEFAULT))
+    if (connection := parse_text(query, "connection")) is not None:
+        criteria.append(_in_connection(connection))
+    return await answer(call, LISTING, *criteria)
+
+
+@reading("/users-by-email", "read:users")
+async def list_users_by_email(call: Call) -> list[dict[str, Any]]:
+    email = parse_text(call.request.query_params, "email")
+    if not email:
+        raise InvalidQuery("The parameter 'email' is required.")
+    fields = parse_fields(call.request.query_params)
+    return [fields.apply(item) for item in await call.read(_by_email, normal_email(email))]
+
+
+@reading("/users/{user_id:str}", "read:users")
+async def get_user(call: Call, user_id: str) -> dict[str, Any]:
+    fields = parse_fields(call.request.query_params)
+    return fields.apply(await call.read(get, user_id))
+
+
+@creating("/users", "create:users")
+async def create_user(call: Call, data: UserIn) -> dict[str, Any]:
+    members = check(named(data))
+    password = await _hashed(call, members, members["email"], members.get("name"))
+    return await call.write(_create, new_user_id("auth0"), members, password, call.now)
+
+
+@changing("/users/{user_id:str}", "update:users", "update:users_app_metadata")
+async def update_user(call: Call, user_id: str, data: UserPatch) -> dict[str, Any]:
+    members = check(named(data))
+    if not call.actor.holds("update:users") and not members.keys() <= {"app_metadata"}:
+        raise InvalidInput("With update:users_app_metadata only `app_metadata` can be changed.")
+    password = await _hashed(call, members, members.get("email"), members.get("name"))
+    return await call.write(_update, user_id, members, password, call.actor, call.now)
+
+
+@removing("/users/{user_id:str}", "delete:users")
+async def delete_user(call: Call, user_id: str) -> None:
+    await call.write(_delete, user_id)
+
+
+def _in_connection(name: str) -> ColumnElement[bool]:
+    in_it = (
+        select(_identity.c.user_id)
+        .join(_connection, _connection.c.id == _identity.c.connection_id)
+        .where(_connection.c.name == name)
+    )
+    return _table.c.user_id.in_(in_it)
+
+
+async def _hashed(call: Call, members: Mapping[str, Any], *names: str | None) -> NewPassword | None:
+    password = members.get("password")
+    if password is None:
+        return None
+    check_password(password, *names)
+    return NewPassword(await call.services.passwords.hash(password))
+
+
+def get(connection: Connection, user_id: str) -> dict[str, Any]:
+    return _with_identities(connection, [ENTITY.load(connection, user_id)])[0]
+
+
+def _by_email(connection: Connection, email: str) -> Items:
+    rows = connection.execute(
+        select(_table).where(_table.c.email == email).order_by(_table.c.created_at)
+    ).all()
+    return _with_identities(connection, rows)
+
+
+def _create(
+    connection: Connection, user_id: str, members: Mapping[str, Any], password: NewPassword | None, now: int
+) -> Written:
+    database = _database(connection, members.get("connection"))
+    _check_username(connection, members.get("username"), user_id)
+    values = {
+        name: value for name, value in members.items() if name not in _NOT_COLUMNS and value is not None
+    }
+    for name in _METADATA:
+        values[name] = merged({}, values.get(name))
+    values = {"name": values["email"], "nickname": values["email"].partition("@")[0], "profile": {}, **values}
+    ENTITY.create(connection, {**values, "user_id": user_id, "created_at": now, "updated_at": now})
+    identity = {
+        "connection_id": database,
+        "provider_user_id": user_id.partition("|")[2],
+        "user_id": user_id,
+        "provider": "auth0",
+        "email": values["email"],
+        "profile_data": {},
+    }
+    _insert_identity(connection, identity)
+    if password is not None:
+        _set_password(connection, user_id, password, now)
+    shown = get(connection, user_id)
+    return Written(answer=shown, after=shown)
+
+
+def _database(connection: Connection, name: str | None) -> str:
+    databases = connection.execute(_DATABASES).all()
+    found = next((row.id for row in databases if name in (None, row.name)), None)
+    if found is None:
+        raise InvalidInput("`connection` names no database of users of this tenant.")
+    return str(found)
+
+
+def _check_username(connection: Connection, username: str | None, user_id: str) -> None:
+    if username and set(connection.execute(_USERNAME, {"of": username}).scalars()) - {user_id}:
+        raise Conflict("The user name is taken.")
+
+
+def _insert_identity(connection: Connection, identity: dict[str, Any]) -> None:
+    try:
+        connection.execute(insert(_identity), identity)
+    except IntegrityError as error:
+        raise Conflict("The user already exists.") from error
+
+
+def _update(
+    connection: Connection,
+    user_id: str,
+    members: Mapping[str, Any],
+    password: NewPassword | None,
+    actor: Actor,
+    now: int,
+) -> Written:
+    row = ENTITY.load(connection, user_id)
+    before = get(connection, user_id)
+    values = {name: value for name, value in members.items() if name not in _NOT_COLUMNS}
+    for name in _METADATA:
+        if name in values:
+            values[name] = merged(row._mapping[name], values[name])
+    is_new_address = values.get("email", row.email) != row.email
+    if password is not None or is_new_address:
+        escalation.check_user(connection, actor, user_id)
+    _check_username(connection, values.get("username"), user_id)
+    if is_new_address:
+        values.setdefault("email_verified", False)
+        _move_identity(connection, user_id, values["email"])
+    after = ENTITY.change(connection, row, values, now)
+    if password is not None:
+        _set_password(connection, user_id, password, now)
+    if password is not None or (after.blocked and not row.blocked):
+        end_logins(connection, user_id, now)
+    shown = get(connection, user_id)
+    told = {**shown, "password_changed": True} if password is not None else shown
+    return Written(answer=shown, before=before, after=told)
+
+
+def _move_identity(connection: Connection, user_id: str, email: str) -> None:
+    of_user = (_identity.c.user_id == user_id, _identity.c.provider == "auth0")
+    try:
+        connection.execute(update(_identity).where(*of_user).values(email=email))
+    except IntegrityError as error:
+        raise Conflict("The e-mail address belongs to another user.") from error
+
+
+def _set_password(connection: Connection, user_id: str, password: NewPassword, now: int) -> None:
+    if connection.execute(_IDENTITY_OF, {"of": user_id}).first() is None:
+        raise InvalidInput("This user has no password here.")
+    values = {"hash": password.hash, "changed_at": now, "failures": 0, "blocked_until": 0}
+    statement = upsert(_password).values(user_id=user_id, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
+
+
+def _delete(connection: Connection, user_id: str) -> Written:
+    """Everything of the user's goes with the row: identities, password, sessions, tokens, memberships, roles."""
+    return ENTITY.remove(connection, user_id)
+
+
+def check_all_exist(connection: Connection, user_ids: Sequence[str]) -> None:
+    known = connection.execute(select(_table.c.user_id).where(_table.c.user_id.in_(user_ids))).scalars().all()
+    if missing := set(user_ids) - set(known):
+        raise NotFound("user", f"{len(missing)} of the users do not exist.")
+
+
+handlers = [list_users, list_users_by_email, get_user, create_user, update_user, delete_user]
