@@ -56,7 +56,7 @@ def demo(environ: dict[str, str], data: Path, host: str, port: int, *, as_json: 
 
 async def _demo(settings: Settings, *, as_json: bool) -> int:
     known = demos.load(settings.data_dir)
-    made = None if known is not None else await _make_installation(settings)
+    made = None if known is not None else await make_control_plane(settings)
     app = create_app(settings)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(app.lifespan())
@@ -69,7 +69,7 @@ async def _demo(settings: Settings, *, as_json: bool) -> int:
         )
 
 
-async def _make_installation(settings: Settings) -> DemoControlPlane:
+async def make_control_plane(settings: Settings) -> DemoControlPlane:
     operator = DemoUser(demos.OPERATOR, new_password())
     made = await initialise(
         settings,

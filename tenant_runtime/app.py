@@ -13,8 +13,8 @@ from litestar.openapi.spec import Components, SecurityScheme
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login import handlers as pages
 from tenant_runtime.login.answers import error_page
-from tenant_runtime.management import resources
-from tenant_runtime.management.routing import SECURITY_SCHEME, management_router
+from tenant_runtime.management import api
+from tenant_runtime.management.routing import SECURITY_SCHEME
 from tenant_runtime.oauth import authorize, endpoints, logout
 
 FORM_LIMIT = 64 * 1024
@@ -36,7 +36,7 @@ def create_tenant_app(services: Services) -> Litestar:
         include_in_schema=False,
     )
     return Litestar(
-        [protocol, browser, management_router(resources.handlers)],
+        [protocol, browser, api.router()],
         exception_handlers={Exception: as_page},
         state=State({"services": services}),
         openapi_config=OpenAPIConfig(

@@ -1,0 +1,76 @@
+"""A whole installation per test: the demo, made once through its own API, copied for each test that may change it.
+
+`installation` is fresh for a test, `shared` serves a module of tests that only look or clean up after themselves.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings
+from entrypoints import demo as demos
+from entrypoints.asgi import create_app
+from entrypoints.commands import make_control_plane
+from entrypoints.demo_content import Demo
+from tests.installation import Installation, MovableClock
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def settings_for(data_dir: Path, **changes: object) -> Settings:
+    """Cheap passwords and no spare keys: what these cost is measured elsewhere."""
+    options: dict[str, object] = {"password_memory_kib": 256, "password_iterations": 1, "spare_keys": 0}
+    return Settings(data_dir=data_dir, **{**options, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Demo]:
+    """The demo installation that others are copies of. Nobody serves it."""
+    data_dir = tmp_path_factory.mktemp("golden") / "data"
+    return data_dir, asyncio.run(_make_demo(settings_for(data_dir)))
+
+
+async def _make_demo(settings: Settings) -> Demo:
+    plane = await make_control_plane(settings)
+    app = create_app(settings)
+    async with app.lifespan():
+        return await demos.make(app, settings, plane)
+
+
+@pytest.fixture
+def data_dir(golden: tuple[Path, Demo], tmp_path: Path) -> Iterator[Path]:
+    copy = tmp_path / "data"
+    shutil.copytree(golden[0], copy)
+    yield copy
+    shutil.rmtree(copy, ignore_errors=True)
+
+
+@asynccontextmanager
+async def serving(settings: Settings, demo: Demo) -> AsyncIterator[Installation]:
+    clock = MovableClock()
+    app = create_app(settings, clock=clock)
+    async with app.lifespan() as running, Installation.over(app, running, demo, clock) as installation:
+        yield installation
+
+
+@pytest.fixture
+async def installation(data_dir: Path, golden: tuple[Path, Demo]) -> AsyncIterator[Installation]:
+    async with serving(settings_for(data_dir), golden[1]) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Installation]:
+    copy = tmp_path_factory.mktemp("shared") / "data"
+    shutil.copytree(golden[0], copy)
+    async with serving(settings_for(copy), golden[1]) as installation:
+        yield installation
