@@ -21,6 +21,7 @@ from tenant_runtime.login.authorization_requests import (
 from tenant_runtime.login.flow import Step, next_step
 from tenant_runtime.login.sessions import Lifetimes, join_session, load_session, touch_session
 from tenant_runtime.login.standing import Situation, rules_of, situation
+from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
 from tenant_runtime.oauth.acceptance import AcceptedRequest
 from tenant_runtime.oauth.codes import NewCode, issue_code
 
@@ -51,7 +52,8 @@ class Outcome:
 
 def arrive(connection: Connection, arrival: Arrival) -> Outcome:
     stored = Progress() if arrival.is_new else load_request(connection, arrival.key, arrival.now).progress
-    session = load_session(connection, arrival.session_digest, arrival.now, arrival.key.issuer)
+    client_id, issuer = arrival.request.client.client_id, arrival.key.issuer
+    session = load_session(connection, arrival.session_digest, arrival.now, issuer, client_id=client_id)
     found = situation(connection, arrival.request, session, stored, names_allowed=arrival.names_allowed)
     try:
         step = next_step(rules_of(arrival.request), found.standing, arrival.now)
@@ -63,7 +65,6 @@ def arrive(connection: Connection, arrival: Arrival) -> Outcome:
     if step is Step.DONE:
         _finish(connection, arrival, found)
     elif arrival.is_new:
-        client_id = arrival.request.client.client_id
         store_request(connection, arrival.key, client_id, arrival.parameters, arrival.now)
     return Outcome(step)
 
@@ -75,8 +76,10 @@ def _finish(connection: Connection, arrival: Arrival, found: Situation) -> None:
         complete_request(connection, arrival.key.digest, arrival.now)
     organization_id = organization.id if organization else None
     issue_code(connection, arrival.code, arrival.request, session, organization_id, arrival.now)
-    join_session(connection, session.id, arrival.request.client.client_id)
+    join_session(connection, session, arrival.request.client.client_id)
     touch_session(connection, session, arrival.now, arrival.lifetimes)
+    if arrival.code.digest.startswith(SWEEP_WHEN):
+        sweep(connection, arrival.now)
     if arrival.request.parameters.is_silent:
         who, name = session.user_id, session.email
         event = replace(arrival.event, user_id=who, user_name=name, organization_id=organization_id)

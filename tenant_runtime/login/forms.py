@@ -55,7 +55,7 @@ def check_origin(request: Request[Any, Any, Any], tenant: Tenant) -> None:
     origins = request.headers.getall("origin", [])
     if any(origin != tenant.origin for origin in origins):
         raise ForeignForm()
-    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise ForeignForm()
 
 

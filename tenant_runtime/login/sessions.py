@@ -7,7 +7,7 @@ somebody planted before a login is worth nothing after it; the session's id (`si
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, Update, bindparam, exists, insert, select, update
 
 from tenant_runtime.models import RefreshFamily, Session, SessionClient, User
 from tenant_runtime.oauth.families import end_family
@@ -21,8 +21,20 @@ _s = Session.__table__.c
 _u = User.__table__.c
 _f = RefreshFamily.__table__.c
 
+_j = SessionClient.__table__.c
+_IS_JOINED = exists().where(_j.session_id == _s.id, _j.client_id == bindparam("client")).label("is_joined")
 _LOAD: Select[Any] = (
-    select(_s.id, _s.user_id, _s.authenticated_at, _s.amr, _s.seen_at, _s.expires_at, _u.email, _u.name)
+    select(
+        _IS_JOINED,
+        _s.id,
+        _s.user_id,
+        _s.authenticated_at,
+        _s.amr,
+        _s.seen_at,
+        _s.expires_at,
+        _u.email,
+        _u.name,
+    )
     .join(User.__table__, _u.user_id == _s.user_id)
     .where(
         _s.token_digest == bindparam("digest"),
@@ -98,11 +110,17 @@ class NewSession:
     user_agent: str | None
 
 
-def load_session(connection: Connection, digest: str | None, now: int, issuer: str) -> Row[Any] | None:
-    """The live session of a cookie: not ended, not too old, of this issuer, and of a user who may still sign in."""
+def load_session(
+    connection: Connection, digest: str | None, now: int, issuer: str, *, client_id: str = ""
+) -> Row[Any] | None:
+    """The live session of a cookie: not ended, not too old, of this issuer, and of a user who may still sign in.
+
+    `is_joined` says whether the client already takes part in it.
+    """
     if digest is None:
         return None
-    return connection.execute(_LOAD, {"digest": digest, "now": now, "issuer": issuer}).one_or_none()
+    values = {"digest": digest, "now": now, "issuer": issuer, "client": client_id}
+    return connection.execute(_LOAD, values).one_or_none()
 
 
 def begin_session(connection: Connection, new: NewSession, previous_digest: str | None) -> str:
@@ -140,8 +158,10 @@ def end_session(
     return ended
 
 
-def join_session(connection: Connection, session_id: str, client_id: str) -> None:
-    connection.execute(_JOIN, {"session_id": session_id, "client_id": client_id})
+def join_session(connection: Connection, session: Row[Any], client_id: str) -> None:
+    """Which clients are to be told of its end."""
+    if not session.is_joined:
+        connection.execute(_JOIN, {"session_id": session.id, "client_id": client_id})
 
 
 def _values(new: NewSession) -> dict[str, Any]:

@@ -1,0 +1,31 @@
+"""What is over is removed, a little at a time, by those who add to it: one sign-in of 256 sweeps.
+
+No timer visits idle tenants, so ten thousand of them cost nothing. Used codes stay a day, because a second use must
+be recognised as one; ended sessions stay a month for whoever looks into what happened.
+"""
+
+from sqlalchemy import Connection, Delete, bindparam, delete, select
+
+from tenant_runtime.models import AuthorizationCode, AuthorizationRequest, Session
+
+SWEEP_WHEN = "00"
+"""The first digits of the new code's digest: chance without a die, so that the unit stays pure."""
+
+MOST = 1000
+_DAY_MS = 86_400_000
+_KEPT_MS = {AuthorizationRequest: 0, AuthorizationCode: _DAY_MS, Session: 30 * _DAY_MS}
+
+
+def _removal(model: type[AuthorizationRequest | AuthorizationCode | Session]) -> Delete:
+    table = model.__table__
+    (key,) = table.primary_key.columns
+    over = select(key).where(table.c.expires_at < bindparam("before")).limit(MOST)
+    return delete(table).where(key.in_(over))
+
+
+_REMOVALS = [(_removal(model), kept) for model, kept in _KEPT_MS.items()]
+
+
+def sweep(connection: Connection, now: int) -> None:
+    for removal, kept in _REMOVALS:
+        connection.execute(removal, {"before": now - kept})
