@@ -7,10 +7,11 @@ They are forbidden, not missing: Auth0's deploy tool leaves out what it may not 
 from typing import Any
 
 from litestar import route
+from litestar.params import FromPath
 
 from core.errors import InsufficientScope
 from tenant_runtime.management.access import authenticate
-from tenant_runtime.management.calls import Call
+from tenant_runtime.management.calls import CallOf
 from tenant_runtime.management.routing import reading
 
 
@@ -24,7 +25,7 @@ class _KnownCaller:
 
 
 @reading("/actions/actions", "read:clients", "read:resource_servers", "read:tenant_settings")
-async def list_actions(call: Call) -> dict[str, Any]:
+async def list_actions(call: CallOf) -> dict[str, Any]:
     return {"actions": [], "total": 0, "page": 0, "per_page": 50}
 
 
@@ -35,7 +36,7 @@ async def list_actions(call: Call) -> dict[str, Any]:
     include_in_schema=False,
     status_code=200,
 )
-async def absent_resource(path: str) -> None:
+async def absent_resource(path: FromPath[str]) -> None:
     raise InsufficientScope()
 
 

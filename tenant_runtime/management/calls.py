@@ -6,10 +6,11 @@ one unit of work.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 from litestar import Request
+from litestar.di import NamedDependency
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -78,6 +79,10 @@ class Call:
         if changed and self.tenant.is_control_plane:
             self.services.on_control_plane_write()
         return answer
+
+
+CallOf: TypeAlias = NamedDependency[Call]
+"""How a handler asks for it: its only dependency."""
 
 
 def call_of(request: Request[Any, Any, Any]) -> Call:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
+from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
@@ -11,7 +12,7 @@ from core.http.paging import parse_boolean, parse_text
 from core.ids import new_id
 from tenant_runtime.management import clients, escalation
 from tenant_runtime.management.access import Actor
-from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.editing import Body, Id, Maybe, named
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
@@ -62,7 +63,7 @@ LISTING = Listing("client_grants", select(_table), (_table.c.created_at, _table.
 
 
 @reading("/client-grants", "read:client_grants")
-async def list_client_grants(call: Call) -> Any:
+async def list_client_grants(call: CallOf) -> Any:
     query = call.request.query_params
     criteria: list[ColumnElement[bool]] = [
         _table.c[name] == text
@@ -76,24 +77,26 @@ async def list_client_grants(call: Call) -> Any:
 
 
 @reading("/client-grants/{id:str}", "read:client_grants")
-async def get_client_grant(call: Call, id: str) -> dict[str, Any]:
+async def get_client_grant(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
     return shape(await call.read(ENTITY.load, id))
 
 
 @creating("/client-grants", "create:client_grants")
-async def create_client_grant(call: Call, data: ClientGrantIn) -> dict[str, Any]:
+async def create_client_grant(call: CallOf, data: JSONBody[ClientGrantIn]) -> dict[str, Any]:
     members = named(data)
     del members["subject_type"]
     return await call.write(_create, new_id("cgr"), members, call.actor, call.now)
 
 
 @changing("/client-grants/{id:str}", "update:client_grants")
-async def update_client_grant(call: Call, id: str, data: ClientGrantPatch) -> dict[str, Any]:
+async def update_client_grant(
+    call: CallOf, id: FromPath[str], data: JSONBody[ClientGrantPatch]
+) -> dict[str, Any]:
     return await call.write(_update, id, named(data), call.actor, call.now)
 
 
 @removing("/client-grants/{id:str}", "delete:client_grants")
-async def delete_client_grant(call: Call, id: str) -> None:
+async def delete_client_grant(call: CallOf, id: FromPath[str]) -> None:
     await call.write(ENTITY.remove, id)
 
 

@@ -7,6 +7,7 @@ is granted; it is stored as a digest to compare and sealed to be shown.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select
 
 from core.clock import to_iso
@@ -16,7 +17,7 @@ from core.ids import digest, new_client_id, new_id, new_secret
 from core.tenants import Tenant
 from tenant_runtime.management import client_bodies, escalation
 from tenant_runtime.management.access import Actor
-from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.client_bodies import COLUMNS, ClientIn, ClientPatch
 from tenant_runtime.management.editing import merged, named
 from tenant_runtime.management.entities import Entity
@@ -72,36 +73,38 @@ LISTING = Listing("clients", select(_table), (_table.c.created_at, _table.c.clie
 
 
 @reading("/clients", "read:clients", "read:client_keys")
-async def list_clients(call: Call) -> Any:
+async def list_clients(call: CallOf) -> Any:
     return await answer(call, LISTING, *_filters(call))
 
 
 @reading("/clients/{client_id:str}", "read:clients", "read:client_keys")
-async def get_client(call: Call, client_id: str) -> dict[str, Any]:
+async def get_client(call: CallOf, client_id: FromPath[str]) -> dict[str, Any]:
     return await call.read(_get, client_id, call.actor, call.tenant)
 
 
 @creating("/clients", "create:clients")
-async def create_client(call: Call, data: ClientIn) -> dict[str, Any]:
+async def create_client(call: CallOf, data: JSONBody[ClientIn]) -> dict[str, Any]:
     members = client_bodies.without_nulls(named(data))
     await _check(call, members)
     return await call.write(_create, members, new_client_id(), _new_secret(call), call.now)
 
 
 @changing("/clients/{client_id:str}", "update:clients")
-async def update_client(call: Call, client_id: str, data: ClientPatch) -> dict[str, Any]:
+async def update_client(
+    call: CallOf, client_id: FromPath[str], data: JSONBody[ClientPatch]
+) -> dict[str, Any]:
     members = client_bodies.without_nulls(named(data))
     await _check(call, members)
     return await call.write(_update, client_id, members, _new_secret(call), call.now)
 
 
 @removing("/clients/{client_id:str}", "delete:clients")
-async def delete_client(call: Call, client_id: str) -> None:
+async def delete_client(call: CallOf, client_id: FromPath[str]) -> None:
     await call.write(_delete, client_id)
 
 
 @creating("/clients/{client_id:str}/rotate-secret", "update:client_keys", status_code=200)
-async def rotate_client_secret(call: Call, client_id: str) -> dict[str, Any]:
+async def rotate_client_secret(call: CallOf, client_id: FromPath[str]) -> dict[str, Any]:
     return await call.write(_rotate, client_id, _new_secret(call), call.actor, call.now)
 
 

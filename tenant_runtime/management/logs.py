@@ -6,13 +6,14 @@ once. `from` may also be the id of an event.
 
 from typing import Any
 
+from litestar.params import FromPath
 from sqlalchemy import Connection, Row, select
 
 from core.clock import to_iso
 from core.http.paging import parse_text
 from core.http.search import Searchable, search
 from tenant_runtime.management import users
-from tenant_runtime.management.calls import Call
+from tenant_runtime.management.calls import CallOf
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import reading
@@ -67,7 +68,7 @@ OLDEST = Listing("logs", select(_table), _PLACE, shape_all)
 
 
 @reading("/logs", "read:logs")
-async def list_logs(call: Call) -> Any:
+async def list_logs(call: CallOf) -> Any:
     await call.services.audit.flush()
     query = call.request.query_params
     text = parse_text(query, "q") or parse_text(query, "search")
@@ -77,13 +78,13 @@ async def list_logs(call: Call) -> Any:
 
 
 @reading("/logs/{id:str}", "read:logs")
-async def get_log(call: Call, id: str) -> dict[str, Any]:
+async def get_log(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
     await call.services.audit.flush()
     return shape(await call.read(ENTITY.load, id))
 
 
 @reading("/users/{user_id:str}/logs", "read:logs", "read:logs_users")
-async def list_user_logs(call: Call, user_id: str) -> Any:
+async def list_user_logs(call: CallOf, user_id: FromPath[str]) -> Any:
     await call.services.audit.flush()
     await call.read(users.ENTITY.load, user_id)
     return await answer(call, NEWEST, _table.c.user_id == user_id)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection, Row, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
@@ -12,7 +13,7 @@ from core.http.paging import parse_fields
 from core.ids import new_id
 from tenant_runtime.management import escalation, organizations, roles, users
 from tenant_runtime.management.access import Actor
-from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.editing import Body, Id
 from tenant_runtime.management.endings import end_membership
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
@@ -81,14 +82,14 @@ ROLES = Listing(
 
 
 @reading("/organizations/{id:str}/members", "read:organization_members")
-async def list_organization_members(call: Call, id: str) -> Any:
+async def list_organization_members(call: CallOf, id: FromPath[str]) -> Any:
     await call.read(organizations.load_manageable, id, call.actor, is_reading=True)
     with_roles = "roles" in parse_fields(call.request.query_params).names
     return await answer(call, LISTING_WITH_ROLES if with_roles else LISTING, organization=id)
 
 
 @creating("/organizations/{id:str}/members", "create:organization_members", status_code=204)
-async def add_organization_members(call: Call, id: str, data: MembersBody) -> None:
+async def add_organization_members(call: CallOf, id: FromPath[str], data: JSONBody[MembersBody]) -> None:
     escalation.check_not_self(call.actor, *data.members)
     ids = {user_id: new_id("mem") for user_id in data.members}
     names = call.services.settings.default_member_roles if call.tenant.is_control_plane else ()
@@ -96,12 +97,12 @@ async def add_organization_members(call: Call, id: str, data: MembersBody) -> No
 
 
 @removing("/organizations/{id:str}/members", "delete:organization_members")
-async def remove_organization_members(call: Call, id: str, data: MembersBody) -> None:
+async def remove_organization_members(call: CallOf, id: FromPath[str], data: JSONBody[MembersBody]) -> None:
     await call.write(_remove, id, data.members, call.actor, call.now)
 
 
 @reading("/organizations/{id:str}/members/{user_id:str}/roles", "read:organization_member_roles")
-async def list_member_roles(call: Call, id: str, user_id: str) -> Any:
+async def list_member_roles(call: CallOf, id: FromPath[str], user_id: FromPath[str]) -> Any:
     await call.read(_load, id, user_id, call.actor, is_reading=True)
     return await answer(call, ROLES, organization=id, user=user_id)
 
@@ -109,13 +110,17 @@ async def list_member_roles(call: Call, id: str, user_id: str) -> Any:
 @creating(
     "/organizations/{id:str}/members/{user_id:str}/roles", "create:organization_member_roles", status_code=204
 )
-async def add_member_roles(call: Call, id: str, user_id: str, data: RolesBody) -> None:
+async def add_member_roles(
+    call: CallOf, id: FromPath[str], user_id: FromPath[str], data: JSONBody[RolesBody]
+) -> None:
     escalation.check_not_self(call.actor, user_id)
     await call.write(_add_roles, id, user_id, data.roles, call.actor)
 
 
 @removing("/organizations/{id:str}/members/{user_id:str}/roles", "delete:organization_member_roles")
-async def remove_member_roles(call: Call, id: str, user_id: str, data: RolesBody) -> None:
+async def remove_member_roles(
+    call: CallOf, id: FromPath[str], user_id: FromPath[str], data: JSONBody[RolesBody]
+) -> None:
     await call.write(_remove_roles, id, user_id, data.roles, call.actor)
 
 

@@ -7,6 +7,7 @@ organization API (`specs/tenancy.md` section 2).
 
 from typing import Annotated, Any
 
+from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import Connection, Row, or_, select
 
@@ -15,7 +16,7 @@ from core.http.paging import parse_text
 from core.ids import new_id
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.addresses import check_link
-from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.editing import Body, LongText, Maybe, Name, merged, named
 from tenant_runtime.management.endings import end_organization
 from tenant_runtime.management.entities import Entity
@@ -75,7 +76,7 @@ LISTING = Listing(
 
 
 @reading("/organizations", "read:organizations")
-async def list_organizations(call: Call) -> Any:
+async def list_organizations(call: CallOf) -> Any:
     text = parse_text(call.request.query_params, "q")
     if text is None:
         return await answer(call, LISTING)
@@ -84,27 +85,29 @@ async def list_organizations(call: Call) -> Any:
 
 
 @reading("/organizations/{id:str}", "read:organizations")
-async def get_organization(call: Call, id: str) -> dict[str, Any]:
+async def get_organization(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
     return shape(await call.read(ENTITY.load, id))
 
 
 @reading("/organizations/name/{name:str}", "read:organizations")
-async def get_organization_by_name(call: Call, name: str) -> dict[str, Any]:
+async def get_organization_by_name(call: CallOf, name: FromPath[str]) -> dict[str, Any]:
     return shape(await call.read(_by_name, name))
 
 
 @creating("/organizations", "create:organizations")
-async def create_organization(call: Call, data: OrganizationIn) -> dict[str, Any]:
+async def create_organization(call: CallOf, data: JSONBody[OrganizationIn]) -> dict[str, Any]:
     return await call.write(_create, new_id("org"), _checked(data), call.now)
 
 
 @changing("/organizations/{id:str}", "update:organizations")
-async def update_organization(call: Call, id: str, data: OrganizationPatch) -> dict[str, Any]:
+async def update_organization(
+    call: CallOf, id: FromPath[str], data: JSONBody[OrganizationPatch]
+) -> dict[str, Any]:
     return await call.write(_update, id, _checked(data), call.actor, call.now)
 
 
 @removing("/organizations/{id:str}", "delete:organizations")
-async def delete_organization(call: Call, id: str) -> None:
+async def delete_organization(call: CallOf, id: FromPath[str]) -> None:
     await call.write(_delete, id, call.now)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from litestar import Response
+from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
@@ -16,7 +17,7 @@ from core.clock import to_iso
 from core.errors import Conflict, InvalidInput, ManagedByControlPlane, NotFound
 from core.http.paging import parse_text
 from core.ids import new_id
-from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.catalogue_sync import check_wait, waited
 from tenant_runtime.management.editing import (
     Body,
@@ -130,7 +131,7 @@ LISTING = Listing("resource_servers", select(_table), (_table.c.created_at, _tab
 
 
 @reading("/resource-servers", "read:resource_servers")
-async def list_resource_servers(call: Call) -> Any:
+async def list_resource_servers(call: CallOf) -> Any:
     query = call.request.query_params
     wanted = [*query.getall("identifiers", []), *filter(None, [parse_text(query, "identifier")])]
     if not wanted:
@@ -141,12 +142,12 @@ async def list_resource_servers(call: Call) -> Any:
 
 
 @reading("/resource-servers/{key:str}", "read:resource_servers")
-async def get_resource_server(call: Call, key: str) -> dict[str, Any]:
+async def get_resource_server(call: CallOf, key: FromPath[str]) -> dict[str, Any]:
     return await call.read(_get, key)
 
 
 @creating("/resource-servers", "create:resource_servers")
-async def create_resource_server(call: Call, data: ResourceServerIn) -> Response[dict[str, Any]]:
+async def create_resource_server(call: CallOf, data: JSONBody[ResourceServerIn]) -> Response[dict[str, Any]]:
     await _check(call, data)
     if any(data.identifier.startswith(issuer) for issuer in call.tenant.issuers):
         raise InvalidInput("`identifier` must not be an address of the issuer itself.")
@@ -155,14 +156,16 @@ async def create_resource_server(call: Call, data: ResourceServerIn) -> Response
 
 
 @changing("/resource-servers/{key:str}", "update:resource_servers")
-async def update_resource_server(call: Call, key: str, data: ResourceServerPatch) -> Response[dict[str, Any]]:
+async def update_resource_server(
+    call: CallOf, key: FromPath[str], data: JSONBody[ResourceServerPatch]
+) -> Response[dict[str, Any]]:
     await _check(call, data)
     is_waiting = check_wait(call)
     return await waited(call, is_waiting, await call.write(_update, key, named(data), call.now))
 
 
 @removing("/resource-servers/{key:str}", "delete:resource_servers")
-async def delete_resource_server(call: Call, key: str) -> Response[None]:
+async def delete_resource_server(call: CallOf, key: FromPath[str]) -> Response[None]:
     is_waiting = check_wait(call)
     return await waited(call, is_waiting, await call.write(_delete, key))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Response
+from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import Connection, Row, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
@@ -13,7 +14,7 @@ from core.http.paging import parse_text
 from core.ids import new_id
 from tenant_runtime.management import escalation, users
 from tenant_runtime.management.access import Actor
-from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.catalogue_sync import check_wait, waited
 from tenant_runtime.management.editing import (
     Body,
@@ -98,7 +99,7 @@ USERS = Listing(
 
 
 @reading("/roles", "read:roles")
-async def list_roles(call: Call) -> Any:
+async def list_roles(call: CallOf) -> Any:
     name = parse_text(call.request.query_params, "name_filter")
     if name is None:
         return await answer(call, LISTING)
@@ -106,45 +107,49 @@ async def list_roles(call: Call) -> Any:
 
 
 @reading("/roles/{id:str}", "read:roles")
-async def get_role(call: Call, id: str) -> dict[str, Any]:
+async def get_role(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
     return shape(await call.read(ENTITY.load, id))
 
 
 @creating("/roles", "create:roles")
-async def create_role(call: Call, data: RoleIn) -> Response[dict[str, Any]]:
+async def create_role(call: CallOf, data: JSONBody[RoleIn]) -> Response[dict[str, Any]]:
     check_labels(call.tenant, data.labels)
     is_waiting = check_wait(call)
     return await waited(call, is_waiting, await call.write(_create, new_id("rol"), named(data), call.now))
 
 
 @changing("/roles/{id:str}", "update:roles")
-async def update_role(call: Call, id: str, data: RolePatch) -> Response[dict[str, Any]]:
+async def update_role(call: CallOf, id: FromPath[str], data: JSONBody[RolePatch]) -> Response[dict[str, Any]]:
     check_labels(call.tenant, data.labels)
     is_waiting = check_wait(call)
     return await waited(call, is_waiting, await call.write(_update, id, named(data), call.now))
 
 
 @removing("/roles/{id:str}", "delete:roles")
-async def delete_role(call: Call, id: str) -> Response[None]:
+async def delete_role(call: CallOf, id: FromPath[str]) -> Response[None]:
     is_waiting = check_wait(call)
     return await waited(call, is_waiting, await call.write(ENTITY.remove, id))
 
 
 @reading("/roles/{id:str}/permissions", "read:roles")
-async def list_role_permissions(call: Call, id: str) -> Any:
+async def list_role_permissions(call: CallOf, id: FromPath[str]) -> Any:
     await call.read(ENTITY.load, id)
     return await answer(call, PERMISSIONS, role=id)
 
 
 @creating("/roles/{id:str}/permissions", "update:roles")
-async def add_role_permissions(call: Call, id: str, data: PermissionsBody) -> Response[dict[str, Any]]:
+async def add_role_permissions(
+    call: CallOf, id: FromPath[str], data: JSONBody[PermissionsBody]
+) -> Response[dict[str, Any]]:
     is_waiting = check_wait(call)
     done = await call.write(_add_permissions, id, data.permissions, call.actor, call.now)
     return await waited(call, is_waiting, done)
 
 
 @removing("/roles/{id:str}/permissions", "update:roles")
-async def remove_role_permissions(call: Call, id: str, data: PermissionsBody) -> Response[None]:
+async def remove_role_permissions(
+    call: CallOf, id: FromPath[str], data: JSONBody[PermissionsBody]
+) -> Response[None]:
     is_waiting = check_wait(call)
     return await waited(
         call, is_waiting, await call.write(_remove_permissions, id, data.permissions, call.now)
@@ -152,13 +157,13 @@ async def remove_role_permissions(call: Call, id: str, data: PermissionsBody) ->
 
 
 @reading("/roles/{id:str}/users", "read:roles", "read:role_members")
-async def list_role_users(call: Call, id: str) -> Any:
+async def list_role_users(call: CallOf, id: FromPath[str]) -> Any:
     await call.read(ENTITY.load, id)
     return await answer(call, USERS, role=id)
 
 
 @creating("/roles/{id:str}/users", "create:role_members", "update:roles", status_code=200)
-async def assign_users_to_role(call: Call, id: str, data: UsersBody) -> dict[str, Any]:
+async def assign_users_to_role(call: CallOf, id: FromPath[str], data: JSONBody[UsersBody]) -> dict[str, Any]:
     escalation.check_not_self(call.actor, *data.users)
     return await call.write(_assign_users, id, data.users, call.actor, call.now)
 

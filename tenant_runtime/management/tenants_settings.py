@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
+from litestar.params import JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
@@ -17,7 +18,7 @@ from core.http.paging import parse_boolean, parse_fields
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.login.emails import is_email
 from tenant_runtime.management.addresses import check_callbacks, check_link
-from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.editing import (
     Addresses,
     Body,
@@ -75,7 +76,7 @@ class SettingsPatch(Body):
 
 
 @reading("/tenants/settings", "read:tenant_settings")
-async def get_tenant_settings(call: Call) -> dict[str, Any]:
+async def get_tenant_settings(call: CallOf) -> dict[str, Any]:
     query = call.request.query_params
     with_provenance, fields = parse_boolean(query, "include_provenance", default=False), parse_fields(query)
     shown = await call.read(_get, with_provenance)
@@ -83,7 +84,7 @@ async def get_tenant_settings(call: Call) -> dict[str, Any]:
 
 
 @changing("/tenants/settings", "update:tenant_settings")
-async def update_tenant_settings(call: Call, data: SettingsPatch) -> dict[str, Any]:
+async def update_tenant_settings(call: CallOf, data: JSONBody[SettingsPatch]) -> dict[str, Any]:
     members = named(data)
     _check(members, await call.configuration())
     return await call.write(_update, members)

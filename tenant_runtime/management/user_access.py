@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from tenant_runtime.management import escalation, organizations, roles, users
 from tenant_runtime.management.access import Actor
-from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.listing import Listing, answer
 from tenant_runtime.management.permission_lists import Permission, PermissionsBody, resolved, show_permission
 from tenant_runtime.management.routing import creating, reading, removing
@@ -66,41 +67,45 @@ ORGANIZATIONS = Listing(
 
 
 @reading("/users/{user_id:str}/roles", "read:users", "read:role_members")
-async def list_user_roles(call: Call, user_id: str) -> Any:
+async def list_user_roles(call: CallOf, user_id: FromPath[str]) -> Any:
     await call.read(users.ENTITY.load, user_id)
     return await answer(call, ROLES, user=user_id)
 
 
 @creating("/users/{user_id:str}/roles", "update:users", "create:role_members", status_code=204)
-async def add_user_roles(call: Call, user_id: str, data: RolesBody) -> None:
+async def add_user_roles(call: CallOf, user_id: FromPath[str], data: JSONBody[RolesBody]) -> None:
     escalation.check_not_self(call.actor, user_id)
     await call.write(_add_roles, user_id, data.roles, call.actor, call.now)
 
 
 @removing("/users/{user_id:str}/roles", "update:users", "delete:role_members")
-async def remove_user_roles(call: Call, user_id: str, data: RolesBody) -> None:
+async def remove_user_roles(call: CallOf, user_id: FromPath[str], data: JSONBody[RolesBody]) -> None:
     await call.write(_remove_roles, user_id, data.roles)
 
 
 @reading("/users/{user_id:str}/permissions", "read:users")
-async def list_user_permissions(call: Call, user_id: str) -> Any:
+async def list_user_permissions(call: CallOf, user_id: FromPath[str]) -> Any:
     await call.read(users.ENTITY.load, user_id)
     return await answer(call, PERMISSIONS, user=user_id)
 
 
 @creating("/users/{user_id:str}/permissions", "update:users")
-async def add_user_permissions(call: Call, user_id: str, data: PermissionsBody) -> dict[str, Any]:
+async def add_user_permissions(
+    call: CallOf, user_id: FromPath[str], data: JSONBody[PermissionsBody]
+) -> dict[str, Any]:
     escalation.check_not_self(call.actor, user_id)
     return await call.write(_add_permissions, user_id, data.permissions, call.actor, call.now)
 
 
 @removing("/users/{user_id:str}/permissions", "update:users")
-async def remove_user_permissions(call: Call, user_id: str, data: PermissionsBody) -> None:
+async def remove_user_permissions(
+    call: CallOf, user_id: FromPath[str], data: JSONBody[PermissionsBody]
+) -> None:
     await call.write(_remove_permissions, user_id, data.permissions)
 
 
 @reading("/users/{user_id:str}/organizations", "read:organizations")
-async def list_user_organizations(call: Call, user_id: str) -> Any:
+async def list_user_organizations(call: CallOf, user_id: FromPath[str]) -> Any:
     await call.read(users.ENTITY.load, user_id)
     return await answer(call, ORGANIZATIONS, user=user_id)
 

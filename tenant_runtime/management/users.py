@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
@@ -19,7 +20,7 @@ from core.ids import new_user_id
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
-from tenant_runtime.management.calls import Call, Written
+from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import merged, named
 from tenant_runtime.management.endings import end_logins
 from tenant_runtime.management.entities import Entity
@@ -78,7 +79,7 @@ LISTING = Listing(
 
 
 @reading("/users", "read:users")
-async def list_users(call: Call) -> Any:
+async def list_users(call: CallOf) -> Any:
     query, criteria = call.request.query_params, []
     if (text := parse_text(query, "q")) is not None:
         criteria.append(search(text, FIELDS, DEFAULT))
@@ -88,7 +89,7 @@ async def list_users(call: Call) -> Any:
 
 
 @reading("/users-by-email", "read:users")
-async def list_users_by_email(call: Call) -> list[dict[str, Any]]:
+async def list_users_by_email(call: CallOf) -> list[dict[str, Any]]:
     email = parse_text(call.request.query_params, "email")
     if not email:
         raise InvalidQuery("The parameter 'email' is required.")
@@ -97,20 +98,20 @@ async def list_users_by_email(call: Call) -> list[dict[str, Any]]:
 
 
 @reading("/users/{user_id:str}", "read:users")
-async def get_user(call: Call, user_id: str) -> dict[str, Any]:
+async def get_user(call: CallOf, user_id: FromPath[str]) -> dict[str, Any]:
     fields = parse_fields(call.request.query_params)
     return fields.apply(await call.read(get, user_id))
 
 
 @creating("/users", "create:users")
-async def create_user(call: Call, data: UserIn) -> dict[str, Any]:
+async def create_user(call: CallOf, data: JSONBody[UserIn]) -> dict[str, Any]:
     members = check(named(data))
     password = await _hashed(call, members, members["email"], members.get("name"))
     return await call.write(_create, new_user_id("auth0"), members, password, call.now)
 
 
 @changing("/users/{user_id:str}", "update:users", "update:users_app_metadata")
-async def update_user(call: Call, user_id: str, data: UserPatch) -> dict[str, Any]:
+async def update_user(call: CallOf, user_id: FromPath[str], data: JSONBody[UserPatch]) -> dict[str, Any]:
     members = check(named(data))
     if not call.actor.holds("update:users") and not members.keys() <= {"app_metadata"}:
         raise InvalidInput("With update:users_app_metadata only `app_metadata` can be changed.")
@@ -119,7 +120,7 @@ async def update_user(call: Call, user_id: str, data: UserPatch) -> dict[str, An
 
 
 @removing("/users/{user_id:str}", "delete:users")
-async def delete_user(call: Call, user_id: str) -> None:
+async def delete_user(call: CallOf, user_id: FromPath[str]) -> None:
     await call.write(_delete, user_id)
 
 
