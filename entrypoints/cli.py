@@ -76,6 +76,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _walk(options: argparse.Namespace) -> int:
+    import httpx
+
     from entrypoints import demo
     from entrypoints.network import ApiError
     from entrypoints.walk import walk
@@ -86,6 +88,9 @@ def _walk(options: argparse.Namespace) -> int:
         return 2
     try:
         asyncio.run(walk(options.url, made, lambda line: print(f"- {line}", flush=True)))
+    except httpx.TransportError as error:
+        print(f"keystead: nothing answers at {options.url}: {error}", file=sys.stderr)
+        return 1
     except ApiError as error:
         print(f"keystead: the walk ended: {error}", file=sys.stderr)
         return 1

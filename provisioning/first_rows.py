@@ -101,6 +101,7 @@ def _management_api(id: str, audience: str, now: int) -> dict[str, Any]:
         "token_lifetime": MANAGEMENT_LIFETIME,
         "token_lifetime_for_web": MANAGEMENT_LIFETIME_FOR_WEB,
         "enforce_policies": True,
+        "allow_offline_access": True,  # an operator switches tenants by refresh (`specs/tenancy.md` section 7)
         "token_dialect": "access_token_authz",
         "is_management": True,
         "created_at": now,
