@@ -109,8 +109,8 @@ async def _authorize(request: AnyRequest, encoded: bytes, *, after_form: bool) -
 
     async def begin() -> Response[str]:
         accepted = _accepted(visit)
-        if accepted.parameters.is_silent and browser.session is None:
-            raise LoginRequired()
+        if accepted.parameters.is_silent:
+            return await _silently(visit, accepted)
         state, binding = new_secret(), browser.binding or new_binding()
         key = RequestKey(digest(state), digest(binding), visit.tenant.issuer)
         fresh = () if browser.binding else (binding_cookie(binding, is_https=browser.is_https),)
@@ -141,6 +141,13 @@ def _accepted(visit: Visit) -> AcceptedRequest:
     if visit.tenant.state is TenantState.SUSPENDED:
         raise TenantSuspended()
     return accept(visit.sent, visit.to, visit.configuration, visit.tenant.issuers)
+
+
+async def _silently(visit: Visit, accepted: AcceptedRequest) -> Response[str]:
+    """Nothing will be stored, so nothing is drawn for it: each random number is a call of the system."""
+    if visit.browser.session is None:
+        raise LoginRequired()
+    return await _go_on(visit, accepted, RequestKey("", "", visit.tenant.issuer), state="", is_new=True)
 
 
 async def _go_on(

@@ -35,6 +35,7 @@ from tenant_runtime.login.handlers import handlers as login_handlers
 from tenant_runtime.oauth import authorize, logout
 from tenant_runtime.oauth.endpoints import handlers as oauth_handlers
 
+NAMES = ("acme", "globex", "secure")
 NOW = 1_800_000_000.0
 CALLBACK = "https://app.example.com/callback"
 SIGNED_OUT = "https://app.example.com/signed-out"
@@ -146,6 +147,7 @@ def _client(client_id: str, now: int) -> dict[str, Any]:
 class World:
     acme: Place
     globex: Place
+    secure: Place  # on https
     app: Any
     clock: MovableClock
     services: Services
@@ -242,11 +244,11 @@ async def _place(
     shutil.copy(made, path)
     engine = create_engine(f"sqlite:///{path}")
     data_key = DataKey(tenant_id, new_data_key())
-    signing = KEY if tenant_id == "acme" else SigningKey.generate("RS256")
+    signing = SigningKey.generate("RS256") if tenant_id == "globex" else KEY
     with engine.begin() as connection:
         _first_rows(connection, tenant_id, incarnation, data_key, signing, int(clock.now() * 1000))
     engine.dispose()
-    issuer = f"http://{tenant_id}.localhost:8000/"
+    issuer = "https://id.example.com/" if tenant_id == "secure" else f"http://{tenant_id}.localhost:8000/"
     tenant = Tenant(
         id=tenant_id, state=TenantState.ACTIVE, issuer=issuer, issuers=frozenset({issuer}),
         display_name=tenant_id.title(), organization_id=None, control_plane_issuers=frozenset(),
@@ -290,10 +292,10 @@ async def world(folder: Path, made: Path) -> AsyncIterator[World]:
         keys=KeyStock(0),
         audit=AuditLog(clock),
     )
-    places = [await _place(databases, folder, made, name, clock, passwords) for name in ("acme", "globex")]
+    places = [await _place(databases, folder, made, name, clock, passwords) for name in NAMES]
     app = application(services)
     async with app.lifespan():
-        built = World(places[0], places[1], _edge(app, places), clock, services)
+        built = World(*places, _edge(app, places), clock, services)
         yield built
         for client in built.clients:
             await client.aclose()
@@ -320,7 +322,7 @@ def application(services: Services) -> Litestar:
 def _edge(app: Litestar, places: list[Place]) -> Callable[..., Any]:
     async def edge(scope: Any, receive: Any, send: Any) -> None:
         host = dict(scope["headers"])[b"host"].decode()
-        place = next(place for place in places if place.origin == f"http://{host}")
+        place = next(place for place in places if place.origin.partition("//")[2] == host)
         scope["state"] = {"tenant": place.tenant, "request_id": new_secret(6), "client_ip": "192.0.2.1"}
         await app(scope, receive, send)
 

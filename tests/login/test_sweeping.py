@@ -1,0 +1,27 @@
+"""What is over goes away without anybody visiting idle tenants."""
+
+import pytest
+
+from tenant_runtime.login.sweeping import sweep
+from tests.login.world import World
+
+pytestmark = pytest.mark.anyio
+
+TABLES = ("authorization_requests", "authorization_codes", "sessions")
+
+
+async def counts(world: World) -> list[int]:
+    return [(await world.acme.run(f"SELECT count(*) FROM {table}"))[0][0] for table in TABLES]
+
+
+async def test_requests_codes_and_sessions_go_when_nobody_can_need_them(world: World) -> None:
+    visitor = world.visitor(await world.acme.make_client())
+    await world.acme.make_user()
+    await visitor.log_in()
+    assert await counts(world) == [1, 1, 1]
+    left = []
+    for seconds in (0, 3601, 86_400, 6 * 86_400, 31 * 86_400):
+        world.clock.move(seconds)
+        await world.acme.tenant.database.write(sweep, world.acme.ms)
+        left.append(await counts(world))
+    assert left == [[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 1], [0, 0, 0]]
