@@ -22,7 +22,7 @@ class HeaderMap(Protocol):
 
 def header_values(headers: HeaderMap | RawHeaders, name: str) -> list[str]:
     """Every value of a header, from a request's header object or from the raw pairs of an ASGI scope."""
-    if isinstance(headers, HeaderMap):
+    if not isinstance(headers, list) and isinstance(headers, HeaderMap):  # a Protocol is slow to ask
         return list(headers.getall(name, []))
     wanted = name.lower().encode("ascii")
     return [value.decode("latin-1") for key, value in headers if key.lower() == wanted]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, String, and_, bindparam, exists, or_, select
 
 from core.errors import InvalidClient, InvalidRequest
 from core.http.security import is_equal
@@ -106,6 +106,9 @@ def _posted(parameters: Mapping[str, str]) -> _Credentials:
     return _Credentials(client_id, parameters.get("client_secret"))
 
 
+_BY_SECRET = ("client_secret_basic", "client_secret_post")
+
+
 def _check(client: ClientConfiguration | None, secret: str | None, now_ms: int) -> str | None:
     """One sentence for an unknown client and a wrong secret; every secret is compared, in constant time."""
     if client is None:
@@ -114,7 +117,7 @@ def _check(client: ClientConfiguration | None, secret: str | None, now_ms: int) 
         if secret is not None:
             raise InvalidClient
         return None
-    if secret is None:
+    if secret is None or client.token_endpoint_auth_method not in _BY_SECRET:
         raise InvalidClient
     given = digest(secret)
     matches = [
@@ -128,24 +131,28 @@ def _check(client: ClientConfiguration | None, secret: str | None, now_ms: int) 
 
 # --- Checked again in the unit that issues -------------------------------------------------------------------------
 
-_s = ClientSecret.__table__.c
-_SECRET_HOLDS = select(_s.id).where(
-    _s.client_id == bindparam("client_id"),
-    _s.digest == bindparam("digest"),
-    or_(_s.expires_at.is_(None), _s.expires_at > bindparam("now")),
+_s, _c = ClientSecret.__table__.c, Client.__table__.c
+STILL_HOLDS = or_(
+    exists().where(
+        _s.client_id == bindparam("client_id"),
+        _s.digest == bindparam("secret_digest"),
+        or_(_s.expires_at.is_(None), _s.expires_at > bindparam("now")),
+    ),
+    and_(
+        bindparam("secret_digest", type_=String).is_(None),
+        exists().where(_c.client_id == bindparam("client_id"), _c.token_endpoint_auth_method == "none"),
+    ),
 )
-_CLIENT_EXISTS = select(Client.__table__.c.client_id).where(
-    Client.__table__.c.client_id == bindparam("client_id"),
-    Client.__table__.c.token_endpoint_auth_method == "none",
-)
+"""A condition on the values of `still_holds`: the client and what it showed may have been taken away by another
+process since the snapshot was read."""
+
+_ASK = select(STILL_HOLDS)
+
+
+def still_holds(client: AuthenticatedClient, now_ms: int) -> dict[str, str | int | None]:
+    return {"client_id": client.client_id, "secret_digest": client.secret_digest, "now": now_ms}
 
 
 def require_still(connection: Connection, client: AuthenticatedClient, now_ms: int) -> None:
-    """The client or its secret may have been taken away by another process since the snapshot was read."""
-    if client.secret_digest is None:
-        found = connection.execute(_CLIENT_EXISTS, {"client_id": client.client_id})
-    else:
-        values = {"client_id": client.client_id, "digest": client.secret_digest, "now": now_ms}
-        found = connection.execute(_SECRET_HOLDS, values)
-    if found.first() is None:
+    if not connection.execute(_ASK, still_holds(client, now_ms)).scalar_one():
         raise InvalidClient

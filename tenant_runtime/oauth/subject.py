@@ -9,14 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, literal, select
 
+from core.errors import InvalidClient
 from tenant_runtime.models import Membership, Organization, Session, User
+from tenant_runtime.oauth.client_authentication import STILL_HOLDS, AuthenticatedClient, still_holds
 from tenant_runtime.oauth.families import REVOKED
 
 _u, _s, _o, _m = (model.__table__.c for model in (User, Session, Organization, Membership))
 _USER_COLUMNS = [column for column in _u if column.name not in ("user_metadata", "app_metadata")]
 
 
-def _statement(*, in_organization: bool) -> Select[Any]:
+def _statement(*, in_organization: bool, for_client: bool) -> Select[Any]:
     tables: Any = User.__table__.outerjoin(Session.__table__, _s.id == bindparam("session_id"))
     organization: list[Any] = [literal(None).label("membership_id")]
     if in_organization:
@@ -33,12 +35,16 @@ def _statement(*, in_organization: bool) -> Select[Any]:
         _s.ended_at.label("session_ended_at"),
         _s.authenticated_at.label("session_authenticated_at"),
     ]
-    columns = [*_USER_COLUMNS, *session, *organization, REVOKED.label("family_revoked")]
+    client = [STILL_HOLDS.label("client_holds")] if for_client else []
+    columns = [*client, *_USER_COLUMNS, *session, *organization, REVOKED.label("family_revoked")]
     return select(*columns).select_from(tables).where(_u.user_id == bindparam("user_id"))
 
 
-_ALONE = _statement(in_organization=False)
-_IN_ORGANIZATION = _statement(in_organization=True)
+_STATEMENTS = {
+    (in_organization, for_client): _statement(in_organization=in_organization, for_client=for_client)
+    for in_organization in (False, True)
+    for for_client in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +104,24 @@ def load_subject(
     organization_id: str | None,
     family_id: str,
     jti: str = "",
+    client: AuthenticatedClient | None = None,
+    now_ms: int = 0,
 ) -> Subject | None:
-    """None: the user was deleted."""
+    """None: the user was deleted. With `client`, it too is looked at again, in the same statement."""
     values: dict[str, Any] = {
         "user_id": user_id,
         "session_id": session_id,
         "family_id": family_id,
         "jti": jti,
     }
-    statement = _ALONE
     if organization_id is not None:
         values["organization_id"] = organization_id
-        statement = _IN_ORGANIZATION
+    if client is not None:
+        values |= still_holds(client, now_ms)
+    statement = _STATEMENTS[organization_id is not None, client is not None]
     row = connection.execute(statement, values).first()
-    return None if row is None else Subject(row, organization_id)
+    if row is None:
+        return None
+    if client is not None and not row.client_holds:
+        raise InvalidClient
+    return Subject(row, organization_id)

@@ -9,7 +9,7 @@ from litestar.types import Receive, Scope, Send
 
 from core.errors import InvalidGrant, InvalidRequest, OAuthError, UnsupportedGrantType
 from tenant_runtime.configuration import configuration
-from tenant_runtime.oauth.client_authentication import authenticate, refuse_credentials_in_address
+from tenant_runtime.oauth.client_authentication import authenticate
 from tenant_runtime.oauth.grants import authorization_code, client_credentials, refresh_token
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
@@ -40,7 +40,6 @@ async def token(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _token(call: Call) -> Answer:
-    refuse_credentials_in_address(call)
     parameters = await call.parameters()
     grant_type = parameters.get("grant_type")
     if grant_type is None:

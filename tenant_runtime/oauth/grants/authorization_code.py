@@ -19,7 +19,6 @@ from core.http.security import is_equal
 from core.ids import digest
 from tenant_runtime.audit import Event, record
 from tenant_runtime.models import AuthorizationCode, RefreshFamily
-from tenant_runtime.oauth.client_authentication import require_still
 from tenant_runtime.oauth.families import end_family
 from tenant_runtime.oauth.grants.request import Refused, TokenRequest
 from tenant_runtime.oauth.grants.user_tokens import Authorization, Issued, Minted, answer, issue, server_of
@@ -69,7 +68,6 @@ async def redeem_code(request: TokenRequest) -> dict[str, Any]:
 def _redeem(
     connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted, event: Event
 ) -> Issued | Refused:
-    require_still(connection, request.client, request.call.now_ms)
     claim = {"code": presented.digest, "now": request.call.now_ms}
     code = connection.execute(_CLAIM, claim).one_or_none()
     if code is None:
@@ -84,6 +82,8 @@ def _redeem(
         session_id=code.session_id,
         organization_id=code.organization_id,
         family_id=code.family_id,
+        client=request.client,
+        now_ms=request.call.now_ms,
     )
     problem = _standing(subject, code)
     if subject is None or problem is not None:

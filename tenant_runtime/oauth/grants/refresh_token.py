@@ -15,7 +15,6 @@ from core.errors import ConsentRequired, InvalidGrant, InvalidRequest, InvalidSc
 from core.ids import digest
 from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Grant, RefreshFamily, RefreshToken
-from tenant_runtime.oauth.client_authentication import require_still
 from tenant_runtime.oauth.families import end_family
 from tenant_runtime.oauth.grants.request import Refused, TokenRequest
 from tenant_runtime.oauth.grants.user_tokens import Authorization, Issued, Minted, answer, issue, server_of
@@ -85,7 +84,6 @@ def _refresh(
     connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted, event: Event
 ) -> Issued | Refused:
     now_ms = request.call.now_ms
-    require_still(connection, request.client, now_ms)
     family = connection.execute(_FIND, {"token": presented.digest}).one_or_none()
     if family is None:
         raise InvalidGrant("The refresh token is unknown.")
@@ -141,6 +139,8 @@ def _subject(
         session_id=family.session_id,
         organization_id=organization_id,
         family_id=family.id,
+        client=request.client,
+        now_ms=request.call.now_ms,
     )
     if subject is None:
         raise InvalidGrant("The user does not exist.")

@@ -76,6 +76,7 @@ def issue(
 ) -> Issued:
     """The last part of both units: what the person holds now, and the rows of the tokens."""
     configuration, user_id = request.configuration, subject.user.user_id
+    _require_usage(request, subject)
     server = server_of(configuration, authorization.audience)
     permissions = frozenset[str]()
     if server is not None and needs_permissions(server):
@@ -99,6 +100,15 @@ def issue(
         permissions=permissions,
         refresh_token=minted.refresh_token if with_refresh_token else None,
     )
+
+
+def _require_usage(request: TokenRequest, subject: Subject) -> None:
+    """What the client says of organizations may have changed since the login."""
+    usage, organization_id = request.client.configuration.organization_usage, subject.organization_id
+    if usage == "deny" and organization_id is not None:
+        raise InvalidGrant("The client may not be used with an organization.")
+    if usage == "require" and organization_id is None:
+        raise InvalidGrant("The client may be used with an organization only.")
 
 
 def _refresh_row(
