@@ -8,9 +8,10 @@ import hashlib
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -171,6 +172,7 @@ class Issuers:
     globex: Issuer
     clock: HandClock
     app: Any
+    services: Services
 
 
 def _defaults(table: Table, now_ms: int) -> dict[str, Any]:
@@ -218,9 +220,7 @@ async def open_issuers(
         keys=KeyStock(0),
         audit=audit,
     )
-    router = Router("/", route_handlers=handlers, exception_handlers={Exception: as_oauth})
-    application = Litestar([router], logging_config=None, openapi_config=None)
-    application.state["services"] = services
+    application = _application(services)
     async with Databases(folder, synchronous=synchronous) as databases:
         tenants = {name: _tenant(name, schema, folder, databases) for name in ("acme", "globex")}
         app = _by_host(application, {f"{name}.example.com": tenant for name, tenant in tenants.items()})
@@ -230,10 +230,28 @@ async def open_issuers(
             http = httpx.AsyncClient(transport=transport, base_url=tenant.origin)
             issuers[name] = Issuer(tenant, http, clock, audit)
             await _fill(issuers[name], keys[name])
-        yield Issuers(issuers["acme"], issuers["globex"], clock, app)
+        yield Issuers(issuers["acme"], issuers["globex"], clock, app, services)
         for issuer in issuers.values():
             await issuer.http.aclose()
         await audit.flush()
+
+
+def _application(services: Services) -> Litestar:
+    router = Router("/", route_handlers=handlers, exception_handlers={Exception: as_oauth})
+    application = Litestar([router], logging_config=None, openapi_config=None)
+    application.state["services"] = services
+    return application
+
+
+@asynccontextmanager
+async def second_worker(issuer: Issuer, services: Services) -> AsyncIterator[Issuer]:
+    """Another process's view of the same tenant: lanes, snapshots and turns of its own over the same file."""
+    ref = issuer.tenant.database.ref
+    async with Databases(ref.path.parent, synchronous="NORMAL") as databases:
+        tenant = replace(issuer.tenant, database=databases.open(ref))
+        app = _by_host(_application(services), {urlsplit(tenant.origin).netloc: tenant})
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=tenant.origin) as http:
+            yield replace(issuer, tenant=tenant, http=http)
 
 
 def _tenant(name: str, schema: Path, folder: Path, databases: Databases) -> Tenant:

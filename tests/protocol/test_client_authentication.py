@@ -9,7 +9,7 @@ import pytest
 
 from core.ids import digest
 from tenant_runtime import models
-from tests.protocol.issuer import API, Issuers, add_client, add_secret
+from tests.protocol.issuer import API, Issuers, add_client, add_secret, second_worker
 
 pytestmark = pytest.mark.anyio
 
@@ -141,6 +141,24 @@ async def test_a_public_client_with_a_secret_is_an_invalid_client(issuers: Issue
     )
     assert outcome(answer) == (401, "invalid_client")
     assert (await issuers.acme.redeem(code, "spa")).status_code == 200
+
+
+async def test_a_secret_does_not_stand_in_for_another_way_that_was_registered(issuers: Issuers) -> None:
+    way = {"token_endpoint_auth_method": "private_key_jwt"}
+    await issuers.acme.change(models.Client, {"client_id": "m2m"}, **way)
+    answer = await ask(issuers, client_id="m2m", client_secret=issuers.acme.secrets["m2m"])
+    assert outcome(answer) == (401, "invalid_client")
+
+
+async def test_a_secret_or_client_taken_away_by_another_worker_is_refused_at_once(issuers: Issuers) -> None:
+    secret = await add_secret(issuers.acme, "web")
+    token = (await issuers.acme.tokens())["refresh_token"]
+    async with second_worker(issuers.acme, issuers.services) as other:
+        assert (await other.refresh(token)).status_code == 200
+        code = await issuers.acme.code()
+        await issuers.acme.remove(models.ClientSecret, digest=digest(issuers.acme.secrets["web"]))
+        assert outcome(await other.redeem(code)) == (401, "invalid_client")
+        assert (await other.redeem(code, client_secret=secret)).status_code == 200
 
 
 async def test_two_secrets_are_good_while_they_are_rotated(issuers: Issuers) -> None:

@@ -11,7 +11,16 @@ import pytest
 from core import failpoints
 from core.ids import digest
 from tenant_runtime import models
-from tests.protocol.issuer import API, CALLBACK, OPEN_API, VERIFIER, Issuers, challenge, claims_of
+from tests.protocol.issuer import (
+    API,
+    CALLBACK,
+    OPEN_API,
+    VERIFIER,
+    Issuers,
+    challenge,
+    claims_of,
+    second_worker,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +47,27 @@ async def test_a_code_is_redeemed_once_however_many_ask_at_once(issuers: Issuers
     late = await issuers.acme.refresh(good[0].json()["refresh_token"])
     assert late.json()["error"] == "invalid_grant"
     assert (await issuers.acme.userinfo(good[0].json()["access_token"])).status_code == 401
+
+
+async def test_of_a_hundred_on_two_workers_one_succeeds(issuers: Issuers) -> None:
+    code = await issuers.acme.code()
+    async with second_worker(issuers.acme, issuers.services) as other:
+        workers = (issuers.acme, other)
+        answers = await asyncio.gather(*(workers[n % 2].redeem(code) for n in range(100)))
+        [good] = [answer.json() for answer in answers if answer.status_code == 200]
+        for worker in workers:
+            assert (await worker.refresh(good["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    ("usage", "organization_id"), [("deny", "org_north"), ("require", None)], ids=["deny", "require"]
+)
+async def test_what_the_client_says_of_organizations_counts_at_the_exchange(
+    issuers: Issuers, usage: str, organization_id: str | None
+) -> None:
+    code = await issuers.acme.code(organization_id=organization_id)
+    await issuers.acme.change(models.Client, {"client_id": "web"}, organization_usage=usage)
+    assert (await issuers.acme.redeem(code)).json()["error"] == "invalid_grant"
 
 
 async def test_a_code_used_twice_ends_what_the_first_use_was_given(issuers: Issuers) -> None:

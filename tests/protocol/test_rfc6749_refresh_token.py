@@ -7,7 +7,7 @@ import pytest
 
 from core.ids import digest
 from tenant_runtime import models
-from tests.protocol.issuer import API, OPEN_API, Issuers, add_client, claims_of
+from tests.protocol.issuer import API, OPEN_API, Issuers, add_client, claims_of, second_worker
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +50,16 @@ async def test_of_a_hundred_refreshes_at_once_one_succeeds_and_the_family_ends(i
     assert len(good) == 1
     assert {a.json()["error"] for a in answers if a not in good} == {"invalid_grant"}
     assert (await issuers.acme.refresh(good[0].json()["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_of_a_hundred_refreshes_on_two_workers_one_succeeds(issuers: Issuers) -> None:
+    token = await _token(issuers)
+    async with second_worker(issuers.acme, issuers.services) as other:
+        workers = (issuers.acme, other)
+        answers = await asyncio.gather(*(workers[n % 2].refresh(token) for n in range(100)))
+        [good] = [answer.json() for answer in answers if answer.status_code == 200]
+        for worker in workers:
+            assert (await worker.refresh(good["refresh_token"])).json()["error"] == "invalid_grant"
 
 
 async def test_reuse_ends_the_family_for_good_although_the_answer_is_an_error(issuers: Issuers) -> None:
