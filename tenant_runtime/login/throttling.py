@@ -29,6 +29,9 @@ class UnknownAccounts:
     def __init__(self) -> None:
         self._attempts: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._attempts)
+
     def attempt(self, tenant: Tenant, identifier: str, now: int) -> int:
         """Counts one attempt. Answers until when attempts are refused; 0 if this one was let through."""
         key = digest(f"{tenant.id}\0{tenant.incarnation}\0{identifier}")

@@ -61,7 +61,7 @@ class AcceptedRequest:
 def destination(request: Sent, configuration: Configuration, issuer: str) -> Destination:
     client = _client(request, configuration)
     redirect_uri = _redirect_uri(request, client)
-    mode = _response_mode(request.get("response_mode"))
+    mode = _response_mode(request.get("response_mode"), redirect_uri)
     if mode == "web_message" and not _may_receive_messages(client, redirect_uri):
         raise InvalidRequest("The redirect_uri is not of a web origin that is registered for this client.")
     return Destination(
@@ -124,8 +124,11 @@ def _redirect_uri(request: Sent, client: ClientConfiguration) -> str:
     return address
 
 
-def _response_mode(value: str | None) -> ResponseMode:
-    """An unknown mode is refused later, by the mode that every client understands."""
+def _response_mode(value: str | None, redirect_uri: str) -> ResponseMode:
+    """A mode that is unknown, or a form for an address that takes none, is refused later, by the mode that every
+    client understands."""
+    if value == "form_post" and origin_of(redirect_uri) is None:
+        return "query"
     return next((mode for mode in RESPONSE_MODES if mode == value), "query")
 
 

@@ -11,8 +11,8 @@ from tenant_runtime.configuration import ClientConfiguration
 
 _LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?((?:[/?].*)?)")
 _SAFE = re.compile(
-    r"[\x21\x23-\x5b\x5d\x5f\x61-\x7a\x7e]+"
-)  # neither blanks, quotes, backslash, ^ ` { | } nor others
+    r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+"
+)  # RFC 3986's characters, and no others
 _WEB = re.compile(r"https?://[^/?#@]+(?:[/?].*)?")
 _NATIVE = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:.+")  # RFC 8252 section 7.1: a reversed domain name
 

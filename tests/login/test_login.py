@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tenant_runtime.login import throttling
+from tenant_runtime.login.throttling import UnknownAccounts
 from tests.login.world import CALLBACK, Visitor, World, answer_of
 
 pytestmark = pytest.mark.anyio
@@ -21,9 +23,7 @@ async def at_password(world: World, client: str, email: str) -> Visitor:
 
 
 def without_tokens(text: str, email: str) -> str:
-    return (
-        re.sub(r"[\w-]{43}", "T", text).replace("<wbr>", "").replace(email, "E")
-    )
+    return re.sub(r"[\w-]{43}", "T", text).replace("<wbr>", "").replace(email, "E")
 
 
 async def events(world: World, kind: str) -> int:
@@ -118,6 +118,16 @@ async def test_a_hundred_wrong_passwords_slow_down_one_account_in_one_tenant(wor
     assert (await world.acme.run("SELECT max(failures) FROM passwords"))[0][0] == 0
 
 
+async def test_identifiers_that_nobody_has_are_remembered_within_bounds(world: World) -> None:
+    unknown = UnknownAccounts()
+    for number in range(throttling.REMEMBERED + 500):
+        unknown.attempt(world.acme.tenant, f"{number}@example.com", 0)
+    assert len(unknown) == throttling.REMEMBERED
+    waits = [throttling.wait_after(failures) for failures in range(200)]
+    assert waits == sorted(waits)
+    assert (waits[9], waits[10], waits[-1]) == (0, 1000, throttling.LONGEST_WAIT_MS)
+
+
 async def test_attempts_at_once_are_counted_before_they_are_looked_at(world: World) -> None:
     client = await world.acme.make_client()
     await world.acme.make_user()
@@ -206,6 +216,16 @@ async def test_a_request_works_only_in_the_browser_that_began_it_and_only_once(w
         again = await visitor.http.get(path, params={"state": state})
         assert again.status_code == 400
         assert "location" not in again.headers
+
+
+async def test_two_arrivals_at_once_get_one_code(world: World) -> None:
+    await world.acme.make_user()
+    visitor = await at_password(world, await world.acme.make_client(), "ada@example.com")
+    form = visitor.browser.forms()[0]
+    done = await visitor.http.post(form.action, data=form.fields | {"password": "correct horse"})
+    resumed = await asyncio.gather(*(visitor.http.get(done.headers["location"]) for _ in range(10)))
+    assert sorted(response.status_code for response in resumed) == [302] + [400] * 9
+    assert len(await world.acme.run("SELECT digest FROM authorization_codes")) == 1
 
 
 async def test_a_request_does_not_wait_for_ever(world: World) -> None:

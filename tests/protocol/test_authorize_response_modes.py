@@ -115,6 +115,13 @@ async def test_an_unknown_mode_is_refused_by_redirect(world: World) -> None:
     assert answer_of(await visitor.authorize(response_mode="okp"))["error"] == "invalid_request"
 
 
+async def test_a_form_for_an_address_that_takes_none_is_refused_by_redirect(world: World) -> None:
+    visitor = world.visitor(await world.acme.make_client(callbacks=["com.example.app:/cb"]))
+    response = await visitor.authorize(redirect_uri="com.example.app:/cb", response_mode="form_post")
+    assert answer_of(response)["error"] == "invalid_request"
+    assert response.headers["location"].startswith("com.example.app:/cb?error=")
+
+
 async def test_an_unforeseen_error_still_reaches_the_client(world: World) -> None:
     visitor = world.visitor(await world.acme.make_client())
     await world.acme.make_user()
