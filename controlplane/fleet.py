@@ -9,20 +9,22 @@ import msgspec
 from litestar import Request, Response, get, post
 from sqlalchemy import Connection
 
-from controlplane.access import requires
+from controlplane.access import needs
+from controlplane.idempotency import answered_once
 from controlplane.registry.ledger import (
     SyncRecord,
     Wanted,
     count_ledger,
     list_ledger,
     oldest_lag,
+    sync_record,
 )
 from controlplane.registry.tenant_lists import failing_tenants, schema_versions_of_all, states_of_all
-from controlplane.registry.tenants import get_tenant, refuse_tenant_one
-from controlplane.services import services_of
-from controlplane.tenants import sync_wire
+from controlplane.registry.tenants import SERVING, get_tenant
+from controlplane.services import PlatformServices, services_of
+from controlplane.wire import sync_wire
 from core.clock import now_ms
-from core.errors import InvalidQuery
+from core.errors import Conflict, Forbidden, InvalidQuery
 from core.http.paging import offset_answer, parse_offset, parse_text
 
 AnyRequest = Request[Any, Any, Any]
@@ -33,14 +35,14 @@ class ConvergeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     dry_run: bool = False
 
 
-@get("/fleet", guards=[requires("read:tenants")], operation_id="get_fleet", tags=["fleet"])
+@get("/fleet", operation_id="get_fleet", tags=["fleet"], **needs("read:tenants"))
 async def read(request: AnyRequest) -> Response[Any]:
     services = services_of(request)
     wanted = await services.wanted()
     return Response(await services.registry.read(_summary, wanted, now_ms(services.clock)))
 
 
-@get("/fleet/sync", guards=[requires("read:sync")], operation_id="list_sync_states", tags=["fleet"])
+@get("/fleet/sync", operation_id="list_sync_states", tags=["fleet"], **needs("read:sync"))
 async def list_sync(request: AnyRequest) -> Response[Any]:
     """The ledger. `?only=lagging|failing|conflicts` narrows it to what needs attention."""
     services = services_of(request)
@@ -53,45 +55,60 @@ async def list_sync(request: AnyRequest) -> Response[Any]:
     return Response(offset_answer(items, "tenants", asked, total))
 
 
-@get(
-    "/tenants/{tenant_id:str}/drift",
-    guards=[requires("read:sync")],
-    operation_id="get_tenant_drift",
-    tags=["fleet"],
-)
+@get("/tenants/{tenant_id:str}/drift", operation_id="get_tenant_drift", tags=["fleet"], **needs("read:sync"))
 async def drift(request: AnyRequest, tenant_id: str) -> Response[Any]:
     services = services_of(request)
-    refuse_tenant_one(await services.registry.read(get_tenant, tenant_id))
+    await _check_follows(services, tenant_id)
     return Response(await services.lifecycle.drift(tenant_id))
 
 
 @post(
     "/tenants/{tenant_id:str}/converge",
-    guards=[requires("update:sync")],
     status_code=200,
     operation_id="converge_tenant",
     tags=["fleet"],
+    **needs("update:sync"),
 )
 async def converge(request: AnyRequest, tenant_id: str, data: ConvergeBody | None = None) -> Response[Any]:
     services = services_of(request)
-    refuse_tenant_one(await services.registry.read(get_tenant, tenant_id))
-    dry_run = data is not None and data.dry_run
-    return Response(await services.lifecycle.converge(tenant_id, dry_run=dry_run))
+
+    async def act() -> dict[str, Any]:
+        await _check_follows(services, tenant_id)
+        if data is not None and data.dry_run:
+            return {**await services.lifecycle.converge(tenant_id, dry_run=True)}
+        done = await services.lifecycle.converge(tenant_id)
+        record, wanted = await services.registry.read(sync_record, tenant_id), await services.wanted()
+        return {"dry_run": False, "operation_id": done["operation_id"], "sync": sync_wire(record, wanted)}
+
+    return await answered_once(request, act)
 
 
 @post(
     "/fleet/converge",
-    guards=[requires("update:sync")],
     status_code=202,
     operation_id="converge_fleet",
     tags=["fleet"],
+    **needs("update:sync"),
 )
 async def converge_all(request: AnyRequest, data: ConvergeBody | None = None) -> Response[Any]:
-    dry_run = data is not None and data.dry_run
-    return Response(await services_of(request).lifecycle.converge_all(dry_run=dry_run), status_code=202)
+    services = services_of(request)
+
+    async def act() -> dict[str, Any]:
+        return {**await services.lifecycle.converge_all(dry_run=data is not None and data.dry_run)}
+
+    return await answered_once(request, act, status=202)
 
 
 handlers = [read, list_sync, drift, converge, converge_all]
+
+
+async def _check_follows(services: PlatformServices, tenant_id: str) -> None:
+    """Only a child that serves holds a copy of the catalogue."""
+    tenant = await services.registry.read(get_tenant, tenant_id)
+    if tenant.is_control_plane:
+        raise Forbidden("The control plane's own tenant follows nobody.", code="operation_not_supported")
+    if tenant.state not in SERVING:
+        raise Conflict(f"The tenant is {tenant.state}.", code="invalid_tenant_state")
 
 
 def _summary(connection: Connection, wanted: Wanted | None, now: int) -> dict[str, Any]:

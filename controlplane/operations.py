@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from controlplane.access import requires
+from controlplane.access import needs
 from controlplane.registry.operations import (
     OperationRecord,
     count_operations,
@@ -32,28 +33,28 @@ AnyRequest = Request[Any, Any, Any]
 STATES = ("pending", "running", "succeeded", "failed", "cancelled")
 
 
-@get("/operations", guards=[requires("read:operations")], operation_id="list_operations", tags=["operations"])
+@get("/operations", operation_id="list_operations", tags=["operations"], **needs("read:operations"))
 async def list_all(request: AnyRequest) -> Response[Any]:
     return await _list(request, parse_text(request.query_params, "tenant_id"))
 
 
 @get(
     "/operations/{operation_id:str}",
-    guards=[requires("read:operations")],
     operation_id="get_operation",
     tags=["operations"],
+    **needs("read:operations"),
 )
-async def read(request: AnyRequest, operation_id: str) -> Response[Any]:
+async def read(request: AnyRequest, operation_id: FromPath[str]) -> Response[Any]:
     return Response(_wire(await services_of(request).registry.read(get_operation, operation_id)))
 
 
 @get(
     "/tenants/{tenant_id:str}/operations",
-    guards=[requires("read:operations")],
     operation_id="list_tenant_operations",
     tags=["operations"],
+    **needs("read:operations"),
 )
-async def list_of_tenant(request: AnyRequest, tenant_id: str) -> Response[Any]:
+async def list_of_tenant(request: AnyRequest, tenant_id: FromPath[str]) -> Response[Any]:
     await services_of(request).registry.read(get_tenant, tenant_id)
     return await _list(request, tenant_id)
 
@@ -62,17 +63,17 @@ handlers = [list_all, read, list_of_tenant]
 
 
 async def _list(request: AnyRequest, tenant_id: str | None) -> Response[Any]:
-    services = services_of(request)
+    services, states = services_of(request), _states(request)
     checkpoint = parse_checkpoint(request.query_params)
     if checkpoint is not None:
-        key, name = services.key.derive("page tokens"), f"operations:{tenant_id}"
+        key, name = services.key.derive("page tokens"), f"operations:{tenant_id}:{states}"
         after: Any = decode_cursor(key, "registry", name, checkpoint.after) if checkpoint.after else None
-        found = await services.registry.read(_page_after, tenant_id, after, checkpoint.take + 1)
+        found = await services.registry.read(_page_after, tenant_id, states, after, checkpoint.take + 1)
         page = found[: checkpoint.take]
         more = len(found) > checkpoint.take
         token = encode_cursor(key, "registry", name, (page[-1].created_at, page[-1].id)) if more else None
         return Response(checkpoint_answer([_wire(item) for item in page], "operations", token))
-    asked, states = parse_offset(request.query_params), _states(request)
+    asked = parse_offset(request.query_params)
     rows = await services.registry.read(_page, tenant_id, states, asked.offset, asked.limit)
     total = await services.registry.read(_count, tenant_id, states) if asked.include_totals else None
     return Response(offset_answer([_wire(item) for item in rows], "operations", asked, total))
@@ -92,9 +93,13 @@ def _page(
 
 
 def _page_after(
-    connection: Connection, tenant_id: str | None, after: tuple[int, str] | None, limit: int
+    connection: Connection,
+    tenant_id: str | None,
+    states: tuple[str, ...],
+    after: tuple[int, str] | None,
+    limit: int,
 ) -> list[OperationRecord]:
-    return list_operations_after(connection, tenant_id=tenant_id, after=after, limit=limit)
+    return list_operations_after(connection, tenant_id=tenant_id, states=states, after=after, limit=limit)
 
 
 def _count(connection: Connection, tenant_id: str | None, states: tuple[str, ...]) -> int:

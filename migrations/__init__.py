@@ -9,14 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from controlplane import models as registry_models
 from sqlalchemy import Connection, text
-from tenant_runtime.models import triggers as tenant_triggers
 
-from alembic import command
+from controlplane import models as registry_models
+from tenant_runtime.models import triggers as tenant_triggers
 
 History = Literal["tenant", "controlplane"]
 

@@ -6,7 +6,7 @@ None of it is in the catalogue (`metadata.sync: false`, and platform scopes neve
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from core.crypto.sealing import DataKey
 from core.ids import new_id, new_secret
@@ -20,6 +20,7 @@ _CONNECTIONS, _USERS, _IDENTITIES = _TABLES["connections"], _TABLES["users"], _T
 _SECRETS = _TABLES["client_secrets"]
 
 TENANT_ADMIN, TENANT_MEMBER, PLATFORM_ADMIN = "Tenant Admin", "Tenant Member", "Platform Admin"
+SETUP = "setup"
 CONSOLE, MACHINE = "Operator Console", "Platform Machine Client"
 
 ROLES = (
@@ -190,3 +191,20 @@ def put_operator(connection: Connection, user_id: str, operator: Operator, *, no
         insert(_TABLES["user_roles"]), {"user_id": user_id, "role_id": role, "created_at": now}
     )
     return True
+
+
+def put_setup_ticket(connection: Connection, of: str, *, now: int, expires_at: int) -> None:
+    """Whoever follows the link becomes the first operator (`tenant_runtime.login.setup`)."""
+    tickets = _TABLES["tickets"]
+    role = connection.execute(select(_ROLES.c.id).where(_ROLES.c.name == PLATFORM_ADMIN)).scalar_one()
+    connection.execute(delete(tickets).where(tickets.c.kind == SETUP))
+    connection.execute(
+        insert(tickets),
+        {
+            "digest": of,
+            "kind": SETUP,
+            "payload": {"role_id": role},
+            "created_at": now,
+            "expires_at": expires_at,
+        },
+    )

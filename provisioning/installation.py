@@ -18,7 +18,7 @@ from core.clock import Clock, SystemClock, now_ms
 from core.crypto.passwords import PasswordHasher
 from core.crypto.sealing import load_installation_key
 from core.failpoints import failpoint
-from core.ids import new_id, new_secret, new_user_id
+from core.ids import digest, new_id, new_secret, new_user_id
 from core.settings import Settings, SettingsError
 from core.tenants import NewTenant
 from provisioning.control_plane_rows import (
@@ -28,11 +28,14 @@ from provisioning.control_plane_rows import (
     prepare_control_plane,
     put_control_plane_rows,
     put_operator,
+    put_setup_ticket,
 )
 from provisioning.converge import alone, data_key_of, ensure_database, ensure_schema, first_rows_of
 from provisioning.lifecycle import new_tenant
 from provisioning.platform import Platform, open_platform
 from provisioning.registry_file import make_registry, registry_exists
+
+SETUP_LINK_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class Initialised:
     machine_client_secret: str | None = None
     operator_email: str | None = None
     operator_password: str | None = None  # only when it was made here: shown once
+    setup_url: str | None = None  # only while there is no operator
 
 
 async def initialise(
@@ -169,12 +173,12 @@ async def _control_plane(platform: Platform, callbacks: tuple[str, ...]) -> list
 
 
 async def _operator(platform: Platform, email: str | None, password: str | None) -> Initialised:
-    if email is None:
-        return Initialised(made=())
     parts = platform.parts
     one = await parts.tenant_one()
     if await one.read(has_operator):
         return Initialised(made=(), operator_email=email)
+    if email is None:
+        return await _setup_link(platform)
     chosen = password or new_secret(15)
     hasher = PasswordHasher.from_settings(platform.settings)
     try:
@@ -186,6 +190,16 @@ async def _operator(platform: Platform, email: str | None, password: str | None)
         made=(f"operator {email}",),
         operator_email=email,
         operator_password=None if password else chosen,
+    )
+
+
+async def _setup_link(platform: Platform) -> Initialised:
+    """Nobody was named as operator: a link does it. Each is good once and for a day; a new one ends those before."""
+    secret, now = new_secret(), platform.parts.now()
+    one = await platform.parts.tenant_one()
+    await one.write(put_setup_ticket, digest(secret), now=now, expires_at=now + SETUP_LINK_MS)
+    return Initialised(
+        made=("set-up link",), setup_url=f"{platform.settings.public_url}/u/setup?state={secret}"
     )
 
 

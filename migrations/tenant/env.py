@@ -1,6 +1,7 @@
 """Alembic's entry: runs on the connection it is handed and leaves the transaction to the caller."""
 
 from alembic import context
+
 from tenant_runtime.models import TenantBase
 
 context.configure(

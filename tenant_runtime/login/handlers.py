@@ -1,11 +1,12 @@
 """The pages' routes, for the application to mount with errors as pages."""
 
-from tenant_runtime.login import consent, front, identifier, organization, password, signup, stylesheet
+from tenant_runtime.login import consent, front, identifier, organization, password, setup, signup, stylesheet
 
 handlers = [
     *front.handlers,
     *identifier.handlers,
     *password.handlers,
+    *setup.handlers,
     *signup.handlers,
     *organization.handlers,
     *consent.handlers,

@@ -27,6 +27,7 @@ from tenant_runtime.models.organizations import (
 )
 from tenant_runtime.models.sessions import Session, SessionClient
 from tenant_runtime.models.tenant import Setting, SigningKeyRow, TenantRow
+from tenant_runtime.models.tickets import Ticket
 from tenant_runtime.models.users import Identity, Password, User
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "SigningKeyRow",
     "TenantBase",
     "TenantRow",
+    "Ticket",
     "User",
     "UserPermission",
     "UserRole",
