@@ -99,6 +99,7 @@ class Bare:
 
 
 Handler = Callable[..., Awaitable[Any]]
+CLIENT = "SELECT client_id, digest, scope FROM clients WHERE client_id = ?"
 USER = "SELECT user_id, email, email_verified, name, given_name, family_name, nickname FROM users WHERE user_id = ?"
 
 
@@ -120,7 +121,9 @@ def documents(body: bytes) -> Any:
 def machine_token(bare: Bare, path: str, algorithm: str) -> Any:
     @post(path, status_code=200, name=path)
     async def token(data: FormBody) -> dict[str, Any]:
-        client_id, _, scope = bare.one("SELECT client_id, digest, scope FROM clients WHERE client_id = ?", data.client_id)
+        client_id, _, scope = bare.one(
+            "SELECT client_id, digest, scope FROM clients WHERE client_id = ?", data.client_id
+        )
         subject = f"{client_id}@clients"
         return {
             "access_token": bare.access_token(subject, algorithm),
@@ -152,10 +155,14 @@ def authorize(bare: Bare) -> list[Any]:
     @get("/authorize")
     async def issue(request: Request[Any, Any, Any]) -> Response[None]:
         session = digest(request.cookies["session"])
-        user_id, organization = bare.one("SELECT user_id, organization_id FROM sessions WHERE digest = ?", session)
+        user_id, organization = bare.one(
+            "SELECT user_id, organization_id FROM sessions WHERE digest = ?", session
+        )
         code = secrets.token_urlsafe(32)
         bare.database.execute("BEGIN IMMEDIATE")
-        bare.database.execute("INSERT INTO codes VALUES (?, ?, ?, NULL)", (digest(code), user_id, organization))
+        bare.database.execute(
+            "INSERT INTO codes VALUES (?, ?, ?, NULL)", (digest(code), user_id, organization)
+        )
         bare.database.execute("COMMIT")
         target = f"{request.query_params['redirect_uri']}?code={code}&state={request.query_params['state']}"
         return Response(None, status_code=302, headers={"location": target})
@@ -210,10 +217,21 @@ def list_users(bare: Bare) -> Any:
 
 
 def _user_out(row: tuple[Any, ...]) -> UserOut:
-    user_metadata, app_metadata = msgspec.Raw(row[8].encode()), msgspec.Raw(row[9].encode())
     created, updated = (time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at / 1000)) for at in row[11:13])
     return UserOut(
-        row[0], row[1], bool(row[2]), *row[3:8], user_metadata, app_metadata, row[10], created, updated
+        user_id=row[0],
+        email=row[1],
+        email_verified=bool(row[2]),
+        name=row[3],
+        given_name=row[4],
+        family_name=row[5],
+        nickname=row[6],
+        picture=row[7],
+        user_metadata=msgspec.Raw(row[8].encode()),
+        app_metadata=msgspec.Raw(row[9].encode()),
+        logins_count=row[10],
+        created_at=created,
+        updated_at=updated,
     )
 
 
@@ -257,12 +275,14 @@ def seed(number: int) -> str:
     return f"seed-{number}"
 
 
+def _user(number: int) -> tuple[Any, ...]:
+    names = (f"User {number}", "User", str(number), "user", f"https://acme.example/{number}.png")
+    times = (1_760_000_000_000 + number, 1_760_000_000_000)
+    return (f"auth0|{number:024x}", f"user{number}@acme.example", 1, *names, "{}", "{}", 3, *times)
+
+
 def _fill(database: sqlite3.Connection) -> None:
-    users = [
-        (f"auth0|{number:024x}", f"user{number}@acme.example", 1, f"User {number}", "User", str(number), "user")
-        + (f"https://acme.example/{number}.png", "{}", "{}", 3, 1_760_000_000_000 + number, 1_760_000_000_000)
-        for number in range(USERS)
-    ]
+    users = [_user(number) for number in range(USERS)]
     database.executemany(f"INSERT INTO users VALUES ({','.join('?' * 13)})", users)
     database.execute("INSERT INTO clients VALUES ('floor-client', ?, 'read:invoices')", (digest("secret"),))
     database.execute("INSERT INTO sessions VALUES (?, ?, 'org_floor')", (digest(SESSION), users[0][0]))

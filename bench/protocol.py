@@ -7,14 +7,14 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from bench import floor
-from bench.rounds import CONNECTIONS, Effort, Operation, Result, Side, take_turns
+from bench.bare_program import HOST, BareProgram
 from bench.processes import Program
+from bench.rounds import CONNECTIONS, Effort, Operation, Result, Side, take_turns
 from bench.table import Row
 from bench.tenant_content import ELLIPTIC_API, VERIFIER, Content
 from bench.wire import Connection, UnexpectedAnswer, form_request, request
 from entrypoints.demo_content import CALLBACK
 
-FLOOR_HOST = "floor.localhost"
 DOCUMENTS = ("/.well-known/jwks.json", "/.well-known/openid-configuration")
 SILENT_SCOPE = "openid profile email read:invoices"
 
@@ -28,17 +28,8 @@ class Tokens(msgspec.Struct):
 _tokens = msgspec.json.Decoder(Tokens).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """The bare program, running."""
-
-    port: int
-    program: Program
-    bare: floor.Bare
-
-
 Server = Callable[[Content, Connection], Awaitable[Operation]]
-Bare = Callable[[Floor, Connection, int], Operation]
+Bare = Callable[[BareProgram, Connection, int], Operation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +73,8 @@ def bare_token(path: str) -> Bare:
         "audience": "https://api.acme.example",
     }
 
-    def of(_: Floor, connection: Connection, number: int) -> Operation:
-        return repeat(connection, form_request(FLOOR_HOST, path, fields))
+    def of(_: BareProgram, connection: Connection, number: int) -> Operation:
+        return repeat(connection, form_request(HOST, path, fields))
 
     return of
 
@@ -99,9 +90,9 @@ async def refresh(content: Content, connection: Connection) -> Operation:
     return rotate(connection, content.host, "/oauth/token", fields, token)
 
 
-def bare_refresh(_: Floor, connection: Connection, number: int) -> Operation:
+def bare_refresh(_: BareProgram, connection: Connection, number: int) -> Operation:
     fields = {"grant_type": "refresh_token", "client_id": "floor-client", "client_secret": "x" * 43}
-    return rotate(connection, FLOOR_HOST, "/refresh", fields, floor.seed(number))
+    return rotate(connection, HOST, "/refresh", fields, floor.seed(number))
 
 
 def rotate(connection: Connection, host: str, path: str, fields: dict[str, str], token: str) -> Operation:
@@ -131,14 +122,16 @@ async def silent(content: Content, connection: Connection) -> Operation:
     return operation
 
 
-def bare_silent(_: Floor, connection: Connection, number: int) -> Operation:
-    path = f"/authorize?redirect_uri={CALLBACK}&state=state-of-the-benchmark&organization=org_floor&prompt=none"
-    ask = request("GET", FLOOR_HOST, path, headers={"cookie": f"session={floor.SESSION}"})
+def bare_silent(_: BareProgram, connection: Connection, number: int) -> Operation:
+    path = (
+        f"/authorize?redirect_uri={CALLBACK}&state=state-of-the-benchmark&organization=org_floor&prompt=none"
+    )
+    ask = request("GET", HOST, path, headers={"cookie": f"session={floor.SESSION}"})
 
     async def operation() -> None:
         answer = await connection.expect(302, ask)
         fields = {"grant_type": "authorization_code", "code": code_in(answer.header("location"))}
-        await connection.expect(200, form_request(FLOOR_HOST, "/code", fields))
+        await connection.expect(200, form_request(HOST, "/code", fields))
 
     return operation
 
@@ -193,8 +186,8 @@ async def documents(content: Content, connection: Connection) -> Operation:
     return documents_of(content.host, connection)
 
 
-def bare_documents(_: Floor, connection: Connection, number: int) -> Operation:
-    return documents_of(FLOOR_HOST, connection)
+def bare_documents(_: BareProgram, connection: Connection, number: int) -> Operation:
+    return documents_of(HOST, connection)
 
 
 # ---- W5: userinfo ----
@@ -205,9 +198,9 @@ async def userinfo(content: Content, connection: Connection) -> Operation:
     return repeat(connection, bearer_request(content.host, "/userinfo", tokens.access_token))
 
 
-def bare_userinfo(running: Floor, connection: Connection, number: int) -> Operation:
+def bare_userinfo(running: BareProgram, connection: Connection, number: int) -> Operation:
     token = running.bare.access_token(f"auth0|{0:024x}")
-    return repeat(connection, bearer_request(FLOOR_HOST, "/userinfo", token))
+    return repeat(connection, bearer_request(HOST, "/userinfo", token))
 
 
 def bearer_request(host: str, path: str, token: str) -> bytes:
@@ -223,8 +216,8 @@ async def list_users(content: Content, connection: Connection) -> Operation:
     )
 
 
-def bare_list_users(_: Floor, connection: Connection, number: int) -> Operation:
-    return repeat(connection, request("GET", FLOOR_HOST, "/users"))
+def bare_list_users(_: BareProgram, connection: Connection, number: int) -> Operation:
+    return repeat(connection, request("GET", HOST, "/users"))
 
 
 WORKLOADS = (
@@ -238,8 +231,13 @@ WORKLOADS = (
 )
 
 
+def is_possible(workload: Workload, content: Content) -> bool:
+    """A tenant without an elliptic key signs with RSA only."""
+    return workload.server is not elliptic_token or content.has_elliptic_api
+
+
 async def measure(
-    workload: Workload, program: Program, content: Content, bare: Floor, effort: Effort
+    workload: Workload, program: Program, content: Content, bare: BareProgram, effort: Effort
 ) -> Row:
     """Server and floor take turns, so that the ratio holds whatever the machine does meanwhile."""
     ours = [await Connection.open(content.port) for _ in range(CONNECTIONS)]

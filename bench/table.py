@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-HEADINGS = ("", "work", "unit", "measured", "floor", "x floor", "aim", "target", "op/s", "p50 ms", "p99 ms", "notes")
+HEADINGS = (
+    "",
+    "work",
+    "unit",
+    "measured",
+    "floor",
+    "x floor",
+    "aim",
+    "target",
+    "op/s",
+    "p50 ms",
+    "p99 ms",
+    "notes",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ class Content:
     client: DemoClient
     management_token: str
     cookies: str
+    has_elliptic_api: bool
 
     @property
     def organization(self) -> str:
@@ -63,10 +64,16 @@ async def prepare(installation: Installation) -> Content:
         )
         api = Api(http, f"{tenant.issuer}api/v2", token)
         await _add_users(api, tenant)
-        await _add_elliptic_api(api, tenant.clients["web"])
+        has_elliptic_api = await _add_elliptic_api(api, tenant.clients["web"])
         cookies = await _sign_in(http, tenant)
     return Content(
-        installation.port, installation.host(tenant.id), tenant, tenant.clients["web"], token, cookies
+        installation.port,
+        installation.host(tenant.id),
+        tenant,
+        tenant.clients["web"],
+        token,
+        cookies,
+        has_elliptic_api,
     )
 
 
@@ -88,19 +95,19 @@ async def _add_users(api: Api, tenant: DemoTenant) -> None:
     )
 
 
-async def _add_elliptic_api(api: Api, client: DemoClient) -> None:
-    await api.post(
-        "/resource-servers",
-        {
-            "name": "Signs with ES256",
-            "identifier": ELLIPTIC_API,
-            "signing_alg": "ES256",
-            "scopes": [{"value": value, "description": value} for value in SCOPES],
-        },
-    )
-    await api.post(
-        "/client-grants", {"client_id": client.client_id, "audience": ELLIPTIC_API, "scope": list(SCOPES)}
-    )
+async def _add_elliptic_api(api: Api, client: DemoClient) -> bool:
+    """False where the server refuses the algorithm: a tenant without such a key."""
+    server = {
+        "name": "Signs with ES256",
+        "identifier": ELLIPTIC_API,
+        "signing_alg": "ES256",
+        "scopes": [{"value": value, "description": value} for value in SCOPES],
+    }
+    if await api.status("POST", "/resource-servers", server) != 201:
+        return False
+    grant = {"client_id": client.client_id, "audience": ELLIPTIC_API, "scope": list(SCOPES)}
+    await api.post("/client-grants", grant)
+    return True
 
 
 async def _sign_in(http: httpx.AsyncClient, tenant: DemoTenant) -> str:

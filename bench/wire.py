@@ -7,7 +7,7 @@ line, `content-length` or chunks, nothing else.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlencode
 
 ADDRESS = "127.0.0.1"
@@ -94,8 +94,7 @@ class Connection(asyncio.Protocol):
         await loop.create_connection(lambda: self, ADDRESS, self._port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)
         self._received.clear()
 
     def connection_lost(self, reason: Exception | None) -> None:
