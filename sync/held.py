@@ -52,7 +52,7 @@ def read_held(connection: Connection) -> Held:
         roles=_roles(connection, management, system),
         system=frozenset(system),
         management=management,
-        settings={row[0]: _decode(row[1]) for row in connection.exec_driver_sql(_SETTINGS)},
+        settings={row[0]: _json(row[1]) for row in connection.exec_driver_sql(_SETTINGS)},
     )
 
 
@@ -96,6 +96,11 @@ def _roles(connection: Connection, management: str | None, system: set[str]) -> 
             permissions=tuple(sorted(permissions.get(id, ()), key=permission_order)),
         )
     return roles
+
+
+def _json(raw: Any) -> Any:
+    """SQLite keeps a JSON number as a number: the column has numeric affinity."""
+    return _decode(raw) if isinstance(raw, str) else raw
 
 
 def _value(name: str, raw: Any) -> Any:

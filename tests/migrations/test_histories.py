@@ -1,0 +1,49 @@
+"""Both histories lead to what the models say, and a second run does nothing."""
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+import migrations
+from controlplane.models import RegistryBase
+from core.database.engine import connection_over
+from tenant_runtime.models import TenantBase
+
+HISTORIES = {"tenant": TenantBase.metadata, "controlplane": RegistryBase.metadata}
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    driver = sqlite3.connect(":memory:", isolation_level=None)
+    driver.execute("PRAGMA foreign_keys=ON")
+    driver.execute("BEGIN")
+    connection = connection_over(driver)
+    yield connection
+    connection.close()
+    driver.close()
+
+
+def schema(connection: Connection) -> list[tuple[str, str]]:
+    rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"))
+    return [(row[0], row[1]) for row in rows]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_a_history_ends_where_its_models_are(connection: Connection, history: migrations.History) -> None:
+    migrations.upgrade(connection, history)
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    assert compare_metadata(context, HISTORIES[history]) == []
+    assert migrations.current(connection) == migrations.head(history)
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_a_second_run_does_nothing(connection: Connection, history: migrations.History) -> None:
+    migrations.upgrade(connection, history)
+    before = schema(connection)
+    migrations.upgrade(connection, history)
+    assert schema(connection) == before
+    assert any(name.endswith("_version") for name, _ in before)
