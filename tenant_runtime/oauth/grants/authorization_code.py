@@ -9,7 +9,7 @@ issuer leaves it as it was. A code that comes a second time ends everything the 
 import hashlib
 import re
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
@@ -17,11 +17,18 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from core.errors import InvalidGrant
 from core.http.security import is_equal
 from core.ids import digest
-from tenant_runtime.audit import Event, record
 from tenant_runtime.models import AuthorizationCode, RefreshFamily
 from tenant_runtime.oauth.families import end_family
 from tenant_runtime.oauth.grants.request import Refused, TokenRequest
-from tenant_runtime.oauth.grants.user_tokens import Authorization, Issued, Minted, answer, issue, server_of
+from tenant_runtime.oauth.grants.user_tokens import (
+    Authorization,
+    Issued,
+    Minted,
+    answer,
+    issue,
+    server_of,
+    tell,
+)
 from tenant_runtime.oauth.issuing import Login
 from tenant_runtime.oauth.policy import may_be_offline, split_scope
 from tenant_runtime.oauth.refresh_policy import refresh_policy
@@ -58,15 +65,16 @@ async def redeem_code(request: TokenRequest) -> dict[str, Any]:
         request.parameters.get("redirect_uri"),
         request.parameters.get("code_verifier"),
     )
-    minted, event = Minted.new(), request.event(SUCCEEDED)
-    outcome = await request.call.tenant.database.write(_redeem, request, presented, minted, event)
+    minted = Minted.new()
+    outcome = await request.call.tenant.database.write(_redeem, request, presented, minted)
     if isinstance(outcome, Refused):
         raise InvalidGrant(outcome.description)
+    tell(request, request.event(SUCCEEDED), outcome)
     return await answer(request, outcome, minted)
 
 
 def _redeem(
-    connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted, event: Event
+    connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted
 ) -> Issued | Refused:
     claim = {"code": presented.digest, "now": request.call.now_ms}
     code = connection.execute(_CLAIM, claim).one_or_none()
@@ -90,7 +98,6 @@ def _redeem(
         return Refused(problem or "The user does not exist.")
     authorization = _authorization(code)
     offline = _begin_family(connection, request, code, authorization)
-    record(connection, _told(event, code))
     return issue(connection, request, authorization, subject, minted, with_refresh_token=offline)
 
 
@@ -189,13 +196,3 @@ def _begin_family(
     }
     connection.execute(_INSERT_FAMILY, row)
     return True
-
-
-def _told(event: Event, code: Row[Any]) -> Event:
-    return replace(
-        event,
-        user_id=code.user_id,
-        organization_id=code.organization_id,
-        audience=code.audience,
-        scope=code.scope,
-    )

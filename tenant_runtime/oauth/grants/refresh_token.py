@@ -17,7 +17,15 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Grant, RefreshFamily, RefreshToken
 from tenant_runtime.oauth.families import end_family
 from tenant_runtime.oauth.grants.request import Refused, TokenRequest
-from tenant_runtime.oauth.grants.user_tokens import Authorization, Issued, Minted, answer, issue, server_of
+from tenant_runtime.oauth.grants.user_tokens import (
+    Authorization,
+    Issued,
+    Minted,
+    answer,
+    issue,
+    server_of,
+    tell,
+)
 from tenant_runtime.oauth.issuing import Login
 from tenant_runtime.oauth.policy import is_defined, needs_consent, split_scope
 from tenant_runtime.oauth.refresh_policy import RefreshPolicy, refresh_policy
@@ -73,10 +81,11 @@ async def refresh(request: TokenRequest) -> dict[str, Any]:
         split_scope(request.parameters.get("scope")),
         request.parameters.get("audience"),
     )
-    minted, event = Minted.new(), request.event(SUCCEEDED)
+    minted, event = Minted.new(), request.event(REUSED)
     outcome = await request.call.tenant.database.write(_refresh, request, presented, minted, event)
     if isinstance(outcome, Refused):
         raise InvalidGrant(outcome.description)
+    tell(request, replace(event, type=SUCCEEDED), outcome)
     return await answer(request, outcome, minted)
 
 
@@ -90,14 +99,13 @@ def _refresh(
     _require_alive(request, family)
     if presented.policy.rotates and not _claim(connection, presented, now_ms):
         end_family(connection, family.id, now_ms=now_ms, reason="refresh_token_reuse")
-        record(connection, replace(_told(event, family, family.token_organization_id), type=REUSED))
+        record(connection, _told(event, family))
         return Refused("The refresh token was already used.")
     subject = _subject(connection, request, presented, family)
     _require_consent(connection, request, family, subject.organization_id)
     authorization = _authorization(request, presented, family, subject)
     touched = {"family": family.id, "now": now_ms, "idle": presented.policy.idle_expires_at(now_ms)}
     connection.execute(_TOUCH, touched)
-    record(connection, _told(event, family, subject.organization_id))
     return issue(
         connection,
         request,
@@ -208,11 +216,11 @@ def _narrowed(request: TokenRequest, requested: tuple[str, ...], family: Row[Any
     return tuple(scope for scope in known if scope in authorized)
 
 
-def _told(event: Event, family: Row[Any], organization_id: str | None) -> Event:
+def _told(event: Event, family: Row[Any]) -> Event:
     return replace(
         event,
         user_id=family.user_id,
-        organization_id=organization_id,
+        organization_id=family.token_organization_id,
         audience=family.audience,
         scope=family.scope,
     )

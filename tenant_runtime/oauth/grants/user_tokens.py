@@ -1,13 +1,14 @@
 """The tokens of a person's authorization: what is written with them, and the answer that carries them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, insert
 
 from core.errors import InvalidGrant
 from core.ids import digest, new_secret
+from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, ResourceServerConfiguration
 from tenant_runtime.models import AccessToken, RefreshToken
 from tenant_runtime.oauth import claims, issuing
@@ -142,6 +143,18 @@ def _opaque_row(
         "created_at": request.call.now_ms,
         "expires_at": request.call.now_ms + issuing.OPAQUE_LIFETIME * 1000,
     }
+
+
+def tell(request: TokenRequest, event: Event, issued: Issued) -> None:
+    """What succeeded goes to the log in batches; what was refused for good is written with the refusal."""
+    told = replace(
+        event,
+        user_id=issued.subject.user.user_id,
+        organization_id=issued.subject.organization_id,
+        audience=issued.authorization.audience,
+        scope=" ".join(issued.scope),
+    )
+    request.call.services.audit.add(request.call.tenant, told)
 
 
 async def answer(request: TokenRequest, issued: Issued, minted: Minted) -> dict[str, Any]:
