@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from litestar import Response
 from sqlalchemy import Connection
 
-from core.ids import digest, new_id, new_secret
+from core.ids import digest, new_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.login.accounts import Account, NewAccount, create_account, logged_in, may_still_sign_in
 from tenant_runtime.login.answers import redirect
@@ -31,7 +31,13 @@ class SignIn:
 
 
 def sign_in(
-    visit: StepVisit, secret: str, user_id: str, events: tuple[Event, ...], **values: str | None
+    visit: StepVisit,
+    secret: str,
+    user_id: str,
+    *,
+    email: str,
+    events: tuple[Event, ...],
+    new_hash: str | None = None,
 ) -> SignIn:
     session = NewSession(
         id=new_id("ses"),
@@ -47,11 +53,11 @@ def sign_in(
     return SignIn(
         key=visit.key,
         connection_id=visit.request.connection.id,
-        email=values.get("email") or "",
+        email=email,
         session=session,
         previous_digest=visit.browser.session_digest,
         events=events,
-        new_hash=values.get("new_hash"),
+        new_hash=new_hash,
     )
 
 
@@ -85,8 +91,3 @@ def signed_in(visit: StepVisit, secret: str) -> Response[str]:
     max_age = Lifetimes.of(visit.configuration.settings).absolute // 1000
     cookies = session_cookies(secret, is_https=visit.browser.is_https, max_age=max_age)
     return redirect(at(RESUME, visit.state), cookies=cookies)
-
-
-def new_session_secret() -> str:
-    """256 random bits (ASVS 7.2.3 asks for 128)."""
-    return new_secret()

@@ -10,8 +10,9 @@ import msgspec
 from litestar import Response, get, post
 from sqlalchemy import Connection
 
+from core.ids import new_secret
 from tenant_runtime.login.accounts import Account, try_account
-from tenant_runtime.login.authentication import enter, new_session_secret, sign_in, signed_in
+from tenant_runtime.login.authentication import enter, sign_in, signed_in
 from tenant_runtime.login.authorization_requests import RequestKey, load_request, save_progress
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import PasswordPage
@@ -76,9 +77,9 @@ async def _enter(visit: StepVisit, attempt: Attempt, account: Account, password:
     new_hash = None
     if account.hash is not None and passwords.needs_rehash(account.hash):
         new_hash = await passwords.hash(password)
-    secret = new_session_secret()
+    secret = new_secret()
     event = visit.event("s", user_id=account.user_id, user_name=attempt.email)
-    signing = sign_in(visit, secret, account.user_id, (event,), email=attempt.email, new_hash=new_hash)
+    signing = sign_in(visit, secret, account.user_id, email=attempt.email, events=(event,), new_hash=new_hash)
     if not await visit.tenant.database.write(enter, signing, account):
         return _refused(visit, attempt)
     return signed_in(visit, secret)

@@ -2,9 +2,9 @@
 
 from litestar import Response, get, post
 
-from core.ids import new_user_id
+from core.ids import new_secret, new_user_id
 from tenant_runtime.login.accounts import PROVIDER, NewAccount
-from tenant_runtime.login.authentication import enter_anew, new_session_secret, sign_in, signed_in
+from tenant_runtime.login.authentication import enter_anew, sign_in, signed_in
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import Problems, SignupPage
@@ -38,9 +38,9 @@ async def sign_up(request: AnyRequest) -> Response[str]:
         hash=await visit.services.passwords.hash(visit.fields["password"]),
         now=visit.now,
     )
-    secret = new_session_secret()
+    secret = new_secret()
     events = tuple(visit.event(type, user_id=account.user_id, user_name=email) for type in ("ss", "s"))
-    signing = sign_in(visit, secret, account.user_id, events, email=email)
+    signing = sign_in(visit, secret, account.user_id, email=email, events=events)
     if await visit.tenant.database.write(enter_anew, signing, account):
         return signed_in(visit, secret)
     visit.services.audit.add(visit.tenant, visit.event("fs", "The address is taken.", user_name=email))
