@@ -25,5 +25,5 @@ def now_ms(clock: Clock) -> int:
 
 def to_iso(ms: int) -> str:
     """`2026-01-02T03:04:05.678Z`: always milliseconds, so that texts sort as times do."""
-    moment = datetime.fromtimestamp(ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    moment = datetime.fromtimestamp(ms // 1000, UTC).isoformat()  # several times as fast as strftime
+    return f"{moment[:19]}.{ms % 1000:03d}Z"
