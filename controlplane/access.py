@@ -22,6 +22,7 @@ from core.errors import (
 )
 from core.errors import Unavailable as KeysAway
 from core.http.errors import as_management
+from core.http.security import header_values
 from keystead_sdk.errors import BadRequest, KeysteadError, KeysUnavailable, TokenInvalid, TokenMissing
 from keystead_sdk.litestar import principal_of
 from keystead_sdk.principal import Principal
@@ -39,8 +40,24 @@ def requires(*permissions: str) -> Guard:
         if not any(principal.has_permission(permission) for permission in permissions):
             raise InsufficientScope(*permissions)
 
-    guard.permissions = permissions  # type: ignore[attr-defined]
     return guard
+
+
+def needs(*permissions: str) -> dict[str, Any]:
+    """A route's guard, and what the OpenAPI document says of it."""
+    return {
+        "guards": [requires(*permissions)],
+        "security": [{"bearer": [permission]} for permission in permissions],
+    }
+
+
+def agrees(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """The header `tenant-id` may select only what the path says: the tenant in it, or the control plane itself."""
+    selected = set(header_values(connection.headers, "tenant-id"))
+    services = connection.app.state["services"]
+    here = {services.settings.control_plane_tenant, connection.path_params.get("tenant_id")}
+    if selected - here:
+        raise InsufficientReach()
 
 
 def outside_organizations(connection: AnyConnection, _: BaseRouteHandler) -> None:

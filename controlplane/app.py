@@ -1,25 +1,48 @@
-"""The platform API as one ASGI application, mounted by `entrypoints/` on the control-plane host."""
+"""The platform API as one ASGI application, mounted by `entrypoints/` on the control-plane host.
 
-from litestar import Litestar, Router
-from litestar.datastructures import State
+Its OpenAPI document is `/api/v2/fleet/openapi.json` there.
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Router
+from litestar.datastructures import ResponseHeader, State
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from controlplane import fleet, operations, tenants
-from controlplane.access import as_platform
+from controlplane.access import agrees, as_platform
 from controlplane.services import PlatformServices
+from core.errors import InvalidInput
+from core.http.security import API_HEADERS
 from keystead_sdk.litestar import authenticate
 
 BODY_LIMIT = 64 * 1024
+
+
+class PlatformRequest(Request[Any, Any, Any]):
+    """Bodies are decoded once, strictly, into the type that the handler asks for."""
+
+    async def json(self) -> Any:
+        media = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if media != "application/json":
+            raise InvalidInput(
+                "The content type must be application/json.", code="unsupported_media_type", status=415
+            )
+        wanted = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        return msgspec.json.decode(await self.body() or b"{}", type=wanted)
 
 
 def create_platform_app(services: PlatformServices) -> Litestar:
     router = Router(
         "/api/v2",
         route_handlers=[*tenants.handlers, *operations.handlers, *fleet.handlers],
-        guards=[authenticate(services.verifier)],
-        security=[{"bearer": []}],
+        guards=[authenticate(services.verifier), agrees],
+        request_class=PlatformRequest,
         request_max_body_size=BODY_LIMIT,
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in API_HEADERS.items()],
     )
     return Litestar(
         [router],
@@ -28,10 +51,11 @@ def create_platform_app(services: PlatformServices) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Keystead platform API",
             version="1",
+            path="/api/v2/fleet/openapi.json",
             components=Components(
                 security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
             ),
-            render_plugins=[],
+            render_plugins=[JsonRenderPlugin(path="/")],
         ),
         logging_config=None,
         debug=False,

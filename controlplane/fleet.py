@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
 from controlplane.access import needs
+from controlplane.events import record
 from controlplane.idempotency import answered_once
 from controlplane.registry.ledger import (
     SyncRecord,
@@ -56,7 +58,7 @@ async def list_sync(request: AnyRequest) -> Response[Any]:
 
 
 @get("/tenants/{tenant_id:str}/drift", operation_id="get_tenant_drift", tags=["fleet"], **needs("read:sync"))
-async def drift(request: AnyRequest, tenant_id: str) -> Response[Any]:
+async def drift(request: AnyRequest, tenant_id: FromPath[str]) -> Response[Any]:
     services = services_of(request)
     await _check_follows(services, tenant_id)
     return Response(await services.lifecycle.drift(tenant_id))
@@ -69,16 +71,19 @@ async def drift(request: AnyRequest, tenant_id: str) -> Response[Any]:
     tags=["fleet"],
     **needs("update:sync"),
 )
-async def converge(request: AnyRequest, tenant_id: str, data: ConvergeBody | None = None) -> Response[Any]:
+async def converge(
+    request: AnyRequest, tenant_id: FromPath[str], data: JSONBody[ConvergeBody]
+) -> Response[Any]:
     services = services_of(request)
 
     async def act() -> dict[str, Any]:
         await _check_follows(services, tenant_id)
-        if data is not None and data.dry_run:
+        if data.dry_run:
             return {**await services.lifecycle.converge(tenant_id, dry_run=True)}
         done = await services.lifecycle.converge(tenant_id)
-        record, wanted = await services.registry.read(sync_record, tenant_id), await services.wanted()
-        return {"dry_run": False, "operation_id": done["operation_id"], "sync": sync_wire(record, wanted)}
+        await record(request, f"Converge tenant {tenant_id}", tenant=tenant_id)
+        row, wanted = await services.registry.read(sync_record, tenant_id), await services.wanted()
+        return {"dry_run": False, "operation_id": done["operation_id"], "sync": sync_wire(row, wanted)}
 
     return await answered_once(request, act)
 
@@ -90,11 +95,15 @@ async def converge(request: AnyRequest, tenant_id: str, data: ConvergeBody | Non
     tags=["fleet"],
     **needs("update:sync"),
 )
-async def converge_all(request: AnyRequest, data: ConvergeBody | None = None) -> Response[Any]:
+async def converge_all(request: AnyRequest, data: JSONBody[ConvergeBody]) -> Response[Any]:
     services = services_of(request)
 
     async def act() -> dict[str, Any]:
-        return {**await services.lifecycle.converge_all(dry_run=data is not None and data.dry_run)}
+        dry_run = data.dry_run
+        done = await services.lifecycle.converge_all(dry_run=dry_run)
+        if not dry_run:
+            await record(request, "Converge all tenants")
+        return {**done}
 
     return await answered_once(request, act, status=202)
 

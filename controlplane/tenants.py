@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
 from controlplane.access import needs, outside_organizations, signed_in_person
+from controlplane.events import record
 from controlplane.idempotency import answer_of_creation, answered_once, is_used, of_creation, request_key
 from controlplane.registry.idempotency_keys import KeyInUse
 from controlplane.registry.tenant_lists import (
@@ -110,7 +112,7 @@ async def list_all(request: AnyRequest) -> Response[Any]:
     operation_id="create_tenant",
     tags=["tenants"],
 )
-async def create(request: AnyRequest, data: TenantBody) -> Response[Any]:
+async def create(request: AnyRequest, data: JSONBody[TenantBody]) -> Response[Any]:
     services, principal = services_of(request), principal_of(request)
     await _check_may_create(services, principal, data)
     key = await request_key(request)
@@ -129,14 +131,14 @@ async def create(request: AnyRequest, data: TenantBody) -> Response[Any]:
     operation_id="get_tenant",
     tags=["tenants"],
 )
-async def read(request: AnyRequest, tenant_id: str) -> Response[Any]:
+async def read(request: AnyRequest, tenant_id: FromPath[str]) -> Response[Any]:
     services = services_of(request)
     await _check_may_read(services, principal_of(request), tenant_id)
     return Response(await described(services, tenant_id))
 
 
 @patch("/tenants/{tenant_id:str}", operation_id="update_tenant", tags=["tenants"], **needs("update:tenants"))
-async def update(request: AnyRequest, tenant_id: str, data: TenantPatch) -> Response[Any]:
+async def update(request: AnyRequest, tenant_id: FromPath[str], data: JSONBody[TenantPatch]) -> Response[Any]:
     services = services_of(request)
     before = await services.registry.read(get_tenant, tenant_id)
     if before.state == TenantState.DELETED:
@@ -146,7 +148,7 @@ async def update(request: AnyRequest, tenant_id: str, data: TenantPatch) -> Resp
     }
     if changes:
         await services.lifecycle.change(tenant_id, changes)
-        await _record(request, f"Update tenant {tenant_id}", {"tenant": tenant_id, "changed": changes})
+        await record(request, f"Update tenant {tenant_id}", tenant=tenant_id, changed=changes)
     return Response(await described(services, tenant_id))
 
 
@@ -157,7 +159,7 @@ async def update(request: AnyRequest, tenant_id: str, data: TenantPatch) -> Resp
     tags=["tenants"],
     **needs("delete:tenants"),
 )
-async def remove(request: AnyRequest, tenant_id: str) -> Response[Any]:
+async def remove(request: AnyRequest, tenant_id: FromPath[str]) -> Response[Any]:
     """`?confirm=<id>`, when given, must name the tenant: a second look for people and scripts."""
     services = services_of(request)
     confirm = parse_text(request.query_params, "confirm")
@@ -167,7 +169,7 @@ async def remove(request: AnyRequest, tenant_id: str) -> Response[Any]:
     refuse_tenant_one(tenant)
     if tenant.state != TenantState.DELETED:
         operation_id = await services.lifecycle.delete(tenant_id)
-        await _record(request, f"Delete tenant {tenant_id}", {"tenant": tenant_id, "operation": operation_id})
+        await record(request, f"Delete tenant {tenant_id}", tenant=tenant_id, operation=operation_id)
     try:
         return Response(await described(services, tenant_id), status_code=202)
     except NotFound:  # it never served, so nothing of it stays, not even its id
@@ -180,7 +182,7 @@ async def _act(request: AnyRequest, tenant_id: str, verb: str) -> Response[Any]:
     async def act() -> dict[str, Any]:
         refuse_tenant_one(await services.registry.read(get_tenant, tenant_id))
         await getattr(services.lifecycle, verb)(tenant_id)
-        await _record(request, f"{verb.capitalize()} tenant {tenant_id}", {"tenant": tenant_id})
+        await record(request, f"{verb.capitalize()} tenant {tenant_id}", tenant=tenant_id)
         return await described(services, tenant_id)
 
     return await answered_once(request, act)
@@ -193,7 +195,7 @@ async def _act(request: AnyRequest, tenant_id: str, verb: str) -> Response[Any]:
     tags=["tenants"],
     **needs("update:tenants"),
 )
-async def suspend(request: AnyRequest, tenant_id: str) -> Response[Any]:
+async def suspend(request: AnyRequest, tenant_id: FromPath[str]) -> Response[Any]:
     return await _act(request, tenant_id, "suspend")
 
 
@@ -204,7 +206,7 @@ async def suspend(request: AnyRequest, tenant_id: str) -> Response[Any]:
     tags=["tenants"],
     **needs("update:tenants"),
 )
-async def resume(request: AnyRequest, tenant_id: str) -> Response[Any]:
+async def resume(request: AnyRequest, tenant_id: FromPath[str]) -> Response[Any]:
     return await _act(request, tenant_id, "resume")
 
 
@@ -215,7 +217,7 @@ async def resume(request: AnyRequest, tenant_id: str) -> Response[Any]:
     tags=["tenants"],
     **needs("delete:tenants"),
 )
-async def restore(request: AnyRequest, tenant_id: str) -> Response[Any]:
+async def restore(request: AnyRequest, tenant_id: FromPath[str]) -> Response[Any]:
     return await _act(request, tenant_id, "restore")
 
 
@@ -226,7 +228,7 @@ async def restore(request: AnyRequest, tenant_id: str) -> Response[Any]:
     tags=["tenants"],
     **needs("update:operations"),
 )
-async def retry(request: AnyRequest, tenant_id: str) -> Response[Any]:
+async def retry(request: AnyRequest, tenant_id: FromPath[str]) -> Response[Any]:
     return await _act(request, tenant_id, "retry")
 
 
@@ -305,7 +307,7 @@ def _new(data: TenantBody, principal: Principal, key: RequestKey | None = None) 
 
 async def _create(request: AnyRequest, new: NewTenant) -> None:
     await services_of(request).lifecycle.create(new)
-    await _record(request, f"Create tenant {new.id}", {"tenant": new.id})
+    await record(request, f"Create tenant {new.id}", tenant=new.id)
 
 
 def _changes(data: TenantPatch) -> dict[str, Any]:
@@ -322,10 +324,3 @@ def _changes(data: TenantPatch) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-async def _record(request: AnyRequest, description: str, details: dict[str, Any]) -> None:
-    principal = principal_of(request)
-    await services_of(request).record(
-        description, principal.subject, details, str(request.scope["state"].get("request_id"))
-    )

@@ -69,6 +69,16 @@ class Directory(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """The `Idempotency-Key` of a request: `made`, sealed, says what the request made before its answer is known."""
+
+    digest: str
+    request_digest: str
+    expires_at: int
+    made: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewTenant:
     """What is asked for when a tenant is created."""
 
@@ -79,6 +89,7 @@ class NewTenant:
     labels: frozenset[str] = frozenset()
     creator_user_id: str | None = None
     add_creator: bool = True
+    request_key: RequestKey | None = None
 
 
 class TenantLifecycle(Protocol):
@@ -100,6 +111,9 @@ class TenantLifecycle(Protocol):
     async def restore(self, tenant_id: str) -> str: ...
 
     async def retry(self, tenant_id: str) -> str: ...
+
+    async def change(self, tenant_id: str, changes: Mapping[str, Any]) -> None:
+        """Change the tenant's record; its database and its organization follow."""
 
     async def rename(self, tenant_id: str, display_name: str) -> None:
         """The display name changed in the registry: the tenant organization follows."""

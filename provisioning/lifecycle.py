@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from controlplane.registry.hosts import resolve
+from controlplane.registry.idempotency_keys import claim_key
 from controlplane.registry.ledger import SyncRecord, begin_ledger, count_lagging, sync_record
 from controlplane.registry.operations import (
     OperationRecord,
@@ -35,7 +36,7 @@ from controlplane.registry.tenants import (
 from core.crypto.sealing import new_data_key
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import new_id
-from core.tenants import NewTenant
+from core.tenants import NewTenant, RequestKey
 from provisioning.converge import desired_for, ensure_organization
 from provisioning.journal import LEASE_MS, running
 from provisioning.operations import claim, run_operation
@@ -71,17 +72,18 @@ class Lifecycle:
             lease_expires_at=now + LEASE_MS,
             steps=(running("database", now),),
         )
-        await parts.registry.write(begin, tenant, operation)
+        await parts.registry.write(begin, tenant, operation, new.request_key)
         await self._within_limit(operation)
         return operation.id
 
     async def delete(self, tenant_id: str) -> str:
         now = self._parts.now()
         grace = int(self._parts.settings.deletion_grace_days * DAY_MS)
+        own = self._own("delete", tenant_id)
         operation = await self._parts.registry.write(
-            begin_deletion, tenant_id, self._own("delete", tenant_id), now, purge_after=now + grace
+            begin_deletion, tenant_id, own, now, purge_after=now + grace
         )
-        if operation.lease_owner == self._parts.owner:
+        if operation.id == own.id:
             await self._within_limit(operation)
         return operation.id
 
@@ -108,6 +110,13 @@ class Lifecycle:
         if operation is not None:
             await self._within_limit(operation)
         return waiting.id
+
+    async def change(self, tenant_id: str, changes: Mapping[str, Any]) -> None:
+        operation = await self._parts.registry.write(
+            begin_change, tenant_id, changes, self._own("converge", tenant_id), self._parts.now()
+        )
+        if operation is not None:
+            await self._within_limit(operation)
 
     async def rename(self, tenant_id: str, display_name: str) -> None:
         tenant = await self._parts.registry.read(get_tenant, tenant_id)
@@ -236,7 +245,15 @@ def new_tenant(
     )
 
 
-def begin(connection: Connection, tenant: RegisteredTenant, operation: OperationRecord) -> None:
+def begin(
+    connection: Connection,
+    tenant: RegisteredTenant,
+    operation: OperationRecord,
+    key: RequestKey | None = None,
+) -> None:
+    """The request's key in the same transaction: sent again, it never makes a second tenant."""
+    if key is not None:
+        claim_key(connection, key, tenant.created_at)
     insert_tenant(connection, tenant)
     insert_operation(connection, operation)
     begin_ledger(connection, tenant.id)
@@ -285,6 +302,21 @@ def begin_restore(
     insert_operation(connection, operation)
     change_tenant(connection, tenant_id, now, state="provisioning", purge_after=None)
     return operation
+
+
+def begin_change(
+    connection: Connection, tenant_id: str, changes: Mapping[str, Any], operation: OperationRecord, now: int
+) -> OperationRecord | None:
+    """The change and the operation that makes the tenant follow it, in one transaction; None when nothing follows."""
+    tenant = get_tenant(connection, tenant_id)
+    follows = not tenant.is_control_plane and not changes.keys().isdisjoint(("display_name", "labels"))
+    if follows and tenant.state not in SERVING:
+        unfinished = unfinished_operation(connection, tenant_id)
+        if unfinished is not None and unfinished.state == "running":
+            raise Conflict(f"The tenant is {tenant.state}.", code="invalid_tenant_state")
+        follows = False
+    change_tenant(connection, tenant_id, now, **changes)
+    return begin_convergence(connection, tenant_id, operation) if follows else None
 
 
 def begin_convergence(connection: Connection, tenant_id: str, operation: OperationRecord) -> OperationRecord:

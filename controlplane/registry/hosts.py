@@ -1,5 +1,6 @@
 """Hosts of tenants beside `<id>.<base domain>`: custom domains, of which only verified ones resolve."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
@@ -43,6 +44,16 @@ def resolve_one(connection: Connection) -> Resolved | None:
     """Tenant one, whatever its id."""
     row = connection.execute(select(_TENANTS).where(_TENANTS.c.is_control_plane)).first()
     return Resolved(registered(row), hosts_of(connection, row.id)) if row is not None else None
+
+
+def hosts_of_many(connection: Connection, tenant_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """By tenant; one without a custom host has no entry."""
+    statement = select(_HOSTS.c.tenant_id, _HOSTS.c.host, _HOSTS.c.origin)
+    statement = statement.where(_HOSTS.c.tenant_id.in_(tenant_ids), _HOSTS.c.verified_at.is_not(None))
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in connection.execute(statement):
+        found.setdefault(row.tenant_id, []).append((row.host, row.origin))
+    return found
 
 
 def hosts_of(connection: Connection, tenant_id: str) -> tuple[tuple[str, str], ...]:

@@ -128,10 +128,15 @@ def list_operations(
 
 
 def list_operations_after(
-    connection: Connection, *, tenant_id: str | None = None, after: tuple[int, str] | None, limit: int
+    connection: Connection,
+    *,
+    tenant_id: str | None = None,
+    states: Sequence[str] = (),
+    after: tuple[int, str] | None,
+    limit: int,
 ) -> list[OperationRecord]:
     """The newest first, beyond (created_at, id) of the last one seen."""
-    statement = select(_OPERATIONS).where(*_which(tenant_id, ()))
+    statement = select(_OPERATIONS).where(*_which(tenant_id, states))
     if after is not None:
         created, key = _OPERATIONS.c.created_at, _OPERATIONS.c.id
         statement = statement.where(or_(created < after[0], and_(created == after[0], key < after[1])))
