@@ -130,7 +130,7 @@ def _new_secret(call: Call) -> _NewSecret:
 
 
 def _filters(call: Call) -> list[ColumnElement[bool]]:
-    query, found = call.request.query_params, []
+    query, found = call.request.query_params, list[ColumnElement[bool]]()
     for name in ("is_global", "is_first_party"):
         if parse_text(query, name) is not None:
             found.append(_table.c[name].is_(parse_boolean(query, name, default=False)))
@@ -178,7 +178,7 @@ def _update(
     connection: Connection, client_id: str, members: Mapping[str, Any], secret: _NewSecret, now: int
 ) -> Written:
     row = ENTITY.load(connection, client_id)
-    values = _columns(row._mapping, members)
+    values = _columns(row._asdict(), members)
     if kept := _kept(members):
         values["attributes"] = merged(row.attributes, kept)
     client_bodies.check_whole({**row._mapping, **values})

@@ -149,7 +149,7 @@ def _add(
         return Written()
     connection.execute(insert(_standing), [{"membership_id": row["id"], "role": MEMBER} for row in added])
     if organization.managed_by is not None:
-        _give_default_roles(connection, [row["id"] for row in added], role_names)
+        _give_default_roles(connection, [str(row["id"]) for row in added], role_names)
     return Written(after={"organization": id, "members": [row["user_id"] for row in added]})
 
 

@@ -145,7 +145,7 @@ def _create(connection: Connection, id: str, members: dict[str, Any], now: int) 
 
 def _update(connection: Connection, id: str, members: dict[str, Any], actor: Actor, now: int) -> Written:
     row = load_manageable(connection, id, actor) if members else ENTITY.load(connection, id)
-    objects = {
+    objects: dict[str, Any] = {
         name: merged(row._mapping[name], members[name])
         for name in ("branding", "metadata")
         if name in members

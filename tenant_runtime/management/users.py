@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar.params import FromPath, JSONBody
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -66,7 +66,7 @@ class NewPassword:
 
 def _with_identities(connection: Connection, rows: Rows) -> Items:
     ids = [row.user_id for row in rows]
-    identities: dict[str, list[Row[Any]]] = {key: [] for key in ids}
+    identities: dict[str, list[Any]] = {key: [] for key in ids}
     for identity in connection.execute(_IDENTITIES_OF, {"ids": ids}) if ids else ():
         identities[identity.user_id].append(identity)
     return [shape(row, identities[row.user_id]) for row in rows]

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ class Place:
     def sign(self, claims: Mapping[str, Any], *, typ: str = "at+jwt") -> str:
         return jwt.sign(claims, self.key, typ=typ)
 
-    def claims(self, permissions: frozenset[str] | set[str] = EVERYTHING, **more: Any) -> dict[str, Any]:
+    def claims(self, permissions: frozenset[str] | set[str] = EVERYTHING, /, **more: Any) -> dict[str, Any]:
         now = int(self.world.clock.now())
         claims = {
             "iss": self.tenant.issuer,
@@ -131,7 +132,7 @@ class Place:
         }
         return {name: value for name, value in {**claims, **more}.items() if value is not None}
 
-    def token(self, permissions: frozenset[str] | set[str] = EVERYTHING, **more: Any) -> str:
+    def token(self, permissions: frozenset[str] | set[str] = EVERYTHING, /, **more: Any) -> str:
         return self.sign(self.claims(permissions, **more))
 
     def api(self, *permissions: str, **more: Any) -> Api:
@@ -212,6 +213,12 @@ def _tenant(name: str, folder: Path, schema: Path, databases: Databases) -> Tena
     )
 
 
+@cache
+def _app() -> Any:
+    """Building it takes half a second; what it serves is handed in afterwards."""
+    return create_tenant_app(None)  # type: ignore[arg-type]
+
+
 def _before(app: Any, tenant: Tenant) -> Any:
     """What the edge does: the request's tenant, found by its host."""
 
@@ -240,7 +247,8 @@ async def open_world(folder: Path, schema: Path, keys: Mapping[str, SigningKey])
         lifecycle=lifecycle,  # type: ignore[arg-type]
         on_control_plane_write=lambda: wakes.append(1),
     )
-    app = create_tenant_app(services)
+    app = _app()
+    app.state["services"] = services
     world = World(clock, services, lifecycle, wakes)
     async with Databases(folder) as databases:
         for name in ISSUERS:
