@@ -2,13 +2,13 @@
 
 import asyncio
 import sqlite3
-import time
+from contextlib import suppress
 
 import pytest
 
 from controlplane.registry.operations import get_operation, list_operations
 from controlplane.registry.tenants import find_tenant, get_tenant
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, NotFound
 from core.settings import Settings
 from core.tenants import TenantState
 from provisioning.platform import Platform
@@ -180,8 +180,8 @@ async def test_nothing_of_one_tenant_stands_in_another_tenants_file(platform: Pl
 
 async def test_of_two_platforms_that_make_the_same_tenant_one_wins(settings: Settings) -> None:
     async with opened(settings) as first, opened(settings) as second:
-        for round in range(8):
-            name = f"race{round}"
+        for turn in range(8):
+            name = f"race{turn}"
             answers = await asyncio.gather(create(first, name), create(second, name), return_exceptions=True)
             assert sum(isinstance(answer, Conflict) for answer in answers) == 1, answers
             tenant = await second.directory.by_id(name)
@@ -191,14 +191,12 @@ async def test_of_two_platforms_that_make_the_same_tenant_one_wins(settings: Set
 
 async def test_deleting_while_creating_ends_in_one_of_the_two(settings: Settings) -> None:
     async with opened(settings) as first, opened(settings) as second:
-        for round in range(8):
-            name = f"race{round}"
+        for turn in range(8):
+            name = f"race{turn}"
             creating = asyncio.create_task(create(first, name))
-            await asyncio.sleep(0.002 * round)
-            try:
+            await asyncio.sleep(0.002 * turn)
+            with suppress(NotFound):
                 await second.lifecycle.delete(name)
-            except Exception as error:
-                assert getattr(error, "status", 0) == 404, error
             await creating
             await settle(second)
             found = await second.registry.read(find_tenant, name)
@@ -206,22 +204,6 @@ async def test_deleting_while_creating_ends_in_one_of_the_two(settings: Settings
             assert (await first.directory.by_id(name) is not None) == (
                 found is not None and found.state == "active"
             )
-
-
-@pytest.mark.slow
-async def test_the_sixtieth_tenant_costs_what_the_tenth_costs(platform: Platform) -> None:
-    async def cost(names: range) -> float:
-        before = time.process_time()
-        for number in names:
-            await create(platform, f"t{number}")
-        return (time.process_time() - before) / len(names)
-
-    await platform.lifecycle.close()
-    await create(platform, "warm")
-    early, late = await cost(range(10)), 0.0
-    await cost(range(10, 50))
-    late = await cost(range(50, 60))
-    assert late < early * 2
 
 
 async def test_the_file_says_whose_it_is_and_is_in_wal_mode(platform: Platform) -> None:

@@ -1,4 +1,4 @@
-"""F12, F15, F17: a missing, foreign or refused file is an error for its tenant, never an empty or another's database."""
+"""F12, F15, F17: a missing or foreign file is an error for its tenant, never an empty or another's database."""
 
 import asyncio
 import os
@@ -122,8 +122,8 @@ async def test_a_locked_database_is_waited_for_and_then_refused(platform: Platfo
     holder.execute("COMMIT")
     holder.close()
     await waiting
+    path.rename(path.with_name("gone"))
     with pytest.raises(DatabaseUnavailable):
-        path.rename(path.with_name("gone"))
         await asyncio.to_thread(touch)
 
 

@@ -113,7 +113,7 @@ def test_killed_while_deleting_the_next_life_finishes_it(data: Path, place: str)
             tenant = await found(platform)
             assert tenant is not None
             assert (tenant.state, tenant.wrapped_key) == ("deleted", None)
-            assert not [path for path in settings.data_dir.rglob("*acme*")]
+            assert not list(settings.data_dir.rglob("*acme*"))
             one = await platform.directory.control_plane()
             assert await one.database.read(sql("SELECT id FROM organizations")) == []
 

@@ -109,7 +109,8 @@ async def test_what_is_deleted_goes_everywhere_and_what_stays_keeps_what_hangs_o
     await tenant.database.write(
         sql(
             "INSERT INTO users (user_id, email_verified, phone_verified, profile, user_metadata, app_metadata, blocked,"
-            " created_at, updated_at, sessions_valid_from, logins_count) VALUES ('u', 0, 0, '{}', '{}', '{}', 0, 1, 1, 0, 0)"
+            " created_at, updated_at, sessions_valid_from, logins_count)"
+            " VALUES ('u', 0, 0, '{}', '{}', '{}', 0, 1, 1, 0, 0)"
         )
     )
     for server in ("rs_billing", "rs_shipping"):

@@ -190,16 +190,16 @@ async def test_two_processes_that_converge_the_same_tenants_do_it_once_in_effect
     async with opened(settings) as first, opened(settings) as second:
         for number in range(6):
             await create(first, f"t{number}")
-        for round in range(4):
+        for turn in range(4):
             await on_tenant_one(first, "DELETE FROM roles WHERE id = 'rol_x'")
-            await add_role(first, "rol_x", f"Round {round}")
+            await add_role(first, "rol_x", f"Round {turn}")
             await asyncio.gather(
                 first.worker.catch_up(), second.worker.catch_up(), first.lifecycle.converge_all()
             )
             assert await second.lifecycle.wait_synced() == 0
             for number in range(6):
                 tenant = await tenant_of(second, f"t{number}")
-                assert await roles_of(tenant) == {"rol_x": (f"Round {round}", 1)}
+                assert await roles_of(tenant) == {"rol_x": (f"Round {turn}", 1)}
 
 
 async def test_drift_names_what_is_missing_extra_and_changed_and_converge_repairs_it(
