@@ -6,7 +6,8 @@ as a lane each. Whatever dies here is found lagging again by the next worker.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -31,11 +32,13 @@ from core.settings import Settings
 from core.tenants import Directory
 from sync.apply import Applied, Outcome, apply
 from sync.catalogue import Desired, DesiredCatalogues, Follower, load_catalogue
+from sync.held import Copies
 
 _log = structlog.get_logger(__name__)
 
 BATCH = 256
 THREADS = 4
+REMEMBERED = 32
 CLAIM_MS = 15_000
 FIRST_BACK_OFF_MS = 1_000
 LONGEST_BACK_OFF_MS = 300_000
@@ -75,6 +78,7 @@ class Fleet:
         self._clock = clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fleet")
         self._pending = Results()
+        self._known: OrderedDict[str, Copies] = OrderedDict()
 
     def note(self, tenant_id: str, applied: Applied) -> None:
         """What a request has applied: written with the next batch, not in the request."""
@@ -87,6 +91,7 @@ class Fleet:
         while True:
             one = await self._directory.control_plane()
             offered = await one.database.snapshot(load_catalogue)
+            self._remember(self._desired.for_tenant(offered, Follower("", "")))
             tenants = await self._claim((offered.incarnation, offered.version))
             if not tenants:
                 return looked_at
@@ -102,10 +107,11 @@ class Fleet:
         self, tenants: Sequence[RegisteredTenant], offered: Catalogue, *, compare_rows: bool = False
     ) -> Results:
         """Apply to each, wherever it is open."""
-        results = Results()
+        results, known = Results(), dict(self._known)
         closed: list[tuple[RegisteredTenant, Desired]] = []
         for tenant in tenants:
             desired = self._desired.for_tenant(offered, registered_follower(tenant))
+            self._remember(desired)
             if self._databases.is_open(database_ref(self._settings, tenant)):
                 results.add(await self._in_lane(tenant, desired, compare_rows))
             else:
@@ -113,7 +119,8 @@ class Fleet:
         loop = asyncio.get_running_loop()
         shares = [closed[start::THREADS] for start in range(THREADS) if closed[start::THREADS]]
         parts = (
-            loop.run_in_executor(self._threads, self._in_thread, share, compare_rows) for share in shares
+            loop.run_in_executor(self._threads, self._in_thread, share, known, compare_rows)
+            for share in shares
         )
         for part in await asyncio.gather(*parts):
             results.add(part)
@@ -138,14 +145,30 @@ class Fleet:
             return _failed(tenant.id, error)
         return _done(tenant.id, applied, now)
 
-    def _in_thread(self, share: Sequence[tuple[RegisteredTenant, Desired]], compare_rows: bool) -> Results:
+    def _remember(self, desired: Desired) -> None:
+        """For the next change: what this digest stands for."""
+        if not self._desired.sharing.is_same_for_all:
+            return  # every tenant has a digest of its own
+        if desired.digest in self._known:
+            self._known.move_to_end(desired.digest)
+        elif (copies := Copies.of(desired.catalogue)) is not None:
+            self._known[desired.digest] = copies
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+
+    def _in_thread(
+        self,
+        share: Sequence[tuple[RegisteredTenant, Desired]],
+        known: Mapping[str, Copies],
+        compare_rows: bool,
+    ) -> Results:
         results = Results()
         for tenant, desired in share:
             now = now_ms(self._clock)
             try:
                 ref = database_ref(self._settings, tenant)
                 with self._databases.exclusive(ref, converge=True) as connection:
-                    applied = apply(connection, desired, now=now, compare_rows=compare_rows)
+                    applied = apply(connection, desired, now=now, compare_rows=compare_rows, known=known)
                 failpoint("sync.applied")
                 results.add(_done(tenant.id, applied, now))
             except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
