@@ -11,11 +11,6 @@ from tests.login.world import world as build
 from tests.protocol.issuer import Issuers, migrated_file, open_issuers
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return template(tmp_path_factory.mktemp("template") / "tenant.db")
