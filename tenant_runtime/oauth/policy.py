@@ -39,10 +39,19 @@ def resolve_audience(
     wanted = audience or configuration.settings.default_audience
     if not wanted:
         return None
-    server = configuration.audiences.get(wanted)
+    server = configuration.audiences.get(wanted) or _by_secure_spelling(configuration, wanted)
     if server is None:
         raise AccessDenied(f"Service not found: {shown(wanted)}")
     return server
+
+
+def _by_secure_spelling(configuration: Configuration, audience: str) -> ResourceServerConfiguration | None:
+    """Auth0's SDKs spell the Management API with `https` whatever the host; where it is served in plain http
+    (loopback only), that is meant (`specs/management-api.md` section 1)."""
+    if not audience.startswith("https://"):
+        return None
+    server = configuration.audiences.get(f"http://{audience.removeprefix('https://')}")
+    return server if server is not None and server.is_management else None
 
 
 def shown(text: str) -> str:

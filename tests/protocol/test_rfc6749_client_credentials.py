@@ -47,6 +47,18 @@ async def test_an_unknown_audience_is_named_as_auth0_names_it(issuers: Issuers) 
     assert answer.json()["error_description"] == "Service not found: https://nowhere.example.com/"
 
 
+async def test_the_management_api_in_plain_http_is_also_found_by_its_https_spelling(issuers: Issuers) -> None:
+    plain = "http://acme.localhost:8000/api/v2/"
+    await issuers.acme.remove(models.ClientGrant, id="cgr_management")
+    await issuers.acme.change(models.ResourceServer, {"id": "management"}, identifier=plain)
+    await issuers.acme.add(models.ClientGrant, id="cgr_plain", client_id="m2m", audience=plain, scope=[])
+    answer = await issuers.acme.machine(audience="https://acme.localhost:8000/api/v2/")
+    assert claims_of(answer.json()["access_token"])["aud"] == plain
+    await issuers.acme.change(models.ResourceServer, {"id": "open"}, identifier="http://open.localhost/")
+    answer = await issuers.acme.machine(audience="https://open.localhost/")
+    assert answer.json()["error"] == "access_denied"
+
+
 async def test_an_audience_is_needed_unless_the_tenant_has_a_default(issuers: Issuers) -> None:
     assert (await issuers.acme.machine()).json()["error"] == "access_denied"
     await issuers.acme.add(models.Setting, key="default_audience", source="tenant", value=API)

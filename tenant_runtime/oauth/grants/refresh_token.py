@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
-from core.errors import ConsentRequired, InvalidGrant, InvalidRequest, InvalidScope
+from core.errors import AccessDenied, ConsentRequired, InvalidGrant, InvalidRequest, InvalidScope
 from core.ids import digest
 from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Grant, RefreshFamily, RefreshToken
@@ -27,7 +27,7 @@ from tenant_runtime.oauth.grants.user_tokens import (
     tell,
 )
 from tenant_runtime.oauth.issuing import Login
-from tenant_runtime.oauth.policy import is_defined, needs_consent, split_scope
+from tenant_runtime.oauth.policy import is_defined, needs_consent, resolve_audience, split_scope
 from tenant_runtime.oauth.refresh_policy import RefreshPolicy, refresh_policy
 from tenant_runtime.oauth.subject import Subject, load_subject
 from tenant_runtime.organizations.membership import resolve_organization
@@ -41,7 +41,6 @@ _FIND: Select[Any] = (
     select(
         *_f,
         _t.organization_id.label("token_organization_id"),
-        _t.used_at.label("token_used_at"),
     )
     .join(RefreshToken.__table__, _t.family_id == _f.id)
     .where(_t.digest == bindparam("token"))
@@ -186,8 +185,7 @@ def _authorization(
     request: TokenRequest, presented: _Presented, family: Row[Any], subject: Subject
 ) -> Authorization:
     """A session that ended leaves an offline family alive; its new tokens then name no session."""
-    if presented.audience not in (None, family.audience):
-        raise InvalidGrant("The refresh token is for another audience.")
+    _require_audience(request, presented.audience, family.audience)
     return Authorization(
         family_id=family.id,
         scope=_narrowed(request, presented.scope, family),
@@ -201,6 +199,17 @@ def _authorization(
             session_id=None if subject.session_ended else family.session_id,
         ),
     )
+
+
+def _require_audience(request: TokenRequest, asked: str | None, authorized: str | None) -> None:
+    if asked in (None, authorized):
+        return
+    try:
+        server = resolve_audience(request.configuration, asked)
+    except AccessDenied:
+        server = None
+    if server is None or server.identifier != authorized:
+        raise InvalidGrant("The refresh token is for another audience.")
 
 
 def _narrowed(request: TokenRequest, requested: tuple[str, ...], family: Row[Any]) -> tuple[str, ...]:
