@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, upd
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from core.errors import Conflict, InvalidInput, InvalidQuery, NotFound
+from core.errors import Conflict, InsufficientScope, InvalidInput, InvalidQuery, NotFound
 from core.http.paging import parse_fields, parse_text
 from core.http.search import search
 from core.ids import new_user_id
@@ -114,7 +114,7 @@ async def create_user(call: CallOf, data: JSONBody[UserIn]) -> dict[str, Any]:
 async def update_user(call: CallOf, user_id: FromPath[str], data: JSONBody[UserPatch]) -> dict[str, Any]:
     members = check(named(data))
     if not call.actor.holds("update:users") and not members.keys() <= {"app_metadata"}:
-        raise InvalidInput("With update:users_app_metadata only `app_metadata` can be changed.")
+        raise InsufficientScope("update:users")
     password = await _hashed(call, members, members.get("email"), members.get("name"))
     return await call.write(_update, user_id, members, password, call.actor, call.now)
 
