@@ -33,7 +33,7 @@ class Event:
 
     type: str
     created_at: int
-    id: str = field(default_factory=lambda: new_id("log_"))
+    id: str = field(default_factory=lambda: new_id("log"))
     description: str | None = None
     client_id: str | None = None
     client_name: str | None = None
