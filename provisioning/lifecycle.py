@@ -127,6 +127,8 @@ class Lifecycle:
         created = await self._parts.registry.read(latest_operation, tenant_id, "create")
         if created is not None and tenant.state in SERVING:
             await ensure_organization(self._parts, tenant, created)
+        if not self._parts.desired.sharing.is_same_for_all and tenant.state in SERVING:
+            await self._converge_now(tenant_id)  # settings may be rendered from the name
 
     async def converge(self, tenant_id: str, *, dry_run: bool = False) -> Mapping[str, Any]:
         if dry_run:

@@ -12,7 +12,7 @@ from time import monotonic
 import structlog
 
 import migrations
-from controlplane.registry.ledger import forget_claims, retry_failed
+from controlplane.registry.ledger import forget_applied, forget_claims, retry_failed
 from controlplane.registry.tenants import RegisteredTenant, change_tenant
 from controlplane.registry.worklists import tenants_after, tenants_behind
 from core.errors import IdentityError, Unavailable
@@ -116,7 +116,19 @@ class Worker:
         with suppress(Unavailable):
             if not somebody_else_is_alive(self._parts.settings, self._parts.owner):
                 await self._parts.registry.write(forget_claims, self._parts.now())
+            await self.take_over_rules()
             await self.migrate()
+
+    async def take_over_rules(self) -> bool:
+        """A restart may have brought other toggles, keys or templates: then every tenant is evaluated again,
+        although tenant one's version is the same."""
+        note = self._parts.settings.data_dir / "sharing"
+        rules = self._parts.desired.sharing.fingerprint()
+        if note.exists() and note.read_text() == rules:
+            return False
+        await self._parts.registry.write(forget_applied)
+        note.write_text(rules)
+        return True
 
     async def _round(self) -> None:
         await self._follow()

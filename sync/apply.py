@@ -82,7 +82,8 @@ def _bring_up(connection: Connection, desired: Desired, copies: Copies | None, n
     """The short cut first; rows that are not what their digest says show as a broken rule, and are then read."""
     if copies is not None:
         try:
-            return _write(connection, desired, presume_held(connection, copies), now)
+            held = presume_held(connection, copies, with_scopes=desired.reaches_own)
+            return _write(connection, desired, held, now)
         except IntegrityError:
             pass
     return _write(connection, desired, read_held(connection), now)

@@ -1,5 +1,6 @@
 """What tenant one offers, and what of it one tenant should hold."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,6 +84,18 @@ class Sharing:
             values = {key: value for key, value in changed.items() if key not in NEVER_INHERITED}
         return values
 
+    def fingerprint(self) -> str:
+        """Changes when a restart brought other rules; of a transform only the name is known."""
+        named = getattr(self.transform, "__qualname__", repr(type(self.transform)))
+        rules = (
+            self.resource_servers,
+            self.roles,
+            sorted(self.inherited_keys),
+            sorted(self.templates.items()),
+            named,
+        )
+        return hashlib.sha256(msgspec.json.encode(rules)).hexdigest()
+
     @property
     def is_same_for_all(self) -> bool:
         return not self.templates and self.transform is None
@@ -94,6 +107,9 @@ class Desired:
 
     catalogue: Catalogue
     digest: str
+    reaches_own: (
+        bool  # some permission is on an API that is not part of the catalogue: the tenant's own, maybe
+    )
 
     @property
     def wanted(self) -> tuple[str, int]:
@@ -222,7 +238,13 @@ class DesiredCatalogues:
 
 
 def _desired(catalogue: Catalogue) -> Desired:
-    return Desired(catalogue, catalogue.digest())
+    shared = {server.id for server in catalogue.resource_servers or ()}
+    reaches_own = any(
+        permission.resource_server_id not in shared
+        for role in catalogue.roles or ()
+        for permission in role.permissions
+    )
+    return Desired(catalogue, catalogue.digest(), reaches_own)
 
 
 def _goes_to(labels: frozenset[str], of_tenant: frozenset[str]) -> bool:

@@ -91,9 +91,13 @@ def read_held(connection: Connection) -> Held:
     )
 
 
-def presume_held(connection: Connection, copies: Copies) -> Held:
-    """The tenant's own rows, and for the rest what its stored digest says: a short cut for the fan-out."""
-    own, management = _servers(connection, set(), _SERVERS + _OWN, _SCOPES + _OF_OWN + _IN_ORDER)
+def presume_held(connection: Connection, copies: Copies, *, with_scopes: bool) -> Held:
+    """The tenant's own rows, and for the rest what its stored digest says: a short cut for the fan-out.
+
+    The scopes of its own APIs matter only to permissions that may be on one of them.
+    """
+    select_scopes = _SCOPES + _OF_OWN + _IN_ORDER if with_scopes else None
+    own, management = _servers(connection, set(), _SERVERS + _OWN, select_scopes)
     roles = _roles(connection, set(), _ROLES + _OWN, {})
     return Held(
         servers={**copies.servers, **own},
@@ -105,10 +109,11 @@ def presume_held(connection: Connection, copies: Copies) -> Held:
 
 
 def _servers(
-    connection: Connection, system: set[str], select: str, select_scopes: str
+    connection: Connection, system: set[str], select: str, select_scopes: str | None
 ) -> tuple[dict[str, CatalogueResourceServer], str | None]:
     scopes: dict[str, list[CatalogueScope]] = {}
-    for server_id, value, description in connection.exec_driver_sql(select_scopes).all():
+    rows = connection.exec_driver_sql(select_scopes).all() if select_scopes is not None else ()
+    for server_id, value, description in rows:
         scopes.setdefault(server_id, []).append(CatalogueScope(value, description))
     servers: dict[str, CatalogueResourceServer] = {}
     management: str | None = None

@@ -87,6 +87,11 @@ def forget_claims(connection: Connection, now: int) -> None:
     )
 
 
+def forget_applied(connection: Connection) -> None:
+    """The installation's rules have changed: whatever a tenant holds was evaluated by others."""
+    connection.execute(update(_STATES).values(applied_version=None, next_attempt_at=0))
+
+
 def retry_failed(connection: Connection) -> None:
     """Whoever waits for its next attempt may be tried now."""
     connection.execute(update(_STATES).where(_STATES.c.attempts > 0).values(next_attempt_at=0))

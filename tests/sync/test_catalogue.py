@@ -188,9 +188,12 @@ async def test_a_kind_that_is_no_longer_shared_becomes_the_tenants_own_and_comes
         server = await add_server(platform, "billing", "read")
         await add_role(platform, "rol_x", "X", (server, "read"))
         await create(platform, "acme")
+        assert await platform.worker.take_over_rules()
+        assert not await platform.worker.take_over_rules()
     async with opened(settings_for(data, sync_roles=False)) as platform:
-        await on_tenant_one(platform, "UPDATE roles SET name = 'Y' WHERE id = 'rol_x'")
+        assert await platform.worker.take_over_rules()
         await synced(platform)
+        await on_tenant_one(platform, "UPDATE roles SET name = 'Y' WHERE id = 'rol_x'")
         tenant = await tenant_of(platform)
         assert await roles_of(tenant) == {"rol_x": ("X", 0)}
         assert await rows(tenant, "SELECT is_system FROM resource_servers WHERE id = 'rs_billing'") == [(1,)]
@@ -199,10 +202,10 @@ async def test_a_kind_that_is_no_longer_shared_becomes_the_tenants_own_and_comes
         await synced(platform)
         assert await permissions_of(tenant, "rol_x") == set()
     async with opened(settings_for(data)) as platform:
-        await on_tenant_one(platform, "UPDATE roles SET description = 'shared' WHERE id = 'rol_x'")
+        assert await platform.worker.take_over_rules()
         await synced(platform)
         tenant = await tenant_of(platform)
-        assert await rows(tenant, "SELECT name, description, is_system FROM roles") == [("Y", "shared", 1)]
+        assert await rows(tenant, "SELECT name, description, is_system FROM roles") == [("Y", "A role", 1)]
 
 
 async def test_system_entities_cannot_be_changed_in_a_tenant(platform: Platform) -> None:
