@@ -34,6 +34,8 @@ _CREDENTIALS = frozenset(
 )
 """What must never stand in an address, where logs and histories keep it (RFC 6749 section 2.3.1)."""
 
+_BY_SECRET = ("client_secret_basic", "client_secret_post")
+
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedClient:
@@ -104,9 +106,6 @@ def _posted(parameters: Mapping[str, str]) -> _Credentials:
     if client_id is None:
         raise InvalidClient("The client does not say who it is.")
     return _Credentials(client_id, parameters.get("client_secret"))
-
-
-_BY_SECRET = ("client_secret_basic", "client_secret_post")
 
 
 def _check(client: ClientConfiguration | None, secret: str | None, now_ms: int) -> str | None:
