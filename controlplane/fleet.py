@@ -37,6 +37,9 @@ class ConvergeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     dry_run: bool = False
 
 
+NOTHING_SAID = ConvergeBody()
+
+
 @get("/fleet", operation_id="get_fleet", tags=["fleet"], **needs("read:tenants"))
 async def read(request: AnyRequest) -> Response[Any]:
     services = services_of(request)
@@ -72,7 +75,7 @@ async def drift(request: AnyRequest, tenant_id: FromPath[str]) -> Response[Any]:
     **needs("update:sync"),
 )
 async def converge(
-    request: AnyRequest, tenant_id: FromPath[str], data: JSONBody[ConvergeBody]
+    request: AnyRequest, tenant_id: FromPath[str], data: JSONBody[ConvergeBody] = NOTHING_SAID
 ) -> Response[Any]:
     services = services_of(request)
 
@@ -95,7 +98,7 @@ async def converge(
     tags=["fleet"],
     **needs("update:sync"),
 )
-async def converge_all(request: AnyRequest, data: JSONBody[ConvergeBody]) -> Response[Any]:
+async def converge_all(request: AnyRequest, data: JSONBody[ConvergeBody] = NOTHING_SAID) -> Response[Any]:
     services = services_of(request)
 
     async def act() -> dict[str, Any]:
