@@ -60,10 +60,9 @@ class Requires:
     permissions: tuple[str, ...]
 
     async def __call__(self, connection: AnyConnection, _: BaseRouteHandler) -> None:
-        actor = await authenticate(connection)
+        connection.scope["state"]["actor"] = actor = await authenticate(connection)
         if not actor.holds(*self.permissions):
             raise InsufficientScope(*self.permissions)
-        connection.scope["state"]["actor"] = actor
 
 
 def requires(*any_of: str) -> Requires:

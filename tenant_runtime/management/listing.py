@@ -85,13 +85,16 @@ class _Asked:
     values: dict[str, Any]
 
 
-async def answer(call: Call, listing: Listing, *criteria: Criterion, **values: Any) -> Any:
-    """The page that the request asks for. `values` are the bind parameters of the listing's statement."""
+async def answer(
+    call: Call, listing: Listing, *criteria: Criterion, after: Position | None = None, **values: Any
+) -> Any:
+    """The page that the request asks for. `values` are the bind parameters of the listing's statement; `after`
+    is a place that is known by other means than a page token."""
     query = call.request.query_params
     window = parse_checkpoint(query) or parse_offset(query)
     asked = _Asked(
         window,
-        _position(call, window),
+        after or _position(call, window),
         parse_sort(query, listing.sortable),
         parse_fields(query),
         criteria,

@@ -10,7 +10,8 @@ from litestar.params import FromPath
 from sqlalchemy import Connection, Row, select
 
 from core.clock import to_iso
-from core.http.paging import parse_text
+from core.errors import InvalidQuery
+from core.http.paging import Position, parse_text
 from core.http.search import Searchable, search
 from tenant_runtime.management import users
 from tenant_runtime.management.calls import CallOf
@@ -73,8 +74,18 @@ async def list_logs(call: CallOf) -> Any:
     query = call.request.query_params
     text = parse_text(query, "q") or parse_text(query, "search")
     criteria = [] if text is None else [search(text, FIELDS, DEFAULT)]
-    by_checkpoint = "from" in query or "take" in query
-    return await answer(call, OLDEST if by_checkpoint else NEWEST, *criteria)
+    if "from" not in query and "take" not in query:
+        return await answer(call, NEWEST, *criteria)
+    since = parse_text(query, "from") or ""
+    after = await call.read(_place_of, since) if since.startswith("log_") else None
+    return await answer(call, OLDEST, *criteria, after=after)
+
+
+def _place_of(connection: Connection, id: str) -> Position:
+    row = ENTITY.find(connection, id)
+    if row is None:
+        raise InvalidQuery("The parameter 'from' names no event of this log.")
+    return (row.created_at, row.id)
 
 
 @reading("/logs/{id:str}", "read:logs")

@@ -129,17 +129,19 @@ def _get(connection: Connection, with_provenance: bool = False) -> dict[str, Any
 
 
 def _update(connection: Connection, members: Mapping[str, Any]) -> Written:
-    before, own = _get(connection), _layers(connection)[1]
+    """A value equal to the inherited one is stored too: what a tenant says explicitly stays, whatever the control
+    plane says later."""
+    before, own = _get(connection, with_provenance=True), _layers(connection)[1]
     for key, value in members.items():
         if value is None:
             if key in own:
                 connection.execute(delete(_table).where(_table.c.key == key, _table.c.source == "tenant"))
             continue
         wanted = merged(before[key], value) if key in _OBJECTS else value
-        if own.get(key) != wanted and (key in own or before[key] != wanted):
+        if value != {} and (key not in own or own[key] != wanted):
             _store(connection, key, wanted)
-    after = _get(connection)
-    return Written(answer=after, before=before, after=after)
+    after = _get(connection, with_provenance=True)
+    return Written(answer=_get(connection), before=before, after=after)
 
 
 def _store(connection: Connection, key: str, value: Any) -> None:

@@ -6,7 +6,12 @@ from tests.management.world import Place, World
 pytestmark = pytest.mark.anyio
 
 PASSWORD = "correct horse battery staple"
-ADA = {"email": "ada@acme.example", "password": PASSWORD, "name": "Ada", "connection": "Username-Password-Authentication"}
+ADA = {
+    "email": "ada@acme.example",
+    "password": PASSWORD,
+    "name": "Ada",
+    "connection": "Username-Password-Authentication",
+}
 
 
 async def sign_in(acme: Place, user_id: str, organization_id: str | None = None) -> None:
@@ -113,9 +118,13 @@ async def test_an_address_is_one_users_only(acme: Place) -> None:
 
 async def test_a_patch_changes_what_it_names_and_merges_metadata_at_the_first_level(acme: Place) -> None:
     api = acme.api()
-    made = await api.made("/users", {**ADA, "app_metadata": {"a": {"x": 1}, "b": 2}, "user_metadata": {"c": 3}})
+    made = await api.made(
+        "/users", {**ADA, "app_metadata": {"a": {"x": 1}, "b": 2}, "user_metadata": {"c": 3}}
+    )
     path = f"/users/{made['user_id']}"
-    changed = (await api.patch(path, {"app_metadata": {"a": {"y": 1}, "b": None}, "nickname": "countess"})).json()
+    changed = (
+        await api.patch(path, {"app_metadata": {"a": {"y": 1}, "b": None}, "nickname": "countess"})
+    ).json()
     assert changed["app_metadata"] == {"a": {"y": 1}}
     assert changed["user_metadata"] == {"c": 3}
     assert changed["nickname"] == "countess"
@@ -225,7 +234,9 @@ async def test_users_are_sorted_paged_and_cut_to_fields(acme: Place) -> None:
     page = (await api.get("/users", per_page=2, page=1, include_totals="true")).json()
     assert (page["start"], page["limit"], page["length"], page["total"]) == (2, 2, 1, 3)
     assert (await api.get("/users", fields="email", per_page=1)).json() == [{"email": "ada@acme.example"}]
-    without = (await api.get("/users", fields="email,identities", include_fields="false", per_page=1)).json()[0]
+    without = (await api.get("/users", fields="email,identities", include_fields="false", per_page=1)).json()[
+        0
+    ]
     assert not {"email", "identities"} & without.keys()
     assert "user_id" in without
     assert (await api.get("/users-by-email", email="ADA@acme.example")).json()[0]["name"] == "Ada Lovelace"
@@ -258,7 +269,11 @@ async def test_nobody_raises_themself(acme: Place) -> None:
     herself = acme.api_of(user["user_id"])
     path = f"/users/{user['user_id']}"
     organization = await api.made("/organizations", {"name": "north"})
-    held = {"permissions": [{"resource_server_identifier": acme.tenant.management_audience, "permission_name": "read:users"}]}
+    held = {
+        "permissions": [
+            {"resource_server_identifier": acme.tenant.management_audience, "permission_name": "read:users"}
+        ]
+    }
     for to, body in (
         (f"{path}/roles", {"roles": [role["id"]]}),
         (f"{path}/permissions", held),

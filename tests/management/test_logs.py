@@ -1,0 +1,78 @@
+import pytest
+
+from tests.management.world import Place, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_change_says_who_what_before_and_after(acme: Place) -> None:
+    api = acme.api()
+    role = await api.made("/roles", {"name": "Clerk"})
+    await api.patch(f"/roles/{role['id']}", {"name": "Boss"})
+    [newest, _] = (await api.get("/logs")).json()
+    assert (newest["type"], newest["description"], newest["client_id"]) == ("sapi", "Update role", "machine")
+    details = newest["details"]
+    assert details["request"] == {
+        "method": "PATCH",
+        "path": f"/api/v2/roles/{role['id']}",
+        "body": {"name": "Boss"},
+    }
+    assert (details["before"]["name"], details["after"]["name"]) == ("Clerk", "Boss")
+    assert details["actor"] == {
+        "issuer": acme.tenant.issuer,
+        "subject": "machine@clients",
+        "client_id": "machine",
+    }
+    assert newest["request_id"] == "req1"
+    assert (await api.get(f"/logs/{newest['log_id']}")).json() == newest
+    assert (await api.get("/logs/log_nobody")).json()["errorCode"] == "inexistent_log"
+
+
+async def test_a_refused_change_is_told_too(acme: Place) -> None:
+    api = acme.api()
+    await api.made("/roles", {"name": "Clerk"})
+    await api.post("/roles", {"name": "Clerk"})
+    [failed] = (await api.get("/logs", q="type:fapi")).json()
+    assert failed["details"]["error"] == {"statusCode": 409, "errorCode": "conflict"}
+    await acme.with_token(None).post("/roles", {"name": "X"})
+    assert len((await api.get("/logs", q="type:fapi")).json()) == 1, "who is nobody leaves no trace here"
+
+
+async def test_a_permission_that_was_lacking_is_told(acme: Place) -> None:
+    assert (await acme.api("read:roles").post("/roles", {"name": "X"})).status_code == 403
+    [failed] = (await acme.api().get("/logs", q="type:fapi")).json()
+    assert failed["details"]["error"]["errorCode"] == "insufficient_scope"
+
+
+async def test_an_operators_change_names_the_operators_issuer(world: World) -> None:
+    token = world.one.token(
+        {"create:roles", "update:tenants"}, sub="auth0|operator", gty=None, client_id="console", azp="console"
+    )
+    await world.acme.with_token(token).made("/roles", {"name": "Clerk"})
+    [event] = (await world.acme.api().get("/logs")).json()
+    assert event["details"]["actor"]["issuer"] == world.one.tenant.issuer
+    assert event["user_id"] == "auth0|operator"
+
+
+async def test_by_checkpoint_the_oldest_come_first(acme: Place) -> None:
+    api = acme.api()
+    for name in ("A", "B", "C"):
+        await api.made("/roles", {"name": name})
+        acme.world.clock.time += 1
+    first = (await api.get("/logs", take=2)).json()
+    rest = (await api.get("/logs", **{"take": 2, "from": first["next"]})).json()
+    names = [event["details"]["after"]["name"] for event in (*first["logs"], *rest["logs"])]
+    assert names == ["A", "B", "C"]
+    newest = (await api.get("/logs", per_page=1)).json()
+    assert newest[0]["details"]["after"]["name"] == "C"
+    since = (await api.get("/logs", **{"take": 2, "from": first["logs"][0]["log_id"]})).json()
+    assert [event["details"]["after"]["name"] for event in since["logs"]] == ["B", "C"]
+    assert (await api.get("/logs", **{"from": "log_nobody"})).status_code == 400
+
+
+async def test_the_events_of_one_user(acme: Place) -> None:
+    api = acme.api()
+    user = await api.made("/users", {"email": "ada@acme.example"})
+    await acme.api_of(user["user_id"]).made("/roles", {"name": "Clerk"})
+    [event] = (await api.get(f"/users/{user['user_id']}/logs")).json()
+    assert event["description"] == "Create role"
