@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
-_QUIET = ("authlib", "aiosqlite", "httpx", "httpcore", "asyncio", "uvicorn.access")
+_QUIET = ("alembic", "authlib", "aiosqlite", "httpx", "httpcore", "asyncio", "uvicorn.access")
 """Libraries that would log requests, statements or addresses at info and debug."""
 
 

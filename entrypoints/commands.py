@@ -106,7 +106,9 @@ def _say(made: Initialised) -> None:
         return
     print(f"Made: {', '.join(made.made)}.")
     if made.setup_url is not None:
-        print(f"There is no operator yet. Start Keystead and open, once and within a day:\n  {made.setup_url}")
+        print(
+            f"There is no operator yet. Start Keystead and open, once and within a day:\n  {made.setup_url}"
+        )
     if made.operator_password is not None:
         print(
             f"The first operator is {made.operator_email} with password {made.operator_password} (shown once)."

@@ -19,6 +19,7 @@ MANAGEMENT = "/api/v2/"
 TENANT_HEADER = b"tenant-id"
 PROCESS_PATHS = ("/health", "/ready")
 _NEVER_STALE = ("/.well-known/", "/u/static/")
+_ALWAYS_FRESH = (MANAGEMENT, "/oauth/token", "/authorize")
 _PLATFORM = re.compile(r"/api/v2/(?:tenants(?:/(?!settings(?:/|$)).*)?|operations(?:/.*)?|fleet(?:/.*)?)")
 
 
@@ -55,12 +56,19 @@ class Routes:
         return await self._child(tenant, path, scope)
 
     async def _child(self, tenant: Tenant, path: str, scope: Scope) -> Destination:
-        refused = _refused_by_state(tenant, path)
+        refused = _refused_by_state(tenant, path) or await self._refused_by_gate(tenant, path)
         if refused is not None:
             return Destination(tenant, self.refuse(scope, refused))
-        if not path.startswith(_NEVER_STALE) and await self.gate.ensure(tenant) is Freshness.STALE:
-            _check_may_be_stale(path)
         return Destination(tenant, self.tenants)
+
+    async def _refused_by_gate(self, tenant: Tenant, path: str) -> IdentityError | None:
+        """While a known change could not be applied, no token is issued and nothing administered by the old
+        rules."""
+        if path.startswith(_NEVER_STALE) or await self.gate.ensure(tenant) is Freshness.FRESH:
+            return None
+        if path.startswith(_ALWAYS_FRESH):
+            return Unavailable("This tenant is taking over a change of the control plane.", retry_after=1)
+        return None
 
 
 def is_platform_path(path: str) -> bool:
@@ -77,12 +85,6 @@ def _refused_by_state(tenant: Tenant, path: str) -> IdentityError | None:
         case TenantState.PROVISIONING:
             return Unavailable("This tenant is being made.", retry_after=2)
     return UnknownTenant()
-
-
-def _check_may_be_stale(path: str) -> None:
-    """While a known change could not be applied, no token is issued and nothing administered by the old rules."""
-    if path.startswith((MANAGEMENT, "/oauth/token", "/authorize")):
-        raise Unavailable("This tenant is taking over a change of the control plane.", retry_after=1)
 
 
 def _selected(scope: Scope) -> str | None:
