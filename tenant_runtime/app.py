@@ -4,12 +4,13 @@ The request's tenant is in `scope["state"]` before it gets here (`core.http.edge
 find another.
 """
 
-from core.http.errors import as_oauth, page_renderer
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from core.http.errors import as_oauth, page_renderer
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login import handlers as pages
 from tenant_runtime.login.answers import error_page
@@ -42,7 +43,8 @@ def create_tenant_app(services: Services) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Keystead Management API",
             version="2",
-            path="/api/v2/openapi",
+            path="/api/v2/openapi.json",
+            render_plugins=[JsonRenderPlugin(path="/")],
             components=Components(
                 security_schemes={
                     SECURITY_SCHEME: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
