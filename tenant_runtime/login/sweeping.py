@@ -4,6 +4,9 @@ No timer visits idle tenants, so ten thousand of them cost nothing. Used codes s
 be recognised as one; ended sessions stay a month for whoever looks into what happened.
 """
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from sqlalchemy import Connection, Delete, bindparam, delete, select
 
 from tenant_runtime.models import AuthorizationCode, AuthorizationRequest, Session
@@ -13,10 +16,11 @@ SWEEP_WHEN = "00"
 
 MOST = 1000
 _DAY_MS = 86_400_000
-_KEPT_MS = {AuthorizationRequest: 0, AuthorizationCode: _DAY_MS, Session: 30 * _DAY_MS}
+Swept: TypeAlias = type[AuthorizationRequest | AuthorizationCode | Session]
+_KEPT_MS: Mapping[Swept, int] = {AuthorizationRequest: 0, AuthorizationCode: _DAY_MS, Session: 30 * _DAY_MS}
 
 
-def _removal(model: type[AuthorizationRequest | AuthorizationCode | Session]) -> Delete:
+def _removal(model: Swept) -> Delete:
     table = model.__table__
     (key,) = table.primary_key.columns
     over = select(key).where(table.c.expires_at < bindparam("before")).limit(MOST)
