@@ -116,6 +116,7 @@ async def open_platform(
         label_resolver=label_resolver,
     )
     worker = Worker(parts)
+    await worker.migrate_tenant_one()
     return Platform(
         settings=settings,
         clock=clock,

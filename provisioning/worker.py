@@ -13,7 +13,7 @@ import structlog
 
 import migrations
 from controlplane.registry.ledger import forget_applied, forget_claims, retry_failed
-from controlplane.registry.tenants import RegisteredTenant, change_tenant
+from controlplane.registry.tenants import SERVING, RegisteredTenant, change_tenant, tenant_one
 from controlplane.registry.worklists import tenants_after, tenants_behind
 from core.errors import IdentityError, Unavailable
 from provisioning.converge import ensure_schema
@@ -76,27 +76,36 @@ class Worker:
             last, looked_at = tenants[-1].id, looked_at + len(tenants)
         return looked_at
 
+    async def migrate_tenant_one(self) -> None:
+        """Before anything is served: every tenant follows it, and its failure is the start's."""
+        one = await self._parts.registry.read(tenant_one)
+        if one is not None and one.state in SERVING and one.schema_version != migrations.head("tenant"):
+            await self._migrate_one(one)
+
     async def migrate(self) -> int:
         """Bring tenants of an older schema to this one's; one that fails is tried again at the next start."""
         wanted, last, done = migrations.head("tenant"), "", 0
         while tenants := await self._parts.registry.read(tenants_behind, wanted, last, SWEEP_BATCH):
-            done += await self._migrate(tenants, wanted)
+            done += await self._migrate(tenants)
             last = tenants[-1].id
         return done
 
-    async def _migrate(self, tenants: Sequence[RegisteredTenant], wanted: str) -> int:
+    async def _migrate(self, tenants: Sequence[RegisteredTenant]) -> int:
         done = 0
         for tenant in tenants:
             try:
-                await asyncio.to_thread(ensure_schema, self._parts, self._parts.ref(tenant))
+                await self._migrate_one(tenant)
             except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
                 _log.warning("migration_failed", tenant=tenant.id, exc_info=error)
                 continue
-            await self._parts.registry.write(
-                change_tenant, tenant.id, self._parts.now(), schema_version=wanted
-            )
             done += 1
         return done
+
+    async def _migrate_one(self, tenant: RegisteredTenant) -> None:
+        await asyncio.to_thread(ensure_schema, self._parts, self._parts.ref(tenant))
+        await self._parts.registry.write(
+            change_tenant, tenant.id, self._parts.now(), schema_version=migrations.head("tenant")
+        )
 
     async def _run(self) -> None:
         await self._begin()

@@ -9,7 +9,7 @@ from provisioning.platform import Platform
 from tests.provisioning.installations import (
     MovableClock,
     copy_installation,
-    make_installation,
+    made_once,
     opened,
     settings_for,
 )
@@ -22,9 +22,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("installation") / "data"
-    make_installation(folder)
-    return folder
+    return made_once(tmp_path_factory)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, text
 
 from core import failpoints
@@ -51,6 +52,18 @@ def make_installation(folder: Path) -> None:
     asyncio.run(make())
 
 
+_made: list[Path] = []
+
+
+def made_once(factory: pytest.TempPathFactory) -> Path:
+    """One for all folders of tests that ask for it."""
+    if not _made:
+        folder = factory.mktemp("installation") / "data"
+        make_installation(folder)
+        _made.append(folder)
+    return _made[0]
+
+
 def copy_installation(source: Path, target: Path) -> Path:
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("generations", "workers"))
     return target
@@ -76,6 +89,10 @@ async def create(platform: Platform, tenant_id: str, **values: Any) -> str:
 
 def in_child(work: Callable[[], Awaitable[Any]], failing: str = "") -> int:
     """Do it in a process of its own, which the failpoint ends without a word; answers its exit status."""
+    return ended(start_child(work, failing))
+
+
+def start_child(work: Callable[[], Awaitable[Any]], failing: str = "") -> int:
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -87,6 +104,10 @@ def in_child(work: Callable[[], Awaitable[Any]], failing: str = "") -> int:
             traceback.print_exc()
         finally:
             os._exit(status)
+    return pid
+
+
+def ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 

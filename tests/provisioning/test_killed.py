@@ -17,7 +17,18 @@ from core.settings import Settings
 from provisioning.converge import STEPS
 from provisioning.platform import Platform
 from tenant_runtime.configuration import configuration
-from tests.provisioning.installations import create, files_in, in_child, opened, settings_for, settle, sql
+from tests.provisioning.installations import (
+    MovableClock,
+    create,
+    ended,
+    files_in,
+    in_child,
+    opened,
+    settings_for,
+    settle,
+    sql,
+    start_child,
+)
 
 pytestmark = pytest.mark.faults
 
@@ -118,6 +129,35 @@ def test_killed_while_deleting_the_next_life_finishes_it(data: Path, place: str)
             assert await one.database.read(sql("SELECT id FROM organizations")) == []
 
     asyncio.run(next_life())
+
+
+def test_a_stopped_worker_that_wakes_up_past_its_lease_is_refused(settings: Settings) -> None:
+    """F24: another has taken over, finished, and the tenant was even suspended since."""
+    pid = start_child(lambda: creating(settings), "provision.organization.before=sleep:1")
+
+    async def takes_over() -> None:
+        clock = MovableClock()
+        async with opened(settings, clock=clock) as platform:
+            while not any("acme" in name for name in files_in(settings.data_dir)):
+                await asyncio.sleep(0.01)
+            os.kill(pid, signal.SIGSTOP)
+            await settle(platform)
+            tenant = await found(platform)
+            assert tenant is not None
+            assert tenant.state == "provisioning", "it is still the other's"
+            clock.ahead += 60
+            await settle(platform)
+            await whole(platform)
+            await platform.lifecycle.suspend("acme")
+            os.kill(pid, signal.SIGCONT)
+            assert await asyncio.to_thread(ended, pid) == 0
+            tenant = await found(platform)
+            assert tenant is not None
+            assert tenant.state == "suspended"
+            (operation,) = await platform.registry.read(list_operations, tenant_id="acme")
+            assert (operation.state, operation.fencing) == ("succeeded", 2)
+
+    asyncio.run(takes_over())
 
 
 def test_a_real_kill_of_a_real_process_at_any_moment_leaves_whole_tenants(data: Path) -> None:
