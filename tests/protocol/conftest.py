@@ -1,5 +1,6 @@
 """Two ways to stand before the protocol: `world` with login pages and a browser, `issuers` for the token side alone."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from core.crypto.keys import SigningKey
 from tests.login.world import World, template
 from tests.login.world import world as build
-from tests.protocol.issuer import Issuers, migrated_file, open_issuers
+from tests.protocol.issuer import Golden, Issuers, make_golden, migrated_file, open_issuers
 
 
 @pytest.fixture(scope="session")
@@ -23,18 +24,18 @@ async def world(tmp_path: Path, migrated: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture(scope="session")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return migrated_file(tmp_path_factory.mktemp("schema") / "tenant.db")
-
-
-@pytest.fixture(scope="session")
 def signing_keys() -> dict[str, SigningKey]:
     return {name: SigningKey.generate("RS256") for name in ("acme", "globex")}
 
 
+@pytest.fixture(scope="session")
+def golden_issuers(signing_keys: dict[str, SigningKey], tmp_path_factory: pytest.TempPathFactory) -> Golden:
+    folder = tmp_path_factory.mktemp("issuers")
+    schema = migrated_file(folder / "schema.db")
+    return asyncio.run(make_golden(schema, folder, signing_keys))
+
+
 @pytest.fixture
-async def issuers(
-    schema: Path, signing_keys: dict[str, SigningKey], tmp_path: Path
-) -> AsyncIterator[Issuers]:
-    async with open_issuers(schema, signing_keys, tmp_path) as opened:
+async def issuers(golden_issuers: Golden, tmp_path: Path) -> AsyncIterator[Issuers]:
+    async with open_issuers(golden_issuers, tmp_path) as opened:
         yield opened

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import shutil
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,6 @@ class Issuers:
     acme: Issuer
     globex: Issuer
     clock: HandClock
-    app: Any
     services: Services
 
 
@@ -206,34 +205,62 @@ def _conditions(table: Table, where: Mapping[str, Any]) -> list[Any]:
     return [table.c[name] == value for name, value in where.items()]
 
 
+@dataclass(frozen=True)
+class Golden:
+    """Both tenants as every test finds them: made once, copied for each test."""
+
+    folder: Path
+    keys: Mapping[str, SigningKey]
+    data_keys: Mapping[str, bytes]
+    secrets: Mapping[str, dict[str, str]]
+
+
+NAMES = ("acme", "globex")
+
+
+async def make_golden(schema: Path, folder: Path, keys: Mapping[str, SigningKey]) -> Golden:
+    empty = Golden(folder, keys, {name: new_data_key() for name in NAMES}, {name: {} for name in NAMES})
+    for name in NAMES:
+        _begin(name, schema, folder)
+    async with _running(empty, folder) as issuers:
+        for issuer in (issuers.acme, issuers.globex):
+            await _fill(issuer, keys[issuer.tenant.id])
+        secrets = {issuer.tenant.id: issuer.secrets for issuer in (issuers.acme, issuers.globex)}
+    return replace(empty, secrets=secrets)
+
+
 @asynccontextmanager
-async def open_issuers(
-    schema: Path, keys: Mapping[str, SigningKey], folder: Path, synchronous: Any = "NORMAL"
-) -> AsyncIterator[Issuers]:
+async def open_issuers(golden: Golden, folder: Path) -> AsyncIterator[Issuers]:
+    for name in NAMES:
+        shutil.copyfile(golden.folder / f"{name}.db", folder / f"{name}.db")
+    async with _running(golden, folder) as issuers:
+        yield issuers
+
+
+@asynccontextmanager
+async def _running(golden: Golden, folder: Path) -> AsyncIterator[Issuers]:
     clock = HandClock()
-    settings = Settings(data_dir=folder)
-    audit = AuditLog(clock)
-    services = Services(
-        settings=settings,
+    services = _services(folder, clock)
+    async with Databases(folder, synchronous="NORMAL") as databases, AsyncExitStack() as stack:
+        tenants = {name: _tenant(name, folder, databases, golden.data_keys[name]) for name in NAMES}
+        app = _by_host(_application(services), {f"{name}.example.com": tenants[name] for name in NAMES})
+        issuers = {}
+        for name, tenant in tenants.items():
+            http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=tenant.origin)
+            await stack.enter_async_context(http)
+            issuers[name] = Issuer(tenant, http, clock, services.audit, dict(golden.secrets[name]))
+        yield Issuers(issuers["acme"], issuers["globex"], clock, services)
+        await services.audit.flush()
+
+
+def _services(folder: Path, clock: HandClock) -> Services:
+    return Services(
+        settings=Settings(data_dir=folder),
         clock=clock,
         passwords=PasswordHasher(memory_kib=8, iterations=1),
         keys=KeyStock(0),
-        audit=audit,
+        audit=AuditLog(clock),
     )
-    application = _application(services)
-    async with Databases(folder, synchronous=synchronous) as databases:
-        tenants = {name: _tenant(name, schema, folder, databases) for name in ("acme", "globex")}
-        app = _by_host(application, {f"{name}.example.com": tenant for name, tenant in tenants.items()})
-        issuers = {}
-        for name, tenant in tenants.items():
-            transport = httpx.ASGITransport(app)
-            http = httpx.AsyncClient(transport=transport, base_url=tenant.origin)
-            issuers[name] = Issuer(tenant, http, clock, audit)
-            await _fill(issuers[name], keys[name])
-        yield Issuers(issuers["acme"], issuers["globex"], clock, app, services)
-        for issuer in issuers.values():
-            await issuer.http.aclose()
-        await audit.flush()
 
 
 def _application(services: Services) -> Litestar:
@@ -254,14 +281,17 @@ async def second_worker(issuer: Issuer, services: Services) -> AsyncIterator[Iss
             yield replace(issuer, tenant=tenant, http=http)
 
 
-def _tenant(name: str, schema: Path, folder: Path, databases: Databases) -> Tenant:
+def _begin(name: str, schema: Path, folder: Path) -> None:
     path = folder / f"{name}.db"
     shutil.copyfile(schema, path)
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         connection.execute(insert(models.TenantRow.__table__), {"id": name, "incarnation": f"{name}-1"})
     engine.dispose()
-    ref = DatabaseRef(path=path, owner=name, incarnation=f"{name}-1")
+
+
+def _tenant(name: str, folder: Path, databases: Databases, data_key: bytes) -> Tenant:
+    ref = DatabaseRef(path=folder / f"{name}.db", owner=name, incarnation=f"{name}-1")
     issuer = f"https://{name}.example.com/"
     return Tenant(
         id=name,
@@ -274,7 +304,7 @@ def _tenant(name: str, schema: Path, folder: Path, databases: Databases) -> Tena
         is_control_plane=False,
         incarnation=f"{name}-1",
         database=databases.open(ref),
-        data_key=DataKey(name, new_data_key()),
+        data_key=DataKey(name, data_key),
     )
 
 
