@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
+import msgspec
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
@@ -59,10 +60,17 @@ class LaneDialect(SQLiteDialect_pysqlite):
         cursor.execute(statement)
 
 
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode("utf-8")
+
+
 @cache
 def shared() -> Shared:
     driver = sqlite3.connect(":memory:")
-    url, dialect = URL.create("sqlite"), LaneDialect(dbapi=cast(Any, sqlite3))
+    url = URL.create("sqlite")
+    dialect = LaneDialect(
+        dbapi=cast(Any, sqlite3), json_serializer=_to_json, json_deserializer=msgspec.json.decode
+    )
     driver.execute("BEGIN")
     with Engine(_pool_of(driver, dialect), dialect, url).connect() as connection:
         dialect.initialize(connection)
