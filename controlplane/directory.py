@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from controlplane.registry.hosts import Resolved, custom_host, resolve, resolve_one
+from controlplane.registry.hosts import Resolved, custom_host, resolve
 from controlplane.registry.installation import directory_version
 from controlplane.registry.tenants import SERVING, RegisteredTenant, valid_tenant_id
 from core.crypto.sealing import InstallationKey, SealBroken
@@ -161,7 +161,8 @@ class RegistryDirectory:
             raise Unavailable("This tenant's keys cannot be read.") from error
 
     async def _find_one(self, _: str) -> tuple[Resolved | None, str | None]:
-        return await self._registry.read(resolve_one), None
+        found = await self._registry.read(resolve, self._settings.control_plane_tenant)
+        return (found if found is not None and found.tenant.is_control_plane else None), None
 
     async def _find_id(self, tenant_id: str) -> tuple[Resolved | None, str | None]:
         return await self._registry.read(resolve, tenant_id), None

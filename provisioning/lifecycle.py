@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from controlplane.registry.hosts import resolve
 from controlplane.registry.idempotency_keys import claim_key
-from controlplane.registry.ledger import SyncRecord, begin_ledger, count_lagging, sync_record
+from controlplane.registry.ledger import SyncRecord, count_lagging, sync_record
 from controlplane.registry.operations import (
     OperationRecord,
     cancel_operations,
@@ -189,9 +189,9 @@ class Lifecycle:
         await self._within_limit(operation)
         return operation.id
 
-    async def _within_limit(self, operation: OperationRecord) -> None:
+    async def _within_limit(self, operation: OperationRecord, tenant: RegisteredTenant | None = None) -> None:
         """The request waits this long; the task goes on."""
-        task = asyncio.create_task(run_operation(self._parts, operation))
+        task = asyncio.create_task(run_operation(self._parts, operation, tenant))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         await asyncio.wait({task}, timeout=self._parts.settings.converge_seconds)
@@ -258,7 +258,6 @@ def begin(
         claim_key(connection, key, tenant.created_at)
     insert_tenant(connection, tenant)
     insert_operation(connection, operation)
-    begin_ledger(connection, tenant.id)
 
 
 def begin_deletion(

@@ -9,7 +9,7 @@ from controlplane.registry.operations import (
     due_operations,
     lease_owners,
 )
-from controlplane.registry.tenants import find_tenant
+from controlplane.registry.tenants import RegisteredTenant, find_tenant
 from provisioning.converge import Convergence
 from provisioning.journal import LEASE_MS, Journal
 from provisioning.parts import Parts
@@ -20,13 +20,15 @@ from sync.fleet import describe
 _log = structlog.get_logger(__name__)
 
 
-async def run_operation(parts: Parts, operation: OperationRecord) -> bool:
-    """Run one that is claimed. Whatever stops it is written down, with the next attempt; answers whether it went
-    through."""
+async def run_operation(
+    parts: Parts, operation: OperationRecord, tenant: RegisteredTenant | None = None
+) -> bool:
+    """Run one that is claimed, for the tenant as its maker left it. Whatever stops it is written down, with the
+    next attempt; answers whether it went through."""
     journal = Journal(parts, operation)
     log = _log.bind(tenant=operation.tenant_id, operation=operation.id, kind=operation.kind)
     try:
-        await _run(parts, operation, journal)
+        await _run(parts, operation, journal, tenant)
     except LeaseLost:
         log.info("operation_taken_over")
         return False
@@ -37,8 +39,10 @@ async def run_operation(parts: Parts, operation: OperationRecord) -> bool:
     return True
 
 
-async def _run(parts: Parts, operation: OperationRecord, journal: Journal) -> None:
-    tenant = await parts.registry.read(find_tenant, operation.tenant_id)
+async def _run(
+    parts: Parts, operation: OperationRecord, journal: Journal, tenant: RegisteredTenant | None
+) -> None:
+    tenant = tenant or await parts.registry.read(find_tenant, operation.tenant_id)
     if tenant is None:
         raise LeaseLost
     if operation.kind == "delete":

@@ -1,7 +1,7 @@
 """What the steps of converge work with: one value, made when the platform is opened."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controlplane.directory import RegistryDirectory, database_ref
 from controlplane.registry.tenants import RegisteredTenant
@@ -31,6 +31,7 @@ class Parts:
     desired: DesiredCatalogues
     fleet: Fleet
     owner: str  # this process, as holder of leases
+    one: list[Database] = field(default_factory=list)
 
     def now(self) -> int:
         return now_ms(self.clock)
@@ -45,4 +46,7 @@ class Parts:
         return database_ref(self.settings, tenant)
 
     async def tenant_one(self) -> Database:
-        return (await self.directory.control_plane()).database
+        """Asked of the directory once: every creation changes the directory, but not where tenant one is."""
+        if not self.one or self.one[0].retired:
+            self.one[:] = [(await self.directory.control_plane()).database]
+        return self.one[0]

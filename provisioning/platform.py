@@ -99,7 +99,7 @@ async def open_platform(
     key = load_installation_key(settings, create=False)
     databases = open_databases(settings)
     try:
-        installation = await _check(databases, ref, key)
+        installation = await _check(databases, ref, key, settings)
     except BaseException:
         await databases.close()
         raise
@@ -150,7 +150,9 @@ def open_databases(settings: Settings) -> Databases:
     )
 
 
-async def _check(databases: Databases, ref: DatabaseRef, key: InstallationKey) -> InstallationRow:
+async def _check(
+    databases: Databases, ref: DatabaseRef, key: InstallationKey, settings: Settings
+) -> InstallationRow:
     """The key first: with another one nothing here could be opened, and everything written would be lost."""
     registry = databases.open(ref)
     installation = await registry.read(read_installation)
@@ -158,6 +160,11 @@ async def _check(databases: Databases, ref: DatabaseRef, key: InstallationKey) -
         raise DatabaseMissing
     if installation.key_check != key.check_value():
         raise SealingKeyError("The sealing key is not the one that this installation was made with.")
+    if installation.control_plane_tenant != settings.control_plane_tenant:
+        raise SettingsError(
+            f"This installation's tenant one is '{installation.control_plane_tenant}':"
+            " KEYSTEAD_CONTROL_PLANE_TENANT cannot be changed later."
+        )
     await asyncio.to_thread(migrate_registry, databases, ref)
     return installation
 

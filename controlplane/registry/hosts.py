@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from controlplane.models import RegistryBase
-from controlplane.registry.tenants import RegisteredTenant, find_tenant, registered
+from controlplane.registry.tenants import RegisteredTenant, find_tenant
 
 _HOSTS = RegistryBase.metadata.tables["hosts"]
-_TENANTS = RegistryBase.metadata.tables["tenants"]
 
 _MATCH = select(_HOSTS.c.tenant_id).where(
     _HOSTS.c.host == bindparam("host"), _HOSTS.c.verified_at.is_not(None)
@@ -38,12 +37,6 @@ def custom_host(connection: Connection, host: str) -> Resolved | None:
 def resolve(connection: Connection, tenant_id: str) -> Resolved | None:
     tenant = find_tenant(connection, tenant_id)
     return Resolved(tenant, hosts_of(connection, tenant_id)) if tenant is not None else None
-
-
-def resolve_one(connection: Connection) -> Resolved | None:
-    """Tenant one, whatever its id."""
-    row = connection.execute(select(_TENANTS).where(_TENANTS.c.is_control_plane)).first()
-    return Resolved(registered(row), hosts_of(connection, row.id)) if row is not None else None
 
 
 def hosts_of_many(connection: Connection, tenant_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:

@@ -97,10 +97,6 @@ def retry_failed(connection: Connection) -> None:
     connection.execute(update(_STATES).where(_STATES.c.attempts > 0).values(next_attempt_at=0))
 
 
-def begin_ledger(connection: Connection, tenant_id: str) -> None:
-    connection.execute(_UPSERT, msgspec.structs.asdict(SyncRecord(tenant_id=tenant_id)))
-
-
 def record_synced(connection: Connection, records: Sequence[SyncRecord]) -> None:
     """Many at once. What an older catalogue left never replaces what a newer one of the same tenant one did."""
     rows = [{**msgspec.structs.asdict(item), **_lists(item)} for item in records]

@@ -127,6 +127,11 @@ def test_nothing_starts_without_the_key_or_with_another(data: Path) -> None:
     assert not settings.sealing_key_file.exists()
 
 
+def test_tenant_one_keeps_its_id(data: Path) -> None:
+    with pytest.raises(SettingsError, match="control_plane"):
+        asyncio.run(open_platform(settings_for(data, control_plane_tenant="other")))
+
+
 def test_tenants_without_a_registry_are_not_an_empty_folder(settings: Settings) -> None:
     (settings.data_dir / "registry.db").unlink()
     with pytest.raises(SettingsError):
