@@ -1,0 +1,131 @@
+"""Every route of both OpenAPI documents, with bodies that are good enough to be carried out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.isolation.conftest import CONTROL_PLANE, A, Neighbours
+
+WRITING = ("POST", "PUT", "PATCH", "DELETE")
+PLATFORM_DOCUMENT, TENANT_DOCUMENT = "api/v2/fleet/openapi.json", "api/v2/openapi.json"
+
+
+@dataclass(frozen=True)
+class Route:
+    method: str
+    path: str
+    body: str | None
+    """The name of the body's schema."""
+
+    @property
+    def writes(self) -> bool:
+        return self.method in WRITING
+
+    def at(self, ids: Mapping[str, str]) -> str:
+        """`/api/v2/roles/{id}` is filled by `roles`, a second parameter by its own name."""
+        resource = self.path.split("/")[3]
+        path = self.path
+        for name in ("id", "key", "client_id", "user_id", "tenant_id", "operation_id", "name"):
+            if name in ("id", "key", "name"):
+                value = ids[f"{resource}.{name}"] if f"{resource}.{name}" in ids else ids.get(resource, "")
+            else:
+                value = ids[name]
+            path = path.replace(f"{{{name}}}", value)
+        assert "{" not in path, path
+        return path.removeprefix("/")
+
+
+async def routes_of(neighbours: Neighbours, host: str, document: str) -> list[Route]:
+    answer = await neighbours.http.get(neighbours.issuer(host) + document)
+    assert answer.headers["content-type"].startswith(("application/json", "application/vnd.oai.openapi+json"))
+    return [
+        Route(method.upper(), path, _schema(operation))
+        for path, item in answer.json()["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+async def all_routes(neighbours: Neighbours) -> list[tuple[str, Route]]:
+    """With the host each is served on."""
+    own = [(A, route) for route in await routes_of(neighbours, A, TENANT_DOCUMENT)]
+    return own + [
+        (CONTROL_PLANE, route) for route in await routes_of(neighbours, CONTROL_PLANE, PLATFORM_DOCUMENT)
+    ]
+
+
+def _schema(operation: dict[str, Any]) -> str | None:
+    content = operation.get("requestBody", {}).get("content", {})
+    reference = content.get("application/json", {}).get("schema", {}).get("$ref")
+    return reference.rpartition("/")[2] if reference else None
+
+
+def body_of(route: Route, ids: Mapping[str, str]) -> Any:
+    """What would be done, if it were allowed."""
+    bodies: dict[str | None, Any] = {
+        None: None,
+        "SettingsPatch": {"friendly_name": "Taken over"},
+        "ResourceServerIn": {"name": "x", "identifier": "https://taken.example"},
+        "ResourceServerPatch": {"name": "Taken over"},
+        "RoleIn": {"name": "Taken over"},
+        "RolePatch": {"description": "Taken over"},
+        "PermissionsBody": {
+            "permissions": [
+                {"resource_server_identifier": ids["identifier"], "permission_name": "read:invoices"}
+            ]
+        },
+        "UsersBody": {"users": [ids["user_id"]]},
+        "RolesBody": {"roles": [ids["roles"]]},
+        "MembersBody": {"members": [ids["user_id"]]},
+        "ClientIn": {"name": "Taken over"},
+        "ClientPatch": {"name": "Taken over"},
+        "ClientGrantIn": {"client_id": ids["client_id"], "audience": ids["identifier"], "scope": []},
+        "ClientGrantPatch": {"scope": []},
+        "UserIn": {
+            "connection": "Username-Password-Authentication",
+            "email": "taken@over.example",
+            "password": "correct horse battery staple",
+        },
+        "UserPatch": {"name": "Taken over"},
+        "OrganizationIn": {"name": "taken-over"},
+        "OrganizationPatch": {"display_name": "Taken over"},
+        "TenantBody": {"id": "taken-over"},
+        "TenantPatch": {"display_name": "Taken over"},
+        "ConvergeBody": {"dry_run": False},
+    }
+    return bodies[route.body]
+
+
+async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
+    """One of everything that stands in the tenant and is its own."""
+    base, caller = f"{neighbours.issuer(tenant_id)}api/v2", neighbours.platform
+
+    async def first(path: str, **query: Any) -> dict[str, Any]:
+        found = (await caller.call("GET", f"{base}{path}", per_page=100, **query)).json()
+        own = [
+            item for item in found if not item.get("is_system") and "api/v2" not in item.get("identifier", "")
+        ]
+        chosen: dict[str, Any] = own[0]
+        return chosen
+
+    user, organization, role = await first("/users"), await first("/organizations"), await first("/roles")
+    server, grant, client = (
+        await first("/resource-servers"),
+        await first("/client-grants"),
+        await first("/clients"),
+    )
+    plane = f"{neighbours.issuer(CONTROL_PLANE)}api/v2"
+    operation = (await caller.call("GET", f"{plane}/tenants/{tenant_id}/operations")).json()[0]
+    return {
+        "roles": role["id"],
+        "resource-servers": server["id"],
+        "identifier": server["identifier"],
+        "client-grants": grant["id"],
+        "clients": client["client_id"],
+        "client_id": client["client_id"],
+        "user_id": user["user_id"],
+        "organizations": organization["id"],
+        "organizations.name": organization["name"],
+        "logs": (await first("/logs"))["log_id"],
+        "tenant_id": tenant_id,
+        "operation_id": operation["id"],
+    }
