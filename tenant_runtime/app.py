@@ -4,13 +4,15 @@ The request's tenant is in `scope["state"]` before it gets here (`core.http.edge
 find another.
 """
 
-from litestar import Litestar, Router
+from typing import Any
+
+from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from core.http.errors import as_oauth, page_renderer
+from core.http.errors import AnyRequest, Handler, as_management, as_oauth, page_renderer
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login import handlers as pages
 from tenant_runtime.login.answers import error_page
@@ -38,7 +40,7 @@ def create_tenant_app(services: Services) -> Litestar:
     )
     return Litestar(
         [protocol, browser, api.router()],
-        exception_handlers={Exception: as_page},
+        exception_handlers={Exception: _by_path(as_page)},
         state=State({"services": services}),
         openapi_config=OpenAPIConfig(
             title="Keystead Management API",
@@ -54,3 +56,13 @@ def create_tenant_app(services: Services) -> Litestar:
         logging_config=None,
         debug=False,
     )
+
+
+def _by_path(as_page: Handler) -> Handler:
+    """For a path or a method that no router answers: still in the shape that its caller understands."""
+
+    def handle(request: AnyRequest, exc: Exception) -> Response[Any]:
+        is_api = request.scope["path"].startswith("/api/")
+        return as_management(request, exc) if is_api else as_page(request, exc)
+
+    return handle

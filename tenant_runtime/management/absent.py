@@ -14,6 +14,9 @@ from tenant_runtime.management.access import authenticate
 from tenant_runtime.management.calls import CallOf
 from tenant_runtime.management.routing import reading
 
+_PARENTS = ("clients", "client-grants", "logs", "organizations", "resource-servers", "roles", "users")
+"""Where a path goes on below a resource that does exist, the general route is not asked."""
+
 
 class _KnownCaller:
     """The guard of what nobody may do."""
@@ -30,7 +33,7 @@ async def list_actions(call: CallOf) -> dict[str, Any]:
 
 
 @route(
-    "/{path:path}",
+    ["/{path:path}", *(f"/{name}/{{key:str}}/{{path:path}}" for name in _PARENTS)],
     http_method=["GET", "POST", "PUT", "PATCH", "DELETE"],
     guards=[_KnownCaller()],
     include_in_schema=False,

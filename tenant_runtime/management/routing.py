@@ -16,6 +16,7 @@ from core.http.errors import AnyRequest, as_management, to_identity_error
 from core.http.security import API_HEADERS
 from tenant_runtime.management.access import requires
 from tenant_runtime.management.calls import ManagementRequest, call_of
+from tenant_runtime.management.documentation import ManagementOperation
 from tenant_runtime.management.trail import add_failure
 
 SECURITY_SCHEME = "bearer"
@@ -50,6 +51,7 @@ def _declared(path: str, permissions: Sequence[str], options: dict[str, Any]) ->
         "security": [{SECURITY_SCHEME: [permission]} for permission in permissions],
         "tags": [path.split("/")[1]],
         "operation_id": _operation_id,
+        "operation_class": ManagementOperation,
         **options,
     }
 

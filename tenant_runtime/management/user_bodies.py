@@ -97,9 +97,7 @@ def shape(row: Row[Any], identities: Sequence[Row[Any]] = ()) -> dict[str, Any]:
         row.picture,
         row.last_ip,
     )
-    for name, value in zip(_OPTIONAL, optional, strict=True):
-        if value is not None:
-            shown[name] = value
+    shown.update((name, value) for name, value in zip(_OPTIONAL, optional, strict=True) if value is not None)
     if row.phone_number is not None:
         shown["phone_number"], shown["phone_verified"] = row.phone_number, row.phone_verified
     if row.last_login_at is not None:

@@ -77,6 +77,14 @@ def test_every_route_needs_a_permission_that_exists(
     assert not permissions(operation) & PLATFORM.keys()
 
 
+def test_the_document_names_pages_and_repeated_requests() -> None:
+    by_id = {operation["operationId"]: operation for _, _, operation in operations()}
+    named = {name: {item["name"] for item in by_id[name].get("parameters", ())} for name in by_id}
+    assert {"page", "per_page", "include_totals", "from", "take", "q", "sort"} <= named["list_users"]
+    assert {"Idempotency-Key", "wait"} <= named["create_role"]
+    assert {"401", "403"} <= by_id["get_role"]["responses"].keys()
+
+
 @pytest.mark.parametrize(("method", "path", "operation"), WRITES)
 def test_no_write_is_granted_by_a_read(method: str, path: str, operation: dict[str, Any]) -> None:
     assert not any(permission.startswith("read:") for permission in permissions(operation))

@@ -8,6 +8,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_change_says_who_what_before_and_after(acme: Place) -> None:
     api = acme.api()
     role = await api.made("/roles", {"name": "Clerk"})
+    acme.world.clock.time += 1
     await api.patch(f"/roles/{role['id']}", {"name": "Boss"})
     [newest, _] = (await api.get("/logs")).json()
     assert (newest["type"], newest["description"], newest["client_id"]) == ("sapi", "Update role", "machine")

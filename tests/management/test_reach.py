@@ -162,8 +162,14 @@ async def test_a_resource_that_does_not_exist_here_is_forbidden_not_missing(worl
         ("POST", "/hooks"),
         ("DELETE", "/x/y/z"),
         ("PUT", "/branding"),
+        ("GET", "/users/x/sessions"),
     ]:
         answer = await api(method, path)
         assert (answer.status_code, answer.json()["errorCode"]) == (403, "insufficient_scope"), path
         assert (await world.acme.with_token(None)(method, path)).status_code == 401
     assert (await api.get("/actions/actions")).json()["actions"] == []
+
+
+async def test_a_method_that_a_resource_does_not_have_is_405_in_this_apis_shape(world: World) -> None:
+    answer = await world.acme.api()("PUT", "/roles")
+    assert (answer.status_code, answer.json()["errorCode"]) == (405, "method_not_allowed")
