@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection, insert
+
 from core.clock import Clock, now_ms
 from core.errors import IdentityError
 from core.ids import new_id
 from core.tenants import Tenant
-from sqlalchemy import Connection, insert
-
 from tenant_runtime.models import LogEvent
 
 log = structlog.get_logger(__name__)

@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection, Row, select
+
 from core.crypto.keys import PublicKeys, SigningKey
 from core.crypto.sealing import DataKey
 from core.tenants import Tenant
-from sqlalchemy import Connection, Row, select
-
 from tenant_runtime.models import (
     Client,
     ClientGrant,

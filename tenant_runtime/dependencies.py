@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from litestar.connection import ASGIConnection
+
 from core.clock import Clock
 from core.crypto.keys import PublicKeys
 from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
 from core.settings import Settings
 from core.tenants import Tenant, TenantLifecycle
-from litestar.connection import ASGIConnection
-
 from tenant_runtime.audit import AuditLog
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
