@@ -49,7 +49,8 @@ def worker_app() -> Keystead:
 
 
 def demo(environ: dict[str, str], data: Path, host: str, port: int, *, as_json: bool) -> int:
-    settings = demos.demo_settings(environ, data, host, port)
+    quiet = {} if as_json else {"KEYSTEAD_LOG_LEVEL": "warning"}  # a person reads what is printed
+    settings = demos.demo_settings({**quiet, **environ}, data, host, port)
     _begin(settings)
     return run(_demo(settings, as_json=as_json))
 

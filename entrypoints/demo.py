@@ -12,6 +12,7 @@ import msgspec
 
 from core.settings import Settings, SettingsError, is_loopback
 from entrypoints.demo_content import (
+    CALLBACK_PORT,
     TENANTS,
     Demo,
     DemoControlPlane,
@@ -82,7 +83,11 @@ def _remember(data_dir: Path, demo: Demo) -> None:
 
 
 def described_for_people(demo: Demo) -> str:
-    lines = ["", "Keystead is listening. Open one of these and sign in:", ""]
+    lines = [
+        "",
+        f"Keystead is listening. Open the demo application and sign in:  http://127.0.0.1:{CALLBACK_PORT}",
+        "",
+    ]
     lines += _sign_in("control plane", demo.control_plane.issuer, demo.control_plane.users[0])
     for tenant in demo.tenants:
         lines += _sign_in(tenant.id, tenant.issuer, tenant.users[0])

@@ -22,11 +22,10 @@ from litestar import Litestar, Request, Response, get
 from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
-from entrypoints.demo_content import CALLBACK, SIGNED_OUT, Demo, DemoTenant
+from entrypoints.demo_content import CALLBACK, CALLBACK_PORT, SIGNED_OUT, Demo, DemoTenant
 from entrypoints.network import LoopbackTransport
 
 AnyRequest = Request[Any, Any, Any]
-PORT = 9871
 COOKIE = "demo_app"
 MOST_VISITS = 1000
 
@@ -142,7 +141,7 @@ class _Guest(uvicorn.Server):
 async def beside(demo: Demo) -> AsyncGenerator[None, None]:
     """Serve it while the block runs; silently not, when something else listens there."""
     try:
-        listener = socket.create_server(("127.0.0.1", PORT))
+        listener = socket.create_server(("127.0.0.1", CALLBACK_PORT))
     except OSError:
         yield
         return
@@ -171,7 +170,7 @@ def create_demo_app(demo: Demo) -> Litestar:
     ) -> Redirect:
         cookie = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
         target = app.authorize_url(tenant, organization, prompt, cookie)
-        return Redirect(target, cookies=[Cookie(COOKIE, cookie, httponly=True, samesite="lax")])
+        return Redirect(target, cookies=[Cookie(key=COOKIE, value=cookie, httponly=True, samesite="lax")])
 
     @get("/callback")
     async def callback(request: AnyRequest) -> Response[str] | Redirect:

@@ -12,8 +12,9 @@ import msgspec
 
 from entrypoints.network import Api
 
-CALLBACK = "http://127.0.0.1:9871/callback"
-SIGNED_OUT = "http://127.0.0.1:9871/signed-out"
+CALLBACK_PORT = 9871
+CALLBACK = f"http://127.0.0.1:{CALLBACK_PORT}/callback"
+SIGNED_OUT = f"http://127.0.0.1:{CALLBACK_PORT}/signed-out"
 APP_PORT = 9872
 TENANTS = {"acme": "Acme", "globex": "Globex", "initech": "Initech"}
 ORGANIZATIONS = ("north", "south", "east")
