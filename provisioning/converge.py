@@ -7,7 +7,8 @@
     organization  its organization stands on tenant one, with the creator in it
     activation    the registry says so, in the transaction that ends the operation
 
-A crash anywhere is repaired by running it again. Tenant one has the first three steps only.
+A crash anywhere is repaired by running it again. A new file appears with its schema, its own rows and the catalogue
+at once, so the middle steps find nothing to do then. Tenant one has the first three only.
 """
 
 import asyncio
@@ -124,7 +125,9 @@ class Convergence:
 async def desired_for(parts: Parts, tenant: RegisteredTenant) -> Desired:
     one = await parts.tenant_one()
     offered = await one.snapshot(load_catalogue)
-    return parts.desired.for_tenant(offered, registered_follower(tenant))
+    desired = parts.desired.for_tenant(offered, registered_follower(tenant))
+    parts.fleet.remember(desired)
+    return desired
 
 
 def ensure_database(

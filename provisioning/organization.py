@@ -137,6 +137,12 @@ def _read_member(connection: Connection, membership_id: str, user_id: str) -> Me
     )
 
 
+def managed_organizations(connection: Connection) -> list[str]:
+    """Ids of those that stand for a tenant."""
+    statement = select(_ORGANIZATIONS.c.id).where(_ORGANIZATIONS.c.managed_by == MANAGED_BY)
+    return list(connection.execute(statement).scalars())
+
+
 def remove_organization(connection: Connection, organization_id: str) -> None:
     connection.execute(
         delete(_ORGANIZATIONS).where(

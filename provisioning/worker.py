@@ -13,11 +13,18 @@ import structlog
 
 import migrations
 from controlplane.registry.ledger import forget_applied, forget_claims, retry_failed
-from controlplane.registry.tenants import SERVING, RegisteredTenant, change_tenant, tenant_one
+from controlplane.registry.tenants import (
+    SERVING,
+    RegisteredTenant,
+    change_tenant,
+    tenant_by_organization,
+    tenant_one,
+)
 from controlplane.registry.worklists import tenants_after, tenants_behind
 from core.errors import IdentityError, Unavailable
 from provisioning.converge import ensure_schema
 from provisioning.operations import run_due
+from provisioning.organization import managed_organizations, remove_organization
 from provisioning.parts import Parts
 from provisioning.presence import somebody_else_is_alive
 from sync.catalogue import load_catalogue, load_wanted
@@ -74,7 +81,18 @@ class Worker:
             async with self._fan_out:
                 await self._parts.fleet.compare_and_record(tenants, offered)
             last, looked_at = tenants[-1].id, looked_at + len(tenants)
+        await self._remove_orphans()
         return looked_at
+
+    async def _remove_orphans(self) -> None:
+        """A creator that was stopped in its last step and woke up after its tenant was cancelled leaves one. The
+        registry's row is always first, so an organization without a tenant never has one to come."""
+        one = await self._parts.tenant_one()
+        for organization_id in await one.read(managed_organizations):
+            tenant = await self._parts.registry.read(tenant_by_organization, organization_id)
+            if tenant is None or tenant.state == "deleted":
+                _log.warning("organization_without_tenant", organization=organization_id)
+                await one.alone(remove_organization, organization_id, converge=True)
 
     async def migrate_tenant_one(self) -> None:
         """Before anything is served: every tenant follows it, and its failure is the start's."""

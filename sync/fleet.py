@@ -91,7 +91,7 @@ class Fleet:
         while True:
             one = await self._directory.control_plane()
             offered = await one.database.snapshot(load_catalogue)
-            self._remember(self._desired.for_tenant(offered, Follower("", "")))
+            self.remember(self._desired.for_tenant(offered, Follower("", "")))
             tenants = await self._claim((offered.incarnation, offered.version))
             if not tenants:
                 return looked_at
@@ -111,7 +111,7 @@ class Fleet:
         closed: list[tuple[RegisteredTenant, Desired]] = []
         for tenant in tenants:
             desired = self._desired.for_tenant(offered, registered_follower(tenant))
-            self._remember(desired)
+            self.remember(desired)
             if self._databases.is_open(database_ref(self._settings, tenant)):
                 results.add(await self._in_lane(tenant, desired, compare_rows))
             else:
@@ -145,7 +145,7 @@ class Fleet:
             return _failed(tenant.id, error)
         return _done(tenant.id, applied, now)
 
-    def _remember(self, desired: Desired) -> None:
+    def remember(self, desired: Desired) -> None:
         """For the next change: what this digest stands for."""
         if not self._desired.sharing.is_same_for_all:
             return  # every tenant has a digest of its own

@@ -16,7 +16,7 @@ from sync.apply import Outcome, apply
 from sync.catalogue import load_catalogue, load_wanted
 from sync.fleet import registered_follower
 from sync.gate import Freshness
-from tests.provisioning.installations import create, in_child, opened, settle
+from tests.provisioning.installations import create, in_child, opened, settle, sql
 from tests.sync.catalogues import add_role, on_tenant_one, roles_of, rows, tenant_of
 
 pytestmark = pytest.mark.anyio
@@ -249,3 +249,18 @@ async def test_a_restored_tenant_one_supersedes_by_its_new_incarnation(
         ("inc_restored", 1)
     ]
     assert await roles_of(tenant) == {}
+
+
+async def test_the_sweep_removes_an_organization_that_stands_for_no_tenant(platform: Platform) -> None:
+    await create(platform, "acme")
+    one = await platform.directory.control_plane()
+    orphan = sql(
+        "INSERT INTO organizations (id, name, branding, metadata, managed_by, created_at, updated_at)"
+        " VALUES ('org_lost', 'lost', '{}', '{}', 'tenant', 1, 1)"
+    )
+    await one.database.alone(orphan, converge=True)
+    own = "INSERT INTO organizations (id, name, branding, metadata, created_at, updated_at)"
+    await one.database.write(sql(own + " VALUES ('org_own', 'own', '{}', '{}', 1, 1)"))
+    await platform.worker.sweep()
+    names = await one.database.read(sql("SELECT name FROM organizations ORDER BY name"))
+    assert names == [("acme",), ("own",)]
