@@ -68,7 +68,7 @@ class DemoApp:
         )
         access = _payload(tokens["access_token"])
         return _page(
-            f"<h1>{html.escape(str(claims.get('name', claims['sub'])))}</h1>"
+            f"<h1>{html.escape(str(tokens['person'].get('name', claims['sub'])))}</h1>"
             f"<p>Signed in at <b>{tenant.id}</b>{_organization(claims)}.</p>"
             f"<h2>Switch silently</h2><p>{switches}</p>"
             f"<h2>Access token</h2><pre>{html.escape(json.dumps(access, indent=2))}</pre>"
@@ -117,9 +117,12 @@ class DemoApp:
         }
         async with httpx.AsyncClient(transport=LoopbackTransport(), timeout=10) as http:
             response = await http.post(f"{tenant.issuer}oauth/token", data=form)
-        response.raise_for_status()
-        tokens: dict[str, Any] = response.json()
-        return tokens
+            response.raise_for_status()
+            tokens: dict[str, Any] = response.json()
+            bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+            person = await http.get(f"{tenant.issuer}userinfo", headers=bearer)
+        person.raise_for_status()
+        return tokens | {"person": person.json()}
 
     def logout_url(self, cookie: str | None) -> str:
         session = self._sessions.pop(cookie or "", None)

@@ -8,6 +8,7 @@ import uvicorn
 import uvloop
 
 from core.settings import Settings
+from entrypoints.http_protocol import HttpProtocol
 
 GRACE_SECONDS = 10
 COULD_NOT_START = 3
@@ -30,7 +31,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "host": settings.listen_host,
         "port": settings.listen_port,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": HttpProtocol,
         "access_log": False,
         "log_config": None,
         "server_header": False,
