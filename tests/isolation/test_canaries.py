@@ -1,0 +1,140 @@
+"""Each tenant's data carries a word of its own: after traffic of every kind no other tenant's file, the registry or
+an answer for another tenant holds it."""
+
+import secrets
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from tests.installation import Installation
+from tests.isolation.conftest import CONTROL_PLANE, A, B, Neighbours, neighbours_of
+from tests.isolation.routes import all_routes
+from tests.isolation.routes import ids_of as real_ids_of
+from tests.isolation.rows import rows_of
+from tests.operators import CONNECTION
+from tests.relying_party import RelyingParty
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Canary:
+    tenant_id: str
+    word: str = field(default_factory=lambda: f"canary{secrets.token_hex(8)}")
+    heard: list[str] = field(default_factory=list)
+    """Everything that was answered for this tenant."""
+
+    def listen(self, answer: httpx.Response) -> httpx.Response:
+        self.heard.append(f"{answer.headers!r}{answer.text}")
+        return answer
+
+
+async def sing(neighbours: Neighbours, canary: Canary) -> None:
+    """Its word in a row of everything that can hold one."""
+    base, caller, word = f"{neighbours.issuer(canary.tenant_id)}api/v2", neighbours.platform, canary.word
+
+    async def post(path: str, body: object) -> dict[str, str]:
+        answer = canary.listen(await caller.call("POST", f"{base}{path}", body))
+        assert answer.is_success, answer.text
+        value: dict[str, str] = answer.json() if answer.content else {}
+        return value
+
+    user = await post("/users", {
+        "connection": CONNECTION, "email": f"{word}@canary.example", "password": f"pass {word}", "name": word,
+        "user_metadata": {"note": word}, "app_metadata": {"note": word}, "email_verified": True,
+    })  # fmt: skip
+    role = await post("/roles", {"name": f"role {word}", "description": word})
+    await post(f"/users/{user['user_id']}/roles", {"roles": [role["id"]]})
+    organization = await post(
+        "/organizations", {"name": word[:40], "display_name": word, "metadata": {"note": word}}
+    )
+    await post(f"/organizations/{organization['id']}/members", {"members": [user["user_id"]]})
+    client = await post(
+        "/clients",
+        {"name": f"client {word}", "description": word, "callbacks": [f"https://{word}.example/cb"]},
+    )
+    server = await post("/resource-servers", {"name": word, "identifier": f"https://{word}.example"})
+    await post(
+        "/client-grants", {"client_id": client["client_id"], "audience": server["identifier"], "scope": []}
+    )
+    settings = {"friendly_name": word, "support_email": f"{word}@support.example"}
+    answer = await caller.call("PATCH", f"{base}/tenants/settings", settings)
+    assert answer.is_success, answer.text
+
+
+async def sign_in(neighbours: Neighbours, canary: Canary) -> None:
+    """A whole session: sign in, switch, refresh, userinfo, log out; and one that fails."""
+    tenant = neighbours.installation.tenant(canary.tenant_id)
+    async with neighbours.installation.browser() as http:
+        user = type(tenant.users[0])(f"{canary.word}@canary.example", f"pass {canary.word}")
+        rp = RelyingParty(http, tenant.issuer, tenant.clients["web"], tenant.api_audience, user)
+        canary.listen(await rp.authorize(login_hint=canary.word, state=canary.word))
+        tokens = await rp.redeem(await rp.code())
+        canary.heard.append(str(tokens.body))
+        assert tokens.status == 200, tokens.body
+        canary.listen(await rp.userinfo(tokens.access_token))
+        canary.heard.append(str((await rp.refresh(tokens.refresh_token)).body))
+        canary.heard.append(str(await rp.silent(organization=canary.word[:40])))
+        canary.listen(await http.get(f"{tenant.issuer}v2/logout"))
+        canary.listen(await rp.authorize(prompt="login"))
+        canary.listen(await rp.browser.submit({"email": f"{canary.word}@canary.example"}))
+        canary.listen(await rp.browser.submit({"password": "wrong"}))
+
+
+async def look_around(neighbours: Neighbours, canary: Canary) -> None:
+    """Every GET of the documents for this tenant, with whoever may."""
+    ids = await real_ids_of(neighbours, canary.tenant_id)
+    for host, route in await all_routes(neighbours):
+        if route.writes or host == CONTROL_PLANE:
+            continue
+        url = neighbours.issuer(canary.tenant_id) + route.at(ids)
+        query = {"email": f"{canary.word}@canary.example"} if route.path.endswith("by-email") else {}
+        canary.listen(await neighbours.platform.call("GET", url, **query))
+    for path in (
+        ".well-known/openid-configuration",
+        ".well-known/jwks.json",
+        "authorize",
+        "login",
+        "nowhere",
+    ):
+        canary.listen(await neighbours.http.get(neighbours.issuer(canary.tenant_id) + path))
+
+
+async def test_no_word_of_one_tenant_is_found_at_another(installation: Installation) -> None:
+    neighbours = await neighbours_of(installation)
+    canaries = [Canary(A), Canary(B)]
+    for canary in canaries:
+        await sing(neighbours, canary)
+    for canary in canaries:
+        await sign_in(neighbours, canary)
+        await look_around(neighbours, canary)
+    await neighbours.platform.call("POST", f"{neighbours.issuer(CONTROL_PLANE)}api/v2/fleet/converge")
+    await installation.running.services.audit.flush()
+
+    root = installation.app.settings.data_dir
+    for canary in canaries:
+        own = [file for file in root.rglob("*.db") if file.name.startswith(f"{canary.tenant_id}.")]
+        assert len(own) == 1
+        assert canary.word in str(rows_of(own[0])), "the word must be where it belongs"
+        for file in root.rglob("*"):
+            if file in own or file.name.startswith(own[0].name) or not file.is_file():
+                continue
+            assert canary.word.encode() not in file.read_bytes(), file
+            if file.suffix == ".db":
+                assert canary.word not in str(rows_of(file)), file
+        for other in canaries:
+            if other is not canary:
+                assert not any(canary.word in text for text in other.heard)
+        assert any(canary.word in text for text in canary.heard)
+
+
+async def test_no_key_secret_or_kid_is_shared(neighbours: Neighbours) -> None:
+    seen: dict[str, str] = {}
+    for tenant_id in (A, B, "initech", CONTROL_PLANE):
+        keys = (await neighbours.http.get(f"{neighbours.issuer(tenant_id)}.well-known/jwks.json")).json()[
+            "keys"
+        ]
+        for key in keys:
+            for value in (key["kid"], key["n"]):
+                assert seen.setdefault(value, tenant_id) == tenant_id
