@@ -127,4 +127,7 @@ class ManagementRequest(Request[Any, Any, Any]):
                 "The content type must be application/json.", code="unsupported_media_type", status=415
             )
         wanted = self.route_handler.parsed_fn_signature.parameters["data"].annotation
-        return msgspec.json.decode(await self.body() or b"{}", type=wanted)
+        try:
+            return msgspec.json.decode(await self.body() or b"{}", type=wanted)
+        except RecursionError:
+            raise InvalidInput("The request is nested too deeply.") from None

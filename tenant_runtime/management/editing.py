@@ -31,6 +31,7 @@ Object: TypeAlias = dict[str, Any]
 
 MAX_MEMBERS = 50
 MAX_OBJECT = 16 * 1024
+MAX_DEPTH = 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -46,8 +47,20 @@ def _check(name: str, value: Any) -> None:
     match value:
         case str() if name not in MULTILINE and _CONTROL.search(value):
             raise ValueError(f"`{name}` must not contain control characters")
+        case dict() | list() if _is_deeper(value, MAX_DEPTH):
+            raise ValueError(f"`{name}` must be nested {MAX_DEPTH} deep at most")
         case dict() if len(value) > MAX_MEMBERS or len(msgspec.json.encode(value)) > MAX_OBJECT:
             raise ValueError(f"`{name}` must have {MAX_MEMBERS} members and {MAX_OBJECT} bytes at most")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Never goes deeper than it allows itself, so that no depth is too much for it."""
+    match value:
+        case dict():
+            return levels == 0 or any(_is_deeper(item, levels - 1) for item in value.values())
+        case list():
+            return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)
+    return False
 
 
 MULTILINE = frozenset({"description", "password", "custom_login_page", "form_template"})

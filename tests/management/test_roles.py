@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from tenant_runtime.models import Role, RolePermission
@@ -52,6 +54,8 @@ async def test_a_name_is_given_once(acme: Place) -> None:
         {"name": "Clerk", "created_at": "2020-01-01"},
         {"name": "Clerk", "metadata": {str(n): "x" for n in range(60)}},
         {"name": "Clerk", "metadata": {"a": "x" * 20_000}},
+        {"name": "Clerk", "metadata": {"a": json.loads("[" * 900 + "]" * 900)}},
+        {"name": "Clerk", "metadata": {"a": json.loads('{"a":' * 100 + "1" + "}" * 100)}},
         {"name": "Clerk", "labels": ["eu"]},
     ],
 )
