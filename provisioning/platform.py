@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from controlplane.directory import LabelResolver, RegistryDirectory
@@ -10,9 +11,9 @@ from controlplane.registry.spare_keys import put_spare_key, take_spare_key
 from core.clock import Clock, SystemClock, now_ms
 from core.crypto.keys import SigningKey
 from core.crypto.keystock import ALGORITHM, KeyStock
-from core.crypto.sealing import InstallationKey, SealingKeyError, load_installation_key
+from core.crypto.sealing import InstallationKey, SealBroken, SealingKeyError, load_installation_key
 from core.database import Database, DatabaseRef, Databases
-from core.errors import DatabaseMissing
+from core.errors import DatabaseMissing, Unavailable
 from core.settings import Settings, SettingsError
 from provisioning.backends import Backend, load_backends
 from provisioning.backends.template import Templates
@@ -73,13 +74,16 @@ class SpareKeys:
         self._clock = clock
 
     def take(self) -> bytes | None:
-        with self._databases.exclusive(self._ref) as connection:
-            found = take_spare_key(connection)
-        return self._key.open(SPARE_KEY, found[1]) if found is not None else None
+        """None also when the registry is away or the key does not open: then one is made."""
+        with suppress(Unavailable, SealBroken):
+            with self._databases.exclusive(self._ref) as connection:
+                found = take_spare_key(connection)
+            return self._key.open(SPARE_KEY, found[1]) if found is not None else None
+        return None
 
     def put(self, der: bytes) -> None:
         kid = SigningKey.from_der(None, ALGORITHM, der).kid
-        with self._databases.exclusive(self._ref) as connection:
+        with suppress(Unavailable), self._databases.exclusive(self._ref) as connection:
             put_spare_key(connection, kid, self._key.seal(SPARE_KEY, der), now_ms(self._clock))
 
 
