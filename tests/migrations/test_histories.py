@@ -2,10 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 import migrations
@@ -47,3 +50,11 @@ def test_a_second_run_does_nothing(connection: Connection, history: migrations.H
     migrations.upgrade(connection, history)
     assert schema(connection) == before
     assert any(name.endswith("_version") for name, _ in before)
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_the_newest_file_is_alembics_head(history: migrations.History) -> None:
+    """Revisions stand in one line, so that the newest one can be told without loading Alembic."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent / history))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrations.head(history)]
