@@ -16,8 +16,13 @@ KNOWN_HOSTS = re.compile(
 )
 ADDRESS = re.compile(r"https?://[^\s\"'`<>()\\|,;]+")
 
+# Not an address but the name of a grant type, as Auth0's API spells it: compared, never asked.
+GRANT_TYPE_IDENTIFIER = "http://auth0.com/oauth/grant-type/"
+
 
 def is_known(address: str) -> bool:
+    if address.startswith(GRANT_TYPE_IDENTIFIER):
+        return True
     if re.search(r"[{}$%*]", address.split("/", 3)[2]):
         return True  # a template
     try:

@@ -1,0 +1,37 @@
+"""What the runtime packages import is declared, and what is declared is imported or says why not."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.documents.repository import PACKAGES, ROOT, project
+
+NOT_IMPORTED_YET = {"authlib"}
+"""Its reason in pyproject.toml says who uses it today."""
+
+
+def imported_modules(folder: str) -> Iterator[str]:
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.partition(".")[0]
+
+
+def imported_distributions() -> set[str]:
+    ours = {package.rpartition("/")[2] for package in PACKAGES} - {"keystead_sdk"}
+    folders = [package for package in PACKAGES if not package.startswith("sdk/")]
+    modules = {module for folder in folders for module in imported_modules(folder)}
+    known = packages_distributions()  # does not know editable installs: ours are named like their module
+    foreign = modules - ours - sys.stdlib_module_names
+    return {canonicalize_name(known.get(module, [module])[0]) for module in foreign}
+
+
+def test_imports_and_declared_dependencies_are_the_same() -> None:
+    declared = {canonicalize_name(Requirement(text).name) for text in project()["dependencies"]}
+    assert declared - NOT_IMPORTED_YET == imported_distributions()
