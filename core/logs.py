@@ -1,12 +1,14 @@
 """What is logged, and how: one JSON object a line, to standard error (standard output belongs to commands).
 
-Request id and tenant stand in every line of a request through context variables. Bodies, tokens, cookies and
-passwords are never logged: log the code of what happened and ids.
+Request id and tenant stand in every line of a request through context variables, which the edge sets. Bodies,
+tokens, cookies and passwords are never logged: log the code of what happened and ids.
 """
 
 import json
 import logging
 import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, BinaryIO, cast
 
 import msgspec
@@ -19,6 +21,14 @@ _QUIET = ("alembic", "authlib", "aiosqlite", "httpx", "httpcore", "asyncio", "uv
 
 def _plain(value: Any) -> str:
     return repr(value)
+
+
+_request: ContextVar[Mapping[str, Any] | None] = ContextVar("request", default=None)
+
+
+def belongs_to(request: Mapping[str, Any]) -> None:
+    """What is logged from here on in this task is of this request: its `request_id` and, once known, `tenant`."""
+    _request.set(request)
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
@@ -35,9 +45,19 @@ def _to_text(logger: Any, name: str, event: EventDict) -> str:
     return _to_json(logger, name, event).decode("utf-8")
 
 
+def _of_request(_: Any, __: str, event: EventDict) -> EventDict:
+    """Request id and tenant, read when a line is written: a request that logs nothing pays nothing."""
+    state = _request.get()
+    if state is not None:
+        event.setdefault("request_id", state["request_id"])
+        if state["tenant"] is not None:
+            event.setdefault("tenant", state["tenant"].id)
+    return event
+
+
 def _shared() -> list[Processor]:
     return [
-        structlog.contextvars.merge_contextvars,
+        _of_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         structlog.processors.format_exc_info,
@@ -82,15 +102,3 @@ class _BytesHandler(logging.Handler):
             self._out.flush()
         except Exception:  # noqa: BLE001  (the contract of logging.Handler: a log line stops nothing)
             self.handleError(record)
-
-
-def begin_request(request_id: str, tenant_id: str | None = None) -> None:
-    """What every line of this request carries from here on."""
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id)
-    if tenant_id is not None:
-        structlog.contextvars.bind_contextvars(tenant=tenant_id)
-
-
-def name_tenant(tenant_id: str) -> None:
-    structlog.contextvars.bind_contextvars(tenant=tenant_id)

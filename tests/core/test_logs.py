@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from core.logs import begin_request, configure_logs, name_tenant
+from core.logs import configure_logs
 from core.settings import Secret
 
 
@@ -29,10 +29,10 @@ def lines(out: io.BytesIO) -> list[dict[str, Any]]:
 
 
 def test_each_line_is_one_json_object_with_request_and_tenant(out: io.BytesIO) -> None:
-    begin_request("r1")
-    name_tenant("acme")
+    structlog.contextvars.bind_contextvars(request_id="r1", tenant="acme")
     structlog.get_logger().info("token_issued", client_id="c1", text="two\nlines")
-    begin_request("r2")
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id="r2")
     structlog.get_logger().warning("lagging")
     first, second = lines(out)
     assert {

@@ -1,7 +1,7 @@
 import pytest
 from litestar.datastructures import Headers
 
-from core.http.security import API_HEADERS, bearer_token, is_equal, page_headers
+from core.http.security import API_HEADERS, bearer_token, is_equal
 
 TOKEN = "eyJhbGciOi.J9.a-b_c~d+e/f=="
 
@@ -54,30 +54,3 @@ def test_api_answers_are_stored_and_framed_by_nobody() -> None:
     assert API_HEADERS["Cache-Control"] == "no-store"
     assert API_HEADERS["X-Content-Type-Options"] == "nosniff"
     assert "frame-ancestors 'none'" in API_HEADERS["Content-Security-Policy"]
-
-
-def test_a_page_loads_submits_and_is_framed_by_nothing_that_is_not_named() -> None:
-    policy = page_headers()["Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; ")
-    for directive in ("script-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"):
-        assert directive in policy
-    assert page_headers()["X-Frame-Options"] == "DENY"
-    assert page_headers()["Referrer-Policy"] == "no-referrer"
-    assert page_headers()["Cache-Control"] == "no-store"
-
-
-def test_a_page_for_a_client_names_that_clients_origin_only() -> None:
-    headers = page_headers(
-        form_action="'self' https://app.example.com", frame_ancestors="https://app.example.com"
-    )
-    assert "form-action 'self' https://app.example.com;" in headers["Content-Security-Policy"]
-    assert headers["Content-Security-Policy"].endswith("frame-ancestors https://app.example.com")
-    assert "X-Frame-Options" not in headers
-
-
-@pytest.mark.parametrize(
-    "value", ["https://a; script-src *", "https://a\r\nX: y", "https://a, b", "https://é"]
-)
-def test_a_source_cannot_end_its_directive(value: str) -> None:
-    with pytest.raises(ValueError, match="forbidden"):
-        page_headers(form_action=value)
