@@ -64,11 +64,6 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(_CANONICAL.encode(body)).hexdigest()
 
 
-def entity_digest(entity: msgspec.Struct) -> str:
-    """The digest of one entity: equal digests need no write."""
-    return hashlib.sha256(_CANONICAL.encode(entity)).hexdigest()
-
-
 class CatalogueConflict(msgspec.Struct, frozen=True, kw_only=True):
     """A catalogue entity held back from one tenant, because the tenant has its own of that name or identifier."""
 

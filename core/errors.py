@@ -217,12 +217,6 @@ class InvalidScope(OAuthError):
     code, description = "invalid_scope", "The scope is invalid or exceeds what was granted."
 
 
-class InvalidTarget(OAuthError):
-    """RFC 8707 section 2."""
-
-    code, description = "invalid_target", "The requested resource is invalid."
-
-
 class AccessDenied(OAuthError):
     status, code, description = 403, "access_denied", "Access denied."
 
@@ -239,10 +233,6 @@ class InteractionRequired(OAuthError):
 
 class ConsentRequired(OAuthError):
     code, description = "consent_required", "Consent required."
-
-
-class AccountSelectionRequired(OAuthError):
-    code, description = "account_selection_required", "An account must be selected."
 
 
 class RequestNotSupported(OAuthError):

@@ -53,10 +53,6 @@ class Tenant:
         """The audience of the tenant's own Management API (`specs/management-api.md` section 1)."""
         return f"{self.issuer}api/v2/"
 
-    @property
-    def userinfo_audience(self) -> str:
-        return f"{self.issuer}userinfo"
-
 
 class Directory(Protocol):
     """Host or id to tenant. Never guesses: no match is None, a registry that is away is `Unavailable`."""

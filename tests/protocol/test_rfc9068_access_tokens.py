@@ -75,7 +75,7 @@ async def test_our_own_sdk_accepts_it(issuers: Issuers) -> None:
 
 async def test_with_openid_the_token_is_also_for_userinfo(issuers: Issuers) -> None:
     with_openid = await issuers.acme.tokens(audience=API, scope=SCOPE)
-    assert claims_of(with_openid["access_token"])["aud"] == [API, issuers.acme.tenant.userinfo_audience]
+    assert claims_of(with_openid["access_token"])["aud"] == [API, f"{issuers.acme.tenant.issuer}userinfo"]
     without = await issuers.acme.tokens(audience=API, scope="read:invoices")
     assert claims_of(without["access_token"])["aud"] == API
 
