@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import migrations
-from controlplane.registry.installation import InstallationRow, set_kind
+from controlplane.registry.installation import InstallationRow
 from controlplane.registry.tenants import RegisteredTenant, change_tenant, insert_tenant, tenant_one
 from core.clock import Clock, SystemClock, now_ms
 from core.crypto.passwords import PasswordHasher
@@ -76,10 +76,6 @@ async def initialise(
 
 def is_initialised(settings: Settings) -> bool:
     return registry_exists(settings)
-
-
-async def set_installation_kind(platform: Platform, kind: str) -> None:
-    await platform.registry.write(set_kind, kind)
 
 
 @asynccontextmanager

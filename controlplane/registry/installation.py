@@ -34,10 +34,6 @@ def directory_version(connection: Connection) -> int:
     return int(connection.execute(_DIRECTORY_VERSION).scalar_one())
 
 
-def set_kind(connection: Connection, kind: str) -> None:
-    connection.execute(update(_INSTALLATION).values(kind=kind))
-
-
 def remember_wanted(connection: Connection, incarnation: str, version: int) -> None:
     """A hint for whoever looks at the fleet while tenant one is away; what is wanted stands in tenant one."""
     connection.execute(update(_INSTALLATION).values(wanted_incarnation=incarnation, wanted_version=version))

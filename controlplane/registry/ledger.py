@@ -204,15 +204,6 @@ def _followers(statement: Any, wanted: Wanted | None, only: str | None) -> Any:
             return statement
 
 
-def next_due(connection: Connection, wanted: Wanted) -> int | None:
-    """When the next lagging tenant may be tried."""
-    statement = _followers(
-        select(func.min(_STATES.c.next_attempt_at)).select_from(_STATES), wanted, "lagging"
-    )
-    found: int | None = connection.execute(statement).scalar_one()
-    return found
-
-
 def oldest_lag(connection: Connection, wanted: Wanted) -> int | None:
     """When the tenant that lags most last took anything from the catalogue."""
     statement = _followers(select(func.min(_STATES.c.applied_at)).select_from(_STATES), wanted, "lagging")
