@@ -35,6 +35,7 @@ from tenant_runtime.app import create_tenant_app
 from tenant_runtime.audit import AuditLog, Event
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.answers import error_page
+from tenant_runtime.oauth.endpoints import documents
 from tenant_runtime.operators import TenantOneOperators
 
 log = structlog.get_logger("keystead.process")
@@ -122,6 +123,7 @@ class Keystead:
             platform=cast(
                 "AsgiApp", create_platform_app(self._platform_services(platform, services, keys, vitals))
             ),
+            documents=documents,
             process=process_app(vitals.health, vitals.check_ready, _refuse),
             refuse=_refuse,
         )
@@ -136,7 +138,11 @@ class Keystead:
             observe=observe,
             trusted_proxies=self.settings.trusted_proxies,
         )
-        self.metrics.watch_open_databases(lambda: platform.databases.open_count)
+        self.metrics.watch(
+            "keystead_open_databases",
+            "Databases open in this process",
+            lambda: float(platform.databases.open_count),
+        )
         return Running(platform=platform, services=services, edge=edge)
 
     def _platform_services(

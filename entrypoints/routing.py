@@ -6,6 +6,7 @@ selected is decided from the token, by the guards (`DESIGN.md` section 5).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.errors import IdentityError, Unavailable, UnknownTenant
@@ -18,7 +19,7 @@ from tenant_runtime.suspension import refusal
 MANAGEMENT = "/api/v2/"
 TENANT_HEADER = b"tenant-id"
 PROCESS_PATHS = ("/health", "/ready")
-_NEVER_STALE = ("/.well-known/", "/u/static/")
+_NEVER_STALE = ("/u/static/", "/oidc/logout", "/v2/logout", "/u/logout")
 _ALWAYS_FRESH = (MANAGEMENT, "/oauth/token", "/authorize")
 _PLATFORM = re.compile(r"/api/v2/(?:tenants(?:/(?!settings(?:/|$)).*)?|operations(?:/.*)?|fleet(?:/.*)?)")
 
@@ -31,6 +32,7 @@ class Routes:
     tenants: AsgiApp
     platform: AsgiApp
     process: AsgiApp
+    documents: Mapping[str, AsgiApp]
     refuse: Refuse
 
     async def __call__(self, host: str, path: str, scope: Scope) -> Destination:
@@ -39,6 +41,9 @@ class Routes:
         tenant = await self.directory.by_host(host)
         if tenant is None:
             raise UnknownTenant()
+        document = self.documents.get(path)
+        if document is not None:
+            return Destination(tenant, document)
         if not tenant.is_control_plane:
             return await self._child(tenant, path, scope)
         if is_platform_path(path):

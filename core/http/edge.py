@@ -16,6 +16,7 @@ import structlog
 
 from core.errors import IdentityError, NotFound, ServerError
 from core.http.hosts import Forwarded, forwarded
+from core.logs import belongs_to
 from core.tenants import Tenant
 
 log = structlog.get_logger("keystead.access")
@@ -60,6 +61,7 @@ class Edge:
         self._refuse = refuse
         self._observe = observe
         self._trusted = tuple(trusted_proxies)
+        self._log = log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
@@ -75,16 +77,18 @@ class Edge:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        belongs_to(state)
         try:
             app = await self._destination(scope, state)
-            await app(scope, receive, send_marked)
+            try:
+                await app(scope, receive, send_marked)
+            except IdentityError as error:  # of an application without a router of its own
+                await self._refuse(scope, error)(scope, receive, send_marked)
         finally:
             seconds = perf_counter() - started
             tenant = state["tenant"]
             self._observe(scope["method"], status, seconds, tenant.id if tenant is not None else None)
-            _log_line(scope, tenant, state["client_ip"], status, seconds)
-            structlog.contextvars.clear_contextvars()
+            self._log_line(scope, state["client_ip"], status, seconds)
 
     async def _destination(self, scope: Scope, state: dict[str, Any]) -> AsgiApp:
         try:
@@ -97,14 +101,23 @@ class Edge:
             log.exception("the edge failed")
             return self._refuse(scope, ServerError())
         state["tenant"] = destination.tenant
-        if destination.tenant is not None:
-            structlog.contextvars.bind_contextvars(tenant=destination.tenant.id)
         return destination.app
 
     def _seen(self, scope: Scope) -> Forwarded:
         """Host and client address: the request's own, or what a trusted proxy says."""
         peer = scope["client"][0] if scope.get("client") else ""
         return forwarded(scope["headers"], peer, self._trusted)
+
+    def _log_line(self, scope: Scope, client_ip: str, status: int, seconds: float) -> None:
+        write = self._log.error if status >= ERRORS_FROM else self._log.info
+        write(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            ms=round(seconds * 1000, 2),
+            ip=client_ip,
+        )
 
 
 def _path(scope: Scope) -> str:
@@ -116,16 +129,3 @@ def _path(scope: Scope) -> str:
     if path.endswith("/") or "//" in path or ";" in path or b"%2f" in raw.lower() or "\x00" in path:
         raise NotFound()
     return path
-
-
-def _log_line(scope: Scope, tenant: Tenant | None, client_ip: str, status: int, seconds: float) -> None:
-    write = log.error if status >= ERRORS_FROM else log.info
-    write(
-        "request",
-        method=scope["method"],
-        path=scope["path"],
-        status=status,
-        ms=round(seconds * 1000, 2),
-        tenant=tenant.id if tenant is not None else None,
-        ip=client_ip,
-    )

@@ -7,6 +7,7 @@ of proxies that the installation names, and only when it is not ambiguous.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -87,7 +88,7 @@ def forwarded(headers: RawHeaders, peer: str, trusted_proxies: Networks) -> Forw
     `X-Forwarded-*` headers of a trusted proxy; anybody else's are not looked at."""
     pairs = list(headers)
     host = _exactly_one(header_values(pairs, "host"), "Host")
-    if not _is_trusted(peer, trusted_proxies):
+    if not trusted_proxies or not _is_trusted(peer, trusted_proxies):
         return Forwarded(_host(host), None, peer)
     outer = _at_most_one(pairs, "X-Forwarded-Host")
     scheme = _at_most_one(pairs, "X-Forwarded-Proto")
@@ -97,6 +98,7 @@ def forwarded(headers: RawHeaders, peer: str, trusted_proxies: Networks) -> Forw
     return Forwarded(_host(outer or host), scheme.lower() if scheme else None, client)
 
 
+@lru_cache(4096)
 def _host(value: str) -> str:
     """Header values are bytes; the servers' latin-1 reading of them is undone."""
     return canonical_host(value.encode("latin-1")) or ""
