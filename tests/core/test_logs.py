@@ -2,12 +2,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import structlog
 
-from core.logs import configure_logs
+from core.logs import belongs_to, configure_logs
 from core.settings import Secret
 
 
@@ -18,7 +19,6 @@ def out() -> Iterator[io.BytesIO]:
     stream = io.BytesIO()
     configure_logs("info", stream)
     yield stream
-    structlog.contextvars.clear_contextvars()
     structlog.configure(**settings)
     root.handlers[:] = before
     root.setLevel(level)
@@ -29,10 +29,11 @@ def lines(out: io.BytesIO) -> list[dict[str, Any]]:
 
 
 def test_each_line_is_one_json_object_with_request_and_tenant(out: io.BytesIO) -> None:
-    structlog.contextvars.bind_contextvars(request_id="r1", tenant="acme")
+    request: dict[str, Any] = {"request_id": "r1", "tenant": None}
+    belongs_to(request)
+    request["tenant"] = SimpleNamespace(id="acme")  # known later, and named from then on
     structlog.get_logger().info("token_issued", client_id="c1", text="two\nlines")
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id="r2")
+    belongs_to({"request_id": "r2", "tenant": None})
     structlog.get_logger().warning("lagging")
     first, second = lines(out)
     assert {
