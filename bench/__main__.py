@@ -1,6 +1,7 @@
 """The command: `python -m bench [--quick] [--only W1,W4] [--synchronous FULL|NORMAL] [--json FILE]`."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -23,12 +24,18 @@ def main() -> int:
         plan = msgspec.structs.replace(plan, sizes=(*plan.sizes, 10_000))
     began = time.monotonic()
     rows: list[Row] = []
+    signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(prefix="keystead-bench-") as folder:
         try:
             uvloop.run(measure_all(Path(folder), plan, options.only, options.synchronous, rows))
         finally:
             _report(rows, options.json, options.synchronous, time.monotonic() - began)
     return 0
+
+
+def _interrupt(*_: object) -> None:
+    """Stopped from outside as from the keyboard: what was started is stopped, what is known is printed."""
+    raise KeyboardInterrupt
 
 
 def _report(rows: list[Row], file: Path | None, synchronous: str, seconds: float) -> None:

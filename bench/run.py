@@ -1,6 +1,7 @@
 """One run: the floor and a small installation for the workloads of one tenant, a second one that grows."""
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bench.protocol import WORKLOADS, is_possible, measure
 from bench.table import Row
 from bench.tenant_content import Content
 
+_BEGAN = time.monotonic()
 OF_FLEETS = frozenset({"W9", "W10", "W11", "W12", "W13", "W14"})
 
 
@@ -64,7 +66,7 @@ async def _measure_protocol(grounds: Grounds, rows: list[Row]) -> None:
 
 
 async def _measure_fleet(grounds: Grounds, installation: Installation, rows: list[Row]) -> None:
-    content = await tenant_content.prepare(installation)
+    content = await tenant_content.prepare(installation, users=0)
     installation.restart()
     fleet = await share_a_catalogue(installation)
     copy_ms, open_ms = (
@@ -92,4 +94,4 @@ async def _measure_fleet(grounds: Grounds, installation: Installation, rows: lis
 
 
 def _say(text: str) -> None:
-    print(f"... {text}", file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - _BEGAN:6.1f} s  {text}", file=sys.stderr, flush=True)

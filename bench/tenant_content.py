@@ -55,7 +55,7 @@ class Content:
         return {"client_id": self.client.client_id, "client_secret": self.client.client_secret or ""}
 
 
-async def prepare(installation: Installation) -> Content:
+async def prepare(installation: Installation, users: int = USERS) -> Content:
     tenant = installation.acme
     async with web() as http:
         machine = tenant.clients["m2m"]
@@ -63,7 +63,7 @@ async def prepare(installation: Installation) -> Content:
             http, tenant.issuer, machine.client_id, machine.client_secret or "", tenant.management_audience
         )
         api = Api(http, f"{tenant.issuer}api/v2", token)
-        await _add_users(api, tenant)
+        await _add_users(api, tenant, users)
         has_elliptic_api = await _add_elliptic_api(api, tenant.clients["web"])
         cookies = await _sign_in(http, tenant)
     return Content(
@@ -77,7 +77,7 @@ async def prepare(installation: Installation) -> Content:
     )
 
 
-async def _add_users(api: Api, tenant: DemoTenant) -> None:
+async def _add_users(api: Api, tenant: DemoTenant, count: int) -> None:
     await few_at_a_time(
         api.post(
             "/users",
@@ -91,7 +91,7 @@ async def _add_users(api: Api, tenant: DemoTenant) -> None:
                 "family_name": f"Mark {number}",
             },
         )
-        for number in range(USERS - len(tenant.users))
+        for number in range(count - len(tenant.users))
     )
 
 
