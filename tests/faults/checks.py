@@ -9,10 +9,14 @@ from typing import Any
 CATALOGUE = (
     "SELECT id, name, description FROM roles WHERE {which}",
     "SELECT id, identifier, name, enforce_policies, token_dialect FROM resource_servers WHERE {which}",
-    "SELECT resource_server_id, value, description FROM scopes WHERE resource_server_id IN"
-    " (SELECT id FROM resource_servers WHERE {which})",
-    "SELECT role_id, resource_server_id, permission FROM role_permissions WHERE role_id IN"
-    " (SELECT id FROM roles WHERE {which})",
+    (
+        "SELECT resource_server_id, value, description FROM scopes WHERE resource_server_id IN"
+        " (SELECT id FROM resource_servers WHERE {which})"
+    ),
+    (
+        "SELECT role_id, resource_server_id, permission FROM role_permissions WHERE role_id IN"
+        " (SELECT id FROM roles WHERE {which})"
+    ),
 )
 OF_TENANT_ONE = {
     "roles": "coalesce(json_extract(metadata, '$.sync'), 1)",

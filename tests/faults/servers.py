@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,9 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = "import sys; from entrypoints.cli import main; sys.exit(main(['serve']))"
-READY_SECONDS = 30
+READY_SECONDS = 90
+BYTECODE = Path(tempfile.gettempdir()) / f"keystead-tests-bytecode-{os.getuid()}"
+"""Compiled once for all servers of all runs: most of what a start costs."""
 
 
 class Server:
@@ -36,6 +39,8 @@ class Server:
             **settings,
         }
         environment |= {f"KEYSTEAD_{name}": value for name, value in chosen.items()}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
         environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'sdk'}"
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
