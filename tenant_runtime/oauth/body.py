@@ -20,7 +20,7 @@ JSON = "application/json"
 
 
 async def read_body(receive: Receive, declared: str | None) -> bytes:
-    if declared is not None and declared.isdigit() and int(declared) > BODY_LIMIT:
+    if _is_more(declared):
         raise PayloadTooLarge(headers=NO_STORE)
     parts: list[bytes] = []
     size = 0
@@ -34,6 +34,12 @@ async def read_body(receive: Receive, declared: str | None) -> bytes:
             raise PayloadTooLarge(headers=NO_STORE)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def _is_more(declared: str | None) -> bool:
+    """Than the limit, which has five digits; what is no number is left to the bytes that come."""
+    digits = (declared or "").lstrip("0")
+    return digits.isascii() and digits.isdigit() and (len(digits) > 5 or int(digits) > BODY_LIMIT)
 
 
 def media_type(header: str | None) -> str:

@@ -39,7 +39,7 @@ def resolve_audience(
     wanted = audience or configuration.settings.default_audience
     if not wanted:
         return None
-    server = configuration.audiences.get(wanted) or _by_secure_spelling(configuration, wanted)
+    server = _by_secure_spelling(configuration, wanted) or configuration.audiences.get(wanted)
     if server is None:
         raise AccessDenied(f"Service not found: {shown(wanted)}")
     return server
@@ -47,7 +47,8 @@ def resolve_audience(
 
 def _by_secure_spelling(configuration: Configuration, audience: str) -> ResourceServerConfiguration | None:
     """Auth0's SDKs spell the Management API with `https` whatever the host; where it is served in plain http
-    (loopback only), that is meant (`specs/management-api.md` section 1)."""
+    (loopback only), that is meant (`specs/management-api.md` section 1). Asked first: the Management API takes tokens
+    for either spelling, so no other API may go by one of them."""
     if not audience.startswith("https://"):
         return None
     server = configuration.audiences.get(f"http://{audience.removeprefix('https://')}")

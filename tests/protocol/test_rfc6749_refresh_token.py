@@ -286,6 +286,20 @@ async def test_withdrawn_consent_ends_a_third_partys_access(issuers: Issuers) ->
     assert (await issuers.acme.refresh(token, "partner")).json()["error"] == "invalid_grant"
 
 
+async def test_consent_in_one_organization_gives_no_more_in_another(issuers: Issuers) -> None:
+    """What was allowed for the family's organization is not allowed where less was."""
+    await add_client(issuers.acme, "partner", is_first_party=False)
+    consent = {"user_id": "auth0|ann", "client_id": "partner", "audience": OPEN_API}
+    everything = ["openid", "profile", "email", "offline_access", "read:all"]
+    await issuers.acme.add(models.Grant, id="con_1", scope=everything, **consent)
+    await issuers.acme.add(models.Grant, id="con_2", scope=["openid"], organization_id="org_north", **consent)
+    token = (await issuers.acme.tokens("partner", audience=OPEN_API))["refresh_token"]
+    refused = await issuers.acme.refresh(token, "partner", organization="org_north")
+    assert refused.json()["error"] == "consent_required"
+    less = await issuers.acme.refresh(token, "partner", organization="org_north", scope="openid")
+    assert (less.status_code, less.json()["scope"]) == (200, "openid")
+
+
 async def test_an_ended_session_leaves_an_offline_token_that_names_no_session(issuers: Issuers) -> None:
     token = await _token(issuers, audience=API)
     await issuers.acme.change(models.Session, {"id": "sess_ann"}, ended_at=issuers.acme.now_ms)

@@ -57,7 +57,7 @@ _TOUCH = (
     .where(_f.id == bindparam("family"))
     .values(used_at=bindparam("now"), idle_expires_at=bindparam("idle"))
 )
-_CONSENT = select(_g.id).where(
+_CONSENT = select(_g.scope).where(
     *(_g[name] == bindparam(name) for name in ("user_id", "client_id", "audience", "organization_id"))
 )
 
@@ -101,8 +101,8 @@ def _refresh(
         record(connection, _told(event, family))
         return Refused("The refresh token was already used.")
     subject = _subject(connection, request, presented, family)
-    _require_consent(connection, request, family, subject.organization_id)
     authorization = _authorization(request, presented, family, subject)
+    _require_consent(connection, request, family, subject.organization_id, authorization.scope)
     touched = {"family": family.id, "now": now_ms, "idle": presented.policy.idle_expires_at(now_ms)}
     connection.execute(_TOUCH, touched)
     return issue(
@@ -165,9 +165,13 @@ def _switched(connection: Connection, request: TokenRequest, organization: str, 
 
 
 def _require_consent(
-    connection: Connection, request: TokenRequest, family: Row[Any], organization_id: str | None
+    connection: Connection,
+    request: TokenRequest,
+    family: Row[Any],
+    organization_id: str | None,
+    scope: tuple[str, ...],
 ) -> None:
-    """Consent that was withdrawn ends what it allowed; one organization's is not another's."""
+    """Consent that was withdrawn ends what it allowed; one organization's is not another's, in whole or in part."""
     server = server_of(request.configuration, family.audience)
     if not needs_consent(request.client.configuration, server):
         return
@@ -177,8 +181,11 @@ def _require_consent(
         "audience": family.audience or "",
         "organization_id": organization_id or "",
     }
-    if connection.execute(_CONSENT, key).first() is None:
-        raise ConsentRequired if organization_id != family.organization_id else InvalidGrant
+    consented = connection.execute(_CONSENT, key).scalar_one_or_none()
+    if organization_id != family.organization_id and not set(scope) <= set(consented or ()):
+        raise ConsentRequired
+    if consented is None:
+        raise InvalidGrant
 
 
 def _authorization(
