@@ -40,3 +40,14 @@ def read(name: str) -> str:
 
 def project() -> dict[str, Any]:
     return tomllib.loads(read("pyproject.toml"))["project"]
+
+
+def table_rows(page: str) -> list[list[str]]:
+    """The cells of every table of a page, without head and rule."""
+    rows: list[list[str]] = []
+    lines = read(page).splitlines()
+    for number, line in enumerate(lines):
+        is_head = number + 1 < len(lines) and lines[number + 1].startswith("|--")
+        if line.startswith("|") and not line.startswith("|--") and not is_head:
+            rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return rows
