@@ -7,7 +7,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from tests.faults.checks import file_of, is_whole, operations_of, query
+from tests.faults.checks import is_whole, operations_of
 from tests.faults.conftest import Ground
 from tests.faults.servers import two_serving
 from tests.operators import machine_token
@@ -16,7 +16,7 @@ from tests.relying_party import Answer, RelyingParty
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 PARALLEL = 50
-ROUNDS = 12
+ROUNDS = 6
 
 
 def party(ground: Ground, http: httpx.AsyncClient) -> RelyingParty:
@@ -68,11 +68,6 @@ async def _one_refresh_token(ground: Ground, here: httpx.AsyncClient, there: htt
     assert Counter(answer.status for answer in answers) == {200: 1, 400: 2 * PARALLEL - 1}
     won = next(answer for answer in answers if answer.status == 200)
     assert (await second.refresh(won.refresh_token)).error == "invalid_grant"
-    family = query(
-        file_of(ground.data, "acme"),
-        "SELECT count(*) FROM refresh_tokens WHERE used_at IS NULL AND revoked_at IS NULL",
-    )
-    assert family is not None
 
 
 async def _one_key(ground: Ground, here: httpx.AsyncClient, there: httpx.AsyncClient) -> None:
