@@ -34,6 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument(
         "--password-stdin", action="store_true", help=f"read the password (or {PASSWORD_VARIABLE})"
     )
+    init.add_argument(
+        "--show-client", action="store_true", help="print the platform's machine client and its secret"
+    )
     init.set_defaults(run=_init)
     serve = commands.add_parser(
         "serve", help="serve an installation; an empty data folder is initialised first"
@@ -59,7 +62,11 @@ def _init(options: argparse.Namespace) -> int:
     from entrypoints import commands
 
     return commands.init(
-        dict(os.environ), options.data, options.operator_email, password_stdin=options.password_stdin
+        dict(os.environ),
+        options.data,
+        options.operator_email,
+        password_stdin=options.password_stdin,
+        show_client=options.show_client,
     )
 
 

@@ -23,10 +23,17 @@ EMAIL = "KEYSTEAD_OPERATOR_EMAIL"
 PASSWORD = "KEYSTEAD_OPERATOR_PASSWORD"
 
 
-def init(environ: dict[str, str], data: Path | None, email: str | None, *, password_stdin: bool) -> int:
+def init(
+    environ: dict[str, str], data: Path | None, email: str | None, *, password_stdin: bool, show_client: bool
+) -> int:
     settings = _settings(environ, data_dir=data)
     password = sys.stdin.readline().rstrip("\n") if password_stdin else environ.get(PASSWORD)
-    _say(_initialise(settings, email or environ.get(EMAIL), password))
+    made = _initialise(settings, email or environ.get(EMAIL), password)
+    _say(made)
+    if show_client:
+        print(
+            f"The platform's machine client is {made.machine_client_id} with secret {made.machine_client_secret}."
+        )
     return 0
 
 

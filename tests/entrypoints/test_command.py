@@ -1,5 +1,6 @@
 """The `keystead` command, as a person or a program runs it."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,13 @@ def test_init_again_changes_nothing_and_says_so(tmp_path: Path) -> None:
 def test_init_without_an_operator_prints_a_link(tmp_path: Path) -> None:
     ended = command("init", "--data", str(tmp_path / "data"))
     assert "http://localhost:8000/u/setup?state=" in ended.stdout
+
+
+def test_init_shows_the_machine_client_to_whoever_asks_for_it_and_to_nobody_else(tmp_path: Path) -> None:
+    arguments = ("init", "--data", str(tmp_path / "data"), "--operator-email", "a@example.com")
+    assert "machine client is" not in command(*arguments).stdout
+    shown = command(*arguments, "--show-client").stdout
+    assert re.search(r"machine client is \w{32} with secret [\w-]{43}\.", shown)
 
 
 def test_a_misspelt_setting_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
