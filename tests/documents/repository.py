@@ -49,5 +49,5 @@ def table_rows(page: str) -> list[list[str]]:
     for number, line in enumerate(lines):
         is_head = number + 1 < len(lines) and lines[number + 1].startswith("|--")
         if line.startswith("|") and not line.startswith("|--") and not is_head:
-            rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+            rows.append([cell.strip() for cell in line[1:-1].split("|")])
     return rows
