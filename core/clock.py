@@ -6,6 +6,7 @@ the time is handed a `Clock`, so that a test can move it.
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -25,5 +26,10 @@ def now_ms(clock: Clock) -> int:
 
 def to_iso(ms: int) -> str:
     """`2026-01-02T03:04:05.678Z`: always milliseconds, so that texts sort as times do."""
-    moment = datetime.fromtimestamp(ms // 1000, UTC).isoformat()  # several times as fast as strftime
-    return f"{moment[:19]}.{ms % 1000:03d}Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(4096)
+def _second(seconds: int) -> str:
+    """Lists show the same moments again and again, and the creation and the change of a row in one second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]  # several times as fast as strftime

@@ -76,13 +76,11 @@ def actor_of(connection: AnyConnection) -> Actor:
 
 async def authenticate(connection: AnyConnection) -> Actor:
     tenant, services = tenant_of(connection), services_of(connection)
-    token = bearer_token(connection.headers)
+    token = bearer_token(connection.scope["headers"])
     if token is None:
         raise Unauthenticated()
     try:
-        claims, is_local = await _verified(token, tenant, services)
-        actor = _actor(claims, is_local=is_local, is_platform=tenant.is_control_plane or not is_local)
-        _check_audience(claims.get("aud"), tenant.issuers if is_local else tenant.control_plane_issuers)
+        actor = await _verified(token, tenant, services)
     except TokenInvalid as refused:
         raise Unauthenticated() from refused
     check_reach(actor, tenant, is_reading=connection.scope.get("method") in READING)
@@ -90,25 +88,39 @@ async def authenticate(connection: AnyConnection) -> Actor:
     return actor
 
 
-async def _verified(token: str, tenant: Tenant, services: Services) -> tuple[dict[str, Any], bool]:
-    """The claims, and whether the tenant itself signed them. Its own keys are asked first; tenant one's may sign
-    here only as tenant one."""
+async def _verified(token: str, tenant: Tenant, services: Services) -> Actor:
+    """The tenant's own keys are asked first; tenant one's may sign here only as tenant one."""
+    now = services.clock.now()
     own = (await configuration(tenant)).keys.public
     try:
-        return _claims(token, own, tenant.issuers, services.clock.now()), True
+        return _accepted(_signed(token, own, True, tenant.is_control_plane), tenant.issuers, now)
     except TokenInvalid as refused:
         if refused.reason != "kid" or tenant.is_control_plane or services.control_plane_keys is None:
             raise
     keys = await services.control_plane_keys()
-    return _claims(token, keys, tenant.control_plane_issuers, services.clock.now()), False
+    return _accepted(_signed(token, keys, False, True), tenant.control_plane_issuers, now)
 
 
-def _claims(token: str, keys: PublicKeys, issuers: frozenset[str], now: float) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    claims: Mapping[str, Any]
+    actor: Actor
+
+
+@lru_cache(512)
+def _signed(token: str, keys: PublicKeys, is_local: bool, is_platform: bool) -> _Signed:
+    """What follows from the token and the keys alone, and so need not be found out twice: an application shows one
+    token for hours. Changed keys are another object. Whether it may do anything now and here is asked each time."""
     claims = verify(token, keys, algorithms=ALGORITHMS, typ=ACCESS_TOKEN)
-    if not isinstance(claims.get("iss"), str) or claims["iss"] not in issuers:
+    return _Signed(claims, _actor(claims, is_local=is_local, is_platform=is_platform))
+
+
+def _accepted(signed: _Signed, issuers: frozenset[str], now: float) -> Actor:
+    if signed.actor.issuer not in issuers:
         raise TokenInvalid("issuer")
-    check_times(claims, now)
-    return claims
+    check_times(signed.claims, now)
+    _check_audience(signed.claims.get("aud"), issuers)
+    return signed.actor
 
 
 def _check_audience(audience: Any, issuers: frozenset[str]) -> None:
@@ -136,15 +148,17 @@ def _spellings(audience: str) -> tuple[str, ...]:
 
 def _actor(claims: Mapping[str, Any], *, is_local: bool, is_platform: bool) -> Actor:
     """Platform permissions are tenant one's, and never count beside an organization."""
-    subject, org_id = claims.get("sub"), claims.get("org_id")
+    issuer, subject, org_id = claims.get("iss"), claims.get("sub"), claims.get("org_id")
     client_id = claims.get("azp", claims.get("client_id"))
+    if not isinstance(issuer, str):
+        raise TokenInvalid("issuer")
     if not isinstance(subject, str) or not subject:
         raise TokenInvalid("subject")
     if not isinstance(org_id, str | None) or not isinstance(client_id, str | None):
         raise TokenInvalid("claims")
     permissions = frozenset(_permissions(claims))
     return Actor(
-        issuer=claims["iss"],
+        issuer=issuer,
         subject=subject,
         client_id=client_id,
         permissions=permissions if is_platform and org_id is None else permissions - PLATFORM.keys(),
@@ -179,7 +193,7 @@ def check_reach(actor: Actor, tenant: Tenant, *, is_reading: bool) -> None:
 def check_selection(tenant: Tenant, connection: AnyConnection) -> None:
     """A header or a query that names a tenant may only name this one."""
     named = {
-        *header_values(connection.headers, "tenant-id"),
+        *header_values(connection.scope["headers"], "tenant-id"),
         *connection.query_params.getall("tenant_id", []),
     }
     if named - {tenant.id}:
