@@ -174,9 +174,12 @@ _CONNECTION_CLIENTS = select(ConnectionClient.__table__)
 _CLIENTS = select(Client.__table__)
 _SECRETS = select(ClientSecret.__table__).order_by(ClientSecret.__table__.c.created_at.desc())
 _SERVERS = select(ResourceServer.__table__)
-_SCOPES = select(Scope.__table__).order_by(Scope.__table__.c.position, Scope.__table__.c.value)
+_s, _p = Scope.__table__.c, RolePermission.__table__.c
+_SCOPES = select(_s.resource_server_id, _s.value, _s.description, _s.is_platform).order_by(
+    _s.position, _s.value
+)
 _ROLES = select(Role.__table__)
-_ROLE_PERMISSIONS = select(RolePermission.__table__)
+_ROLE_PERMISSIONS = select(_p.role_id, _p.resource_server_id, _p.permission)
 _CLIENT_GRANTS = select(ClientGrant.__table__)
 _SETTINGS = select(Setting.__table__)
 _KEYS = (
@@ -233,10 +236,10 @@ def _client(row: Row[Any], secrets: tuple[Secret, ...], connections: set[str]) -
 def _resource_servers(connection: Connection) -> dict[str, ResourceServerConfiguration]:
     scopes: dict[str, dict[str, str | None]] = {}
     platform: dict[str, set[str]] = {}
-    for row in connection.execute(_SCOPES):
-        scopes.setdefault(row.resource_server_id, {})[row.value] = row.description
-        if row.is_platform:
-            platform.setdefault(row.resource_server_id, set()).add(row.value)
+    for server, value, description, is_platform in connection.execute(_SCOPES):  # hundreds: by position
+        scopes.setdefault(server, {})[value] = description
+        if is_platform:
+            platform.setdefault(server, set()).add(value)
     return {
         row.id: ResourceServerConfiguration(
             id=row.id,
@@ -260,8 +263,8 @@ def _resource_servers(connection: Connection) -> dict[str, ResourceServerConfigu
 
 def _roles(connection: Connection) -> dict[str, RoleConfiguration]:
     permissions: dict[str, dict[str, set[str]]] = {}
-    for row in connection.execute(_ROLE_PERMISSIONS):
-        permissions.setdefault(row.role_id, {}).setdefault(row.resource_server_id, set()).add(row.permission)
+    for role, server, permission in connection.execute(_ROLE_PERMISSIONS):
+        permissions.setdefault(role, {}).setdefault(server, set()).add(permission)
     return {
         row.id: RoleConfiguration(
             id=row.id,
