@@ -107,9 +107,6 @@ class Desired:
 
     catalogue: Catalogue
     digest: str
-    reaches_own: (
-        bool  # some permission is on an API that is not part of the catalogue: the tenant's own, maybe
-    )
 
     @property
     def wanted(self) -> tuple[str, int]:
@@ -238,13 +235,7 @@ class DesiredCatalogues:
 
 
 def _desired(catalogue: Catalogue) -> Desired:
-    shared = {server.id for server in catalogue.resource_servers or ()}
-    reaches_own = any(
-        permission.resource_server_id not in shared
-        for role in catalogue.roles or ()
-        for permission in role.permissions
-    )
-    return Desired(catalogue, catalogue.digest(), reaches_own)
+    return Desired(catalogue, catalogue.digest())
 
 
 def _goes_to(labels: frozenset[str], of_tenant: frozenset[str]) -> bool:

@@ -7,7 +7,7 @@ as a lane each. Whatever dies here is found lagging again by the next worker.
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -30,9 +30,9 @@ from core.database import Database, Databases
 from core.failpoints import failpoint
 from core.settings import Settings
 from core.tenants import Directory
-from sync.apply import Applied, Outcome, apply
+from sync.apply import Applied, Outcome, apply, follow
 from sync.catalogue import Desired, DesiredCatalogues, Follower, load_catalogue
-from sync.held import Copies
+from sync.difference import Copies, Differences
 
 _log = structlog.get_logger(__name__)
 
@@ -107,7 +107,8 @@ class Fleet:
         self, tenants: Sequence[RegisteredTenant], offered: Catalogue, *, compare_rows: bool = False
     ) -> Results:
         """Apply to each, wherever it is open."""
-        results, known = Results(), dict(self._known)
+        results = Results()
+        differences = None if compare_rows else Differences(dict(self._known), now_ms(self._clock))
         closed: list[tuple[RegisteredTenant, Desired]] = []
         for tenant in tenants:
             desired = self._desired.for_tenant(offered, registered_follower(tenant))
@@ -118,10 +119,7 @@ class Fleet:
                 closed.append((tenant, desired))
         loop = asyncio.get_running_loop()
         shares = [closed[start::THREADS] for start in range(THREADS) if closed[start::THREADS]]
-        parts = (
-            loop.run_in_executor(self._threads, self._in_thread, share, known, compare_rows)
-            for share in shares
-        )
+        parts = (loop.run_in_executor(self._threads, self._in_thread, share, differences) for share in shares)
         for part in await asyncio.gather(*parts):
             results.add(part)
         return results
@@ -157,23 +155,29 @@ class Fleet:
                 self._known.popitem(last=False)
 
     def _in_thread(
-        self,
-        share: Sequence[tuple[RegisteredTenant, Desired]],
-        known: Mapping[str, Copies],
-        compare_rows: bool,
+        self, share: Sequence[tuple[RegisteredTenant, Desired]], differences: Differences | None
     ) -> Results:
         results = Results()
         for tenant, desired in share:
             now = now_ms(self._clock)
             try:
-                ref = database_ref(self._settings, tenant)
-                with self._databases.exclusive(ref, converge=True) as connection:
-                    applied = apply(connection, desired, now=now, compare_rows=compare_rows, known=known)
+                applied = self._converge_closed(tenant, desired, differences, now)
                 failpoint("sync.applied")
                 results.add(_done(tenant.id, applied, now))
             except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
                 results.add(_failed(tenant.id, error))
         return results
+
+    def _converge_closed(
+        self, tenant: RegisteredTenant, desired: Desired, differences: Differences | None, now: int
+    ) -> Applied:
+        """Without differences the rows are compared."""
+        ref = database_ref(self._settings, tenant)
+        with self._databases.exclusive_file(ref, converge=True) as file:
+            applied = follow(file.driver, desired, differences) if differences is not None else None
+            if applied is None:
+                applied = apply(file.connection, desired, now=now, compare_rows=differences is None)
+            return applied
 
     async def _record(self, results: Results) -> None:
         if results.synced or results.failed:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from core.catalog import (
-    Catalogue,
     CataloguePermission,
     CatalogueResourceServer,
     CatalogueRole,
@@ -26,11 +24,8 @@ _decode = msgspec.json.Decoder().decode
 # Plain SQL: thousands of tenants are read one after the other, and rows are all that is wanted of it.
 _ATTRIBUTES = ", ".join(SERVER_ATTRIBUTES)
 _SERVERS = f"SELECT id, identifier, name, is_system, is_management, {_ATTRIBUTES} FROM resource_servers"
-_SCOPES = "SELECT resource_server_id, value, description FROM scopes"
-_OF_OWN = " WHERE resource_server_id IN (SELECT id FROM resource_servers WHERE NOT is_system)"
+_SCOPES = "SELECT resource_server_id, value, description FROM scopes ORDER BY position, value"
 _ROLES = "SELECT id, name, description, metadata, is_system FROM roles"
-_OWN = " WHERE NOT is_system"
-_IN_ORDER = " ORDER BY position, value"
 _PERMISSIONS = "SELECT role_id, resource_server_id, permission FROM role_permissions"
 _SETTINGS = "SELECT key, value FROM settings WHERE source = 'control_plane'"
 
@@ -57,67 +52,29 @@ class Held:
         return {item.name: item.id for item in self.roles.values() if item.id not in self.system}
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
-    """What a catalogue looks like where it was applied in full: worked out once, for all tenants that hold it."""
-
-    servers: Servers
-    roles: Roles
-    settings: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, catalogue: Catalogue) -> "Copies | None":
-        """None when a kind was not shared: then the rows must be looked at."""
-        if catalogue.resource_servers is None or catalogue.roles is None:
-            return None
-        return cls(
-            {item.id: replace(item, labels=frozenset()) for item in catalogue.resource_servers},
-            {item.id: replace(item, labels=frozenset()) for item in catalogue.roles},
-            catalogue.settings,
-        )
-
-
 def read_held(connection: Connection) -> Held:
     """Every row."""
     system: set[str] = set()
-    servers, management = _servers(connection, system, _SERVERS, _SCOPES + _IN_ORDER)
+    servers, management = _servers(connection, system)
     rows = connection.exec_driver_sql(_PERMISSIONS).all()
     return Held(
         servers=servers,
-        roles=_roles(connection, system, _ROLES, _permissions(rows, management)),
+        roles=_roles(connection, system, _permissions(rows, management)),
         system=frozenset(system),
         management=management,
         settings={row[0]: _json(row[1]) for row in connection.exec_driver_sql(_SETTINGS)},
     )
 
 
-def presume_held(connection: Connection, copies: Copies, *, with_scopes: bool) -> Held:
-    """The tenant's own rows, and for the rest what its stored digest says: a short cut for the fan-out.
-
-    The scopes of its own APIs matter only to permissions that may be on one of them.
-    """
-    select_scopes = _SCOPES + _OF_OWN + _IN_ORDER if with_scopes else None
-    own, management = _servers(connection, set(), _SERVERS + _OWN, select_scopes)
-    roles = _roles(connection, set(), _ROLES + _OWN, {})
-    return Held(
-        servers={**copies.servers, **own},
-        roles={**copies.roles, **roles},
-        system=frozenset((copies.servers.keys() | copies.roles.keys()) - own.keys() - roles.keys()),
-        management=management,
-        settings=copies.settings,
-    )
-
-
 def _servers(
-    connection: Connection, system: set[str], select: str, select_scopes: str | None
+    connection: Connection, system: set[str]
 ) -> tuple[dict[str, CatalogueResourceServer], str | None]:
     scopes: dict[str, list[CatalogueScope]] = {}
-    rows = connection.exec_driver_sql(select_scopes).all() if select_scopes is not None else ()
-    for server_id, value, description in rows:
+    for server_id, value, description in connection.exec_driver_sql(_SCOPES).all():
         scopes.setdefault(server_id, []).append(CatalogueScope(value, description))
     servers: dict[str, CatalogueResourceServer] = {}
     management: str | None = None
-    for id, identifier, name, is_system, is_management, *values in connection.exec_driver_sql(select).all():
+    for id, identifier, name, is_system, is_management, *values in connection.exec_driver_sql(_SERVERS).all():
         if is_system:
             system.add(id)
         if is_management:
@@ -143,11 +100,10 @@ def _permissions(rows: Sequence[Any], management: str | None) -> dict[str, list[
 def _roles(
     connection: Connection,
     system: set[str],
-    select: str,
     permissions: Mapping[str, list[CataloguePermission]],
 ) -> dict[str, CatalogueRole]:
     roles: dict[str, CatalogueRole] = {}
-    for id, name, description, metadata, is_system in connection.exec_driver_sql(select).all():
+    for id, name, description, metadata, is_system in connection.exec_driver_sql(_ROLES).all():
         if is_system:
             system.add(id)
         roles[id] = CatalogueRole(

@@ -25,7 +25,7 @@ from core.errors import DatabaseBusy, OutcomeUnknown
 @contextmanager
 def exclusive(
     ref: DatabaseRef, options: Options, bucket: Bucket, *, converge: bool, foreign_keys: bool
-) -> Generator[Connection, None, None]:
+) -> Generator[sqlite.OpenFile, None, None]:
     file = sqlite.open_file(
         ref,
         writes=True,
@@ -41,7 +41,7 @@ def exclusive(
                 if converge:
                     file.driver.execute(ref.roll.start_converging)
                 file.guard.active = True
-                yield file.connection
+                yield file
                 file.guard.active = False
                 if not file.tidy():
                     raise UnitBroken

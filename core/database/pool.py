@@ -18,7 +18,7 @@ from core.database.engine import shared
 from core.database.generations import Generations
 from core.database.opening import Options, open_reader, open_writer
 from core.database.refs import DatabaseRef
-from core.database.sqlite import Synchronous
+from core.database.sqlite import OpenFile, Synchronous
 from core.errors import DatabaseBusy, DatabaseUnavailable, WrongDatabase
 
 FILES_PER_DATABASE = 8
@@ -93,12 +93,16 @@ class Databases:
         self, ref: DatabaseRef, converge: bool = False, *, foreign_keys: bool = True
     ) -> Generator[Connection, None, None]:
         """One transaction for a thread of the fleet, past the same checks and the same turnstile as a lane."""
+        with self.exclusive_file(ref, converge, foreign_keys=foreign_keys) as file:
+            yield file.connection
+
+    def exclusive_file(
+        self, ref: DatabaseRef, converge: bool = False, *, foreign_keys: bool = True
+    ) -> AbstractContextManager[OpenFile]:
+        """The same with the driver's own connection beside, for what is done to thousands."""
         self._check_newest(ref)
         bucket = self._generations.bucket(ref.owner, ref.incarnation)
-        with fleet.exclusive(
-            ref, self._options, bucket, converge=converge, foreign_keys=foreign_keys
-        ) as connection:
-            yield connection
+        return fleet.exclusive(ref, self._options, bucket, converge=converge, foreign_keys=foreign_keys)
 
     def read_only(self, ref: DatabaseRef) -> AbstractContextManager[Connection]:
         self._check_newest(ref)

@@ -50,22 +50,26 @@ class Guard:
 
 @dataclass(slots=True)
 class OpenFile:
-    """One open connection, as its own thread sees it."""
+    """One open connection, as its own thread sees it. SQLAlchemy's is made, and guarded, when it is asked for."""
 
     ref: DatabaseRef
     driver: sqlite3.Connection
     inode: tuple[int, int]
     guard: Guard = field(default_factory=Guard)
-    connection: Connection = field(init=False)
-    _root: RootTransaction | None = field(init=False)
+    _connection: Connection | None = None
+    _root: RootTransaction | None = None
 
-    def __post_init__(self) -> None:
-        self._connect()
-        self.driver.set_authorizer(self.guard)
+    @property
+    def connection(self) -> Connection:
+        if self._connection is None:
+            self.driver.set_authorizer(self.guard)
+            return self._connect()
+        return self._connection
 
-    def _connect(self) -> None:
-        self.connection = connection_over(self.driver)
-        self._root = self.connection.get_transaction()
+    def _connect(self) -> Connection:
+        self._connection = connection_over(self.driver)
+        self._root = self._connection.get_transaction()
+        return self._connection
 
     def call(
         self, unit: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
@@ -83,7 +87,9 @@ class OpenFile:
 
     def tidy(self) -> bool:
         """Whether SQLAlchemy's idea of the transaction is still the lane's; afterwards it is."""
-        connection = self.connection
+        connection = self._connection
+        if connection is None:
+            return self.driver.in_transaction
         root = connection.get_transaction()
         if (
             root is None or root is not self._root or not root.is_active
@@ -114,7 +120,8 @@ class OpenFile:
     def close(self) -> None:
         with suppress(DBAPIError, sqlite3.Error):
             self.abandon()  # an open cursor would otherwise keep transaction and lock alive behind the close
-            self.connection.close()
+            if self._connection is not None:
+                self._connection.close()
         self.driver.close()
 
 
