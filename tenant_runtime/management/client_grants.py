@@ -104,7 +104,8 @@ def _create(connection: Connection, id: str, members: Mapping[str, Any], actor: 
     if clients.ENTITY.find(connection, members["client_id"]) is None:
         raise NotFound("client")
     scope = _checked(connection, members["audience"], members["scope"], (), actor)
-    values = {"allow_any_organization": False, **members, "scope": scope}
+    values = {"allow_any_organization": False, "organization_usage": None, **members, "scope": scope}
+    _check_organizations(connection, values, actor)
     return ENTITY.made(ENTITY.create(connection, {**values, "id": id, "created_at": now, "updated_at": now}))
 
 
@@ -113,6 +114,8 @@ def _update(connection: Connection, id: str, members: dict[str, Any], actor: Act
     if "scope" in members:
         scope = _checked(connection, row.audience, members["scope"], row.scope, actor)
         members = {**members, "scope": scope}
+    if any(row._mapping[name] != value for name, value in members.items()):
+        _check_organizations(connection, {**row._mapping, **members}, actor)
     return ENTITY.changed(row, ENTITY.change(connection, row, members, now))
 
 
@@ -130,6 +133,14 @@ def _checked(
     if api.is_management:
         escalation.check_permissions(actor, new)
     return list(dict.fromkeys(scope))
+
+
+def _check_organizations(connection: Connection, grant: Mapping[str, Any], actor: Actor) -> None:
+    """On the Management API of tenant one, a token of an organization is a token for that organization's tenant."""
+    if not escalation.opens_every_organization(grant["organization_usage"], grant["allow_any_organization"]):
+        return
+    if connection.execute(_API, {"of": grant["audience"]}).one().is_management:
+        escalation.check_enters_tenants(connection, actor)
 
 
 handlers = [

@@ -14,8 +14,10 @@ from tenant_runtime.models import (
     ClientGrant,
     Membership,
     MembershipRole,
+    Organization,
     ResourceServer,
     RolePermission,
+    Scope,
     UserPermission,
     UserRole,
 )
@@ -31,9 +33,18 @@ _OF_ROLES = (
     .where(_server.is_management.is_(True), _held.role_id.in_(bindparam("roles", expanding=True)))
 )
 _OF_CLIENT = (
-    select(_grant.scope)
+    select(_grant.scope, _grant.organization_usage, _grant.allow_any_organization)
     .join(ResourceServer.__table__, _server.identifier == _grant.audience)
     .where(_server.is_management.is_(True), _grant.client_id == bindparam("client"))
+)
+
+
+_IS_TENANT_ONE = select(Scope.__table__.c.value).where(Scope.__table__.c.is_platform.is_(True)).limit(1)
+_IS_MEMBER_OF_TENANT = (
+    select(_membership.id)
+    .join(Organization.__table__, Organization.__table__.c.id == _membership.organization_id)
+    .where(_membership.user_id == bindparam("user"), Organization.__table__.c.managed_by.is_not(None))
+    .limit(1)
 )
 
 
@@ -56,10 +67,24 @@ def check_roles(connection: Connection, actor: Actor, role_ids: Iterable[str]) -
     check_permissions(actor, rows.scalars().all())
 
 
+def check_enters_tenants(connection: Connection, actor: Actor) -> None:
+    """On tenant one an organization stands for a tenant: who may act in it reaches that tenant, and so is chosen by
+    those who may change every tenant anyway. In other tenants organizations open nothing."""
+    if not actor.holds("update:tenants") and connection.execute(_IS_TENANT_ONE).first() is not None:
+        raise Forbidden("This opens the organizations of tenants, which takes update:tenants.")
+
+
+def opens_every_organization(usage: str | None, allow_any: bool) -> bool:
+    """Whether a client grant on the Management API is also good for tokens of organizations."""
+    return allow_any and usage in ("allow", "require")
+
+
 def check_client(connection: Connection, actor: Actor, client_id: str) -> None:
     """Whether the actor may act as this client: see its secret, or choose a new one."""
-    for scope in connection.execute(_OF_CLIENT, {"client": client_id}).scalars().all():
+    for scope, usage, allow_any in connection.execute(_OF_CLIENT, {"client": client_id}).all():
         check_permissions(actor, scope)
+        if opens_every_organization(usage, allow_any):
+            check_enters_tenants(connection, actor)
 
 
 def may_act_as(connection: Connection, actor: Actor, client_id: str) -> bool:
@@ -74,6 +99,8 @@ def check_user(connection: Connection, actor: Actor, user_id: str) -> None:
     """Who gives a user a new password or address could sign in as that user."""
     if actor.is_user(user_id):
         return
+    if connection.execute(_IS_MEMBER_OF_TENANT, {"user": user_id}).first() is not None:
+        check_enters_tenants(connection, actor)
     roles = union_all(
         select(_own_role.role_id).where(_own_role.user_id == user_id),
         select(_member_role.role_id)

@@ -5,7 +5,7 @@ Ids hold no slash, identifiers do: an API is read by its id, by an identifier wi
 offers, and its enforcement is what keeps them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from litestar import Response
@@ -149,7 +149,7 @@ async def get_resource_server(call: CallOf, key: FromPath[str]) -> dict[str, Any
 @creating("/resource-servers", "create:resource_servers")
 async def create_resource_server(call: CallOf, data: JSONBody[ResourceServerIn]) -> Response[dict[str, Any]]:
     await _check(call, data)
-    if any(data.identifier.startswith(issuer) for issuer in call.tenant.issuers):
+    if _is_of_issuer(data.identifier, call.tenant.issuers):
         raise InvalidInput("`identifier` must not be an address of the issuer itself.")
     is_waiting = check_wait(call)
     return await waited(call, is_waiting, await call.write(_create, new_id("api"), named(data), call.now))
@@ -168,6 +168,12 @@ async def update_resource_server(
 async def delete_resource_server(call: CallOf, key: FromPath[str]) -> Response[None]:
     is_waiting = check_wait(call)
     return await waited(call, is_waiting, await call.write(_delete, key))
+
+
+def _is_of_issuer(identifier: str, issuers: Iterable[str]) -> bool:
+    """Whatever the scheme and the letter case: clients spell the issuer's own APIs with https on plain http too."""
+    address = identifier.lower().partition("://")[2]
+    return any(address.startswith(issuer.partition("://")[2]) for issuer in issuers)
 
 
 async def _check(call: Call, data: ResourceServerPatch) -> None:
