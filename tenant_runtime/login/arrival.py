@@ -66,6 +66,8 @@ def arrive(connection: Connection, arrival: Arrival) -> Outcome:
         _finish(connection, arrival, found)
     elif arrival.is_new:
         store_request(connection, arrival.key, client_id, arrival.parameters, arrival.now)
+    if arrival.is_new and arrival.code.digest.startswith(SWEEP_WHEN):
+        sweep(connection, arrival.now)
     return Outcome(step)
 
 
@@ -78,8 +80,6 @@ def _finish(connection: Connection, arrival: Arrival, found: Situation) -> None:
     issue_code(connection, arrival.code, arrival.request, session, organization_id, arrival.now)
     join_session(connection, session, arrival.request.client.client_id)
     touch_session(connection, session, arrival.now, arrival.lifetimes)
-    if arrival.code.digest.startswith(SWEEP_WHEN):
-        sweep(connection, arrival.now)
     if arrival.request.parameters.is_silent:
         who, name = session.user_id, session.email
         event = replace(arrival.event, user_id=who, user_name=name, organization_id=organization_id)

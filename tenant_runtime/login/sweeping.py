@@ -1,4 +1,5 @@
-"""What is over is removed, a little at a time, by those who add to it: one sign-in of 256 sweeps.
+"""What is over is removed, a little at a time, by those who add to it: one new request of 256 sweeps,
+also of those that nobody signs in for.
 
 No timer visits idle tenants, so ten thousand of them cost nothing. Used codes stay a day, because a second use must
 be recognised as one; ended sessions stay a month for whoever looks into what happened.
@@ -9,15 +10,20 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, Delete, bindparam, delete, select
 
-from tenant_runtime.models import AuthorizationCode, AuthorizationRequest, Session
+from tenant_runtime.models import AccessToken, AuthorizationCode, AuthorizationRequest, Session
 
 SWEEP_WHEN = "00"
 """The first digits of the new code's digest: chance without a die, so that the unit stays pure."""
 
 MOST = 1000
 _DAY_MS = 86_400_000
-Swept: TypeAlias = type[AuthorizationRequest | AuthorizationCode | Session]
-_KEPT_MS: Mapping[Swept, int] = {AuthorizationRequest: 0, AuthorizationCode: _DAY_MS, Session: 30 * _DAY_MS}
+Swept: TypeAlias = type[AccessToken | AuthorizationRequest | AuthorizationCode | Session]
+_KEPT_MS: Mapping[Swept, int] = {
+    AccessToken: 0,
+    AuthorizationRequest: 0,
+    AuthorizationCode: _DAY_MS,
+    Session: 30 * _DAY_MS,
+}
 
 
 def _removal(model: Swept) -> Delete:

@@ -25,3 +25,17 @@ async def test_requests_codes_and_sessions_go_when_nobody_can_need_them(world: W
         await world.acme.tenant.database.write(sweep, world.acme.ms)
         left.append(await counts(world))
     assert left == [[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 1], [0, 0, 0]]
+
+
+async def test_requests_that_nobody_signs_in_for_go_as_well(world: World) -> None:
+    """Anybody may begin them, so their number must not depend on somebody finishing one."""
+    client = await world.acme.make_client()
+    for _ in range(3):
+        await world.visitor(client).authorize()
+        world.clock.move(3601)
+    for _ in range(3000):
+        await world.visitor(client).authorize()
+        if (await counts(world))[0] < 3:
+            return
+        world.clock.move(3601)
+    pytest.fail("nothing was swept")
