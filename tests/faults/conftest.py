@@ -1,13 +1,18 @@
 """What the tests of faults share: the operator's hands on a server that may die under them."""
 
+import asyncio
+import io
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 
+from core.logs import configure_logs
 from entrypoints.demo_content import Demo
 from tests.operators import Caller, machine_token
 
@@ -32,6 +37,15 @@ class Ground:
         return await operator.call("POST", f"{self.plane}/tenants", {"id": tenant_id}, headers=headers)
 
 
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[io.BytesIO]:
+    """Lines as a server writes them."""
+    stream = io.BytesIO()
+    configure_logs("info", stream)
+    yield stream
+    structlog.reset_defaults()
+
+
 @pytest.fixture
 def ground(golden: tuple[Path, Demo], tmp_path: Path) -> Ground:
     """Without what processes leave behind for each other: the golden one's process is this one."""
@@ -42,7 +56,6 @@ def ground(golden: tuple[Path, Demo], tmp_path: Path) -> Ground:
 
 async def until(condition: Any, seconds: float = 20.0) -> None:
     """Ask again until it holds."""
-    import asyncio
 
     async with asyncio.timeout(seconds):
         while not await condition():

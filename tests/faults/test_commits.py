@@ -16,7 +16,8 @@ from tests.operators import Caller, machine_token
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
-AT_ONCE = 24
+AT_ONCE = 60
+"""More than one group."""
 
 
 async def manager(ground: Ground, http: httpx.AsyncClient) -> Caller:
@@ -32,7 +33,7 @@ async def make_roles(url: str, caller: Caller, mark: str, number: int = AT_ONCE)
     return dict(zip(names, answers, strict=True))
 
 
-@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("at", [1, 2])
 async def test_a_group_commit_that_fails_is_told_to_everybody_in_it(
     installation: Installation, at: int
 ) -> None:
@@ -50,6 +51,8 @@ async def test_a_group_commit_that_fails_is_told_to_everybody_in_it(
     statuses = {answer.status_code for answer in answers.values()}
     assert statuses <= {201, 500, 503}, statuses
     assert len(statuses) == 2, "some were told of success and some of failure"
+    for answer in answers.values():
+        assert answer.status_code == 201 or "atabase" not in answer.text
     data = installation.app.settings.data_dir
     stand_once(
         data, "acme", "roles", "name", [name for name, answer in answers.items() if answer.status_code == 201]
