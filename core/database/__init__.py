@@ -10,7 +10,17 @@ from core.database.database import Database
 from core.database.faults import UnitBroken
 from core.database.generations import Generations, NoSlotLeft
 from core.database.pool import Databases
+from core.database.prepared import Prepared
 from core.database.refs import DatabaseRef
 from core.database.sqlite import files_of
 
-__all__ = ["Database", "DatabaseRef", "Databases", "Generations", "NoSlotLeft", "UnitBroken", "files_of"]
+__all__ = [
+    "Database",
+    "DatabaseRef",
+    "Databases",
+    "Generations",
+    "NoSlotLeft",
+    "Prepared",
+    "UnitBroken",
+    "files_of",
+]

@@ -1,0 +1,101 @@
+"""Statements of the hot paths, compiled once and handed to the driver as they are.
+
+SQLAlchemy spends ten times as long on a small statement as SQLite does. A `Prepared` is written like any other
+statement and runs in the same transaction on the same connection, under the same guard; it leaves out what a
+fixed statement does not need. Types are converted as SQLAlchemy would (JSON, booleans). Elsewhere than in a
+token, a log-in or a list, `connection.execute` is right. Errors are the driver's, which the lane knows as well.
+"""
+
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+from core.database.engine import LOST, shared
+from core.database.faults import UnitBroken
+
+Values = Mapping[str, Any]
+Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    text: str
+    names: tuple[str, ...]
+    """Of the parameters, in the order of the text."""
+
+    constants: Values
+    encode: tuple[tuple[int, Convert], ...]
+    decode: tuple[tuple[int, Convert], ...]
+    row: Callable[[Any], Any]
+
+    def parameters(self, values: Values) -> list[Any]:
+        known = {**self.constants, **values} if self.constants else values
+        parameters = [known[name] for name in self.names]
+        for place, convert in self.encode:
+            parameters[place] = convert(parameters[place])
+        return parameters
+
+    def decoded(self, row: tuple[Any, ...]) -> Any:
+        values = list(row)
+        for place, convert in self.decode:
+            values[place] = convert(values[place])
+        return self.row(values)
+
+
+class Prepared:
+    """A SELECT, or a write that names its columns: without lists in `IN`, and without defaults made in Python."""
+
+    def __init__(self, statement: Any) -> None:
+        self._statement = statement
+
+    def rows(self, connection: Connection, values: Values) -> list[Any]:
+        """Named tuples."""
+        compiled = self._compiled
+        rows = self._execute(connection, values).fetchall()
+        return list(map(compiled.decoded if compiled.decode else compiled.row, rows))
+
+    def first(self, connection: Connection, values: Values) -> Any | None:
+        return next(iter(self.rows(connection, values)), None)
+
+    def run(self, connection: Connection, values: Values) -> None:
+        self._execute(connection, values)
+
+    def _execute(self, connection: Connection, values: Values) -> sqlite3.Cursor:
+        driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+        if not driver.in_transaction:
+            raise UnitBroken(LOST)
+        compiled = self._compiled
+        return driver.execute(compiled.text, compiled.parameters(values))
+
+    @cached_property
+    def _compiled(self) -> _Compiled:
+        dialect = shared().dialect
+        compiled = cast(SQLCompiler, self._statement.compile(dialect=dialect))
+        if compiled.post_compile_params or compiled.insert_prefetch or compiled.update_prefetch:
+            raise TypeError("a prepared statement has a fixed text and no defaults")
+        names = tuple(compiled.positiontup or ())
+        types = [compiled.binds[name].type for name in names]
+        columns = getattr(self._statement, "exported_columns", ())
+        return _Compiled(
+            text=str(compiled),
+            names=names,
+            constants={name: value for name, value in compiled.params.items() if value is not None},
+            encode=_converters(types, dialect, "bind_processor"),
+            decode=_converters([column.type for column in columns], dialect, "result_processor", None),
+            row=cast(Any, namedtuple("Row", [column.key for column in columns]))._make,
+        )
+
+
+def _converters(
+    types: list[TypeEngine[Any]], dialect: Dialect, kind: str, *more: Any
+) -> tuple[tuple[int, Convert], ...]:
+    converters = (getattr(each.dialect_impl(dialect), kind)(dialect, *more) for each in types)
+    return tuple((place, convert) for place, convert in enumerate(converters) if convert is not None)
