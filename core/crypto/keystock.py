@@ -51,10 +51,6 @@ class KeyStock:
         key = self._next()
         return key if key is not None else await asyncio.to_thread(SigningKey.generate, ALGORITHM)
 
-    def claim_now(self) -> SigningKey:
-        """For a thread that may wait; on the event loop it is `claim`."""
-        return self._next() or SigningKey.generate(ALGORITHM)
-
     def close(self) -> None:
         """Stop making keys and hand unclaimed ones back to the store."""
         with self._changed:

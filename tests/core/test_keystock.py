@@ -52,18 +52,12 @@ async def test_an_empty_stock_makes_one_and_the_loop_goes_on() -> None:
     stock.close()
 
 
-def test_a_thread_may_claim_too() -> None:
-    stock = KeyStock(1)
-    assert stock.claim_now().kid != stock.claim_now().kid
-    stock.close()
-
-
-def test_unclaimed_keys_survive_a_restart_and_claimed_ones_do_not() -> None:
+async def test_unclaimed_keys_survive_a_restart_and_claimed_ones_do_not() -> None:
     shelf = Shelf()
     first = KeyStock(2, shelf)
     first.start()
     wait_until(lambda: len(first) == 2)
-    claimed = first.claim_now().kid
+    claimed = (await first.claim()).kid
     first.close()
     kept = {SigningKey.from_der(None, "RS256", der).kid for der in shelf.held}
     assert kept
@@ -72,7 +66,7 @@ def test_unclaimed_keys_survive_a_restart_and_claimed_ones_do_not() -> None:
     second.start()
     wait_until(lambda: len(second) == len(kept))
     assert not shelf.held
-    assert {second.claim_now().kid for _ in kept} == kept
+    assert {(await second.claim()).kid for _ in kept} == kept
     second.close()
 
 
@@ -93,14 +87,14 @@ def test_a_store_that_is_away_stops_nothing() -> None:
     assert {line["event"] for line in lines} == {"spare_key_not_read", "spare_keys_not_kept"}
 
 
-def test_a_stored_value_that_is_no_key_is_passed_over() -> None:
+async def test_a_stored_value_that_is_no_key_is_passed_over() -> None:
     shelf = Shelf()
     shelf.put(b"no key")
     stock = KeyStock(1, shelf)
     with structlog.testing.capture_logs():
         stock.start()
         wait_until(lambda: len(stock) == 1)
-    assert stock.claim_now().alg == "RS256"
+    assert (await stock.claim()).alg == "RS256"
     stock.close()
 
 
