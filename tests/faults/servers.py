@@ -5,23 +5,20 @@ server that it is meant for.
 """
 
 import asyncio
+import multiprocessing
 import os
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
-SERVE = "import sys; from entrypoints.cli import main; sys.exit(main(['serve']))"
-READY_SECONDS = 90
-BYTECODE = Path(tempfile.gettempdir()) / f"keystead-tests-bytecode-{os.getuid()}"
-"""Compiled once for all servers of all runs: most of what a start costs."""
+from tests.faults.server_process import serve
+
+READY_SECONDS = 60
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["__main__", "tests.faults.server_process", "entrypoints.commands"])
 
 
 class Server:
@@ -39,18 +36,13 @@ class Server:
             **settings,
         }
         environment |= {f"KEYSTEAD_{name}": value for name, value in chosen.items()}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        environment["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
-        environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'sdk'}"
-        with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE], env=environment, stdout=output, stderr=output
-            )
+        self.process = FORKS.Process(target=serve, args=(environment, str(self.log)))
+        self.process.start()
 
     async def ready(self) -> None:
         async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient() as http:
             while True:
-                assert self.process.poll() is None, self.said()
+                assert self.process.exitcode is None, self.said()
                 try:
                     if (await http.get(f"http://127.0.0.1:{self.port}/ready")).status_code == 200:
                         return
@@ -61,18 +53,22 @@ class Server:
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=_To(self.port), timeout=30)
 
+    def signal(self, number: int) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.process.kill()
+        self.process.join()
 
     async def ended(self) -> int:
         """Its exit status, when it dies by itself."""
-        async with asyncio.timeout(READY_SECONDS):
-            return await asyncio.to_thread(self.process.wait)
+        await asyncio.to_thread(self.process.join, READY_SECONDS)
+        assert self.process.exitcode is not None, "it lives"
+        return self.process.exitcode
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
+        if self.process.exitcode is None:
             self.kill()
 
     def said(self) -> str:

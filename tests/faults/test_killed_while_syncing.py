@@ -140,11 +140,11 @@ async def test_f22_a_worker_that_slept_over_a_change_is_refused_with_its_older_c
             operator = await fleet.operator(http)
             made = (await operator.call("POST", f"{fleet.plane}/roles", {"name": "sleepy"})).json()
             await asyncio.sleep(0.1)
-            sleeper.process.send_signal(signal.SIGSTOP)
+            sleeper.signal(signal.SIGSTOP)
             url = f"{fleet.plane}/roles/{made['id']}"
             for number in range(5):
                 assert (await operator.call("PATCH", url, {"name": f"awake {number}"})).status_code == 200
-            sleeper.process.send_signal(signal.SIGCONT)
+            sleeper.signal(signal.SIGCONT)
             started = time.monotonic()
             await all_follow(fleet, 40)
             assert time.monotonic() - started < 40
