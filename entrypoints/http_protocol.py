@@ -1,16 +1,59 @@
-"""How requests are read from the wire: uvicorn's protocol over httptools, and one rule that it leaves out."""
+"""How requests are read from the wire: uvicorn's protocol over httptools, and two rules that it leaves out."""
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LONGEST_HEAD = 64 * 1024
+MOST_HEADERS = 200
+
+
+class HeadTooLong(ValueError):
+    """Raised inside the parser, which then gives up the request: 400, and the connection is closed."""
 
 
 class HttpProtocol(HttpToolsProtocol):
     """A request line in absolute form names the host; the Host header beside it is ignored (RFC 9112 section 3.2.2).
 
     Otherwise a proxy in front that follows the rule and a server behind it that does not would see two hosts.
+
+    Request line and headers have a limit, which the parser has not: it would hold whatever a stranger sends.
     """
 
+    _unfinished = 0
+    """Bytes that came since something was complete: a head, a piece of a body, a request."""
+
+    _in_head = False
+
+    def data_received(self, data: bytes) -> None:
+        self._unfinished += len(data)
+        super().data_received(data)
+        if self._unfinished > LONGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response("The request is too long.")
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """What follows a body in chunks is left out: the request that it would be added to is judged already."""
+        if not self._in_head:
+            return
+        super().on_header(name, value)
+        if len(self.headers) > MOST_HEADERS:
+            raise HeadTooLong
+
+    def on_body(self, body: bytes) -> None:
+        self._unfinished = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unfinished = 0
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LONGEST_HEAD:
+            raise HeadTooLong
+        self._in_head, self._unfinished = False, 0
         if self.url[:1] not in (b"/", b"*"):
             self._take_host_of_the_request_line()
         super().on_headers_complete()
