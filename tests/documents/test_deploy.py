@@ -3,11 +3,13 @@ from dataclasses import fields
 
 import pytest
 
-from core.settings import Settings
+from core.settings import OTHER_VARIABLES, Settings
 from tests.documents.repository import ROOT, read
 
-PAGES = ["README.md", "SECURITY.md", *sorted(f"deploy/{path.name}" for path in (ROOT / "deploy").iterdir())]
-VARIABLES = {f"KEYSTEAD_{field.name.upper()}" for field in fields(Settings)}
+PAGES = ["README.md", "SECURITY.md"]
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "deploy").iterdir())
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
+VARIABLES = {f"KEYSTEAD_{field.name.upper()}" for field in fields(Settings)} | OTHER_VARIABLES
 
 
 @pytest.mark.parametrize("page", PAGES)

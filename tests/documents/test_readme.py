@@ -52,3 +52,8 @@ def test_every_link_into_the_repository_leads_somewhere(document: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", read(document))
     missing = [link for link in links if "://" not in link and not ((ROOT / document).parent / link).exists()]
     assert missing == []
+
+
+def test_the_index_of_the_documentation_names_every_page() -> None:
+    linked = set(re.findall(r"\]\(([a-z-]+\.md)\)", read("docs/README.md")))
+    assert linked == {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
