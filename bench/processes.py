@@ -81,6 +81,12 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
+def keep_bytecode(folder: Path) -> None:
+    """Programs start from compiled files, as installed ones do, whatever this shell or its installer says."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+
+
 def until_idle(program: Program, *, limit: float = 30.0) -> None:
     """Wait until the program does nothing much for 0.3 s: what it had put off is done."""
     deadline, before, quiet = time.monotonic() + limit, program.cpu_ns(), 0

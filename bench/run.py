@@ -13,6 +13,7 @@ from bench.fleet import share_a_catalogue
 from bench.fleet_workloads import Measured
 from bench.installation import Installation
 from bench.plan import Plan
+from bench.processes import keep_bytecode
 from bench.protocol import WORKLOADS, is_possible, measure
 from bench.table import Row
 from bench.tenant_content import Content
@@ -38,6 +39,7 @@ async def measure_all(
 ) -> None:
     """Rows are added as they are measured, so that an interrupted run still shows what it knows."""
     started: list[BareProgram | Installation] = []
+    keep_bytecode(folder / "bytecode")
     try:
         bare = BareProgram(folder / "floor", synchronous)
         started.append(bare)
