@@ -46,17 +46,16 @@ def refused(answer: httpx.Response) -> None:
 
 
 async def others_are_well(installation: Installation, seconds: float = 1.0) -> None:
-    """K6: for a while, no error and no long wait at the neighbour's."""
+    """K6: for a while, no error at the neighbour's, and waits far below what the troubled one's writers wait."""
     caller, url = await caller_of(installation, "globex")
-    slowest, until_ = 0.0, time.monotonic() + seconds
-    number = 0
-    while time.monotonic() < until_:
-        number += 1
+    waits: list[float] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         began = time.monotonic()
-        answer = await caller.call("POST", url, {"name": f"well {began} {number}"})
-        slowest = max(slowest, time.monotonic() - began)
+        answer = await caller.call("POST", url, {"name": f"well {began} {len(waits)}"})
+        waits.append(time.monotonic() - began)
         assert answer.status_code == 201, answer.text
-    assert slowest < DEADLINE, slowest
+    assert sorted(waits)[len(waits) * 9 // 10] < DEADLINE / 2, waits
 
 
 async def health(installation: Installation) -> str:
