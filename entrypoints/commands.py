@@ -73,7 +73,7 @@ async def _demo(settings: Settings, *, as_json: bool) -> int:
         if not as_json:
             await stack.enter_async_context(beside(demo))
         return await serve_until_stopped(
-            app, settings, listening=lambda: _announce(demo, as_json=as_json), lifespan="off"
+            app, settings, listening=lambda: _announce(demo, settings, as_json=as_json), lifespan="off"
         )
 
 
@@ -99,8 +99,12 @@ async def make_control_plane(settings: Settings) -> DemoControlPlane:
     )
 
 
-def _announce(demo: Demo, *, as_json: bool) -> None:
-    text = f"READY {msgspec.json.encode(demo).decode()}" if as_json else demos.described_for_people(demo)
+def _announce(demo: Demo, settings: Settings, *, as_json: bool) -> None:
+    text = (
+        f"READY {msgspec.json.encode(demo).decode()}"
+        if as_json
+        else demos.described_for_people(demo, settings.data_dir)
+    )
     print(text, flush=True)
 
 

@@ -4,6 +4,7 @@ What it made is kept beside the data (`demo.json`, mode 0600), so that a second 
 """
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def _remember(data_dir: Path, demo: Demo) -> None:
     partial.replace(data_dir / RECORD)
 
 
-def described_for_people(demo: Demo) -> str:
+def described_for_people(demo: Demo, data_dir: Path) -> str:
     lines = [
         "",
         f"Keystead is listening. Open the demo application and sign in:  http://127.0.0.1:{CALLBACK_PORT}",
@@ -94,7 +95,7 @@ def described_for_people(demo: Demo) -> str:
     lines += [
         "",
         f"Every user, client and secret of this demo is in {RECORD} in the data folder.",
-        f"See the main line run:  keystead walk --url {demo.control_plane.issuer.rstrip('/')}",
+        f"See the main line run:  {_walk_command(demo, data_dir)}",
         "Stop with Ctrl-C.",
         "",
     ]
@@ -103,3 +104,8 @@ def described_for_people(demo: Demo) -> str:
 
 def _sign_in(name: str, issuer: str, user: DemoUser) -> list[str]:
     return [f"  {name:<14} {issuer:<32} {user.email}  {user.password}"]
+
+
+def _walk_command(demo: Demo, data_dir: Path) -> str:
+    where = "" if data_dir == Path("data").absolute() else f" --data {shlex.quote(str(data_dir))}"
+    return f"keystead walk --url {demo.control_plane.issuer.rstrip('/')}{where}"
