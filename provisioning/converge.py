@@ -20,13 +20,14 @@ from sqlalchemy import Connection
 import migrations
 from controlplane.registry.ledger import SyncRecord, record_synced
 from controlplane.registry.operations import OperationRecord, finish_operation
-from controlplane.registry.tenants import RegisteredTenant, change_tenant, get_tenant
+from controlplane.registry.tenants import RegisteredTenant, activate_tenant
 from core.crypto.sealing import DataKey
 from core.database import DatabaseRef
 from core.errors import Conflict, DatabaseMissing, WrongDatabase
 from core.failpoints import failpoint
 from core.ids import new_id
 from provisioning.backends import Backend
+from provisioning.backends.template import Draft
 from provisioning.fill import fill_with
 from provisioning.first_rows import FirstRows, prepare, put_first_rows
 from provisioning.journal import Journal, Steps
@@ -38,8 +39,9 @@ from provisioning.organization import (
     tenant_admin_role,
 )
 from provisioning.parts import Parts
-from sync.apply import Applied, apply, read_applied
+from sync.apply import Applied, apply, follow, read_applied
 from sync.catalogue import Desired, load_catalogue
+from sync.difference import Differences
 from sync.fleet import registered_follower, synced
 
 T = TypeVar("T")
@@ -69,12 +71,15 @@ class Convergence:
             failpoint(f"provision.{name}.after")
 
     async def _begin(self, name: str) -> None:
-        """The first is written where the operation is made; of a new file's own steps there is nothing to tell."""
+        """The first is written where the operation is made; of a new file's own steps there is nothing to tell, and
+        its last two are told together."""
         steps = self._journal.steps
         if steps and steps[-1]["name"] == name and steps[-1]["ended_at"] is None:
             return
         if name == "activation" or (self._is_new and name in MADE_WITH_THE_FILE):
             self._journal.note(name)
+        elif self._is_new:
+            await self._journal.step_in_time(name)
         else:
             await self._journal.step(name)
 
@@ -162,14 +167,21 @@ def _make_database(
     key, fill = fill_with(desired, is_same_for_all=is_same_for_all, now=now)
     applied: list[Applied] = []
 
-    def own_rows(connection: Connection) -> None:
-        put_first_rows(connection, first)
-        applied.append(
-            apply(connection, desired, now=now) if desired is not None else read_applied(connection)
-        )
+    def own_rows(draft: Draft) -> None:
+        for sql, rows in first.statements:
+            draft.driver.executemany(sql, rows)
+        applied.append(_catalogue_of(draft, desired, now))
 
     backend.create(ref, parts.templates.get(key, fill), own_rows)
     return applied[0]
+
+
+def _catalogue_of(draft: Draft, desired: Desired | None, now: int) -> Applied:
+    """The template holds it already, as far as it is the same for all."""
+    if desired is None:
+        return read_applied(draft.connection)
+    applied = follow(draft.driver, desired, Differences({}, now))
+    return applied or apply(draft.connection, desired, now=now)
 
 
 def ensure_schema(parts: Parts, ref: DatabaseRef) -> bool:
@@ -256,14 +268,7 @@ def activate(
     """One transaction: the operation ends, the tenant serves, the ledger knows. A run that lost its lease is
     refused by the first line."""
     finish_operation(connection, operation.id, operation.fencing, now, steps=steps, creator_added=True)
-    tenant = get_tenant(connection, operation.tenant_id)
-    values: dict[str, Any] = {"schema_version": schema_version, "error": None}
-    if tenant.state in ("provisioning", "failed"):
-        values["state"] = tenant.state_before_delete or "active"
-        values["state_before_delete"] = None
-        values["activated_at"] = tenant.activated_at or now
-    if any(getattr(tenant, name) != value for name, value in values.items()):
-        change_tenant(connection, tenant.id, now, **values)
+    activate_tenant(connection, operation.tenant_id, now, schema_version=schema_version)
     record_synced(connection, [record])
 
 

@@ -7,13 +7,11 @@ with either, the template holds the rest, and the step `catalogue` compares and 
 import msgspec
 from sqlalchemy import Connection
 
-from provisioning.backends.template import Filling
+from provisioning.backends.template import Applied, Filling
 from sync.apply import write_plan
 from sync.catalogue import Desired
 from sync.held import read_held
 from sync.plan import make_plan
-
-Applied = tuple[str, str, int]
 
 
 def fill_with(desired: Desired | None, *, is_same_for_all: bool, now: int) -> tuple[str, Filling]:

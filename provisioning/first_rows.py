@@ -3,15 +3,16 @@
 Everything random is chosen before the unit runs (`prepare`), and nothing of it comes from the template.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from core.crypto.keys import SigningKey
 from core.crypto.sealing import DataKey
 from core.ids import digest, new_client_id, new_id, new_secret
+from provisioning.plain_rows import statement
+from sync.statements import Statement
 from tenant_runtime.management.permissions import MANAGEMENT_API_NAME, PLATFORM, TENANT
 from tenant_runtime.models import TenantBase
 
@@ -28,10 +29,9 @@ MANAGEMENT_LIFETIME_FOR_WEB = 7_200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstRows:
-    """Table name to rows, in an order that foreign keys allow."""
+    """In an order that foreign keys allow."""
 
-    rows: Mapping[str, list[dict[str, Any]]]
-    scopes: list[tuple[Any, ...]]  # of the Management API
+    statements: tuple[Statement, ...]
     management_id: str
     connection_id: str
 
@@ -54,21 +54,26 @@ def prepare(
         "client_secrets": [secret_row(data_key, default["client_id"], new_secret(), now)],
     }
     scopes = management_scopes(management_id, with_platform=is_control_plane)
-    return FirstRows(rows=rows, scopes=scopes, management_id=management_id, connection_id=connection_id)
+    return FirstRows(
+        statements=(
+            *(statement(_TABLES[table], content) for table, content in rows.items()),
+            (_INSERT_SCOPE, scopes),
+        ),
+        management_id=management_id,
+        connection_id=connection_id,
+    )
 
 
 def put_first_rows(connection: Connection, first: FirstRows) -> bool:
     """All of them or, when they are there already, none."""
     if connection.execute(_MANAGEMENT).first() is not None:
         return False
-    for table, rows in first.rows.items():
-        connection.execute(_INSERTS[table], rows)
-    connection.exec_driver_sql(_INSERT_SCOPE, first.scopes)
+    for sql, rows in first.statements:
+        connection.exec_driver_sql(sql, rows)
     return True
 
 
 _MANAGEMENT = select(_SERVERS.c.id).where(_SERVERS.c.is_management)
-_INSERTS = {name: insert(table) for name, table in _TABLES.items()}
 
 
 def _signing_key(data_key: DataKey, key: SigningKey, now: int) -> dict[str, Any]:

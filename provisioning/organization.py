@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.exc import IntegrityError
 
 from core.errors import Conflict
 from provisioning.control_plane_rows import TENANT_ADMIN
@@ -70,7 +71,7 @@ def tenant_admin_role(connection: Connection) -> str | None:
     return found
 
 
-_INSERT = insert(_ORGANIZATIONS)
+_INSERT = upsert(_ORGANIZATIONS).on_conflict_do_nothing(index_elements=[_ORGANIZATIONS.c.id])
 _UPDATE = (
     update(_ORGANIZATIONS)
     .where(_ORGANIZATIONS.c.id == bindparam("key_id"))
@@ -82,16 +83,19 @@ def put_organization(
     connection: Connection, wanted: TenantOrganization, members: Sequence[Member], *, now: int
 ) -> bool:
     """Upsert by id; `members` join it only if it is new. Answers whether it was."""
-    refuse_taken_name(connection, wanted.name)
     values: dict[str, Any] = {
         "name": wanted.name,
         "display_name": wanted.display_name,
         "managed_by": MANAGED_BY,
         "updated_at": now,
     }
-    if connection.execute(_UPDATE, {**values, "key_id": wanted.id}).rowcount:
-        return False
-    connection.execute(_INSERT, {"id": wanted.id, "created_at": now, **values})
+    try:
+        if not connection.execute(_INSERT, {"id": wanted.id, "created_at": now, **values}).rowcount:
+            connection.execute(_UPDATE, {**values, "key_id": wanted.id})
+            return False
+    except IntegrityError:
+        refuse_taken_name(connection, wanted.name)
+        raise
     for member in members:
         _add_member(connection, wanted.id, member, now)
     return True

@@ -84,7 +84,8 @@ def follow(driver: sqlite3.Connection, desired: Desired, differences: Difference
         return None
     incarnation, version = desired.wanted
     if before.digest == desired.digest:
-        driver.execute(_MOVE, (incarnation, version))
+        if not before.holds(desired.wanted):
+            driver.execute(_MOVE, (incarnation, version))
         return Applied(Outcome.CURRENT, incarnation, version, desired.digest)
     steps = differences.between(before.digest, desired)
     if steps is None:

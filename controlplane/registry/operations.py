@@ -220,18 +220,24 @@ def write_operation(connection: Connection, operation_id: str, fencing: int, now
         raise LeaseLost
 
 
+def refuse_lost(connection: Connection, operation_id: str, fencing: int) -> None:
+    """As a write of the claim's holder would be refused, without one."""
+    if connection.execute(_HELD, {"key_id": operation_id, "key_fencing": fencing}).first() is None:
+        raise LeaseLost
+
+
+_FENCED = (
+    _OPERATIONS.c.id == bindparam("key_id"),
+    _OPERATIONS.c.fencing == bindparam("key_fencing"),
+    _OPERATIONS.c.state == "running",
+)
+_HELD = select(_OPERATIONS.c.id).where(*_FENCED)
+
+
 @cache
 def _fenced_update(names: tuple[str, ...]) -> Update:
     """Built once for each choice of columns."""
-    return (
-        update(_OPERATIONS)
-        .where(
-            _OPERATIONS.c.id == bindparam("key_id"),
-            _OPERATIONS.c.fencing == bindparam("key_fencing"),
-            _OPERATIONS.c.state == "running",
-        )
-        .values({name: bindparam(name) for name in names})
-    )
+    return update(_OPERATIONS).where(*_FENCED).values({name: bindparam(name) for name in names})
 
 
 def release_operation(

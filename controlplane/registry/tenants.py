@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from controlplane.models import RegistryBase
@@ -69,7 +70,7 @@ def registered(row: Row[Any]) -> RegisteredTenant:
 _BY_ID = select(_TENANTS).where(_TENANTS.c.id == bindparam("id"))
 _BY_ORGANIZATION = select(_TENANTS).where(_TENANTS.c.organization_id == bindparam("organization_id"))
 _ONE = select(_TENANTS).where(_TENANTS.c.is_control_plane)
-_INSERT = insert(_TENANTS)
+_INSERT = insert(_TENANTS).on_conflict_do_nothing(index_elements=[_TENANTS.c.id])
 
 
 def find_tenant(connection: Connection, tenant_id: str) -> RegisteredTenant | None:
@@ -96,10 +97,9 @@ def tenant_one(connection: Connection) -> RegisteredTenant | None:
 
 def insert_tenant(connection: Connection, tenant: RegisteredTenant) -> None:
     """Refused when the id is taken, also by a tombstone: an id that served people is never another's."""
-    if find_tenant(connection, tenant.id) is not None:
-        raise Conflict("A tenant with this id exists or existed.", code="tenant_exists")
     values = msgspec.structs.asdict(tenant)
-    connection.execute(_INSERT, {**values, "labels": list(tenant.labels)})
+    if connection.execute(_INSERT, {**values, "labels": list(tenant.labels)}).rowcount != 1:
+        raise Conflict("A tenant with this id exists or existed.", code="tenant_exists")
 
 
 def remove_tenant(connection: Connection, tenant_id: str) -> None:
@@ -120,6 +120,40 @@ def _update(names: tuple[str, ...]) -> ReturningUpdate[Any]:
     """Built once for each choice of columns."""
     statement = update(_TENANTS).where(_TENANTS.c.id == bindparam("key_id"))
     return statement.values({name: bindparam(name) for name in names}).returning(_TENANTS)
+
+
+def activate_tenant(connection: Connection, tenant_id: str, now: int, *, schema_version: str) -> None:
+    """It serves from here on, or again. One that does already and is as it should be is not written: every write
+    here makes all processes look again."""
+    values = {"key_id": tenant_id, "key_now": now, "key_schema": schema_version}
+    connection.execute(_ACTIVATE, values)
+
+
+_BEGINS = _TENANTS.c.state.in_(("provisioning", "failed"))
+_ACTIVATE = (
+    update(_TENANTS)
+    .where(
+        _TENANTS.c.id == bindparam("key_id"),
+        or_(
+            _BEGINS,
+            _TENANTS.c.error.is_not(None),
+            _TENANTS.c.schema_version.is_distinct_from(bindparam("key_schema")),
+        ),
+    )
+    .values(
+        state=case(
+            (_BEGINS, func.coalesce(_TENANTS.c.state_before_delete, "active")), else_=_TENANTS.c.state
+        ),
+        state_before_delete=case((_BEGINS, None), else_=_TENANTS.c.state_before_delete),
+        activated_at=case(
+            (_BEGINS, func.coalesce(_TENANTS.c.activated_at, bindparam("key_now"))),
+            else_=_TENANTS.c.activated_at,
+        ),
+        schema_version=bindparam("key_schema"),
+        error=None,
+        updated_at=bindparam("key_now"),
+    )
+)
 
 
 def suspend(connection: Connection, tenant_id: str, now: int) -> RegisteredTenant:

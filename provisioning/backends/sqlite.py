@@ -17,7 +17,7 @@ from core.errors import Conflict, DatabaseMissing
 from core.failpoints import failpoint
 from core.settings import Settings
 from provisioning.backends.slug import Slug
-from provisioning.backends.template import OwnRows, Template, image_of
+from provisioning.backends.template import OwnRows, Template
 
 FORMAT_VERSIONS = 18
 WAL = bytes((2, 2))
@@ -41,7 +41,7 @@ class SqliteBackend:
         return ref.path.exists()
 
     def create(self, ref: DatabaseRef, template: Template, own_rows: OwnRows) -> None:
-        write_whole(ref.path, image_of(template, ref.owner, ref.incarnation, own_rows))
+        write_whole(ref.path, template.image(ref.owner, ref.incarnation, own_rows))
 
     def delete(self, ref: DatabaseRef) -> None:
         """Renamed first: from then on nobody finds it, and what a crash leaves is known as rubbish."""

@@ -1,14 +1,17 @@
-"""The template of a new tenant: a database image that holds the schema and the catalogue's rows, nothing else.
+"""The template of a new tenant: a database in memory that holds the schema and the catalogue's rows, nothing else.
 
-Kept in memory by (schema version, catalogue digest) and made anew when either changes. No key, secret, client, id,
-salt or incarnation is in it, so nothing that is one tenant's can become another's by copying.
+Kept by (schema version, catalogue digest) and made anew when either changes. A tenant's own rows are put into it, the
+image of the whole is taken, and they are undone: the schema is read once for all tenants. No key, secret, client,
+id, salt or incarnation stays in it, and what is deleted is overwritten (`secure_delete`), so nothing that is one
+tenant's can become another's, not even as bytes between two rows.
 """
 
 import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -18,20 +21,48 @@ from core.database.engine import connection_over
 KEPT = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    image: bytes  # in rollback mode, so that it can be changed in memory
-    schema_version: str
-    applied: (
-        tuple[str, str, int] | None
-    )  # digest, incarnation, version: None if a tenant's own ids are needed
+class Draft:
+    """A tenant's database before it has a place: the driver's connection and, for whoever needs it, SQLAlchemy's."""
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self.driver = driver
+
+    @cached_property
+    def connection(self) -> Connection:
+        return connection_over(self.driver)
 
 
-Filling = Callable[[Connection], tuple[str, str, int] | None]
+Applied = tuple[str, str, int]
+"""Digest, incarnation, version."""
+
+Filling = Callable[[Connection], Applied | None]
 """Writes the catalogue's rows, and answers what they amount to."""
 
-OwnRows = Callable[[Connection], object]
+OwnRows = Callable[[Draft], object]
 """Writes what is this tenant's alone, as converge does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    driver: sqlite3.Connection = field(repr=False)
+    schema_version: str
+    applied: Applied | None  # None if a tenant's own ids are needed
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def image(self, tenant_id: str, incarnation: str, own_rows: OwnRows) -> bytes:
+        """The whole with the row that says whose it is and what `own_rows` adds."""
+        driver = self.driver
+        with self.lock:
+            driver.execute("BEGIN")
+            try:
+                driver.execute(
+                    _INSERT_TENANT, (tenant_id, incarnation, *(self.applied or (None, None, None)))
+                )
+                own_rows(Draft(driver))
+                driver.execute("UPDATE tenant SET converging = 0")
+                return driver.serialize()
+            finally:
+                driver.execute("ROLLBACK")
 
 
 class Templates:
@@ -53,50 +84,32 @@ class Templates:
 
 
 def _make(schema_version: str, fill: Filling) -> Template:
-    applied: list[tuple[str, str, int] | None] = []
+    applied: list[Applied | None] = []
 
     def write(connection: Connection) -> None:
         migrations.upgrade(connection, "tenant")
         applied.append(fill(connection))
 
-    return Template(_image(write), schema_version, applied[0])
+    return Template(_in_memory(write), schema_version, applied[0])
 
 
-def _image(write: Callable[[Connection], None]) -> bytes:
+def _in_memory(write: Callable[[Connection], None]) -> sqlite3.Connection:
     driver = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    try:
-        driver.execute("PRAGMA foreign_keys=ON")
-        driver.execute("BEGIN")
-        connection = connection_over(driver)
-        write(connection)
-        connection.close()
-        driver.execute("COMMIT")
-        driver.execute("VACUUM")
-        return driver.serialize()
-    finally:
-        driver.close()
+    driver.execute("PRAGMA foreign_keys=ON")
+    driver.execute("PRAGMA secure_delete=ON")
+    driver.execute("BEGIN")
+    connection = connection_over(driver)
+    write(connection)
+    connection.close()
+    driver.execute("COMMIT")
+    driver.execute("VACUUM")
+    return driver
 
 
 def new_image(write: Callable[[Connection], None]) -> bytes:
     """A whole database as bytes."""
-    return _image(write)
-
-
-def image_of(template: Template, tenant_id: str, incarnation: str, own_rows: OwnRows) -> bytes:
-    """The template with the row that says whose it is and what `own_rows` adds. All of it in memory: the schema is
-    read once instead of at every step."""
-    driver = sqlite3.connect(":memory:", isolation_level=None)
+    driver = _in_memory(write)
     try:
-        driver.deserialize(template.image)
-        driver.execute("PRAGMA foreign_keys=ON")
-        driver.execute("BEGIN")
-        digest, of, version = template.applied or (None, None, None)
-        driver.execute(_INSERT_TENANT, (tenant_id, incarnation, digest, of, version))
-        connection = connection_over(driver)
-        own_rows(connection)
-        connection.close()
-        driver.execute("UPDATE tenant SET converging = 0")
-        driver.execute("COMMIT")
         return driver.serialize()
     finally:
         driver.close()
