@@ -82,13 +82,13 @@ class Prepared:
         if compiled.post_compile_params or compiled.insert_prefetch or compiled.update_prefetch:
             raise TypeError("a prepared statement has a fixed text and no defaults")
         names = tuple(compiled.positiontup or ())
-        types = [compiled.binds[name].type for name in names]
+        parameters = {name: compiled.binds[name] for name in names}
         columns = getattr(self._statement, "exported_columns", ())
         return _Compiled(
             text=str(compiled),
             names=names,
-            constants={name: value for name, value in compiled.params.items() if value is not None},
-            encode=_converters(types, dialect, "bind_processor"),
+            constants={name: bind.value for name, bind in parameters.items() if not bind.required},
+            encode=_converters([parameters[name].type for name in names], dialect, "bind_processor"),
             decode=_converters([column.type for column in columns], dialect, "result_processor", None),
             row=cast(Any, namedtuple("Row", [column.key for column in columns]))._make,
         )

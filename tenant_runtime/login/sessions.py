@@ -7,8 +7,9 @@ somebody planted before a login is worth nothing after it; the session's id (`si
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, exists, insert, select, update
 
+from core.database import Prepared
 from tenant_runtime.models import RefreshFamily, Session, SessionClient, User
 from tenant_runtime.oauth.families import end_family
 from tenant_runtime.tenant_settings import TenantSettings
@@ -23,7 +24,7 @@ _f = RefreshFamily.__table__.c
 
 _j = SessionClient.__table__.c
 _IS_JOINED = exists().where(_j.session_id == _s.id, _j.client_id == bindparam("client")).label("is_joined")
-_LOAD: Select[Any] = (
+_LOAD = Prepared(
     select(
         _IS_JOINED,
         _s.id,
@@ -120,7 +121,7 @@ def load_session(
     if digest is None:
         return None
     values = {"digest": digest, "now": now, "issuer": issuer, "client": client_id}
-    return connection.execute(_LOAD, values).one_or_none()
+    return _LOAD.first(connection, values)
 
 
 def begin_session(connection: Connection, new: NewSession, previous_digest: str | None) -> str:

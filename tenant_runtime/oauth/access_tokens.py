@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
 from core.crypto import jwt
+from core.crypto.keys import PublicKeys
+from core.database import Prepared
 from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.models import AccessToken
@@ -16,7 +19,7 @@ from tenant_runtime.oauth.policy import split_scope
 from tenant_runtime.oauth.signing import ALGORITHMS
 
 _a = AccessToken.__table__.c
-_OPAQUE = select(*_a).where(_a.digest == bindparam("token"))
+_OPAQUE = Prepared(select(*_a).where(_a.digest == bindparam("token")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +47,25 @@ def looks_like_jwt(token: str) -> bool:
 
 def read_jwt(token: str, tenant: Tenant, configuration: Configuration, now: float) -> Presented:
     """Raises `jwt.TokenInvalid`. Of this tenant only; any of its issuers, each with its own audience."""
-    claims = jwt.verify(token, configuration.keys.public, algorithms=ALGORITHMS, typ=(ACCESS_TOKEN_TYPE,))
+    claims, presented = _signed(token, configuration.keys.public)
     jwt.check_times(claims, now)
-    texts = [claims.get(name) for name in ("iss", "sub", "client_id", "jti", "scope")]
-    if not all(isinstance(text, str) for text in texts) or not claims["sub"] or "iat" not in claims:
-        raise jwt.TokenInvalid("a claim is missing or no text")
-    if claims["iss"] not in tenant.issuers:
+    if presented.issuer not in tenant.issuers:
         raise jwt.TokenInvalid("issuer")
+    return presented
+
+
+@lru_cache(1024)
+def _signed(token: str, keys: PublicKeys) -> tuple[Mapping[str, Any], Presented]:
+    """What follows from the token and the keys alone is found out once; changed keys are another object."""
+    claims = jwt.verify(token, keys, algorithms=ALGORITHMS, typ=(ACCESS_TOKEN_TYPE,))
+    texts = [claims.get(name) for name in ("iss", "sub", "client_id", "jti", "scope")]
+    if not all(isinstance(text, str) for text in texts) or not claims["sub"]:
+        raise jwt.TokenInvalid("a claim is missing or no text")
+    if not isinstance(claims.get("iat"), int):  # ours always are
+        raise jwt.TokenInvalid("iat")
     session_id, organization_id = claims.get("sid"), claims.get("org_id")
     audience = claims.get("aud")
-    return Presented(
+    presented = Presented(
         client_id=claims["client_id"],
         user_id=claims["sub"],
         scope=split_scope(claims["scope"]),
@@ -65,10 +77,11 @@ def read_jwt(token: str, tenant: Tenant, configuration: Configuration, now: floa
         audiences=tuple(audience) if isinstance(audience, list) else (str(audience),),
         issuer=claims["iss"],
     )
+    return claims, presented
 
 
 def find_opaque(connection: Connection, token_digest: str, now_ms: int) -> Presented | None:
-    row = connection.execute(_OPAQUE, {"token": token_digest}).one_or_none()
+    row = _OPAQUE.first(connection, {"token": token_digest})
     if row is None or row.revoked_at is not None or now_ms >= row.expires_at:
         return None
     return Presented(

@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
+from core.database import Prepared
 from tenant_runtime.models import AuthorizationCode
 from tenant_runtime.oauth.acceptance import AcceptedRequest
 
 CODE_LIFETIME_MS = 60_000
 """One minute: ASVS 10.4.3 at its strictest, and FAPI 2.0."""
 
-_INSERT = insert(AuthorizationCode.__table__)
+_INSERT = Prepared(insert(AuthorizationCode.__table__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +54,4 @@ def issue_code(
         "expires_at": now + CODE_LIFETIME_MS,
         "used_at": None,
     }
-    connection.execute(_INSERT, values)
+    _INSERT.run(connection, values)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal, null, select, union_all
 
+from core.database import Prepared
 from core.errors import AccessDenied
 from core.http.errors import printable
 from tenant_runtime.configuration import ClientConfiguration, Configuration, ResourceServerConfiguration
@@ -138,9 +139,9 @@ _OWN = (
         _p.user_id == _user, _p.resource_server_id == bindparam("resource_server_id")
     ),
 )
-_HELD_OWN = union_all(*_OWN)
-_HELD_IN_ORGANIZATION = _MEMBER_ROLES
-_HELD_BOTH = union_all(_MEMBER_ROLES, *_OWN)
+_HELD_OWN = Prepared(union_all(*_OWN))
+_HELD_IN_ORGANIZATION = Prepared(_MEMBER_ROLES)
+_HELD_BOTH = Prepared(union_all(_MEMBER_ROLES, *_OWN))
 
 
 def permissions_of(
@@ -154,7 +155,7 @@ def permissions_of(
     """Roles and direct permissions, in the organization or in the tenant as a whole (`specs/tenancy.md` section 7)."""
     values: dict[str, Any] = {"user_id": user_id, "resource_server_id": server.id}
     if organization_id is None:
-        statement: Any = _HELD_OWN
+        statement = _HELD_OWN
     else:
         values["organization_id"] = organization_id
         both = configuration.settings.flags.inherit_global_permissions_in_organizations
@@ -162,7 +163,7 @@ def permissions_of(
         if not both:
             del values["resource_server_id"]
     held: set[str] = set()
-    for role_id, permission in connection.execute(statement, values):
+    for role_id, permission in statement.rows(connection, values):
         if permission is not None:
             held.add(permission)
         elif (role := configuration.roles.get(role_id)) is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, literal, select
 
+from core.database import Prepared
 from core.errors import InvalidClient
 from tenant_runtime.models import Membership, Organization, Session, User
 from tenant_runtime.oauth.client_authentication import STILL_HOLDS, AuthenticatedClient, still_holds
@@ -41,7 +42,9 @@ def _statement(*, in_organization: bool, for_client: bool) -> Select[Any]:
 
 
 _STATEMENTS = {
-    (in_organization, for_client): _statement(in_organization=in_organization, for_client=for_client)
+    (in_organization, for_client): Prepared(
+        _statement(in_organization=in_organization, for_client=for_client)
+    )
     for in_organization in (False, True)
     for for_client in (False, True)
 }
@@ -119,7 +122,7 @@ def load_subject(
     if client is not None:
         values |= still_holds(client, now_ms)
     statement = _STATEMENTS[organization_id is not None, client is not None]
-    row = connection.execute(statement, values).first()
+    row = statement.first(connection, values)
     if row is None:
         return None
     if client is not None and not row.client_holds:

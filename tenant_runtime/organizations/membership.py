@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, select
 
+from core.database import Prepared
 from core.errors import AccessDenied, InvalidRequest
 from tenant_runtime.models import Membership, Organization
 
@@ -29,8 +30,8 @@ def _membership(where: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-_BY_ID = _membership(_o.id == bindparam("value"))
-_BY_NAME = _membership(_o.name == bindparam("value"))
+_BY_ID = Prepared(_membership(_o.id == bindparam("value")))
+_BY_NAME = Prepared(_membership(_o.name == bindparam("value")))
 _OF_USER = (
     _membership(_m.user_id == bindparam("user_id"))
     .where(_o.suspended_at.is_(None))
@@ -74,10 +75,10 @@ def organizations_of(connection: Connection, user_id: str) -> Sequence[MemberOrg
 
 def _find(connection: Connection, value: str, user_id: str, names_allowed: bool) -> Row[Any] | None:
     if value.startswith(_ID_PREFIX):
-        return connection.execute(_BY_ID, {"value": value, "user_id": user_id}).one_or_none()
+        return _BY_ID.first(connection, {"value": value, "user_id": user_id})
     if not value or not names_allowed:
         return None
-    return connection.execute(_BY_NAME, {"value": value.lower(), "user_id": user_id}).one_or_none()
+    return _BY_NAME.first(connection, {"value": value.lower(), "user_id": user_id})
 
 
 def _organization(row: Row[Any]) -> MemberOrganization:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from core.database import Prepared
 from core.errors import InvalidGrant
 from core.http.security import is_equal
 from core.ids import digest
@@ -41,14 +42,14 @@ _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 """RFC 7636 section 4.1."""
 
 _c = AuthorizationCode.__table__.c
-_CLAIM = (
+_CLAIM = Prepared(
     update(AuthorizationCode.__table__)
     .where(_c.digest == bindparam("code"), _c.used_at.is_(None))
     .values(used_at=bindparam("now"))
     .returning(*_c)
 )
 _USED = select(_c.family_id, _c.client_id, _c.issuer).where(_c.digest == bindparam("code"))
-_INSERT_FAMILY = insert(RefreshFamily.__table__)
+_INSERT_FAMILY = Prepared(insert(RefreshFamily.__table__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def _redeem(
     connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted
 ) -> Issued | Refused:
     claim = {"code": presented.digest, "now": request.call.now_ms}
-    code = connection.execute(_CLAIM, claim).one_or_none()
+    code = _CLAIM.first(connection, claim)
     if code is None:
         return _refuse_second_use(connection, request, presented)
     _require_own(request, code.client_id, code.issuer)
@@ -193,6 +194,7 @@ def _begin_family(
         "used_at": now_ms,
         "idle_expires_at": policy.idle_expires_at(now_ms),
         "expires_at": policy.expires_at(now_ms),
+        "revoked_at": None,
     }
-    connection.execute(_INSERT_FAMILY, row)
+    _INSERT_FAMILY.run(connection, row)
     return True

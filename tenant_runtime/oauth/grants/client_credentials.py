@@ -8,8 +8,9 @@ carries no platform scope; which organizations, the grant says. Never a refresh 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, or_, select
+from sqlalchemy import Connection, Row, bindparam, or_, select
 
+from core.database import Prepared
 from core.errors import AccessDenied, InvalidClient, InvalidRequest, InvalidScope, UnauthorizedClient
 from core.ids import new_secret
 from tenant_runtime.configuration import ResourceServerConfiguration
@@ -27,7 +28,7 @@ SUCCEEDED = "seccft"
 
 _s, _g, _o = ClientSecret.__table__.c, ClientGrant.__table__.c, Organization.__table__.c
 _mine = (_g.client_id == _s.client_id) & (_g.audience == bindparam("audience"))
-_GRANT: Select[Any] = (
+_GRANT = Prepared(
     select(_g.id, _g.scope, _g.organization_usage, _g.allow_any_organization)
     .select_from(ClientSecret.__table__.outerjoin(ClientGrant.__table__, _mine))
     .where(
@@ -36,8 +37,8 @@ _GRANT: Select[Any] = (
         or_(_s.expires_at.is_(None), _s.expires_at > bindparam("now")),
     )
 )
-_BY_ID: Select[Any] = select(_o.id, _o.name, _o.suspended_at).where(_o.id == bindparam("value"))
-_BY_NAME: Select[Any] = select(_o.id, _o.name, _o.suspended_at).where(_o.name == bindparam("value"))
+_BY_ID = Prepared(select(_o.id, _o.name, _o.suspended_at).where(_o.id == bindparam("value")))
+_BY_NAME = Prepared(select(_o.id, _o.name, _o.suspended_at).where(_o.name == bindparam("value")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _held(connection: Connection, asked: _Asked) -> _Held:
         "audience": asked.audience,
         "now": asked.now_ms,
     }
-    grant = connection.execute(_GRANT, key).first()
+    grant = _GRANT.first(connection, key)
     if grant is None:
         raise InvalidClient
     if grant.id is None:
@@ -114,10 +115,10 @@ def _organization(connection: Connection, asked: _Asked, grant: Row[Any]) -> Org
 
 def _find(connection: Connection, value: str, names_allowed: bool) -> Row[Any] | None:
     if value.startswith("org_"):
-        return connection.execute(_BY_ID, {"value": value}).one_or_none()
+        return _BY_ID.first(connection, {"value": value})
     if not names_allowed:
         return None
-    return connection.execute(_BY_NAME, {"value": value.lower()}).one_or_none()
+    return _BY_NAME.first(connection, {"value": value.lower()})
 
 
 def _scope(request: TokenRequest, server: ResourceServerConfiguration, held: _Held) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ the new tokens; membership is checked now, whatever was true before.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
+from core.database import Prepared
 from core.errors import AccessDenied, ConsentRequired, InvalidGrant, InvalidRequest, InvalidScope
 from core.ids import digest
 from tenant_runtime.audit import Event, record
@@ -37,7 +38,7 @@ SUCCEEDED = "sertft"
 REUSED = "ferrt"
 
 _t, _f, _g = RefreshToken.__table__.c, RefreshFamily.__table__.c, Grant.__table__.c
-_FIND: Select[Any] = (
+_FIND = Prepared(
     select(
         *_f,
         _t.organization_id.label("token_organization_id"),
@@ -45,14 +46,14 @@ _FIND: Select[Any] = (
     .join(RefreshToken.__table__, _t.family_id == _f.id)
     .where(_t.digest == bindparam("token"))
 )
-_CLAIM = (
+_CLAIM = Prepared(
     update(RefreshToken.__table__)
     .where(_t.digest == bindparam("token"), _t.used_at.is_(None))
     .values(used_at=bindparam("now"))
     .returning(_t.digest)
 )
 _FIRST_USE = select(_t.used_at).where(_t.digest == bindparam("token"))
-_TOUCH = (
+_TOUCH = Prepared(
     update(RefreshFamily.__table__)
     .where(_f.id == bindparam("family"))
     .values(used_at=bindparam("now"), idle_expires_at=bindparam("idle"))
@@ -92,7 +93,7 @@ def _refresh(
     connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted, event: Event
 ) -> Issued | Refused:
     now_ms = request.call.now_ms
-    family = connection.execute(_FIND, {"token": presented.digest}).one_or_none()
+    family = _FIND.first(connection, {"token": presented.digest})
     if family is None:
         raise InvalidGrant("The refresh token is unknown.")
     _require_alive(request, family)
@@ -104,7 +105,7 @@ def _refresh(
     authorization = _authorization(request, presented, family, subject)
     _require_consent(connection, request, family, subject.organization_id, authorization.scope)
     touched = {"family": family.id, "now": now_ms, "idle": presented.policy.idle_expires_at(now_ms)}
-    connection.execute(_TOUCH, touched)
+    _TOUCH.run(connection, touched)
     return issue(
         connection,
         request,
@@ -128,7 +129,7 @@ def _require_alive(request: TokenRequest, family: Row[Any]) -> None:
 def _claim(connection: Connection, presented: _Presented, now_ms: int) -> bool:
     """The first use, or one that the leeway forgives."""
     token = {"token": presented.digest}
-    if connection.execute(_CLAIM, {**token, "now": now_ms}).first() is not None:
+    if _CLAIM.first(connection, {**token, "now": now_ms}) is not None:
         return True
     used_at: int = connection.execute(_FIRST_USE, token).scalar_one()
     return now_ms - used_at < presented.policy.leeway_ms

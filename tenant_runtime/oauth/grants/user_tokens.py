@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from core.database import Prepared
 from core.errors import InvalidGrant
 from core.ids import digest, new_secret
 from tenant_runtime.audit import Event
@@ -18,8 +19,8 @@ from tenant_runtime.oauth.policy import granted_scope, needs_permissions, permis
 from tenant_runtime.oauth.signing import signing_key
 from tenant_runtime.oauth.subject import Subject
 
-_INSERT_REFRESH = insert(RefreshToken.__table__)
-_INSERT_OPAQUE = insert(AccessToken.__table__)
+_INSERT_REFRESH = Prepared(insert(RefreshToken.__table__))
+_INSERT_OPAQUE = Prepared(insert(AccessToken.__table__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,9 @@ def issue(
         )
     scope = granted_scope(authorization.scope, server, permissions)
     if with_refresh_token:
-        connection.execute(_INSERT_REFRESH, _refresh_row(request, authorization, subject, minted))
+        _INSERT_REFRESH.run(connection, _refresh_row(request, authorization, subject, minted))
     if server is None:
-        connection.execute(_INSERT_OPAQUE, _opaque_row(request, authorization, subject, minted, scope))
+        _INSERT_OPAQUE.run(connection, _opaque_row(request, authorization, subject, minted, scope))
     return Issued(
         authorization=authorization,
         subject=subject,
@@ -120,6 +121,7 @@ def _refresh_row(
         "family_id": authorization.family_id,
         "organization_id": subject.organization_id,
         "created_at": request.call.now_ms,
+        "used_at": None,
     }
 
 
@@ -142,6 +144,7 @@ def _opaque_row(
         "claims": authorization.requested_claims,
         "created_at": request.call.now_ms,
         "expires_at": request.call.now_ms + issuing.OPAQUE_LIFETIME * 1000,
+        "revoked_at": None,
     }
 
 
