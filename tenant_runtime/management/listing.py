@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import to_builtins
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     asc,
     bindparam,
@@ -24,6 +24,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from core.database import Prepared
 from core.errors import InvalidQuery
 from core.http.paging import (
     Checkpoint,
@@ -42,8 +43,12 @@ from core.http.paging import (
 )
 from tenant_runtime.management.calls import Call
 
-Rows = Sequence[Row[Any]]
-Items = list[dict[str, Any]]
+Rows = Sequence[Any]
+"""Named tuples: SQLAlchemy's, or a prepared statement's."""
+
+Items = list[Any]
+"""Mappings, or structs where a list is long and asked for often."""
+
 Criterion = ColumnElement[bool]
 
 MAX_TOTAL = 100_000
@@ -62,10 +67,13 @@ class Listing:
     sortable: dict[str, ColumnElement[Any]] = field(default_factory=dict)
     newest_first: bool = False
     page: Select[Any] = field(init=False)
+    plain: Prepared = field(init=False)
+    """The page as most ask for it: in the usual order, unfiltered."""
 
     def __post_init__(self) -> None:
         page = self.statement.order_by(*self.order()).limit(bindparam("limit_")).offset(bindparam("offset_"))
         object.__setattr__(self, "page", page)
+        object.__setattr__(self, "plain", Prepared(page))
 
     def order(self) -> list[Any]:
         return [desc(column) if self.newest_first else asc(column) for column in self.place]
@@ -116,17 +124,22 @@ async def answer(
 def _offset_page(
     connection: Connection, listing: Listing, asked: _Asked, window: Offset
 ) -> tuple[Items, int | None]:
-    statement = listing.page
-    if asked.sort is not None:
-        column = listing.sortable[asked.sort.field]
-        first = desc(column) if asked.sort.descending else asc(column)
-        statement = statement.order_by(None).order_by(first, *listing.order())
-    if asked.criteria:
-        statement = statement.where(*asked.criteria)
     values = {**asked.values, "limit_": window.limit, "offset_": window.offset}
-    rows = connection.execute(statement, values).all()
+    if asked.sort is None and not asked.criteria:
+        rows: Rows = listing.plain.rows(connection, values)
+    else:
+        rows = connection.execute(_chosen(listing, asked), values).all()
     total = _total(connection, listing, asked) if window.include_totals else None
     return _shown(connection, listing, asked, rows), total
+
+
+def _chosen(listing: Listing, asked: _Asked) -> Select[Any]:
+    statement = listing.page.where(*asked.criteria)
+    if asked.sort is None:
+        return statement
+    column = listing.sortable[asked.sort.field]
+    first = desc(column) if asked.sort.descending else asc(column)
+    return statement.order_by(None).order_by(first, *listing.order())
 
 
 def _total(connection: Connection, listing: Listing, asked: _Asked) -> int:
@@ -149,7 +162,7 @@ def _checkpoint_page(
 
 def _shown(connection: Connection, listing: Listing, asked: _Asked, rows: Rows) -> Items:
     items = listing.shape(connection, rows)
-    return [asked.fields.apply(item) for item in items] if asked.fields.names else items
+    return [asked.fields.apply(to_builtins(item)) for item in items] if asked.fields.names else items
 
 
 def _position(call: Call, window: Offset | Checkpoint) -> Position | None:

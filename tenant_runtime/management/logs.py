@@ -47,7 +47,7 @@ DEFAULT = ("description", "user_name", "client_name", "type")
 
 
 def shape(row: Row[Any]) -> dict[str, Any]:
-    texts = {name: row._mapping[name] for name in _TEXTS}
+    texts = {name: getattr(row, name) for name in _TEXTS}
     return {
         "log_id": row.id,
         "_id": row.id,

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta
-from sqlalchemy import Row
+from msgspec import UNSET, Meta, Struct, to_builtins
 
 from core.clock import to_iso
 from core.errors import InvalidInput
@@ -53,9 +52,6 @@ class RolesBody(Body):
     roles: Annotated[list[Id], Meta(min_length=1, max_length=100)]
 
 
-_OPTIONAL = ("username", "name", "given_name", "family_name", "nickname", "picture", "last_ip")
-
-
 def check(members: Mapping[str, Any]) -> dict[str, Any]:
     """The members with the address in its one spelling; raises for what the types cannot say."""
     checked = dict(members)
@@ -73,22 +69,54 @@ def check_password(password: str, *names: str | None) -> None:
         raise InvalidInput(_PROBLEMS[problem], code="password_strength_error")
 
 
-def shape(row: Row[Any], identities: Sequence[Row[Any]] = ()) -> dict[str, Any]:
-    """Built in one go: a list of fifty is made of these. What has no value is left out, as Auth0 does."""
-    created = to_iso(row.created_at)
-    shown: dict[str, Any] = {
-        "user_id": row.user_id,
-        "email": row.email,
-        "email_verified": row.email_verified,
-        "user_metadata": row.user_metadata,
-        "app_metadata": row.app_metadata,
-        "blocked": row.blocked,
-        "logins_count": row.logins_count,
-        "created_at": created,
-        "updated_at": created if row.updated_at == row.created_at else to_iso(row.updated_at),
-        "identities": [_identity(identity) for identity in identities],
-    }
-    optional = (
+class IdentityOut(Struct, frozen=True, rename={"is_social": "isSocial"}):
+    connection: str
+    provider: str
+    user_id: str
+    is_social: bool
+
+
+class UserOut(Struct, frozen=True, omit_defaults=True):
+    """What has no value is left out, as Auth0 does."""
+
+    user_id: str
+    email: str | None
+    email_verified: bool
+    user_metadata: Object
+    app_metadata: Object
+    blocked: bool
+    logins_count: int
+    created_at: str
+    updated_at: str
+    identities: list[IdentityOut]
+    username: str | None = None
+    name: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    nickname: str | None = None
+    picture: str | None = None
+    last_ip: str | None = None
+    phone_number: str | None = None
+    phone_verified: bool | None = None
+    last_login: str | None = None
+
+
+def listed(row: Any, identities: Sequence[Any]) -> UserOut:
+    """One of a page of them. In the order of the struct: names cost as much as the values."""
+    return UserOut(
+        row.user_id,
+        row.email,
+        row.email_verified,
+        row.user_metadata,
+        row.app_metadata,
+        row.blocked,
+        row.logins_count,
+        to_iso(row.created_at),
+        to_iso(row.updated_at),
+        [
+            IdentityOut(link.connection, link.provider, link.provider_user_id, link.is_social)
+            for link in identities
+        ],
         row.username,
         row.name,
         row.given_name,
@@ -96,19 +124,12 @@ def shape(row: Row[Any], identities: Sequence[Row[Any]] = ()) -> dict[str, Any]:
         row.nickname,
         row.picture,
         row.last_ip,
+        row.phone_number,
+        None if row.phone_number is None else row.phone_verified,
+        None if row.last_login_at is None else to_iso(row.last_login_at),
     )
-    shown.update((name, value) for name, value in zip(_OPTIONAL, optional, strict=True) if value is not None)
-    if row.phone_number is not None:
-        shown["phone_number"], shown["phone_verified"] = row.phone_number, row.phone_verified
-    if row.last_login_at is not None:
-        shown["last_login"] = to_iso(row.last_login_at)
+
+
+def shape(row: Any, identities: Sequence[Any] = ()) -> dict[str, Any]:
+    shown: dict[str, Any] = to_builtins(listed(row, identities))
     return shown
-
-
-def _identity(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "connection": row.connection,
-        "provider": row.provider,
-        "user_id": row.provider_user_id,
-        "isSocial": row.is_social,
-    }
