@@ -46,7 +46,8 @@ async def measure_all(
         _say("a small installation")
         small = Installation(folder / "small", synchronous)
         started.append(small)
-        content = await tenant_content.prepare(small)
+        users = tenant_content.USERS if "W8" in only else 0
+        content = await tenant_content.prepare(small, users)
         small.restart()
         grounds = Grounds(folder, plan, only, bare, small, content)
         await _measure_protocol(grounds, rows)
