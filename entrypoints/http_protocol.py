@@ -1,10 +1,14 @@
-"""How requests are read from the wire: uvicorn's protocol over httptools, and two rules that it leaves out."""
+"""How requests are read from the wire: uvicorn's protocol over httptools, and three rules that it leaves out."""
+
+import asyncio
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LONGEST_HEAD = 64 * 1024
 MOST_HEADERS = 200
+REQUEST_SECONDS = 30.0
+"""In which a request must have come as a whole, from the connection or the request before."""
 
 
 class HeadTooLong(ValueError):
@@ -16,22 +20,43 @@ class HttpProtocol(HttpToolsProtocol):
 
     Otherwise a proxy in front that follows the rule and a server behind it that does not would see two hosts.
 
-    Request line and headers have a limit, which the parser has not: it would hold whatever a stranger sends.
+    Request line and headers have a limit, which the parser has not: it would hold whatever a stranger sends. So has
+    the time that a request takes to arrive; one that comes in one piece, as nearly all do, starts no clock.
     """
 
     _unfinished = 0
     """Bytes that came since something was complete: a head, a piece of a body, a request."""
 
     _in_head = False
+    _is_arriving = False
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(REQUEST_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_clock()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._unfinished += len(data)
         super().data_received(data)
+        if self._is_arriving and self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_SECONDS, self._give_up)
         if self._unfinished > LONGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("The request is too long.")
 
+    def _give_up(self) -> None:
+        self.transport.close()
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
     def on_message_begin(self) -> None:
-        self._in_head = True
+        self._in_head = self._is_arriving = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -47,7 +72,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._unfinished = 0
+        self._unfinished, self._is_arriving = 0, False
+        self._stop_clock()
         super().on_message_complete()
 
     def on_headers_complete(self) -> None:

@@ -1,9 +1,11 @@
 """A stranger's request costs the memory of its limits, however long it goes on."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
+from entrypoints import http_protocol
 from entrypoints.http_protocol import LONGEST_HEAD
 from tests.installation import Installation
 from tests.isolation.raw import listening, send_bytes
@@ -63,6 +65,46 @@ async def test_what_never_ends_is_cut_off(installation: Installation, what: str)
 async def test_a_head_has_a_limit(installation: Installation, request_head: bytes, status: int) -> None:
     async with listening(installation.app) as port:
         assert (await send_bytes(port, request_head))[0] == status
+
+
+SLOW = {
+    "nothing": (b"", b""),
+    "a head": (LINE, b"X: b\r\n"),
+    "a body": (CHUNKED, b"1\r\na\r\n"),
+    "a second request": (LINE + HOST + b"\r\n" + LINE, b"X: b\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", SLOW)
+async def test_a_request_that_does_not_come_is_not_waited_for(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(http_protocol, "REQUEST_SECONDS", 0.3)
+    start, piece = SLOW[what]
+    async with listening(installation.app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(start)
+        async with asyncio.timeout(5):
+            while not reader.at_eof():
+                if piece:
+                    writer.write(piece)
+                with suppress(TimeoutError, ConnectionError):
+                    await asyncio.wait_for(reader.read(1000), 0.05)
+        writer.close()
+
+
+async def test_a_connection_that_asks_again_is_kept(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "REQUEST_SECONDS", 0.3)
+    async with listening(installation.app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(5):
+            writer.write(LINE + HOST + b"\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            await reader.readuntil(b"}")
+            await asyncio.sleep(0.2)
+        writer.close()
 
 
 async def test_what_follows_a_body_changes_nothing_of_its_request(installation: Installation) -> None:
