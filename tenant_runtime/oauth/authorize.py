@@ -14,7 +14,14 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 
 from core.clock import now_ms
-from core.errors import IdentityError, InvalidInput, LoginRequired, ServerError, TenantSuspended
+from core.errors import (
+    IdentityError,
+    InvalidInput,
+    InvalidRequest,
+    LoginRequired,
+    ServerError,
+    TenantSuspended,
+)
 from core.ids import digest, new_id, new_secret
 from core.tenants import Tenant, TenantState
 from tenant_runtime.audit import Event
@@ -36,6 +43,8 @@ from tenant_runtime.oauth.response_modes import answer, error_parameters
 
 AnyRequest = Request[Any, Any, Any]
 log = structlog.get_logger(__name__)
+
+LONGEST_TOLD = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +74,17 @@ class Visit:
             description=description,
             client_id=self.to.client.client_id,
             client_name=self.to.client.name,
-            audience=self.sent.get("audience"),
-            scope=self.sent.get("scope"),
+            audience=_told(self.sent.get("audience")),
+            scope=_told(self.sent.get("scope")),
             ip=self.ip,
             user_agent=self.user_agent,
             request_id=self.request_id,
         )
+
+
+def _told(value: str | None) -> str | None:
+    """Anybody may fail here, as often and at such a length as they like: the log keeps the beginning."""
+    return value[:LONGEST_TOLD] if value is not None else None
 
 
 @get("/authorize", include_in_schema=False)
@@ -128,13 +142,23 @@ async def _visit(request: AnyRequest, parameters: Sent, browser: Browser, *, aft
         configuration=held,
         browser=browser,
         sent=parameters,
-        to=destination(parameters, held, tenant.issuer),
+        to=_destination(parameters, held, tenant),
         now=now_ms(services.clock),
         ip=client_ip_of(request),
         user_agent=(request.headers.get("user-agent") or "")[:500] or None,
         request_id=request_id_of(request),
         after_form=after_form,
     )
+
+
+def _destination(parameters: Sent, held: Configuration, tenant: Tenant) -> Destination:
+    """A suspended tenant says that it is, also where the answer may travel nowhere."""
+    try:
+        return destination(parameters, held, tenant.issuer)
+    except InvalidRequest as refused:
+        if tenant.state is TenantState.SUSPENDED:
+            raise TenantSuspended() from refused
+        raise
 
 
 def _accepted(visit: Visit) -> AcceptedRequest:

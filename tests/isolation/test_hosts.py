@@ -179,11 +179,11 @@ async def test_t7_spellings_that_dns_holds_equal_are_one_tenant_and_one_issuer(
 
 
 @pytest.mark.parametrize("spelling", ["\uff41\uff43\uff4d\uff45.localhost", "acme\u3002localhost"])
-async def test_t7_other_scripts_are_sent_as_a_labels_and_otherwise_refused(
+async def test_t7_in_other_scripts_it_is_the_same_tenant_or_refused(
     shared: Installation, spelling: str
 ) -> None:
-    """RFC 9110 allows no such bytes in a Host header, and no browser sends them."""
-    assert (await ask(shared.app, METADATA, [host(spelling)])).status in (400, 404)
+    """RFC 9110 allows no such bytes in a Host header; browsers send A-labels."""
+    assert await issuer_at(shared.app, host(spelling)) in (shared.tenant(A).issuer, None)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +209,42 @@ async def test_t7_what_dns_does_not_hold_equal_is_nobody(shared: Installation, s
 )  # fmt: skip
 async def test_t8_exactly_one_label_before_the_base_domain(shared: Installation, name: str) -> None:
     assert (await ask(shared.app, METADATA, [host(name)])).status == 404
+
+
+async def test_t13_a_suspended_tenant_says_so_in_each_surfaces_own_way(installation: Installation) -> None:
+    rp, operator = installation.relying_party(A), await installation.operator()
+    tokens = await rp.sign_in()
+    manager = await installation.manager(A)
+    await operator.post(f"/tenants/{A}/suspend")
+    for changes in ({"prompt": "none"}, {"prompt": "login"}, {}):
+        await rp.authorize(**changes)
+        assert rp.landed["error"] == "access_denied", changes
+        assert rp.landed["iss"] == rp.issuer
+        assert "code" not in rp.landed
+    untrusted = await rp.authorize(redirect_uri="https://evil.example/cb")
+    assert rp.browser.landed is None
+    assert untrusted.status_code == 403
+    for form in (
+        {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token},
+        {"grant_type": "client_credentials"},
+    ):
+        answer = await rp.token(dict(form))
+        assert (answer.status, answer.error) == (400, "access_denied")
+    userinfo = await rp.userinfo(tokens.access_token)
+    assert (userinfo.status_code, userinfo.json()["error"]) == (403, "tenant_suspended")
+    assert await manager.status("GET", "/roles") == 403
+    assert await manager.status("POST", "/roles", {"name": "x"}) == 403
+    for path in (
+        ".well-known/openid-configuration",
+        ".well-known/oauth-authorization-server",
+        ".well-known/jwks.json",
+    ):
+        assert (await installation.http.get(f"{rp.issuer}{path}")).status_code == 200
+    login = await installation.http.get(f"{rp.issuer}login")
+    assert login.status_code in (403, 404)
+    await operator.post(f"/tenants/{A}/resume")
+    assert (await rp.refresh(tokens.refresh_token)).status == 200, "what stood before stands again"
+    assert "code" in await rp.silent()
 
 
 async def test_t13_another_process_hears_of_a_suspension_at_its_next_request(

@@ -267,7 +267,7 @@ async def test_a_suspended_tenant_says_so_by_redirect_and_else_on_a_page(world: 
     world.acme.tenant = replace(world.acme.tenant, state=TenantState.SUSPENDED)
     assert answer_of(await visitor.authorize())["error"] == "access_denied"
     assert is_page(await visitor.http.get(page), 403)
-    assert is_page(await visitor.authorize(redirect_uri="https://evil.example"))
+    assert is_page(await visitor.authorize(redirect_uri="https://evil.example"), 403)
 
 
 async def test_no_answer_with_a_code_or_a_cookie_may_be_stored(world: World) -> None:
