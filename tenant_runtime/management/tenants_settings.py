@@ -37,7 +37,7 @@ from tenant_runtime.tenant_settings import effective, provenance
 
 _table = Setting.__table__
 Hours = Annotated[float, Meta(gt=0, le=87_600)]
-Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$")]
+Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}\Z")]
 _OBJECTS = ("branding", "flags", "error_page")
 
 

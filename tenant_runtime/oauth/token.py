@@ -15,6 +15,7 @@ from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 
 METHODS = ("POST",)
+LONGEST_TOLD = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,6 @@ async def _token(call: Call) -> Answer:
 
 
 def _tell_failure(request: TokenRequest, grant: Grant, error: OAuthError) -> None:
-    event = request.event(
-        grant.failed, description=error.description, audience=request.parameters.get("audience")
-    )
+    audience = request.parameters.get("audience", "")[:LONGEST_TOLD] or None
+    event = request.event(grant.failed, description=error.description, audience=audience)
     request.call.services.audit.add(request.call.tenant, event)
