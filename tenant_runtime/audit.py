@@ -14,7 +14,6 @@ import structlog
 from sqlalchemy import Connection, insert
 
 from core.clock import Clock, now_ms
-from core.errors import IdentityError
 from core.ids import new_id
 from core.tenants import Tenant
 from tenant_runtime.models import LogEvent
@@ -69,7 +68,7 @@ class AuditLog:
         self._clock = clock
         self._pending: dict[str, tuple[Tenant, list[Event]]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._flushing: set[asyncio.Task[None]] = set()
+        self._flushing: dict[asyncio.Task[None], str] = {}  # whose events it writes
 
     def now(self) -> int:
         return now_ms(self._clock)
@@ -85,12 +84,17 @@ class AuditLog:
         if len(pending[1]) >= FULL_AT:
             self._start_flush(tenant.id)
 
-    async def flush(self) -> None:
-        """Write everything that waits; for shutdown and for readers of the log that must see their own events."""
-        for tenant_id in list(self._pending):
+    async def flush(self, tenant: Tenant | None = None) -> None:
+        """Write what waits: of one tenant, for a reader of its log who must see their own events; of all at shutdown.
+        Another tenant's database, away or busy, is nobody else's wait."""
+        for tenant_id in list(self._pending) if tenant is None else [tenant.id]:
             self._start_flush(tenant_id)
-        while self._flushing:
-            await asyncio.gather(*self._flushing)
+        while running := [
+            task for task, whose in self._flushing.items() if tenant is None or whose == tenant.id
+        ]:
+            await asyncio.wait(running)
+            if tenant is not None:
+                return
 
     def _start_flush(self, tenant_id: str) -> None:
         timer = self._timers.pop(tenant_id, None)
@@ -100,13 +104,13 @@ class AuditLog:
         if pending is None:
             return
         task = asyncio.create_task(self._write(*pending))
-        self._flushing.add(task)
-        task.add_done_callback(self._flushing.discard)
+        self._flushing[task] = tenant_id
+        task.add_done_callback(self._flushing.pop)
 
     async def _write(self, tenant: Tenant, events: list[Event]) -> None:
         try:
             await tenant.database.write(_record_all, events)
-        except IdentityError:
+        except Exception:
             log.exception(
                 "audit events were not written", tenant=tenant.id, events=[event.type for event in events]
             )

@@ -70,7 +70,7 @@ OLDEST = Listing("logs", select(_table), _PLACE, shape_all)
 
 @reading("/logs", "read:logs")
 async def list_logs(call: CallOf) -> Any:
-    await call.services.audit.flush()
+    await call.services.audit.flush(call.tenant)
     query = call.request.query_params
     text = parse_text(query, "q") or parse_text(query, "search")
     criteria = [] if text is None else [search(text, FIELDS, DEFAULT)]
@@ -90,13 +90,13 @@ def _place_of(connection: Connection, id: str) -> Position:
 
 @reading("/logs/{id:str}", "read:logs")
 async def get_log(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
-    await call.services.audit.flush()
+    await call.services.audit.flush(call.tenant)
     return shape(await call.read(ENTITY.load, id))
 
 
 @reading("/users/{user_id:str}/logs", "read:logs", "read:logs_users")
 async def list_user_logs(call: CallOf, user_id: FromPath[str]) -> Any:
-    await call.services.audit.flush()
+    await call.services.audit.flush(call.tenant)
     await call.read(users.ENTITY.load, user_id)
     return await answer(call, NEWEST, _table.c.user_id == user_id)
 
