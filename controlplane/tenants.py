@@ -46,7 +46,7 @@ from keystead_sdk.principal import Principal
 
 AnyRequest = Request[Any, Any, Any]
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?\Z")]
 Labels = Annotated[list[Label], msgspec.Meta(max_length=32)]
 Limit = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -60,7 +60,7 @@ class TenantBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     display_name: Name | None = None
     friendly_name: Name | None = None
     backend: str | None = None
-    region: Annotated[str, msgspec.Meta(max_length=63)] | None = None
+    region: Annotated[str, msgspec.Meta(max_length=63, pattern=r"^[^\x00-\x1f\x7f]*\Z")] | None = None
     labels: Labels = []
     add_creator: bool = True
 
