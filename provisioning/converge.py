@@ -41,8 +41,8 @@ from provisioning.organization import (
 from provisioning.parts import Parts
 from sync.apply import Applied, apply, follow, read_applied
 from sync.catalogue import Desired, load_catalogue
-from sync.difference import Differences
 from sync.fleet import registered_follower, synced
+from sync.transitions import Transitions
 
 T = TypeVar("T")
 
@@ -180,7 +180,7 @@ def _catalogue_of(draft: Draft, desired: Desired | None, now: int) -> Applied:
     """The template holds it already, as far as it is the same for all."""
     if desired is None:
         return read_applied(draft.connection)
-    applied = follow(draft.driver, desired, Differences({}, now))
+    applied = follow(draft.driver, desired, Transitions({}, now))
     return applied or apply(draft.connection, desired, now=now)
 
 

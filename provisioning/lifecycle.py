@@ -73,7 +73,7 @@ class Lifecycle:
             steps=(running("database", now),),
         )
         await parts.registry.write(begin, tenant, operation, new.request_key)
-        await self._within_limit(operation)
+        await self._within_limit(operation, tenant)
         return operation.id
 
     async def delete(self, tenant_id: str) -> str:

@@ -32,12 +32,14 @@ from core.settings import Settings
 from core.tenants import Directory
 from sync.apply import Applied, Outcome, apply, follow
 from sync.catalogue import Desired, DesiredCatalogues, Follower, load_catalogue
-from sync.difference import Copies, Differences
+from sync.transitions import Copies, Transitions
 
 _log = structlog.get_logger(__name__)
 
 BATCH = 256
-THREADS = 4
+THREADS = 8
+"""More than there are cores: each waits for the disk most of the time."""
+
 REMEMBERED = 32
 CLAIM_MS = 15_000
 FIRST_BACK_OFF_MS = 1_000
@@ -108,7 +110,7 @@ class Fleet:
     ) -> Results:
         """Apply to each, wherever it is open."""
         results = Results()
-        differences = None if compare_rows else Differences(dict(self._known), now_ms(self._clock))
+        transitions = None if compare_rows else Transitions(dict(self._known), now_ms(self._clock))
         closed: list[tuple[RegisteredTenant, Desired]] = []
         for tenant in tenants:
             desired = self._desired.for_tenant(offered, registered_follower(tenant))
@@ -119,7 +121,7 @@ class Fleet:
                 closed.append((tenant, desired))
         loop = asyncio.get_running_loop()
         shares = [closed[start::THREADS] for start in range(THREADS) if closed[start::THREADS]]
-        parts = (loop.run_in_executor(self._threads, self._in_thread, share, differences) for share in shares)
+        parts = (loop.run_in_executor(self._threads, self._in_thread, share, transitions) for share in shares)
         for part in await asyncio.gather(*parts):
             results.add(part)
         return results
@@ -155,13 +157,13 @@ class Fleet:
                 self._known.popitem(last=False)
 
     def _in_thread(
-        self, share: Sequence[tuple[RegisteredTenant, Desired]], differences: Differences | None
+        self, share: Sequence[tuple[RegisteredTenant, Desired]], transitions: Transitions | None
     ) -> Results:
         results = Results()
         for tenant, desired in share:
             now = now_ms(self._clock)
             try:
-                applied = self._converge_closed(tenant, desired, differences, now)
+                applied = self._converge_closed(tenant, desired, transitions, now)
                 failpoint("sync.applied")
                 results.add(_done(tenant.id, applied, now))
             except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
@@ -169,14 +171,14 @@ class Fleet:
         return results
 
     def _converge_closed(
-        self, tenant: RegisteredTenant, desired: Desired, differences: Differences | None, now: int
+        self, tenant: RegisteredTenant, desired: Desired, transitions: Transitions | None, now: int
     ) -> Applied:
-        """Without differences the rows are compared."""
+        """Without transitions the rows are compared."""
         ref = database_ref(self._settings, tenant)
         with self._databases.exclusive_file(ref, converge=True) as file:
-            applied = follow(file.driver, desired, differences) if differences is not None else None
+            applied = follow(file.driver, desired, transitions) if transitions is not None else None
             if applied is None:
-                applied = apply(file.connection, desired, now=now, compare_rows=differences is None)
+                applied = apply(file.connection, desired, now=now, compare_rows=transitions is None)
             return applied
 
     async def _record(self, results: Results) -> None:

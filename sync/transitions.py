@@ -40,7 +40,7 @@ class Copies:
         )
 
 
-class Differences:
+class Transitions:
     """Of one batch: `now` stands in the rows. Threads share it; two that need the same at once both work it out."""
 
     def __init__(self, known: Mapping[str, Copies], now: int) -> None:
