@@ -60,6 +60,14 @@ def agrees(connection: AnyConnection, _: BaseRouteHandler) -> None:
         raise InsufficientReach()
 
 
+async def stands(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """A token outlives what happens to its holder; power over every tenant does not."""
+    principal = principal_of(connection)
+    services = connection.app.state["services"]
+    if not await services.operators.still_stand(principal.subject, principal.claims["iat"]):
+        raise Unauthenticated()
+
+
 def outside_organizations(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Any token of tenant one without an organization; what it sees is decided by the handler."""
     if principal_of(connection).org_id is not None:

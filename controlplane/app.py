@@ -13,7 +13,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from controlplane import fleet, operations, tenants
-from controlplane.access import agrees, as_platform
+from controlplane.access import agrees, as_platform, stands
 from controlplane.services import PlatformServices
 from core.errors import InvalidInput
 from core.http.security import API_HEADERS
@@ -39,7 +39,7 @@ def create_platform_app(services: PlatformServices) -> Litestar:
     router = Router(
         "/api/v2",
         route_handlers=[*tenants.handlers, *operations.handlers, *fleet.handlers],
-        guards=[authenticate(services.verifier), agrees],
+        guards=[authenticate(services.verifier), stands, agrees],
         request_class=PlatformRequest,
         request_max_body_size=BODY_LIMIT,
         response_headers=[ResponseHeader(name=name, value=value) for name, value in API_HEADERS.items()],
