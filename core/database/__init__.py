@@ -10,7 +10,7 @@ from core.database.database import Database
 from core.database.faults import UnitBroken
 from core.database.generations import Generations, NoSlotLeft
 from core.database.pool import Databases
-from core.database.prepared import Prepared
+from core.database.prepared import Prepared, PreparedPage
 from core.database.refs import DatabaseRef
 from core.database.sqlite import files_of
 
@@ -21,6 +21,7 @@ __all__ = [
     "Generations",
     "NoSlotLeft",
     "Prepared",
+    "PreparedPage",
     "UnitBroken",
     "files_of",
 ]

@@ -24,7 +24,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from core.database import Prepared
+from core.database import PreparedPage
 from core.errors import InvalidQuery
 from core.http.paging import (
     Checkpoint,
@@ -44,7 +44,7 @@ from core.http.paging import (
 from tenant_runtime.management.calls import Call
 
 Rows = Sequence[Any]
-"""Named tuples: SQLAlchemy's, or a prepared statement's."""
+"""SQLAlchemy's, or a prepared page's: attributes are what they have in common."""
 
 Items = list[Any]
 """Mappings, or structs where a list is long and asked for often."""
@@ -67,13 +67,13 @@ class Listing:
     sortable: dict[str, ColumnElement[Any]] = field(default_factory=dict)
     newest_first: bool = False
     page: Select[Any] = field(init=False)
-    plain: Prepared = field(init=False)
+    plain: PreparedPage = field(init=False)
     """The page as most ask for it: in the usual order, unfiltered."""
 
     def __post_init__(self) -> None:
         page = self.statement.order_by(*self.order()).limit(bindparam("limit_")).offset(bindparam("offset_"))
         object.__setattr__(self, "page", page)
-        object.__setattr__(self, "plain", Prepared(page))
+        object.__setattr__(self, "plain", PreparedPage(page))
 
     def order(self) -> list[Any]:
         return [desc(column) if self.newest_first else asc(column) for column in self.place]

@@ -69,15 +69,15 @@ def check_password(password: str, *names: str | None) -> None:
         raise InvalidInput(_PROBLEMS[problem], code="password_strength_error")
 
 
-class IdentityOut(Struct, frozen=True, rename={"is_social": "isSocial"}):
+class IdentityOut(Struct, frozen=True, gc=False, rename={"is_social": "isSocial"}):
     connection: str
     provider: str
     user_id: str
     is_social: bool
 
 
-class UserOut(Struct, frozen=True, omit_defaults=True):
-    """What has no value is left out, as Auth0 does."""
+class UserOut(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What has no value is left out, as Auth0 does. Nothing in it leads back to it."""
 
     user_id: str
     email: str | None

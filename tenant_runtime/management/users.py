@@ -14,7 +14,7 @@ from sqlalchemy import JSON, ColumnElement, Connection, bindparam, func, insert,
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from core.database import Prepared
+from core.database import PreparedPage
 from core.errors import Conflict, InsufficientScope, InvalidInput, InvalidQuery, NotFound
 from core.http.paging import parse_fields, parse_text
 from core.http.search import search
@@ -48,7 +48,7 @@ _SHOWN = [column for column in _table.c if column.name not in ("profile", "sessi
 _METADATA = ("user_metadata", "app_metadata")
 _NOT_COLUMNS = ("connection", "password", "verify_email")
 _of_page = func.json_each(bindparam("ids", type_=JSON)).table_valued("value")
-_IDENTITIES_OF = Prepared(
+_IDENTITIES_OF = PreparedPage(
     select(
         _identity.c.user_id,
         _identity.c.provider,

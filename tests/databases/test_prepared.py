@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from core.database import Database, DatabaseRef, Databases, Prepared, UnitBroken
+from core.database import Database, DatabaseRef, Databases, Prepared, PreparedPage, UnitBroken
 from tests.databases.conftest import names_in
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +44,7 @@ RENAME = Prepared(
     .values(name=bindparam("to"))
     .returning(ITEM.c.name, ITEM.c.blob)
 )
+PAGE = PreparedPage(select(ITEM).order_by(ITEM.c.name.desc()).limit(bindparam("most")))
 ROW: dict[str, Any] = {"id": 1, "name": "one", "n": True, "blob": {"a": [1, None]}}
 
 
@@ -96,3 +98,33 @@ async def test_a_unit_that_lost_its_transaction_may_not_go_on(database: Database
 async def test_a_text_that_depends_on_its_values_is_refused(database: Database) -> None:
     with pytest.raises(TypeError):
         await database.read(Prepared(select(ITEM.c.name).where(ITEM.c.id.in_([1, 2]))).rows, {})
+
+
+async def test_a_page_is_in_order_and_its_values_are_those_that_sqlalchemy_would_give(
+    database: Database,
+) -> None:
+    rows = [
+        {
+            "id": 1,
+            "name": "a",
+            "n": True,
+            "blob": {"text": '"ü\\ \n\0 \U0001f511', "list": [1.5, None, True]},
+        },
+        {"id": 2, "name": "c", "n": False, "blob": None},
+        {"id": 2**53 + 1, "name": "b\0'", "n": True, "blob": []},
+    ]
+    for row in rows:
+        await database.write(INSERT.run, row)
+    found = await database.read(PAGE.rows, {"most": 10})
+    ordinary = await database.read(lambda connection: connection.execute(select(ITEM)).all())
+    assert [(row.id, row.name, row.n, row.blob) for row in found] == sorted(
+        map(tuple, ordinary), key=lambda row: str(row[1]), reverse=True
+    )
+    assert [row.name for row in await database.read(PAGE.rows, {"most": 1})] == ["c"]
+    assert await database.read(PAGE.rows, {"most": 0}) == []
+
+
+def test_a_page_has_no_bytes() -> None:
+    sealed = Table("sealed", MetaData(), Column("value", LargeBinary))
+    with pytest.raises(TypeError):
+        PreparedPage(select(sealed))
