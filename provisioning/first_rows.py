@@ -4,8 +4,10 @@ Everything random is chosen before the unit runs (`prepare`), and nothing of it 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from core.crypto.keys import SigningKey
@@ -53,11 +55,10 @@ def prepare(
         "clients": [client_row(GLOBAL_CLIENT, now, grant_types=[], is_global=True), default],
         "client_secrets": [secret_row(data_key, default["client_id"], new_secret(), now)],
     }
-    scopes = management_scopes(management_id, with_platform=is_control_plane)
     return FirstRows(
         statements=(
             *(statement(_TABLES[table], content) for table, content in rows.items()),
-            (_INSERT_SCOPE, scopes),
+            (_INSERT_SCOPES, [(management_id, _management_scopes(is_control_plane))]),
         ),
         management_id=management_id,
         connection_id=connection_id,
@@ -114,17 +115,21 @@ def _management_api(id: str, audience: str, now: int) -> dict[str, Any]:
     }
 
 
-def management_scopes(management_id: str, *, with_platform: bool) -> list[tuple[Any, ...]]:
+@cache
+def _management_scopes(with_platform: bool) -> str:
+    """As one JSON text: handed over row by row, they would cost more than all else that a tenant starts with."""
     named = [*TENANT.items(), *(PLATFORM.items() if with_platform else ())]
-    return [
-        (management_id, value, description, position, value in PLATFORM)
+    rows = [
+        (value, description, position, value in PLATFORM)
         for position, (value, description) in enumerate(named)
     ]
+    return msgspec.json.encode(rows).decode()
 
 
-_INSERT_SCOPE = (
+_INSERT_SCOPES = (
     "INSERT INTO scopes (resource_server_id, value, description, position, is_platform)"
-    " VALUES (?, ?, ?, ?, ?)"
+    " SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),"
+    " json_extract(value, '$[3]') FROM json_each(?)"
 )
 
 

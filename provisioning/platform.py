@@ -60,6 +60,7 @@ class Platform:
         await self.lifecycle.close()
         await asyncio.to_thread(self.keystock.close)
         self.parts.fleet.close()
+        self.parts.templates.close()
         await self.databases.close()
         self.presence.close()
 

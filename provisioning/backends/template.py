@@ -64,6 +64,10 @@ class Template:
             finally:
                 driver.execute("ROLLBACK")
 
+    def close(self) -> None:
+        with self.lock:
+            self.driver.close()
+
 
 class Templates:
     def __init__(self) -> None:
@@ -79,8 +83,13 @@ class Templates:
                 template = self._known[wanted] = _make(wanted[0], fill)
             self._known.move_to_end(wanted)
             while len(self._known) > KEPT:
-                self._known.popitem(last=False)
+                self._known.popitem(last=False)  # closed when its last user is done
             return template
+
+    def close(self) -> None:
+        with self._lock:
+            while self._known:
+                self._known.popitem()[1].close()
 
 
 def _make(schema_version: str, fill: Filling) -> Template:
