@@ -21,6 +21,8 @@ debian = log="$$(mktemp)"; { apt-get -qq update && apt-get -qq install --yes --n
 
 export DEBIAN_FRONTEND := noninteractive
 export PIP_ROOT_USER_ACTION := ignore
+# Some images say so; every start of a process would then compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help

@@ -23,12 +23,8 @@ def _plain(value: Any) -> str:
     return repr(value)
 
 
-_request: ContextVar[Mapping[str, Any] | None] = ContextVar("request", default=None)
-
-
-def belongs_to(request: Mapping[str, Any]) -> None:
-    """What is logged from here on in this task is of this request: its `request_id` and, once known, `tenant`."""
-    _request.set(request)
+current_request: ContextVar[Mapping[str, Any] | None] = ContextVar("current_request", default=None)
+"""What is logged while it is set is of this request: its `request_id` and, once known, its `tenant`."""
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
@@ -47,7 +43,7 @@ def _to_text(logger: Any, name: str, event: EventDict) -> str:
 
 def _of_request(_: Any, __: str, event: EventDict) -> EventDict:
     """Request id and tenant, read when a line is written: a request that logs nothing pays nothing."""
-    state = _request.get()
+    state = current_request.get()
     if state is not None:
         event.setdefault("request_id", state["request_id"])
         if state["tenant"] is not None:

@@ -1,9 +1,12 @@
 """How requests are read from the wire: uvicorn's protocol over httptools, and three rules that it leaves out."""
 
 import asyncio
+from typing import cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from entrypoints.one_write import OneWrite
 
 LONGEST_HEAD = 64 * 1024
 MOST_HEADERS = 200
@@ -33,6 +36,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", OneWrite(transport, self.loop))
         self._deadline = self.loop.call_later(REQUEST_SECONDS, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:

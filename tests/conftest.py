@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core.logs import configure_logs
 from core.settings import Settings
 from entrypoints import demo as demos
 from entrypoints.asgi import create_app
@@ -22,6 +23,12 @@ from tests.installation import Installation, MovableClock
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs() -> None:
+    """As in production: without it the library draws every traceback with all its locals, which takes seconds."""
+    configure_logs("warning")
 
 
 def settings_for(data_dir: Path, **changes: object) -> Settings:

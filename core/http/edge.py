@@ -16,7 +16,7 @@ import structlog
 
 from core.errors import IdentityError, NotFound, ServerError
 from core.http.hosts import Forwarded, forwarded
-from core.logs import belongs_to
+from core.logs import current_request
 from core.tenants import Tenant
 
 log = structlog.get_logger("keystead.access")
@@ -77,7 +77,7 @@ class Edge:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
-        belongs_to(state)
+        logged_as = current_request.set(state)
         try:
             app = await self._destination(scope, state)
             try:
@@ -89,6 +89,7 @@ class Edge:
             tenant = state["tenant"]
             self._observe(scope["method"], status, seconds, tenant.id if tenant is not None else None)
             self._log_line(scope, state["client_ip"], status, seconds)
+            current_request.reset(logged_as)
 
     async def _destination(self, scope: Scope, state: dict[str, Any]) -> AsgiApp:
         try:

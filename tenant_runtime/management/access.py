@@ -21,10 +21,8 @@ from core.tenants import Tenant
 from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import AnyConnection, Services, services_of, tenant_of
 from tenant_runtime.management.permissions import PLATFORM
+from tenant_runtime.oauth.signing import ALGORITHMS
 
-ALGORITHMS = (
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
-)  # fmt: skip
 ACCESS_TOKEN = ("at+jwt",)
 """RFC 9068 section 4: an ID token or a logout token, signed by the same key, is refused."""
 

@@ -21,6 +21,7 @@ from tenant_runtime.management.editing import (
     ShortText,
 )
 from tenant_runtime.models import Client
+from tenant_runtime.oauth.signing import ALGORITHMS
 
 AppType = Literal["native", "spa", "regular_web", "non_interactive"]
 AuthMethod = Literal["none", "client_secret_post", "client_secret_basic"]
@@ -168,7 +169,7 @@ def _grants(app_type: str) -> list[str]:
     return ["authorization_code", "refresh_token"]
 
 
-def check(members: Mapping[str, Any], algorithms: frozenset[str]) -> None:
+def check(members: Mapping[str, Any]) -> None:
     """What the types of the members cannot say."""
     for name in ("callbacks", "allowed_logout_urls"):
         check_callbacks(name, members.get(name) or ())
@@ -177,8 +178,8 @@ def check(members: Mapping[str, Any], algorithms: frozenset[str]) -> None:
     check_link("logo_uri", members.get("logo_uri"))
     check_link("initiate_login_uri", members.get("initiate_login_uri"))
     algorithm = (members.get("jwt_configuration") or {}).get("alg")
-    if algorithm is not None and algorithm not in algorithms:
-        raise InvalidInput(f"This tenant has no key for the algorithm {algorithm}.")
+    if algorithm is not None and algorithm not in ALGORITHMS:
+        raise InvalidInput(f"`jwt_configuration.alg` must be one of {', '.join(ALGORITHMS)}.")
 
 
 def check_whole(client: Mapping[str, Any]) -> None:

@@ -85,7 +85,7 @@ async def get_client(call: CallOf, client_id: FromPath[str]) -> dict[str, Any]:
 @creating("/clients", "create:clients")
 async def create_client(call: CallOf, data: JSONBody[ClientIn]) -> dict[str, Any]:
     members = client_bodies.without_nulls(named(data))
-    await _check(call, members)
+    client_bodies.check(members)
     return await call.write(_create, members, new_client_id(), _new_secret(call), call.now)
 
 
@@ -94,7 +94,7 @@ async def update_client(
     call: CallOf, client_id: FromPath[str], data: JSONBody[ClientPatch]
 ) -> dict[str, Any]:
     members = client_bodies.without_nulls(named(data))
-    await _check(call, members)
+    client_bodies.check(members)
     return await call.write(_update, client_id, members, _new_secret(call), call.now)
 
 
@@ -137,10 +137,6 @@ def _filters(call: Call) -> list[ColumnElement[bool]]:
     if app_types := parse_text(query, "app_type"):
         found.append(_table.c.app_type.in_(app_types.split(",")))
     return found
-
-
-async def _check(call: Call, members: Mapping[str, Any]) -> None:
-    client_bodies.check(members, frozenset((await call.configuration()).keys.signing))
 
 
 def _secret_of(connection: Connection, client_id: str, tenant: Tenant) -> str | None:

@@ -37,6 +37,7 @@ from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.models import ResourceServer, Scope
 from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
+from tenant_runtime.oauth.signing import ALGORITHMS
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 Dialect = Literal["access_token", "access_token_authz", "rfc9068_profile", "rfc9068_profile_authz"]
@@ -148,7 +149,7 @@ async def get_resource_server(call: CallOf, key: FromPath[str]) -> dict[str, Any
 
 @creating("/resource-servers", "create:resource_servers")
 async def create_resource_server(call: CallOf, data: JSONBody[ResourceServerIn]) -> Response[dict[str, Any]]:
-    await _check(call, data)
+    _check(call, data)
     if _is_of_issuer(data.identifier, call.tenant.issuers):
         raise InvalidInput("`identifier` must not be an address of the issuer itself.")
     is_waiting = check_wait(call)
@@ -159,7 +160,7 @@ async def create_resource_server(call: CallOf, data: JSONBody[ResourceServerIn])
 async def update_resource_server(
     call: CallOf, key: FromPath[str], data: JSONBody[ResourceServerPatch]
 ) -> Response[dict[str, Any]]:
-    await _check(call, data)
+    _check(call, data)
     is_waiting = check_wait(call)
     return await waited(call, is_waiting, await call.write(_update, key, named(data), call.now))
 
@@ -176,12 +177,12 @@ def _is_of_issuer(identifier: str, issuers: Iterable[str]) -> bool:
     return any(address.startswith(issuer.partition("://")[2]) for issuer in issuers)
 
 
-async def _check(call: Call, data: ResourceServerPatch) -> None:
+def _check(call: Call, data: ResourceServerPatch) -> None:
     check_labels(call.tenant, data.labels)
     if data.scopes is not UNSET:
         _check_scopes(data.scopes)
-    if data.signing_alg is not UNSET and data.signing_alg not in (await call.configuration()).keys.signing:
-        raise InvalidInput(f"This tenant has no key for the algorithm {data.signing_alg}.")
+    if data.signing_alg is not UNSET and data.signing_alg not in ALGORITHMS:
+        raise InvalidInput(f"`signing_alg` must be one of {', '.join(ALGORITHMS)}.")
 
 
 def _check_scopes(scopes: Sequence[ScopeBody]) -> None:

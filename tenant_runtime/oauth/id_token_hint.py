@@ -9,8 +9,8 @@ from typing import Any
 
 from core.crypto.jwt import TokenInvalid, verify
 from core.crypto.keys import PublicKeys
+from tenant_runtime.oauth.signing import ALGORITHMS
 
-ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 TYPES = ("JWT", "")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from core.logs import belongs_to, configure_logs
+from core.logs import configure_logs, current_request
 from core.settings import Secret
 
 
@@ -30,11 +30,12 @@ def lines(out: io.BytesIO) -> list[dict[str, Any]]:
 
 def test_each_line_is_one_json_object_with_request_and_tenant(out: io.BytesIO) -> None:
     request: dict[str, Any] = {"request_id": "r1", "tenant": None}
-    belongs_to(request)
+    before = current_request.set(request)
     request["tenant"] = SimpleNamespace(id="acme")  # known later, and named from then on
     structlog.get_logger().info("token_issued", client_id="c1", text="two\nlines")
-    belongs_to({"request_id": "r2", "tenant": None})
+    current_request.set({"request_id": "r2", "tenant": None})
     structlog.get_logger().warning("lagging")
+    current_request.reset(before)
     first, second = lines(out)
     assert {
         "request_id": "r1",
