@@ -92,7 +92,7 @@ class Prepared:
             constants={name: bind.value for name, bind in parameters.items() if not bind.required},
             encode=_converters([parameters[name].type for name in names], dialect, "bind_processor"),
             decode=_converters([column.type for column in columns], dialect, "result_processor", None),
-            row=cast(Any, namedtuple("Row", [column.key for column in columns]))._make,
+            row=cast(Any, namedtuple("Row", [str(column.key) for column in columns], rename=True))._make,
         )
 
 

@@ -128,3 +128,11 @@ def test_a_page_has_no_bytes() -> None:
     sealed = Table("sealed", MetaData(), Column("value", LargeBinary))
     with pytest.raises(TypeError):
         PreparedPage(select(sealed))
+
+
+async def test_a_column_without_a_name_has_its_place(database: Database) -> None:
+    unnamed = Prepared(select(ITEM.c.n.is_(True)).where(ITEM.c.name == bindparam("wanted")))
+    await database.write(INSERT.run, ROW)
+    found = await database.read(unnamed.first, {"wanted": "one"})
+    assert found is not None
+    assert bool(found[0])
