@@ -16,7 +16,7 @@ from entrypoints import demo as demos
 from entrypoints.asgi import Keystead, create_app
 from entrypoints.demo_app import beside
 from entrypoints.demo_content import CALLBACK, Demo, DemoClient, DemoControlPlane, DemoUser, new_password
-from entrypoints.serving import run, serve_until_stopped, serve_with_workers
+from entrypoints.serving import run, serve_until_stopped, serve_with_workers, spare_the_collector
 from provisioning.installation import Initialised, initialise, is_initialised
 
 EMAIL = "KEYSTEAD_OPERATOR_EMAIL"
@@ -52,7 +52,9 @@ def serve(environ: dict[str, str], data: Path | None, host: str | None, port: in
 
 def worker_app() -> Keystead:
     """The application of one of several processes: each reads the environment it was started with."""
-    return create_app(_settings(dict(os.environ)))
+    app = create_app(_settings(dict(os.environ)))
+    spare_the_collector()
+    return app
 
 
 def demo(environ: dict[str, str], data: Path, host: str, port: int, *, as_json: bool) -> int:
