@@ -23,6 +23,7 @@ from controlplane.registry.operations import OperationRecord, finish_operation
 from controlplane.registry.tenants import RegisteredTenant, activate_tenant
 from core.crypto.sealing import DataKey
 from core.database import DatabaseRef
+from core.database.plain import Plain
 from core.errors import Conflict, DatabaseMissing, WrongDatabase
 from core.failpoints import failpoint
 from core.ids import new_id
@@ -180,7 +181,7 @@ def _catalogue_of(draft: Draft, desired: Desired | None, now: int) -> Applied:
     """The template holds it already, as far as it is the same for all."""
     if desired is None:
         return read_applied(draft.connection)
-    applied = follow(draft.driver, desired, Transitions({}, now))
+    applied = follow(Plain(draft.driver), desired, Transitions({}, now))
     return applied or apply(draft.connection, desired, now=now)
 
 

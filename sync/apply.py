@@ -3,7 +3,6 @@
 Units of work: run by `Database.alone(..., converge=True)` or inside `Databases.exclusive(..., converge=True)`.
 """
 
-import sqlite3
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -11,11 +10,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from core.database.plain import Plain
 from core.failpoints import failpoint
 from sync.catalogue import Desired
 from sync.held import Held, read_held
 from sync.plan import Plan, make_plan
-from sync.statements import Statement, statements
+from sync.statements import statements
 from sync.transitions import Transitions
 
 _encode = msgspec.json.Encoder().encode
@@ -76,40 +76,26 @@ def apply(connection: Connection, desired: Desired, *, now: int, compare_rows: b
     return _store(connection, desired, plan)
 
 
-def follow(driver: sqlite3.Connection, desired: Desired, transitions: Transitions) -> Applied | None:
+def follow(plain: Plain, desired: Desired, transitions: Transitions) -> Applied | None:
     """The short cut of the fan-out: what leads from the catalogue whose digest the tenant stored to this one, without
     a look at its rows. None when they must be looked at: `apply` then goes on in the same transaction."""
-    before = _applied(driver.execute(_SELECT).fetchone())
+    before = _applied(plain.first(_SELECT))
     if _is_older(desired, before) or before.conflicts or before.dangling:
         return None
     incarnation, version = desired.wanted
     if before.digest == desired.digest:
         if not before.holds(desired.wanted):
-            driver.execute(_MOVE, (incarnation, version))
+            plain.run(_MOVE, (incarnation, version))
         return Applied(Outcome.CURRENT, incarnation, version, desired.digest)
     steps = transitions.between(before.digest, desired)
     if steps is None:
         return None
     failpoint("sync.apply.before")
-    if not _run(driver, steps):
-        return None
+    if not plain.run_whole(steps):
+        return None  # the tenant's own rows stand in the way, or the copies are not what the digest says
     failpoint("sync.apply.rows")
-    driver.execute(_STORE, (desired.digest, incarnation, version, "[]", "[]"))
+    plain.run(_STORE, (desired.digest, incarnation, version, "[]", "[]"))
     return Applied(Outcome.APPLIED if steps else Outcome.CURRENT, incarnation, version, desired.digest)
-
-
-def _run(driver: sqlite3.Connection, steps: tuple[Statement, ...]) -> bool:
-    """All, or nothing of it when a rule is broken: the tenant's own rows stand in the way, or the copies are not what
-    the digest says."""
-    driver.execute("SAVEPOINT following")
-    try:
-        for statement, rows in steps:
-            driver.executemany(statement, rows)
-    except sqlite3.IntegrityError:
-        driver.execute("ROLLBACK TO following")
-        return False
-    driver.execute("RELEASE following")
-    return True
 
 
 def _is_older(desired: Desired, before: Applied) -> bool:

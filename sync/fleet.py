@@ -176,7 +176,7 @@ class Fleet:
         """Without transitions the rows are compared."""
         ref = database_ref(self._settings, tenant)
         with self._databases.exclusive_file(ref, converge=True) as file:
-            applied = follow(file.driver, desired, transitions) if transitions is not None else None
+            applied = follow(file.plain, desired, transitions) if transitions is not None else None
             if applied is None:
                 applied = apply(file.connection, desired, now=now, compare_rows=transitions is None)
             return applied

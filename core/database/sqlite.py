@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.database.engine import connection_over
 from core.database.faults import UnitBroken, told
+from core.database.plain import Plain
 from core.database.refs import DatabaseRef
 from core.database.turnstile import lock_files
 from core.errors import DatabaseCorrupt, DatabaseMissing, DatabaseUnavailable, WrongDatabase
@@ -65,6 +66,11 @@ class OpenFile:
             self.driver.set_authorizer(self.guard)
             return self._connect()
         return self._connection
+
+    @property
+    def plain(self) -> Plain:
+        """Beside it, without the guard: for text that is known."""
+        return Plain(self.driver)
 
     def _connect(self) -> Connection:
         self._connection = connection_over(self.driver)

@@ -1,6 +1,7 @@
 """Open databases are bounded, opened once, and never closed under who uses them."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Callable
@@ -164,6 +165,7 @@ async def test_closing_leaves_no_thread_and_no_descriptor(tmp_path: Path, make: 
     async with Databases(tmp_path) as pool:
         await pool.open(refs[0]).read(units.names)
     await asyncio.sleep(0.05)
+    gc.collect()  # what other tests left behind
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
     async with Databases(tmp_path) as pool:
         for ref in refs:
