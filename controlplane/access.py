@@ -64,7 +64,8 @@ async def stands(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """A token outlives what happens to its holder; power over every tenant does not."""
     principal = principal_of(connection)
     services = connection.app.state["services"]
-    if not await services.operators.still_stand(principal.subject, principal.claims["iat"]):
+    claims = principal.claims
+    if not await services.operators.still_stand(principal.subject, claims["iat"], claims.get("jti")):
         raise Unauthenticated()
 
 

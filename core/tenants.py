@@ -131,9 +131,9 @@ class Operators(Protocol):
     async def organization_ids(self, user_id: str) -> Sequence[str]:
         """The tenant organizations they belong to."""
 
-    async def still_stand(self, subject: str, issued_at: float) -> bool:
-        """Whether the person or machine that a token was issued to, then, may act now: not deleted, not blocked, and
-        with no new password since."""
+    async def still_stand(self, subject: str, issued_at: float, jti: str | None) -> bool:
+        """Whether the person or machine that a token was issued to, then, may act now: not deleted, not blocked,
+        with no new password since, and the token not revoked."""
 
     async def is_verified(self, user_id: str) -> bool:
         """Whether their address is verified and they are not blocked."""

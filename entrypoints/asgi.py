@@ -105,6 +105,7 @@ class Keystead:
 
     def _assemble(self, platform: Platform) -> Running:
         keys, vitals = ControlPlaneKeys(platform.directory), Vitals(platform)
+        operators = TenantOneOperators(platform.directory)
         services = Services(
             settings=self.settings,
             clock=self._clock,
@@ -112,6 +113,7 @@ class Keystead:
             keys=platform.keystock,
             audit=AuditLog(self._clock),
             control_plane_keys=keys.public_keys,
+            operators=operators,
             lifecycle=platform.lifecycle,
             on_control_plane_write=platform.worker.wake,
         )

@@ -15,7 +15,7 @@ from core.crypto.keys import PublicKeys
 from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
 from core.settings import Settings
-from core.tenants import Tenant, TenantLifecycle
+from core.tenants import Operators, Tenant, TenantLifecycle
 from tenant_runtime.audit import AuditLog
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
@@ -30,8 +30,9 @@ def _nobody_waits() -> None:
 class Services:
     """What one process has for all tenants: no tenant's data, no tenant's connection.
 
-    `control_plane_keys` answers tenant one's public keys, which may have signed a token for this tenant; without it
-    only a tenant's own tokens are accepted. `lifecycle` is handed to tenant one's application only.
+    `control_plane_keys` answers tenant one's public keys, which may have signed a token for this tenant, and
+    `operators` whether its holder still stands; without them only a tenant's own tokens are accepted. `lifecycle` is
+    handed to tenant one's application only.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class Services:
     keys: KeyStock
     audit: AuditLog
     control_plane_keys: ControlPlaneKeys | None = None
+    operators: Operators | None = None
     lifecycle: TenantLifecycle | None = None
     on_control_plane_write: Callable[[], None] = _nobody_waits
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, select
 
 from core.tenants import Directory
-from tenant_runtime.models import Client, Membership, Organization, User
+from tenant_runtime.models import Membership, Organization, User
+from tenant_runtime.standing import still_stands
 
 _memberships, _organizations, _users = Membership.__table__, Organization.__table__, User.__table__
 _TENANT_ORGANIZATIONS = (
@@ -14,13 +15,6 @@ _TENANT_ORGANIZATIONS = (
     .where(_memberships.c.user_id == bindparam("user_id"), _organizations.c.managed_by == "tenant")
 )
 _VERIFIED = select(_users.c.email_verified, _users.c.blocked).where(_users.c.user_id == bindparam("user_id"))
-_MACHINE = "@clients"
-_CLIENT = select(Client.__table__.c.client_id).where(Client.__table__.c.client_id == bindparam("client_id"))
-_STANDS = select(_users.c.user_id).where(
-    _users.c.user_id == bindparam("user_id"),
-    _users.c.blocked.is_(False),
-    _users.c.sessions_valid_from <= bindparam("issued_at"),
-)
 
 
 class TenantOneOperators:
@@ -31,9 +25,9 @@ class TenantOneOperators:
         one = await self._directory.control_plane()
         return await one.database.read(_organization_ids, user_id)
 
-    async def still_stand(self, subject: str, issued_at: float) -> bool:
+    async def still_stand(self, subject: str, issued_at: float, jti: str | None) -> bool:
         one = await self._directory.control_plane()
-        return await one.database.read(_still_stands, subject, int(issued_at) * 1000 + 999)
+        return await one.database.read(still_stands, subject, int(issued_at), jti)
 
     async def is_verified(self, user_id: str) -> bool:
         one = await self._directory.control_plane()
@@ -42,15 +36,6 @@ class TenantOneOperators:
 
 def _organization_ids(connection: Connection, user_id: str) -> Sequence[str]:
     return connection.execute(_TENANT_ORGANIZATIONS, {"user_id": user_id}).scalars().all()
-
-
-def _still_stands(connection: Connection, subject: str, issued_at: int) -> bool:
-    """`issued_at` is the last millisecond of the second that the token names."""
-    if subject.endswith(_MACHINE):
-        row = connection.execute(_CLIENT, {"client_id": subject.removesuffix(_MACHINE)}).first()
-    else:
-        row = connection.execute(_STANDS, {"user_id": subject, "issued_at": issued_at}).first()
-    return row is not None
 
 
 def _is_verified(connection: Connection, user_id: str) -> bool:

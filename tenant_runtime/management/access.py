@@ -22,6 +22,7 @@ from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import AnyConnection, Services, services_of, tenant_of
 from tenant_runtime.management.permissions import PLATFORM
 from tenant_runtime.oauth.signing import ALGORITHMS
+from tenant_runtime.standing import still_stands
 
 ACCESS_TOKEN = ("at+jwt",)
 """RFC 9068 section 4: an ID token or a logout token, signed by the same key, is refused."""
@@ -41,6 +42,8 @@ class Actor:
     permissions: frozenset[str]
     org_id: str | None
     is_machine: bool
+    issued_at: int
+    jti: str | None
     is_local: bool  # of this tenant's own issuer, so that `subject` may be one of its users
 
     def holds(self, *any_of: str) -> bool:
@@ -81,9 +84,19 @@ async def authenticate(connection: AnyConnection) -> Actor:
         actor = await _verified(token, tenant, services)
     except TokenInvalid as refused:
         raise Unauthenticated() from refused
+    if not await _still_stands(actor, tenant, services):
+        raise Unauthenticated()
     check_reach(actor, tenant, is_reading=connection.scope.get("method") in READING)
     check_selection(tenant, connection)
     return actor
+
+
+async def _still_stands(actor: Actor, tenant: Tenant, services: Services) -> bool:
+    """Asked of the tenant that issued the token: there its holder lives."""
+    if actor.is_local:
+        return await tenant.database.read(still_stands, actor.subject, actor.issued_at, actor.jti)
+    operators = services.operators
+    return operators is not None and await operators.still_stand(actor.subject, actor.issued_at, actor.jti)
 
 
 async def _verified(token: str, tenant: Tenant, services: Services) -> Actor:
@@ -152,6 +165,8 @@ def _actor(claims: Mapping[str, Any], *, is_local: bool, is_platform: bool) -> A
         raise TokenInvalid("issuer")
     if not isinstance(subject, str) or not subject:
         raise TokenInvalid("subject")
+    if not isinstance(claims.get("iat", 0), int | float) or not isinstance(claims.get("jti"), str | None):
+        raise TokenInvalid("claims")
     if not isinstance(org_id, str | None) or not isinstance(client_id, str | None):
         raise TokenInvalid("claims")
     permissions = frozenset(_permissions(claims))
@@ -162,6 +177,8 @@ def _actor(claims: Mapping[str, Any], *, is_local: bool, is_platform: bool) -> A
         permissions=permissions if is_platform and org_id is None else permissions - PLATFORM.keys(),
         org_id=org_id,
         is_machine=claims.get("gty") == "client-credentials" or subject.endswith("@clients"),
+        issued_at=int(claims.get("iat", 0)),
+        jti=claims.get("jti"),
         is_local=is_local,
     )
 

@@ -7,6 +7,7 @@ whole family, or the `jti` of a single token.
 
 from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
 
+from core.database.prepared import Prepared
 from core.ids import new_secret
 from tenant_runtime.models import RefreshFamily, RevokedFamily
 
@@ -29,7 +30,7 @@ REVOKED = or_(
 )
 """A condition on `family_id` and `jti`: the family or the one token was ended, by whoever ended it."""
 
-_IS_REVOKED = select(REVOKED)
+_IS_REVOKED = Prepared(select(REVOKED))
 
 
 def new_jti(family_id: str) -> str:
@@ -52,4 +53,5 @@ def refuse_tokens(connection: Connection, family_id_or_jti: str, *, now_ms: int,
 
 def is_revoked(connection: Connection, jti: str) -> bool:
     """For whoever accepts an access token of this tenant: its family or it alone may have been ended."""
-    return bool(connection.execute(_IS_REVOKED, {"family_id": family_of(jti), "jti": jti}).scalar_one())
+    row = _IS_REVOKED.first(connection, {"family_id": family_of(jti), "jti": jti})
+    return row is None or bool(row[0])

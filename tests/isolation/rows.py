@@ -33,7 +33,7 @@ def rows_of(path: Path, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
         connection.close()
 
 
-def differences(before: Rows, after: Rows) -> list[str]:
+def transitions(before: Rows, after: Rows) -> list[str]:
     """Only what changed, short enough to read."""
     found = []
     for file in before.keys() | after.keys():

@@ -12,7 +12,7 @@ import pytest
 from entrypoints.demo_content import DemoClient
 from tests.isolation.conftest import CONTROL_PLANE, A, B, Neighbours
 from tests.isolation.routes import Route, all_routes, body_of, ids_of
-from tests.isolation.rows import all_rows, differences
+from tests.isolation.rows import all_rows, transitions
 from tests.operators import Caller, machine_token
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ async def nothing_changes(
     before = all_rows(neighbours.installation)
     assert len(before) >= 5
     yield
-    assert differences(before, all_rows(neighbours.installation)) == []
+    assert transitions(before, all_rows(neighbours.installation)) == []
 
 
 async def test_both_documents_are_there(routes: Routes) -> None:

@@ -43,7 +43,8 @@ async def test_another_request_under_the_same_key_is_refused(world: World) -> No
 
 async def test_keys_of_other_callers_and_tenants_are_other_keys(world: World) -> None:
     await world.acme.api().post("/roles", {"name": "Clerk"}, headers=KEY)
-    other = world.acme.api(sub="other@clients", client_id="other", azp="other")
+    id = (await world.acme.api().made("/clients", {"name": "Other"}))["client_id"]
+    other = world.acme.api(sub=f"{id}@clients", client_id=id, azp=id)
     assert (await other.post("/roles", {"name": "Other"}, headers=KEY)).status_code == 201
     assert (await world.globex.api().post("/roles", {"name": "Third"}, headers=KEY)).status_code == 201
 

@@ -11,7 +11,11 @@ async def test_a_change_says_who_what_before_and_after(acme: Place) -> None:
     acme.world.clock.time += 1
     await api.patch(f"/roles/{role['id']}", {"name": "Boss"})
     [newest, _] = (await api.get("/logs")).json()
-    assert (newest["type"], newest["description"], newest["client_id"]) == ("sapi", "Update role", "machine")
+    assert (newest["type"], newest["description"], newest["client_id"]) == (
+        "sapi",
+        "Update role",
+        acme.machine,
+    )
     details = newest["details"]
     assert details["request"] == {
         "method": "PATCH",
@@ -21,8 +25,8 @@ async def test_a_change_says_who_what_before_and_after(acme: Place) -> None:
     assert (details["before"]["name"], details["after"]["name"]) == ("Clerk", "Boss")
     assert details["actor"] == {
         "issuer": acme.tenant.issuer,
-        "subject": "machine@clients",
-        "client_id": "machine",
+        "subject": f"{acme.machine}@clients",
+        "client_id": acme.machine,
     }
     assert newest["request_id"] == "req1"
     assert (await api.get(f"/logs/{newest['log_id']}")).json() == newest

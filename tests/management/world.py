@@ -23,7 +23,7 @@ from core.crypto.sealing import DataKey, new_data_key
 from core.database import DatabaseRef, Databases
 from core.settings import Settings
 from core.tenants import Tenant, TenantState
-from provisioning.first_rows import prepare, put_first_rows
+from provisioning.first_rows import DEFAULT_CLIENT, prepare, put_first_rows
 from tenant_runtime import models
 from tenant_runtime.app import create_tenant_app
 from tenant_runtime.audit import AuditLog
@@ -111,6 +111,7 @@ class Place:
     tenant: Tenant
     key: SigningKey
     http: httpx.AsyncClient
+    machine: str  # a client that stands, whose tokens these tests make
     world: "World" = field(repr=False)
 
     def sign(self, claims: Mapping[str, Any], *, typ: str = "at+jwt") -> str:
@@ -120,13 +121,13 @@ class Place:
         now = int(self.world.clock.now())
         claims = {
             "iss": self.tenant.issuer,
-            "sub": "machine@clients",
+            "sub": f"{self.machine}@clients",
             "aud": self.tenant.management_audience,
             "iat": now,
             "exp": now + 3600,
             "jti": "fam_test.1",
-            "client_id": "machine",
-            "azp": "machine",
+            "client_id": self.machine,
+            "azp": self.machine,
             "gty": "client-credentials",
             "scope": " ".join(sorted(permissions)),
         }
@@ -179,7 +180,20 @@ def _rows(connection: Connection, table: Any, where: dict[str, Any]) -> list[Any
     return list(connection.execute(statement).all())
 
 
-def _fill(connection: Connection, tenant: Tenant, key: SigningKey) -> None:
+class Standing:
+    """Tenant one's word for its operators: these tests make tokens of people who live nowhere."""
+
+    async def organization_ids(self, user_id: str) -> list[str]:
+        return []
+
+    async def is_verified(self, user_id: str) -> bool:
+        return True
+
+    async def still_stand(self, subject: str, issued_at: float, jti: str | None) -> bool:
+        return True
+
+
+def _fill(connection: Connection, tenant: Tenant, key: SigningKey) -> str:
     first = prepare(
         tenant.data_key,
         key,
@@ -188,6 +202,9 @@ def _fill(connection: Connection, tenant: Tenant, key: SigningKey) -> None:
         is_control_plane=tenant.is_control_plane,
     )
     put_first_rows(connection, first)
+    clients = models.Client.__table__
+    named = connection.execute(select(clients.c.client_id).where(clients.c.name == DEFAULT_CLIENT))
+    return str(named.scalar_one())
 
 
 def _tenant(name: str, folder: Path, schema: Path, databases: Databases) -> Tenant:
@@ -244,6 +261,7 @@ async def open_world(folder: Path, schema: Path, keys: Mapping[str, SigningKey])
         keys=KeyStock(0),
         audit=AuditLog(clock),
         control_plane_keys=control_plane_keys,
+        operators=Standing(),
         lifecycle=lifecycle,  # type: ignore[arg-type]
         on_control_plane_write=lambda: wakes.append(1),
     )
@@ -253,10 +271,10 @@ async def open_world(folder: Path, schema: Path, keys: Mapping[str, SigningKey])
     async with Databases(folder) as databases:
         for name in ISSUERS:
             tenant = _tenant(name, folder, schema, databases)
-            await tenant.database.alone(_fill, tenant, keys[name])
+            machine = await tenant.database.alone(_fill, tenant, keys[name])
             transport = httpx.ASGITransport(app=_before(app, tenant))
             http = httpx.AsyncClient(transport=transport, base_url=tenant.origin)
-            setattr(world, name, Place(tenant, keys[name], http, world))
+            setattr(world, name, Place(tenant, keys[name], http, machine, world))
         yield world
         await services.audit.flush()
     services.passwords.close()
