@@ -15,7 +15,15 @@ from core.settings import Settings
 from entrypoints import demo as demos
 from entrypoints.asgi import Keystead, create_app
 from entrypoints.demo_app import beside
-from entrypoints.demo_content import CALLBACK, Demo, DemoClient, DemoControlPlane, DemoUser, new_password
+from entrypoints.demo_content import (
+    CALLBACK,
+    SIGNED_OUT,
+    Demo,
+    DemoClient,
+    DemoControlPlane,
+    DemoUser,
+    new_password,
+)
 from entrypoints.serving import run, serve_until_stopped, serve_with_workers, spare_the_collector
 from provisioning.installation import Initialised, initialise, is_initialised
 
@@ -86,6 +94,7 @@ async def make_control_plane(settings: Settings) -> DemoControlPlane:
         operator_email=operator.email,
         operator_password=operator.password,
         console_callbacks=(CALLBACK,),
+        console_logout_urls=(SIGNED_OUT,),
         kind="demo",
     )
     assert made.console_client_id is not None

@@ -37,6 +37,7 @@ class ControlPlaneRows:
     machine: dict[str, Any]
     machine_secret: dict[str, Any]
     machine_grant: dict[str, Any]
+    signup_enabled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,14 @@ class Operator:
 
 
 def prepare_control_plane(
-    data_key: DataKey, *, audience: str, origin: str, now: int, callbacks: tuple[str, ...] = ()
+    data_key: DataKey,
+    *,
+    audience: str,
+    origin: str,
+    now: int,
+    callbacks: tuple[str, ...] = (),
+    logout_urls: tuple[str, ...] = (),
+    signup_enabled: bool = False,
 ) -> ControlPlaneRows:
     console = client_row(
         CONSOLE,
@@ -57,7 +65,7 @@ def prepare_control_plane(
         auth_method="none",
         grant_types=["authorization_code", "refresh_token"],
         callbacks=[f"{origin}/console/callback", *callbacks],
-        allowed_logout_urls=[f"{origin}/console"],
+        allowed_logout_urls=[f"{origin}/console", *logout_urls],
         web_origins=[origin],
     )
     machine = client_row(MACHINE, now, app_type="non_interactive", grant_types=["client_credentials"])
@@ -74,6 +82,7 @@ def prepare_control_plane(
             "created_at": now,
             "updated_at": now,
         },
+        signup_enabled=signup_enabled,
     )
 
 
@@ -91,6 +100,9 @@ def _role(name: str, description: str, now: int) -> dict[str, Any]:
 def put_control_plane_rows(connection: Connection, prepared: ControlPlaneRows) -> list[str]:
     """What is missing is made; says in words what it made."""
     made: list[str] = []
+    if not _has(connection, _ROLES, PLATFORM_ADMIN):  # the first time: strangers are no operators
+        closed = {"key": "signup_enabled", "source": "tenant", "value": prepared.signup_enabled}
+        connection.execute(insert(_TABLES["settings"]), closed)
     management = connection.execute(select(_SERVERS.c.id).where(_SERVERS.c.is_management)).scalar_one()
     for role, permissions in prepared.roles:
         if _has(connection, _ROLES, role["name"]):

@@ -58,6 +58,7 @@ async def initialise(
     operator_email: str | None = None,
     operator_password: str | None = None,
     console_callbacks: tuple[str, ...] = (),
+    console_logout_urls: tuple[str, ...] = (),
     kind: str = "standard",
 ) -> Initialised:
     clock = clock or SystemClock()
@@ -67,7 +68,7 @@ async def initialise(
         platform = await open_platform(settings, clock)
         try:
             made += await _tenant_one(platform)
-            made += await _control_plane(platform, console_callbacks)
+            made += await _control_plane(platform, console_callbacks, console_logout_urls)
             result = await _operator(platform, operator_email, operator_password)
             return await _clients(platform, replace(result, made=(*made, *result.made)))
         finally:
@@ -153,7 +154,9 @@ async def _insert_tenant_one(platform: Platform) -> RegisteredTenant:
     return plain
 
 
-async def _control_plane(platform: Platform, callbacks: tuple[str, ...]) -> list[str]:
+async def _control_plane(
+    platform: Platform, callbacks: tuple[str, ...], logout_urls: tuple[str, ...]
+) -> list[str]:
     parts = platform.parts
     tenant = await parts.registry.read(tenant_one)
     assert tenant is not None
@@ -163,6 +166,8 @@ async def _control_plane(platform: Platform, callbacks: tuple[str, ...]) -> list
         origin=platform.settings.public_url,
         now=parts.now(),
         callbacks=callbacks,
+        logout_urls=logout_urls,
+        signup_enabled=platform.settings.tenant_signup,
     )
     made: list[str] = await alone(parts, parts.ref(tenant), put_control_plane_rows, prepared)
     return made

@@ -10,6 +10,8 @@ from entrypoints.asgi import create_app
 from entrypoints.browser import Browser
 from provisioning.installation import initialise
 from tests.conftest import settings_for
+from tests.installation import Installation
+from tests.relying_party import RelyingParty
 
 PASSWORD = "a long and unrelated sentence"
 
@@ -71,3 +73,13 @@ async def test_a_new_link_ends_the_one_before(fresh: tuple[httpx.AsyncClient, st
     made = await initialise(settings_for(tmp_path / "data"))
     assert made.setup_url not in (None, url)
     assert (await http.get(url)).status_code == 403
+
+
+async def test_strangers_do_not_sign_up_where_operators_live(installation: Installation) -> None:
+    plane = installation.demo.control_plane
+    rp = RelyingParty(
+        installation.http, plane.issuer, plane.clients["console"], plane.management_audience, plane.users[0]
+    )
+    page = await rp.authorize(screen_hint="signup")
+    assert page.url.path != "/u/signup"
+    assert "/u/signup" not in page.text
