@@ -48,11 +48,6 @@ def names_in(ref: DatabaseRef) -> list[str]:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def ref(tmp_path: Path) -> DatabaseRef:
     return make_database(tmp_path)
 

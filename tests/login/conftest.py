@@ -7,11 +7,6 @@ from tests.login.world import World, template
 from tests.login.world import world as build
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return template(tmp_path_factory.mktemp("template") / "tenant.db")

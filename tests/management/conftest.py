@@ -7,11 +7,6 @@ from core.crypto.keys import SigningKey
 from tests.management.world import ISSUERS, Place, World, migrated_file, open_world
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return migrated_file(tmp_path_factory.mktemp("schema") / "tenant.db")
