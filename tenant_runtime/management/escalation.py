@@ -38,7 +38,16 @@ _OF_CLIENT = (
     .where(_server.is_management.is_(True), _grant.client_id == bindparam("client"))
 )
 
-
+_PLATFORM_OF_ROLES = (
+    select(_held.permission)
+    .join(
+        Scope.__table__,
+        (Scope.__table__.c.resource_server_id == _held.resource_server_id)
+        & (Scope.__table__.c.value == _held.permission),
+    )
+    .where(Scope.__table__.c.is_platform.is_(True), _held.role_id.in_(bindparam("roles", expanding=True)))
+)
+_ROLES_OF_USER = select(_own_role.role_id).where(_own_role.user_id == bindparam("user"))
 _IS_TENANT_ONE = select(Scope.__table__.c.value).where(Scope.__table__.c.is_platform.is_(True)).limit(1)
 _IS_MEMBER_OF_TENANT = (
     select(_membership.id)
@@ -65,6 +74,20 @@ def check_roles(connection: Connection, actor: Actor, role_ids: Iterable[str]) -
     """Whether the actor may give these roles to somebody."""
     rows = connection.execute(_OF_ROLES, {"roles": list(role_ids)})
     check_permissions(actor, rows.scalars().all())
+
+
+def check_platform_roles(connection: Connection, actor: Actor, role_ids: Iterable[str]) -> None:
+    """Who runs the platform is settled by those who do: nobody else changes such a role or takes it from anybody."""
+    rows = connection.execute(_PLATFORM_OF_ROLES, {"roles": list(role_ids)})
+    if not actor.permissions.issuperset(rows.scalars().all()):
+        raise Forbidden(
+            "This concerns operators of the platform, and takes the platform permissions they hold."
+        )
+
+
+def check_platform_user(connection: Connection, actor: Actor, user_id: str) -> None:
+    role_ids = connection.execute(_ROLES_OF_USER, {"user": user_id}).scalars().all()
+    check_platform_roles(connection, actor, role_ids)
 
 
 def check_enters_tenants(connection: Connection, actor: Actor) -> None:

@@ -122,13 +122,13 @@ async def create_role(call: CallOf, data: JSONBody[RoleIn]) -> Response[dict[str
 async def update_role(call: CallOf, id: FromPath[str], data: JSONBody[RolePatch]) -> Response[dict[str, Any]]:
     check_labels(call.tenant, data.labels)
     is_waiting = check_wait(call)
-    return await waited(call, is_waiting, await call.write(_update, id, named(data), call.now))
+    return await waited(call, is_waiting, await call.write(_update, id, named(data), call.actor, call.now))
 
 
 @removing("/roles/{id:str}", "delete:roles")
 async def delete_role(call: CallOf, id: FromPath[str]) -> Response[None]:
     is_waiting = check_wait(call)
-    return await waited(call, is_waiting, await call.write(ENTITY.remove, id))
+    return await waited(call, is_waiting, await call.write(_delete, id, call.actor))
 
 
 @reading("/roles/{id:str}/permissions", "read:roles")
@@ -152,7 +152,7 @@ async def remove_role_permissions(
 ) -> Response[None]:
     is_waiting = check_wait(call)
     return await waited(
-        call, is_waiting, await call.write(_remove_permissions, id, data.permissions, call.now)
+        call, is_waiting, await call.write(_remove_permissions, id, data.permissions, call.actor, call.now)
     )
 
 
@@ -180,11 +180,17 @@ def _create(connection: Connection, id: str, members: dict[str, Any], now: int) 
     return ENTITY.made(ENTITY.create(connection, values))
 
 
-def _update(connection: Connection, id: str, members: dict[str, Any], now: int) -> Written:
+def _update(connection: Connection, id: str, members: dict[str, Any], actor: Actor, now: int) -> Written:
     row = ENTITY.load(connection, id)
+    escalation.check_platform_roles(connection, actor, [id])
     if "metadata" in members:
         members = {**members, "metadata": merged(row.metadata, members["metadata"])}
     return ENTITY.changed(row, ENTITY.change(connection, row, members, now))
+
+
+def _delete(connection: Connection, id: str, actor: Actor) -> Written:
+    escalation.check_platform_roles(connection, actor, [id])
+    return ENTITY.remove(connection, id)
 
 
 def _add_permissions(
@@ -200,8 +206,11 @@ def _add_permissions(
     return Written(answer={}, after=_told(id, new))
 
 
-def _remove_permissions(connection: Connection, id: str, asked: Sequence[Permission], now: int) -> Written:
+def _remove_permissions(
+    connection: Connection, id: str, asked: Sequence[Permission], actor: Actor, now: int
+) -> Written:
     row = ENTITY.load(connection, id)
+    escalation.check_platform_roles(connection, actor, [id])
     present = _permissions_of(connection, id)
     gone = [pair for pair in resolved(connection, asked, None) if pair in present]
     for server, value in gone:

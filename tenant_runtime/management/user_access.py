@@ -80,7 +80,7 @@ async def add_user_roles(call: CallOf, user_id: FromPath[str], data: JSONBody[Ro
 
 @removing("/users/{user_id:str}/roles", "update:users", "delete:role_members")
 async def remove_user_roles(call: CallOf, user_id: FromPath[str], data: JSONBody[RolesBody]) -> None:
-    await call.write(_remove_roles, user_id, data.roles)
+    await call.write(_remove_roles, user_id, data.roles, call.actor)
 
 
 @reading("/users/{user_id:str}/permissions", "read:users")
@@ -123,8 +123,9 @@ def _add_roles(
     return Written(after={"user_id": user_id, "roles": list(role_ids)} if added else None)
 
 
-def _remove_roles(connection: Connection, user_id: str, role_ids: Sequence[str]) -> Written:
+def _remove_roles(connection: Connection, user_id: str, role_ids: Sequence[str], actor: Actor) -> Written:
     users.ENTITY.load(connection, user_id)
+    escalation.check_platform_roles(connection, actor, role_ids)
     gone = delete(_held).where(_held.c.user_id == user_id, _held.c.role_id.in_(role_ids))
     removed = connection.execute(gone).rowcount
     return Written(before={"user_id": user_id, "roles": list(role_ids)} if removed else None)

@@ -132,7 +132,7 @@ async def update_user(call: CallOf, user_id: FromPath[str], data: JSONBody[UserP
 
 @removing("/users/{user_id:str}", "delete:users")
 async def delete_user(call: CallOf, user_id: FromPath[str]) -> None:
-    await call.write(_delete, user_id)
+    await call.write(_delete, user_id, call.actor)
 
 
 def _in_connection(name: str) -> ColumnElement[bool]:
@@ -228,6 +228,8 @@ def _update(
     is_new_address = values.get("email", row.email) != row.email
     if password is not None or is_new_address:
         escalation.check_user(connection, actor, user_id)
+    if values.get("blocked", row.blocked) != row.blocked:
+        escalation.check_platform_user(connection, actor, user_id)
     _check_username(connection, values.get("username"), user_id)
     if is_new_address:
         values.setdefault("email_verified", False)
@@ -258,8 +260,9 @@ def _set_password(connection: Connection, user_id: str, password: NewPassword, n
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
 
 
-def _delete(connection: Connection, user_id: str) -> Written:
+def _delete(connection: Connection, user_id: str, actor: Actor) -> Written:
     """Everything of the user's goes with the row: identities, password, sessions, tokens, memberships, roles."""
+    escalation.check_platform_user(connection, actor, user_id)
     return ENTITY.remove(connection, user_id)
 
 
