@@ -1,8 +1,13 @@
 """HTTP to a Keystead on this machine or elsewhere, for the walk and the demo."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+
+PATIENCE = 3
+LONGEST_WAIT = 5.0
 
 
 class LoopbackTransport(httpx.AsyncHTTPTransport):
@@ -18,6 +23,16 @@ class LoopbackTransport(httpx.AsyncHTTPTransport):
                 extensions=request.extensions,
             )
         return await super().handle_async_request(request)
+
+
+async def patiently(send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """Ask again, a few times, after as long as a 503 says (RFC 9110 section 10.2.3)."""
+    for _ in range(PATIENCE):
+        response = await send()
+        if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or "retry-after" not in response.headers:
+            return response
+        await asyncio.sleep(min(float(response.headers["retry-after"]), LONGEST_WAIT))
+    return await send()
 
 
 class ApiError(Exception):
@@ -46,11 +61,14 @@ class Api:
 
     async def status(self, method: str, path: str, body: Any = None) -> int:
         """Only the status: for what is expected to be refused."""
-        response = await self._client.request(method, self._base + path, json=body, headers=self._headers)
-        return response.status_code
+        return (await self._send(method, path, json=body)).status_code
+
+    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        url = self._base + path
+        return await patiently(lambda: self._client.request(method, url, headers=self._headers, **options))
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
-        response = await self._client.request(method, self._base + path, headers=self._headers, **options)
+        response = await self._send(method, path, **options)
         if not response.is_success:
             raise ApiError(f"{method} {self._base}{path} answered {response.status_code}: {response.text}")
         return response.json() if response.content else None
@@ -59,15 +77,13 @@ class Api:
 async def client_credentials(
     client: httpx.AsyncClient, issuer: str, client_id: str, client_secret: str, audience: str
 ) -> str:
-    response = await client.post(
-        f"{issuer}oauth/token",
-        data={
-            "grant_type": "client_credentials",
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "audience": audience,
-        },
-    )
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "audience": audience,
+    }
+    response = await patiently(lambda: client.post(f"{issuer}oauth/token", data=form))
     if not response.is_success:
         raise ApiError(f"no token from {issuer}: {response.status_code} {response.text}")
     return str(response.json()["access_token"])

@@ -32,6 +32,9 @@ from sync.catalogue import load_catalogue, load_wanted
 _log = structlog.get_logger(__name__)
 
 ROUND_SECONDS = 1.0
+HEAD_START_SECONDS = 0.05
+"""Between a write and its fan-out: requests that wait for it go first, and a burst of writes is one fan-out."""
+
 SWEEP_SECONDS = 86_400.0
 SWEEP_BATCH = 256
 
@@ -137,6 +140,7 @@ class Worker:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ROUND_SECONDS):
                     await self._woken.wait()
+                    await asyncio.sleep(HEAD_START_SECONDS)
             self._woken.clear()
 
     async def _begin(self) -> None:

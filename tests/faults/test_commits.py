@@ -43,6 +43,8 @@ async def test_a_group_commit_that_fails_is_told_to_everybody_in_it(
         f"{tenant.issuer}api/v2/roles",
         Caller(installation.http, operator._headers["Authorization"][7:]),
     )
+    await caller.call("GET", url)
+    await installation.running.services.audit.flush()  # what wrote before is done: the next commit is the group's
     failpoints.configure(f"database.before_commit=raise@{at}")
     try:
         answers = await make_roles(url, caller, f"group {at}")
