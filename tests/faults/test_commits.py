@@ -44,7 +44,8 @@ async def test_a_group_commit_that_fails_is_told_to_everybody_in_it(
         Caller(installation.http, operator._headers["Authorization"][7:]),
     )
     await caller.call("GET", url)
-    await installation.running.services.audit.flush()  # what wrote before is done: the next commit is the group's
+    # What wrote before is done, so that the next commit is the group's.
+    await installation.running.services.audit.flush()
     failpoints.configure(f"database.before_commit=raise@{at}")
     try:
         answers = await make_roles(url, caller, f"group {at}")
