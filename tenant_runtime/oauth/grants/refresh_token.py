@@ -132,7 +132,8 @@ def _claim(connection: Connection, presented: _Presented, now_ms: int) -> bool:
     if _CLAIM.first(connection, {**token, "now": now_ms}) is not None:
         return True
     used_at: int = connection.execute(_FIRST_USE, token).scalar_one()
-    return now_ms - used_at < presented.policy.leeway_ms
+    elapsed = max(0, now_ms - used_at)  # a request may have arrived before the one that was served first
+    return elapsed < presented.policy.leeway_ms
 
 
 def _subject(
