@@ -123,7 +123,8 @@ class Keystead:
             gate=platform.gate,
             tenants=cast("AsgiApp", create_tenant_app(services)),
             platform=cast(
-                "AsgiApp", create_platform_app(self._platform_services(platform, services, keys, vitals))
+                "AsgiApp",
+                create_platform_app(self._platform_services(platform, services, operators, keys, vitals)),
             ),
             documents=documents,
             process=process_app(vitals.health, vitals.check_ready, _refuse),
@@ -148,7 +149,12 @@ class Keystead:
         return Running(platform=platform, services=services, edge=edge)
 
     def _platform_services(
-        self, platform: Platform, services: Services, keys: ControlPlaneKeys, vitals: Vitals
+        self,
+        platform: Platform,
+        services: Services,
+        operators: TenantOneOperators,
+        keys: ControlPlaneKeys,
+        vitals: Vitals,
     ) -> PlatformServices:
         issuer = self.settings.control_plane_issuer
         recorder = _Recorder(platform, services.audit)
@@ -158,7 +164,7 @@ class Keystead:
             registry=platform.registry,
             key=platform.key,
             lifecycle=platform.lifecycle,
-            operators=TenantOneOperators(platform.directory),
+            operators=operators,
             verifier=TokenVerifier(
                 issuer=issuer, audience=f"{issuer}api/v2/", keys=keys, clock=self._clock.now, leeway=60
             ),
