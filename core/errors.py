@@ -235,12 +235,78 @@ class ConsentRequired(OAuthError):
     code, description = "consent_required", "Consent required."
 
 
-class RequestNotSupported(OAuthError):
-    code, description = "request_not_supported", "Request objects are not supported."
+class UnmetAuthenticationRequirements(OAuthError):
+    """OpenID Connect Core Error Code unmet_authentication_requirements 1.0."""
+
+    code = "unmet_authentication_requirements"
+    description = "The authentication that was asked for cannot be had here."
+
+
+class InvalidRequestObject(OAuthError):
+    """RFC 9101 section 7."""
+
+    code, description = "invalid_request_object", "The request object is invalid."
+
+
+class InvalidRequestUri(OAuthError):
+    """RFC 9101 section 7, RFC 9126 section 2.2."""
+
+    code, description = "invalid_request_uri", "The request_uri is unknown, expired or not this client's."
 
 
 class RequestUriNotSupported(OAuthError):
     code, description = "request_uri_not_supported", "Request objects by reference are not supported."
+
+
+class InvalidTarget(OAuthError):
+    """RFC 8707 section 2."""
+
+    code, description = "invalid_target", "The resource is unknown or may not be asked for."
+
+
+class AuthorizationPending(OAuthError):
+    """RFC 8628 section 3.5."""
+
+    code, description = "authorization_pending", "The person has not decided yet."
+
+
+class SlowDown(OAuthError):
+    """RFC 8628 section 3.5: five seconds more between two polls from now on."""
+
+    code, description = "slow_down", "Polled too often. Wait five seconds longer."
+
+
+class ExpiredToken(OAuthError):
+    """RFC 8628 section 3.5."""
+
+    code, description = "expired_token", "The device code has expired."
+
+
+class InvalidClientMetadata(OAuthError):
+    """RFC 7591 section 3.2.2."""
+
+    code, description = "invalid_client_metadata", "The client metadata is invalid."
+
+
+class InvalidRedirectUri(OAuthError):
+    """RFC 7591 section 3.2.2."""
+
+    code, description = "invalid_redirect_uri", "A redirect address is invalid."
+
+
+class InvalidDpopProof(OAuthError):
+    """RFC 9449 section 5; where a resource is asked for, `userinfo` answers it by a challenge (section 7.1)."""
+
+    code, description = "invalid_dpop_proof", "The DPoP proof is invalid."
+
+
+class UseDpopNonce(OAuthError):
+    """RFC 9449 section 8. The header brings the nonce to use."""
+
+    code, description = "use_dpop_nonce", "The DPoP proof must carry the nonce of the DPoP-Nonce header."
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__(headers={"DPoP-Nonce": nonce})
 
 
 class InvalidToken(OAuthError):

@@ -134,6 +134,12 @@ class Settings:
     )
     converge_seconds: float = _setting("time limit of a creation or of `wait=sync`", values.positive, 10.0)
     workers: int = _setting("processes", values.positive_int, 1)
+    outbound_allowed: frozenset[str] = _setting(
+        "`host:port` inside, or without TLS, that may be called all the same (key sets, logout receivers, ...),"
+        " separated by commas; anything else must be https at a public address",
+        values.lower_words,
+        frozenset(),
+    )
     log_level: str = _setting("debug, info, warning or error", values.log_level, "info")
     spare_keys: int = _setting("RSA keys kept ready", values.natural, 8)
     failpoints: str = _setting(

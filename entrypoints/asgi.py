@@ -22,6 +22,7 @@ from core.crypto.passwords import PasswordHasher
 from core.errors import IdentityError, Unavailable
 from core.http.edge import AsgiApp, Edge, Receive, Scope, Send
 from core.http.errors import AnyRequest, Handler, as_management, as_oauth, as_problem, page_renderer
+from core.outbound import Outbound
 from core.settings import Settings, SettingsError
 from entrypoints.control_plane_keys import ControlPlaneKeys
 from entrypoints.metrics import Metrics
@@ -93,7 +94,8 @@ class Keystead:
                 backends=self._backends,
             )
             stack.push_async_callback(platform.close)
-            running = self._assemble(platform)
+            outbound = await stack.enter_async_context(Outbound(self.settings.outbound_allowed))
+            running = self._assemble(platform, outbound)
             stack.callback(running.services.passwords.close)
             stack.push_async_callback(running.services.audit.flush)
             platform.start()
@@ -103,7 +105,7 @@ class Keystead:
             finally:
                 self.running = None
 
-    def _assemble(self, platform: Platform) -> Running:
+    def _assemble(self, platform: Platform, outbound: Outbound) -> Running:
         keys, vitals = ControlPlaneKeys(platform.directory), Vitals(platform)
         operators = TenantOneOperators(platform.directory)
         services = Services(
@@ -112,6 +114,7 @@ class Keystead:
             passwords=PasswordHasher.from_settings(self.settings),
             keys=platform.keystock,
             audit=AuditLog(self._clock),
+            outbound=outbound,
             control_plane_keys=keys.public_keys,
             operators=operators,
             lifecycle=platform.lifecycle,

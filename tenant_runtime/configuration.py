@@ -20,6 +20,7 @@ from core.tenants import Tenant
 from tenant_runtime.models import (
     Client,
     ClientGrant,
+    ClientKey,
     ClientSecret,
     ConnectionClient,
     ResourceServer,
@@ -34,11 +35,20 @@ from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
 PUBLISHED = ("next", "current", "previous")
+FAPI = "fapi2_sp_pkj_dpop"
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
     digest: str
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicClientKey:
+    kid: str
+    alg: str | None
+    jwk: Mapping[str, Any]
     expires_at: int | None
 
 
@@ -59,14 +69,38 @@ class ClientConfiguration:
     organization_usage: str
     organization_require_behavior: str
     require_pkce: bool
+    require_proof_of_possession: bool
+    require_pushed_authorization_requests: bool
+    compliance_level: str | None
+    signed_request_object: Mapping[str, Any]
+    oidc_logout: Mapping[str, Any]
+    jwks_uri: str | None
+    resource_server_identifier: str | None  # the API that this client is
+    origin: str  # operator, registration, document
+    registration: Mapping[str, Any]
+    fresh_until: int | None
     jwt_configuration: Mapping[str, Any]
     refresh_token: Mapping[str, Any]
     secrets: tuple[Secret, ...]
+    keys: tuple[PublicClientKey, ...]
     connections: frozenset[str]  # ids of the connections it may use
 
     @property
     def is_public(self) -> bool:
         return self.token_endpoint_auth_method == "none"
+
+    @property
+    def is_fapi(self) -> bool:
+        """FAPI 2.0 Security Profile with private_key_jwt and DPoP."""
+        return self.compliance_level == FAPI
+
+    @property
+    def requires_dpop(self) -> bool:
+        return self.require_proof_of_possession or self.is_fapi
+
+    @property
+    def requires_pushed_requests(self) -> bool:
+        return self.require_pushed_authorization_requests or self.is_fapi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +207,7 @@ _CONNECTIONS = select(ConnectionRow.__table__).order_by(ConnectionRow.__table__.
 _CONNECTION_CLIENTS = select(ConnectionClient.__table__)
 _CLIENTS = select(Client.__table__)
 _SECRETS = select(ClientSecret.__table__).order_by(ClientSecret.__table__.c.created_at.desc())
+_CLIENT_KEYS = select(ClientKey.__table__).order_by(ClientKey.__table__.c.created_at.desc())
 _SERVERS = select(ResourceServer.__table__)
 _s, _p = Scope.__table__.c, RolePermission.__table__.c
 _SCOPES = select(_s.resource_server_id, _s.value, _s.description, _s.is_platform).order_by(
@@ -197,19 +232,30 @@ def _clients(connection: Connection) -> dict[str, ClientConfiguration]:
     secrets: dict[str, list[Secret]] = {}
     for row in connection.execute(_SECRETS):
         secrets.setdefault(row.client_id, []).append(Secret(row.digest, row.expires_at))
+    keys: dict[str, list[PublicClientKey]] = {}
+    for row in connection.execute(_CLIENT_KEYS):
+        keys.setdefault(row.client_id, []).append(PublicClientKey(row.kid, row.alg, row.jwk, row.expires_at))
     for_all = {row.id for row in connection.execute(_CONNECTIONS) if row.enabled_for_all_clients}
     chosen: dict[str, set[str]] = {}
     for row in connection.execute(_CONNECTION_CLIENTS):
         chosen.setdefault(row.client_id, set()).add(row.connection_id)
     return {
         row.client_id: _client(
-            row, tuple(secrets.get(row.client_id, ())), for_all | chosen.get(row.client_id, set())
+            row,
+            tuple(secrets.get(row.client_id, ())),
+            tuple(keys.get(row.client_id, ())),
+            for_all | chosen.get(row.client_id, set()),
         )
         for row in connection.execute(_CLIENTS)
     }
 
 
-def _client(row: Row[Any], secrets: tuple[Secret, ...], connections: set[str]) -> ClientConfiguration:
+def _client(
+    row: Row[Any],
+    secrets: tuple[Secret, ...],
+    keys: tuple[PublicClientKey, ...],
+    connections: set[str],
+) -> ClientConfiguration:
     return ClientConfiguration(
         client_id=row.client_id,
         name=row.name,
@@ -226,9 +272,20 @@ def _client(row: Row[Any], secrets: tuple[Secret, ...], connections: set[str]) -
         organization_usage=row.organization_usage,
         organization_require_behavior=row.organization_require_behavior,
         require_pkce=row.require_pkce,
+        require_proof_of_possession=row.require_proof_of_possession,
+        require_pushed_authorization_requests=row.require_pushed_authorization_requests,
+        compliance_level=row.compliance_level,
+        signed_request_object=row.signed_request_object,
+        oidc_logout=row.oidc_logout,
+        jwks_uri=row.jwks_uri,
+        resource_server_identifier=row.resource_server_identifier,
+        origin=row.origin,
+        registration=row.registration,
+        fresh_until=row.fresh_until,
         jwt_configuration=row.jwt_configuration,
         refresh_token=row.refresh_token,
         secrets=secrets,
+        keys=keys,
         connections=frozenset(connections),
     )
 

@@ -14,6 +14,7 @@ from core.clock import Clock
 from core.crypto.keys import PublicKeys
 from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
+from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Operators, Tenant, TenantLifecycle
 from tenant_runtime.audit import AuditLog
@@ -40,6 +41,7 @@ class Services:
     passwords: PasswordHasher
     keys: KeyStock
     audit: AuditLog
+    outbound: Outbound
     control_plane_keys: ControlPlaneKeys | None = None
     operators: Operators | None = None
     lifecycle: TenantLifecycle | None = None

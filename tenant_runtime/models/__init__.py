@@ -7,16 +7,20 @@ protects system entities and raises `config_version` is in `triggers`.
 
 from tenant_runtime.models.access import ResourceServer, Role, RolePermission, Scope, UserPermission, UserRole
 from tenant_runtime.models.base import TenantBase
-from tenant_runtime.models.clients import Client, ClientGrant, ClientSecret
+from tenant_runtime.models.clients import Client, ClientGrant, ClientKey, ClientSecret
 from tenant_runtime.models.connections import Connection, ConnectionClient
+from tenant_runtime.models.deliveries import Delivery
 from tenant_runtime.models.grants import (
     AccessToken,
     AuthorizationCode,
     AuthorizationRequest,
+    DeviceCode,
     Grant,
+    PushedRequest,
     RefreshFamily,
     RefreshToken,
     RevokedFamily,
+    UsedId,
 )
 from tenant_runtime.models.logs import IdempotencyKey, LogEvent
 from tenant_runtime.models.organizations import (
@@ -27,7 +31,7 @@ from tenant_runtime.models.organizations import (
 )
 from tenant_runtime.models.sessions import Session, SessionClient
 from tenant_runtime.models.tenant import Setting, SigningKeyRow, TenantRow
-from tenant_runtime.models.tickets import Ticket
+from tenant_runtime.models.tickets import LoginCode, Ticket
 from tenant_runtime.models.users import Identity, Password, User
 
 __all__ = [
@@ -36,18 +40,23 @@ __all__ = [
     "AuthorizationRequest",
     "Client",
     "ClientGrant",
+    "ClientKey",
     "ClientSecret",
     "Connection",
     "ConnectionClient",
+    "Delivery",
+    "DeviceCode",
     "Grant",
     "IdempotencyKey",
     "Identity",
     "LogEvent",
+    "LoginCode",
     "Membership",
     "MembershipOrganizationRole",
     "MembershipRole",
     "Organization",
     "Password",
+    "PushedRequest",
     "RefreshFamily",
     "RefreshToken",
     "ResourceServer",
@@ -62,6 +71,7 @@ __all__ = [
     "TenantBase",
     "TenantRow",
     "Ticket",
+    "UsedId",
     "User",
     "UserPermission",
     "UserRole",

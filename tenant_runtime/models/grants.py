@@ -33,6 +33,21 @@ class AuthorizationRequest(TenantBase):
     completed_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class PushedRequest(TenantBase):
+    """What a client pushed (RFC 9126): found by the digest of its `request_uri`, over once a code was issued for it."""
+
+    __tablename__ = "pushed_requests"
+    __table_args__ = (Index("ix_pushed_requests_expires_at", "expires_at"),)
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    issuer: Mapped[str]
+    client_id: Mapped[str] = mapped_column(owned_by("clients.client_id"))
+    parameters: Mapped[JsonObject]
+    created_at: Mapped[Millis]
+    expires_at: Mapped[Millis]
+    used_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
 class AuthorizationCode(TenantBase):
     __tablename__ = "authorization_codes"
     __table_args__ = (Index("ix_authorization_codes_expires_at", "expires_at"),)
@@ -46,6 +61,7 @@ class AuthorizationCode(TenantBase):
     redirect_uri: Mapped[str]
     redirect_uri_sent: Mapped[bool] = mapped_column(default=True)
     code_challenge: Mapped[str | None]
+    dpop_jkt: Mapped[str | None]  # the key that must redeem it (RFC 9449 section 10)
     scope: Mapped[str]
     audience: Mapped[str | None]
     organization_id: Mapped[str | None]
@@ -84,6 +100,7 @@ class RefreshFamily(TenantBase):
     authenticated_at: Mapped[Millis]
     created_at: Mapped[Millis]
     used_at: Mapped[Millis]
+    dpop_jkt: Mapped[str | None]  # the key that its refresh tokens are bound to
     idle_expires_at: Mapped[int | None] = mapped_column(BigInteger)
     expires_at: Mapped[int | None] = mapped_column(BigInteger)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
@@ -117,9 +134,51 @@ class AccessToken(TenantBase):
     organization_id: Mapped[str | None]
     scope: Mapped[str]
     claims: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    dpop_jkt: Mapped[str | None]
     created_at: Mapped[Millis]
     expires_at: Mapped[Millis]
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class DeviceCode(TenantBase):
+    """A device that waits for somebody (RFC 8628): `is_approved` is None until they decided, `user_id` and what
+    follows is who did."""
+
+    __tablename__ = "device_codes"
+    __table_args__ = (Index("ix_device_codes_expires_at", "expires_at"),)
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    user_code_digest: Mapped[str] = mapped_column(unique=True)
+    family_id: Mapped[str]
+    issuer: Mapped[str]
+    client_id: Mapped[str] = mapped_column(owned_by("clients.client_id"))
+    scope: Mapped[str]
+    audience: Mapped[str | None]
+    organization: Mapped[str | None]  # as it was asked for
+    dpop_jkt: Mapped[str | None]
+    interval_ms: Mapped[int]
+    polled_at: Mapped[int | None] = mapped_column(BigInteger)
+    is_approved: Mapped[bool | None]
+    user_id: Mapped[str | None] = mapped_column(owned_by("users.user_id"))
+    session_id: Mapped[str | None]
+    organization_id: Mapped[str | None]
+    acr: Mapped[str | None]
+    amr: Mapped[JsonList]
+    authenticated_at: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[Millis]
+    expires_at: Mapped[Millis]
+    used_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class UsedId(TenantBase):
+    """The id of something that others made and that counts once: a client's assertion, a proof of possession. Kept
+    for as long as the thing itself would be accepted."""
+
+    __tablename__ = "used_ids"
+    __table_args__ = (Index("ix_used_ids_expires_at", "expires_at"), {"sqlite_with_rowid": False})
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[Millis]
 
 
 class RevokedFamily(TenantBase):

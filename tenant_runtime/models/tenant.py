@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, LargeBinary
+from sqlalchemy import JSON, BigInteger, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tenant_runtime.models.base import JsonObject, Millis, TenantBase
@@ -41,12 +41,16 @@ class Setting(TenantBase):
 
 
 class SigningKeyRow(TenantBase):
-    """A signing key. `state`: next (published, does not sign yet), current, previous, revoked.
+    """A signing key. `state`: next (published, does not sign yet), current (one per algorithm), previous, revoked.
 
     The private part is DER (PKCS 8), sealed for (`signing_keys`, `private_key`, kid).
     """
 
     __tablename__ = "signing_keys"
+    __table_args__ = (
+        Index("uq_signing_keys_current", "alg", unique=True, sqlite_where=text("state = 'current'")),
+        Index("uq_signing_keys_next", "alg", unique=True, sqlite_where=text("state = 'next'")),
+    )
 
     kid: Mapped[str] = mapped_column(primary_key=True)
     alg: Mapped[str]
@@ -54,6 +58,9 @@ class SigningKeyRow(TenantBase):
     public_jwk: Mapped[JsonObject]
     private_key: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[Millis]
+    activates_at: Mapped[int | None] = mapped_column(
+        BigInteger
+    )  # of a next one: when it becomes the current one
     activated_at: Mapped[int | None] = mapped_column(BigInteger)
     retired_at: Mapped[int | None] = mapped_column(BigInteger)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 CONFIGURATION = (
     "client_grants",
+    "client_keys",
     "client_secrets",
     "clients",
     "connection_clients",

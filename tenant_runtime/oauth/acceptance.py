@@ -16,9 +16,10 @@ from tenant_runtime.configuration import (
     ResourceServerConfiguration,
 )
 from tenant_runtime.login.addresses import origin_of
+from tenant_runtime.oauth.acr import check_essential
 from tenant_runtime.oauth.id_token_hint import read_hint
 from tenant_runtime.oauth.parameters import AuthorizationParameters, Sent, understood
-from tenant_runtime.oauth.policy import cut_scope, resolve_audience
+from tenant_runtime.oauth.policy import cut_scope, resolve_target
 from tenant_runtime.oauth.redirect_uris import is_registered
 
 ResponseMode: TypeAlias = Literal["query", "fragment", "form_post", "web_message"]
@@ -89,7 +90,8 @@ def accept(
     if parameters.code_challenge is None and (client.is_public or client.require_pkce):
         raise InvalidRequest("A code_challenge is required (RFC 7636).")
     _check_organization(client, parameters)
-    server = resolve_audience(configuration, parameters.audience)
+    check_essential(parameters.claims)
+    server = resolve_target(configuration, parameters.audience, parameters.resource)
     return AcceptedRequest(
         destination=to,
         parameters=parameters,

@@ -17,7 +17,8 @@ from core.errors import InvalidClient, InvalidRequest
 from core.http.security import is_equal
 from core.ids import digest
 from tenant_runtime.configuration import ClientConfiguration, Configuration
-from tenant_runtime.models import Client, ClientSecret
+from tenant_runtime.models import Client, ClientKey, ClientSecret
+from tenant_runtime.oauth.single_use import SingleUse
 from tenant_runtime.oauth.wire import Call
 
 _CREDENTIALS = frozenset(
@@ -39,12 +40,21 @@ _BY_SECRET = ("client_secret_basic", "client_secret_post")
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedClient:
-    """A client that proved itself; `secret_digest` is with what, None for a public client."""
+    """A client that proved itself; with what, is asked again in the unit that acts. All empty: a public client."""
 
     configuration: ClientConfiguration
-    secret_digest: str | None
     named: str | None
     """The `client_id` of the body, which may be another's."""
+
+    secret_digest: str | None = None
+    kid: str | None = None
+    """Of a key in `client_keys`."""
+
+    jwks_uri: str | None = None
+    """Where the key was read, if not from `client_keys`."""
+
+    used: SingleUse | None = None
+    """The assertion."""
 
     @property
     def client_id(self) -> str:
@@ -57,7 +67,7 @@ class _Credentials:
     secret: str | None
 
 
-def authenticate(
+async def authenticate(
     call: Call, parameters: Mapping[str, str], configuration: Configuration
 ) -> AuthenticatedClient:
     refuse_credentials_in_address(call)
@@ -70,7 +80,7 @@ def authenticate(
     client = configuration.clients.get(given.client_id)
     secret_digest = _check(client, given.secret, call.now_ms)
     assert client is not None
-    return AuthenticatedClient(client, secret_digest, parameters.get("client_id"))
+    return AuthenticatedClient(client, parameters.get("client_id"), secret_digest)
 
 
 def refuse_credentials_in_address(call: Call) -> None:
@@ -130,15 +140,25 @@ def _check(client: ClientConfiguration | None, secret: str | None, now_ms: int) 
 
 # --- Checked again in the unit that issues -------------------------------------------------------------------------
 
-_s, _c = ClientSecret.__table__.c, Client.__table__.c
+_s, _k, _c = ClientSecret.__table__.c, ClientKey.__table__.c, Client.__table__.c
+_by_key = _c.token_endpoint_auth_method == "private_key_jwt"
 STILL_HOLDS = or_(
     exists().where(
         _s.client_id == bindparam("client_id"),
         _s.digest == bindparam("secret_digest"),
         or_(_s.expires_at.is_(None), _s.expires_at > bindparam("now")),
     ),
+    exists().where(
+        _k.client_id == bindparam("client_id"),
+        _k.kid == bindparam("kid"),
+        or_(_k.expires_at.is_(None), _k.expires_at > bindparam("now")),
+        exists().where(_c.client_id == bindparam("client_id"), _by_key),
+    ),
+    exists().where(_c.client_id == bindparam("client_id"), _by_key, _c.jwks_uri == bindparam("jwks_uri")),
     and_(
         bindparam("secret_digest", type_=String).is_(None),
+        bindparam("kid", type_=String).is_(None),
+        bindparam("jwks_uri", type_=String).is_(None),
         exists().where(_c.client_id == bindparam("client_id"), _c.token_endpoint_auth_method == "none"),
     ),
 )
@@ -149,7 +169,13 @@ _ASK = select(STILL_HOLDS)
 
 
 def still_holds(client: AuthenticatedClient, now_ms: int) -> dict[str, str | int | None]:
-    return {"client_id": client.client_id, "secret_digest": client.secret_digest, "now": now_ms}
+    return {
+        "client_id": client.client_id,
+        "secret_digest": client.secret_digest,
+        "kid": client.kid,
+        "jwks_uri": client.jwks_uri,
+        "now": now_ms,
+    }
 
 
 def require_still(connection: Connection, client: AuthenticatedClient, now_ms: int) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, insert
 from core.database import Prepared
 from tenant_runtime.models import AuthorizationCode
 from tenant_runtime.oauth.acceptance import AcceptedRequest
+from tenant_runtime.oauth.acr import acr_of
 
 CODE_LIFETIME_MS = 60_000
 """One minute: ASVS 10.4.3 at its strictest, and FAPI 2.0."""
@@ -42,11 +43,12 @@ def issue_code(
         "redirect_uri": to.redirect_uri,
         "redirect_uri_sent": to.redirect_uri_sent,
         "code_challenge": parameters.code_challenge,
+        "dpop_jkt": parameters.dpop_jkt,
         "scope": " ".join(request.scope),
         "audience": request.audience,
         "organization_id": organization_id,
         "nonce": parameters.nonce,
-        "acr": None,
+        "acr": acr_of(session.amr),
         "amr": session.amr,
         "claims": parameters.claims,
         "authenticated_at": session.authenticated_at,

@@ -55,6 +55,7 @@ class Grounds:
     permissions: frozenset[str]
     organization: OrganizationClaims | None
     jti: str
+    jkt: str | None  # the key that it is bound to (RFC 9449 section 6)
     now: int  # seconds
     login: Login | None  # None: a client in its own name
     organization_name_allowed: bool
@@ -62,6 +63,10 @@ class Grounds:
     @property
     def lifetime(self) -> int:
         return token_lifetime(self.client, self.server)
+
+
+def token_type(jkt: str | None) -> str:
+    return "Bearer" if jkt is None else "DPoP"
 
 
 def token_lifetime(client: ClientConfiguration, server: ResourceServerConfiguration | None) -> int:
@@ -96,6 +101,8 @@ def access_token_claims(grounds: Grounds) -> dict[str, Any]:
         claims["sid"] = login.session_id
     if login is not None and server.token_dialect in RFC_9068_DIALECTS:
         claims |= login.claims()
+    if grounds.jkt is not None:
+        claims["cnf"] = {"jkt": grounds.jkt}
     if server.enforce_policies and server.token_dialect in AUTHORIZATION_DIALECTS:
         claims["permissions"] = sorted(grounds.permissions)
     return claims | organization_claims(grounds.organization, named=grounds.organization_name_allowed)

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from core.errors import InvalidRequest, InvalidScope, RequestNotSupported, RequestUriNotSupported
+from core.errors import InvalidRequest, InvalidScope, InvalidTarget
 
 MAX_FIELDS = 100
 MAX_LENGTH = 2048
@@ -30,6 +30,7 @@ KNOWN = frozenset(
         "code_challenge",
         "code_challenge_method",
         "connection",
+        "dpop_jkt",
         "id_token_hint",
         "invitation",
         "login_hint",
@@ -40,6 +41,7 @@ KNOWN = frozenset(
         "redirect_uri",
         "request",
         "request_uri",
+        "resource",
         "response_mode",
         "response_type",
         "scope",
@@ -51,6 +53,7 @@ KNOWN = frozenset(
 
 _SCOPE_VALUE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 section 4.2
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,9 @@ class AuthorizationParameters:
     claims: Mapping[str, Any] | None = field(default=None, hash=False)
     code_challenge: str | None = None
     audience: str | None = None
+    resource: str | None = None
+    acr_values: tuple[str, ...] = ()
+    dpop_jkt: str | None = None
     organization: str | None = None
     screen_hint: str | None = None
     connection: str | None = None
@@ -153,6 +159,9 @@ def understood(request: Sent) -> AuthorizationParameters:
         claims=_claims(request.get("claims")),
         code_challenge=_code_challenge(request),
         audience=request.get("audience"),
+        resource=request.get("resource"),
+        acr_values=tuple((request.get("acr_values") or "").split()),
+        dpop_jkt=_dpop_jkt(request.get("dpop_jkt")),
         organization=_organization(request),
         screen_hint=request.get("screen_hint"),
         connection=request.get("connection"),
@@ -160,15 +169,13 @@ def understood(request: Sent) -> AuthorizationParameters:
 
 
 def _check_form(request: Sent) -> None:
+    if "resource" in request.repeated:
+        raise InvalidTarget("One access token is for one resource.")
     if request.repeated:
         raise InvalidRequest(f"A parameter was sent more than once: {', '.join(sorted(request.repeated))}.")
     for name, value in request.values.items():
         if _is_too_long(name, value):
             raise InvalidRequest(f"The parameter {name} is too long.")
-    if request.get("request") is not None:
-        raise RequestNotSupported()
-    if request.get("request_uri") is not None:
-        raise RequestUriNotSupported()
 
 
 def _is_too_long(name: str, value: str) -> bool:
@@ -226,6 +233,13 @@ def _code_challenge(request: Sent) -> str | None:
     if challenge is None or not _CHALLENGE.fullmatch(challenge):
         raise InvalidRequest("The code_challenge must be 43 to 128 characters of base64url.")
     return challenge
+
+
+def _dpop_jkt(value: str | None) -> str | None:
+    """RFC 9449 section 10: a SHA-256 thumbprint."""
+    if value is not None and not _THUMBPRINT.fullmatch(value):
+        raise InvalidRequest("The dpop_jkt must be the SHA-256 thumbprint of a key.")
+    return value
 
 
 def _organization(request: Sent) -> str | None:

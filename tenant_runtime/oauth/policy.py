@@ -6,6 +6,7 @@ moment where the API enforces policies. Platform scopes need the permission itse
 organization (`DESIGN.md` section 5).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, literal, null, select, union_all
 
 from core.database import Prepared
-from core.errors import AccessDenied
+from core.errors import AccessDenied, InvalidTarget
 from core.http.errors import printable
 from tenant_runtime.configuration import ClientConfiguration, Configuration, ResourceServerConfiguration
 from tenant_runtime.models import Membership, MembershipRole, UserPermission, UserRole
@@ -22,6 +23,9 @@ PROTOCOL_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_ac
 """OpenID Connect Core 1.0, sections 5.4 and 11."""
 
 _SHOWN = 200
+_RESOURCE = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*:[!$-~]+"
+)  # RFC 3986 section 4.3: neither blank, quote nor fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,23 @@ def resolve_audience(
     if server is None:
         raise AccessDenied(f"Service not found: {shown(wanted)}")
     return server
+
+
+def resolve_target(
+    configuration: Configuration, audience: str | None, resource: str | None
+) -> ResourceServerConfiguration | None:
+    """`resource` (RFC 8707) names an API like `audience`, by the registered word for it and with an error of its
+    own."""
+    if resource is None:
+        return resolve_audience(configuration, audience)
+    if not _RESOURCE.fullmatch(resource):
+        raise InvalidTarget("The resource must be an absolute URI without a fragment.")
+    if audience not in (None, resource):
+        raise InvalidTarget("The parameters audience and resource name two APIs.")
+    try:
+        return resolve_audience(configuration, resource)
+    except AccessDenied:
+        raise InvalidTarget from None
 
 
 def _by_secure_spelling(configuration: Configuration, audience: str) -> ResourceServerConfiguration | None:

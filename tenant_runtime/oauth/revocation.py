@@ -17,7 +17,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import configuration
 from tenant_runtime.models import AccessToken, RefreshFamily, RefreshToken
 from tenant_runtime.oauth.access_tokens import looks_like_jwt, read_jwt
-from tenant_runtime.oauth.client_authentication import AuthenticatedClient, authenticate, require_still
+from tenant_runtime.oauth.client_authentication import authenticate, require_still
 from tenant_runtime.oauth.families import end_family, refuse_tokens
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, empty_answer, serve
@@ -41,7 +41,7 @@ _END_OPAQUE = (
 
 @dataclass(frozen=True, slots=True)
 class _Revocation:
-    client: AuthenticatedClient
+    request: TokenRequest
     token_digest: str
     jti: str | None
     now_ms: int
@@ -56,12 +56,12 @@ async def revoke(scope: Scope, receive: Receive, send: Send) -> None:
 async def _revoke(call: Call) -> Answer:
     parameters = await call.parameters()
     current = await configuration(call.tenant)
-    request = TokenRequest(call, current, authenticate(call, parameters, current), parameters)
+    request = TokenRequest(call, current, await authenticate(call, parameters, current), parameters)
     if request.client.named not in (None, request.client.client_id):
         raise InvalidRequest("client_id names another client.")
     token = request.required("token")
     revocation = _Revocation(
-        request.client, digest(token), _own_jti(request, token), call.now_ms, request.event(REVOKED)
+        request, digest(token), _own_jti(request, token), call.now_ms, request.event(REVOKED)
     )
     await call.tenant.database.write(_end, revocation)
     return empty_answer()
@@ -80,7 +80,8 @@ def _own_jti(request: TokenRequest, token: str) -> str | None:
 
 
 def _end(connection: Connection, revocation: _Revocation) -> None:
-    require_still(connection, revocation.client, revocation.now_ms)
+    revocation.request.claim_single_use(connection)
+    require_still(connection, revocation.request.client, revocation.now_ms)
     if _end_token(connection, revocation):
         record(connection, revocation.event)
 
@@ -90,7 +91,7 @@ def _end_token(connection: Connection, revocation: _Revocation) -> bool:
     if revocation.jti is not None:
         refuse_tokens(connection, revocation.jti, now_ms=now_ms, reason="revocation")
         return True
-    key = {"token": revocation.token_digest, "client": revocation.client.client_id}
+    key = {"token": revocation.token_digest, "client": revocation.request.client.client_id}
     family_id = connection.execute(_FAMILY, key).scalar_one_or_none()
     if family_id is not None:
         end_family(connection, family_id, now_ms=now_ms, reason="revocation")

@@ -49,7 +49,7 @@ async def _token(call: Call) -> Answer:
     if grant is None:
         raise UnsupportedGrantType
     current = await configuration(call.tenant)
-    client = authenticate(call, parameters, current)
+    client = await authenticate(call, parameters, current)
     request = TokenRequest(call, current, client, parameters)
     try:
         if client.named not in (None, client.client_id):

@@ -23,6 +23,7 @@ from core.crypto.sealing import DataKey, new_data_key
 from core.database import DatabaseRef, Databases
 from core.http.errors import as_oauth, page_renderer
 from core.ids import digest, new_client_id, new_id, new_secret, new_user_id
+from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Tenant, TenantState
 from entrypoints.browser import Browser
@@ -291,6 +292,7 @@ async def world(folder: Path, made: Path) -> AsyncIterator[World]:
         passwords=passwords,
         keys=KeyStock(0),
         audit=AuditLog(clock),
+        outbound=Outbound(),
     )
     places = [await _place(databases, folder, made, name, clock, passwords) for name in NAMES]
     app = application(services)

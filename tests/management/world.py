@@ -21,6 +21,7 @@ from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
 from core.crypto.sealing import DataKey, new_data_key
 from core.database import DatabaseRef, Databases
+from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Tenant, TenantState
 from provisioning.first_rows import DEFAULT_CLIENT, prepare, put_first_rows
@@ -260,6 +261,7 @@ async def open_world(folder: Path, schema: Path, keys: Mapping[str, SigningKey])
         passwords=PasswordHasher(memory_kib=64, iterations=1),
         keys=KeyStock(0),
         audit=AuditLog(clock),
+        outbound=Outbound(),
         control_plane_keys=control_plane_keys,
         operators=Standing(),
         lifecycle=lifecycle,  # type: ignore[arg-type]

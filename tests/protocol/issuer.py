@@ -26,6 +26,7 @@ from core.crypto.sealing import DataKey, new_data_key
 from core.database import DatabaseRef, Databases
 from core.http.errors import as_oauth
 from core.ids import digest, new_id, new_secret
+from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Tenant, TenantState
 from tenant_runtime import models
@@ -260,6 +261,7 @@ def _services(folder: Path, clock: HandClock) -> Services:
         passwords=PasswordHasher(memory_kib=8, iterations=1),
         keys=KeyStock(0),
         audit=AuditLog(clock),
+        outbound=Outbound(),
     )
 
 

@@ -77,12 +77,13 @@ async def redeem_code(request: TokenRequest) -> dict[str, Any]:
 def _redeem(
     connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted
 ) -> Issued | Refused:
+    request.claim_single_use(connection)
     claim = {"code": presented.digest, "now": request.call.now_ms}
     code = _CLAIM.first(connection, claim)
     if code is None:
         return _refuse_second_use(connection, request, presented)
     _require_own(request, code.client_id, code.issuer)
-    problem = _problem(code, presented, request.call.now_ms)
+    problem = _problem(code, presented, request)
     if problem is not None:
         return Refused(problem)
     subject = load_subject(
@@ -97,6 +98,7 @@ def _redeem(
     problem = _standing(subject, code)
     if subject is None or problem is not None:
         return Refused(problem or "The user does not exist.")
+    request.require_target(code.audience)
     authorization = _authorization(code)
     offline = _begin_family(connection, request, code, authorization)
     return issue(connection, request, authorization, subject, minted, with_refresh_token=offline)
@@ -117,9 +119,11 @@ def _require_own(request: TokenRequest, client_id: str, issuer: str) -> None:
         raise InvalidGrant
 
 
-def _problem(code: Row[Any], presented: _Presented, now_ms: int) -> str | None:
-    if now_ms >= code.expires_at:
+def _problem(code: Row[Any], presented: _Presented, request: TokenRequest) -> str | None:
+    if request.call.now_ms >= code.expires_at:
         return "The code has expired."
+    if code.dpop_jkt not in (None, request.jkt):
+        return "The code is bound to another key."
     if presented.redirect_uri != code.redirect_uri and (
         code.redirect_uri_sent or presented.redirect_uri is not None
     ):
@@ -189,6 +193,7 @@ def _begin_family(
         "acr": code.acr,
         "amr": code.amr,
         "claims": code.claims,
+        "dpop_jkt": request.jkt,
         "authenticated_at": code.authenticated_at,
         "created_at": now_ms,
         "used_at": now_ms,

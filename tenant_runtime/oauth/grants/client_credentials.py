@@ -18,7 +18,7 @@ from tenant_runtime.models import ClientGrant, ClientSecret, Organization
 from tenant_runtime.oauth import issuing
 from tenant_runtime.oauth.families import new_jti
 from tenant_runtime.oauth.grants.request import TokenRequest
-from tenant_runtime.oauth.policy import machine_scope, resolve_audience, shown, split_scope
+from tenant_runtime.oauth.policy import machine_scope, shown, split_scope
 from tenant_runtime.oauth.signing import signing_key
 from tenant_runtime.oauth.subject import OrganizationClaims
 from tenant_runtime.organizations.membership import SUSPENDED, UNKNOWN
@@ -64,7 +64,7 @@ async def client_credentials(request: TokenRequest) -> dict[str, Any]:
     secret_digest = request.client.secret_digest
     if secret_digest is None:
         raise UnauthorizedClient("A public client has no credentials.")
-    server = resolve_audience(request.configuration, request.parameters.get("audience"))
+    server = request.target()
     if server is None:
         raise AccessDenied("No audience parameter was given, and there is no default audience.")
     asked = _Asked(
@@ -150,13 +150,14 @@ async def _answer(
         permissions=frozenset(scope),
         organization=organization,
         jti=new_jti(f"fam_{new_secret(12)}"),
+        jkt=request.jkt,
         now=call.now_ms // 1000,
         login=None,
         organization_name_allowed=request.configuration.settings.allow_organization_name_in_authentication_api,
     )
     return {
         "access_token": issuing.access_token(grounds, key),
-        "token_type": "Bearer",
+        "token_type": issuing.token_type(request.jkt),
         "expires_in": grounds.lifetime,
         "scope": " ".join(scope),
     }

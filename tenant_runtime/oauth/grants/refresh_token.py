@@ -93,6 +93,7 @@ def _refresh(
     connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted, event: Event
 ) -> Issued | Refused:
     now_ms = request.call.now_ms
+    request.claim_single_use(connection)
     family = _FIND.first(connection, {"token": presented.digest})
     if family is None:
         raise InvalidGrant("The refresh token is unknown.")
@@ -121,6 +122,8 @@ def _require_alive(request: TokenRequest, family: Row[Any]) -> None:
         raise InvalidGrant
     if family.revoked_at is not None:
         raise InvalidGrant("The refresh token was revoked.")
+    if family.dpop_jkt not in (None, request.jkt):
+        raise InvalidGrant("The refresh token is bound to another key.")
     for end in (family.expires_at, family.idle_expires_at):
         if end is not None and request.call.now_ms >= end:
             raise InvalidGrant("The refresh token has expired.")
@@ -194,6 +197,7 @@ def _authorization(
     request: TokenRequest, presented: _Presented, family: Row[Any], subject: Subject
 ) -> Authorization:
     """A session that ended leaves an offline family alive; its new tokens then name no session."""
+    request.require_target(family.audience)
     _require_audience(request, presented.audience, family.audience)
     return Authorization(
         family_id=family.id,

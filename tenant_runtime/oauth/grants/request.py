@@ -4,10 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import InvalidRequest, UnauthorizedClient
+from sqlalchemy import Connection
+
+from core.errors import InvalidRequest, InvalidTarget, UnauthorizedClient
 from tenant_runtime.audit import Event
-from tenant_runtime.configuration import Configuration
+from tenant_runtime.configuration import Configuration, ResourceServerConfiguration
 from tenant_runtime.oauth.client_authentication import AuthenticatedClient
+from tenant_runtime.oauth.dpop import Proof
+from tenant_runtime.oauth.policy import resolve_target
+from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.oauth.wire import Call
 
 
@@ -19,6 +24,30 @@ class TokenRequest:
     configuration: Configuration
     client: AuthenticatedClient
     parameters: Mapping[str, str]
+    proof: Proof | None = None
+
+    @property
+    def jkt(self) -> str | None:
+        """The key that the tokens will be bound to."""
+        return self.proof.jkt if self.proof is not None else None
+
+    def claim_single_use(self, connection: Connection) -> None:
+        """First in every unit: what the client proved itself and its key with counts once."""
+        if self.client.used is not None:
+            claim(connection, (self.client.used,))
+        if self.proof is not None:
+            claim(connection, (self.proof.used,))
+
+    def target(self) -> ResourceServerConfiguration | None:
+        """The API that `audience` or `resource` names."""
+        named = (self.parameters.get(name) for name in ("audience", "resource"))
+        return resolve_target(self.configuration, *named)
+
+    def require_target(self, authorized: str | None) -> None:
+        """Where the API was chosen before, it may be named again, and no other (RFC 8707 section 2.2)."""
+        resource = self.parameters.get("resource")
+        if resource is not None and (server := self.target()) is not None and server.identifier != authorized:
+            raise InvalidTarget("The authorization is for another resource.")
 
     def required(self, name: str) -> str:
         value = self.parameters.get(name)

@@ -142,6 +142,7 @@ def _opaque_row(
         "organization_id": subject.organization_id,
         "scope": " ".join(scope),
         "claims": authorization.requested_claims,
+        "dpop_jkt": request.jkt,
         "created_at": request.call.now_ms,
         "expires_at": request.call.now_ms + issuing.OPAQUE_LIFETIME * 1000,
         "revoked_at": None,
@@ -167,7 +168,7 @@ async def answer(request: TokenRequest, issued: Issued, minted: Minted) -> dict[
         access_token = await _access_token(request, issued, issued.server)
     body: dict[str, Any] = {
         "access_token": access_token,
-        "token_type": "Bearer",
+        "token_type": issuing.token_type(request.jkt),
         "expires_in": issuing.token_lifetime(request.client.configuration, issued.server),
         "scope": " ".join(issued.scope),
     }
@@ -192,6 +193,7 @@ async def _access_token(request: TokenRequest, issued: Issued, server: ResourceS
         permissions=issued.permissions,
         organization=issued.subject.organization,
         jti=new_jti(issued.authorization.family_id),
+        jkt=request.jkt,
         now=call.now_ms // 1000,
         login=issued.authorization.login,
         organization_name_allowed=settings.allow_organization_name_in_authentication_api,

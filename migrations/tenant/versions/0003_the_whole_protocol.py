@@ -1,0 +1,159 @@
+"""The whole protocol: keys of clients, pushed requests, devices, bound tokens, deliveries, life of signing keys."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("recipient", sa.String(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("failed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+    )
+    op.create_index("ix_deliveries_due_at", "deliveries", ["due_at"], unique=False)
+    op.create_table(
+        "used_ids",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_used_ids")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_used_ids_expires_at", "used_ids", ["expires_at"], unique=False)
+    op.create_table(
+        "client_keys",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("kid", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
+        sa.Column("alg", sa.String(), nullable=True),
+        sa.Column("jwk", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["client_id"], ["clients.client_id"], name=op.f("fk_client_keys_client_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_client_keys")),
+        sa.UniqueConstraint("client_id", "kid", name=op.f("uq_client_keys_client_id_kid")),
+    )
+    op.create_table(
+        "device_codes",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("user_code_digest", sa.String(), nullable=False),
+        sa.Column("family_id", sa.String(), nullable=False),
+        sa.Column("issuer", sa.String(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("audience", sa.String(), nullable=True),
+        sa.Column("organization", sa.String(), nullable=True),
+        sa.Column("dpop_jkt", sa.String(), nullable=True),
+        sa.Column("interval_ms", sa.Integer(), nullable=False),
+        sa.Column("polled_at", sa.BigInteger(), nullable=True),
+        sa.Column("is_approved", sa.Boolean(), nullable=True),
+        sa.Column("user_id", sa.String(), nullable=True),
+        sa.Column("session_id", sa.String(), nullable=True),
+        sa.Column("organization_id", sa.String(), nullable=True),
+        sa.Column("acr", sa.String(), nullable=True),
+        sa.Column("amr", sa.JSON(), nullable=False),
+        sa.Column("authenticated_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["client_id"], ["clients.client_id"], name=op.f("fk_device_codes_client_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.user_id"], name=op.f("fk_device_codes_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_device_codes")),
+        sa.UniqueConstraint("user_code_digest", name=op.f("uq_device_codes_user_code_digest")),
+    )
+    op.create_index("ix_device_codes_expires_at", "device_codes", ["expires_at"], unique=False)
+    op.create_table(
+        "login_codes",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["client_id"], ["clients.client_id"], name=op.f("fk_login_codes_client_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["connection_id"],
+            ["connections.id"],
+            name=op.f("fk_login_codes_connection_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_login_codes")),
+    )
+    op.create_index("ix_login_codes_address", "login_codes", ["connection_id", "address"], unique=False)
+    op.create_table(
+        "pushed_requests",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("issuer", sa.String(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["client_id"],
+            ["clients.client_id"],
+            name=op.f("fk_pushed_requests_client_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_pushed_requests")),
+    )
+    op.create_index("ix_pushed_requests_expires_at", "pushed_requests", ["expires_at"], unique=False)
+    op.add_column("access_tokens", sa.Column("dpop_jkt", sa.String(), nullable=True))
+    op.add_column("authorization_codes", sa.Column("dpop_jkt", sa.String(), nullable=True))
+    op.add_column("clients", sa.Column("jwks_uri", sa.String(), nullable=True))
+    op.add_column("clients", sa.Column("resource_server_identifier", sa.String(), nullable=True))
+    op.add_column("clients", sa.Column("compliance_level", sa.String(), nullable=True))
+    op.add_column(
+        "clients",
+        sa.Column("require_proof_of_possession", sa.Boolean(), nullable=False, server_default=sa.false()),
+    )
+    op.add_column(
+        "clients",
+        sa.Column(
+            "require_pushed_authorization_requests", sa.Boolean(), nullable=False, server_default=sa.false()
+        ),
+    )
+    op.add_column(
+        "clients", sa.Column("signed_request_object", sa.JSON(), nullable=False, server_default="{}")
+    )
+    op.add_column("clients", sa.Column("oidc_logout", sa.JSON(), nullable=False, server_default="{}"))
+    op.add_column("clients", sa.Column("origin", sa.String(), nullable=False, server_default="operator"))
+    op.add_column("clients", sa.Column("registration", sa.JSON(), nullable=False, server_default="{}"))
+    op.add_column("clients", sa.Column("registration_digest", sa.String(), nullable=True))
+    op.add_column("clients", sa.Column("fresh_until", sa.BigInteger(), nullable=True))
+    op.add_column("refresh_families", sa.Column("dpop_jkt", sa.String(), nullable=True))
+    op.add_column("signing_keys", sa.Column("activates_at", sa.BigInteger(), nullable=True))
+    op.create_index(
+        "uq_signing_keys_current",
+        "signing_keys",
+        ["alg"],
+        unique=True,
+        sqlite_where=sa.text("state = 'current'"),
+    )
+    op.create_index(
+        "uq_signing_keys_next", "signing_keys", ["alg"], unique=True, sqlite_where=sa.text("state = 'next'")
+    )
