@@ -1,7 +1,7 @@
 """An access token as it comes back to the server that issued it: opaque by its row, JWT by its signature."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +39,11 @@ class Presented:
     audiences: tuple[str, ...]
     issuer: str
     requested_claims: Mapping[str, Any] | None = None
+    expires_at: int = 0
+    """Milliseconds, of an opaque token; a JWT says so itself."""
+
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """Of a JWT."""
 
 
 def looks_like_jwt(token: str) -> bool:
@@ -76,6 +81,7 @@ def _signed(token: str, keys: PublicKeys) -> tuple[Mapping[str, Any], Presented]
         issued_at=int(claims["iat"]) * 1000 + 999,
         audiences=tuple(audience) if isinstance(audience, list) else (str(audience),),
         issuer=claims["iss"],
+        claims=claims,
     )
     return claims, presented
 
@@ -96,4 +102,5 @@ def find_opaque(connection: Connection, token_digest: str, now_ms: int) -> Prese
         audiences=(f"{row.issuer}userinfo",),
         issuer=row.issuer,
         requested_claims=row.claims,
+        expires_at=row.expires_at,
     )
