@@ -60,7 +60,7 @@ class AcceptedRequest:
 
 
 def destination(request: Sent, configuration: Configuration, issuer: str) -> Destination:
-    client = _client(request, configuration)
+    client = client_of(request, configuration)
     redirect_uri = _redirect_uri(request, client)
     mode = _response_mode(request.get("response_mode"), redirect_uri)
     if mode == "web_message" and not _may_receive_messages(client, redirect_uri):
@@ -83,11 +83,12 @@ def accept(
     request: Sent, to: Destination, configuration: Configuration, issuers: frozenset[str]
 ) -> AcceptedRequest:
     client = to.client
+    _check_way(request, client)
     _check_response(request, to)
     if "authorization_code" not in client.grant_types:
         raise UnauthorizedClient("The client is not registered for the authorization code grant.")
     parameters = understood(request)
-    if parameters.code_challenge is None and (client.is_public or client.require_pkce):
+    if parameters.code_challenge is None and (client.is_public or client.require_pkce or client.is_fapi):
         raise InvalidRequest("A code_challenge is required (RFC 7636).")
     _check_organization(client, parameters)
     check_essential(parameters.claims)
@@ -102,7 +103,7 @@ def accept(
     )
 
 
-def _client(request: Sent, configuration: Configuration) -> ClientConfiguration:
+def client_of(request: Sent, configuration: Configuration) -> ClientConfiguration:
     if "client_id" in request.repeated:
         raise InvalidRequest("The parameter client_id was sent more than once.")
     client_id = request.get("client_id")
@@ -136,6 +137,18 @@ def _response_mode(value: str | None, redirect_uri: str) -> ResponseMode:
 
 def _may_receive_messages(client: ClientConfiguration, redirect_uri: str) -> bool:
     return origin_of(redirect_uri) in web_origins(client)
+
+
+def _check_way(request: Sent, client: ClientConfiguration) -> None:
+    """How the request came. One whose parameters are elsewhere and were not read is never taken as it stands."""
+    if request.is_indirect:
+        raise InvalidRequest("The request object was not read.")
+    if client.requires_pushed_requests and request.pushed is None:
+        raise InvalidRequest("The client must push its requests (RFC 9126).")
+    if client.signed_request_object.get("required") is True and not request.is_signed:
+        raise InvalidRequest("The client must sign its requests (RFC 9101).")
+    if client.is_fapi and request.get("redirect_uri") is None:
+        raise InvalidRequest("The parameter redirect_uri is missing.")
 
 
 def _check_response(request: Sent, to: Destination) -> None:

@@ -51,6 +51,11 @@ KNOWN = frozenset(
     }
 )
 
+PUSHED = "pushed"
+SIGNED = "signed"
+"""Beside the parameters, under names that no request can bring: the digest of the pushed request (RFC 9126) they are
+from, and that they were signed (RFC 9101). They stay with the request while the person logs in."""
+
 _SCOPE_VALUE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 section 4.2
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -72,6 +77,22 @@ class Sent:
         """None where it cannot be given back as it was."""
         state = self.values.get("state")
         return state if state is not None and not _is_too_long("state", state) else None
+
+    @property
+    def is_indirect(self) -> bool:
+        """Whether the parameters that count are elsewhere: in a request object, or pushed before."""
+        return "request" in self.values or "request_uri" in self.values
+
+    @property
+    def pushed(self) -> str | None:
+        return self.values.get(PUSHED)
+
+    @property
+    def is_signed(self) -> bool:
+        return SIGNED in self.values
+
+    def marked(self, **marks: str) -> "Sent":
+        return Sent({**self.values, **marks}, self.repeated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
