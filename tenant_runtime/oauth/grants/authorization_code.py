@@ -12,13 +12,13 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from core.database import Prepared
 from core.errors import InvalidGrant
 from core.http.security import is_equal
 from core.ids import digest
-from tenant_runtime.models import AuthorizationCode, RefreshFamily
+from tenant_runtime.models import AuthorizationCode
 from tenant_runtime.oauth.families import end_family
 from tenant_runtime.oauth.grants.request import Refused, TokenRequest
 from tenant_runtime.oauth.grants.user_tokens import (
@@ -26,13 +26,12 @@ from tenant_runtime.oauth.grants.user_tokens import (
     Issued,
     Minted,
     answer,
+    begin_family,
     issue,
-    server_of,
     tell,
 )
 from tenant_runtime.oauth.issuing import Login
-from tenant_runtime.oauth.policy import may_be_offline, split_scope
-from tenant_runtime.oauth.refresh_policy import refresh_policy
+from tenant_runtime.oauth.policy import split_scope
 from tenant_runtime.oauth.subject import Subject, load_subject
 
 GRANT_TYPE = "authorization_code"
@@ -49,7 +48,6 @@ _CLAIM = Prepared(
     .returning(*_c)
 )
 _USED = select(_c.family_id, _c.client_id, _c.issuer).where(_c.digest == bindparam("code"))
-_INSERT_FAMILY = Prepared(insert(RefreshFamily.__table__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def _redeem(
         return Refused(problem or "The user does not exist.")
     request.require_target(code.audience)
     authorization = _authorization(code)
-    offline = _begin_family(connection, request, code, authorization)
+    offline = begin_family(connection, request, authorization, subject)
     return issue(connection, request, authorization, subject, minted, with_refresh_token=offline)
 
 
@@ -169,37 +167,3 @@ def _authorization(code: Row[Any]) -> Authorization:
             session_id=code.session_id,
         ),
     )
-
-
-def _begin_family(
-    connection: Connection, request: TokenRequest, code: Row[Any], authorization: Authorization
-) -> bool:
-    """Whether there is a refresh token; then the row of its family is written."""
-    client, now_ms = request.client.configuration, request.call.now_ms
-    server = server_of(request.configuration, code.audience)
-    if "offline_access" not in authorization.scope or not may_be_offline(client, server):
-        return False
-    policy = refresh_policy(client)
-    row = {
-        "id": code.family_id,
-        "issuer": code.issuer,
-        "client_id": code.client_id,
-        "user_id": code.user_id,
-        "session_id": code.session_id,
-        "organization_id": code.organization_id,
-        "scope": code.scope,
-        "audience": code.audience,
-        "nonce": code.nonce,
-        "acr": code.acr,
-        "amr": code.amr,
-        "claims": code.claims,
-        "dpop_jkt": request.jkt,
-        "authenticated_at": code.authenticated_at,
-        "created_at": now_ms,
-        "used_at": now_ms,
-        "idle_expires_at": policy.idle_expires_at(now_ms),
-        "expires_at": policy.expires_at(now_ms),
-        "revoked_at": None,
-    }
-    _INSERT_FAMILY.run(connection, row)
-    return True

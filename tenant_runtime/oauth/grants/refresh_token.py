@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from core.database import Prepared
-from core.errors import AccessDenied, ConsentRequired, InvalidGrant, InvalidRequest, InvalidScope
+from core.errors import AccessDenied, ConsentRequired, InvalidGrant, InvalidScope
 from core.ids import digest
 from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Grant, RefreshFamily, RefreshToken
@@ -25,13 +25,13 @@ from tenant_runtime.oauth.grants.user_tokens import (
     answer,
     issue,
     server_of,
+    switched_organization,
     tell,
 )
 from tenant_runtime.oauth.issuing import Login
 from tenant_runtime.oauth.policy import is_defined, needs_consent, resolve_audience, split_scope
 from tenant_runtime.oauth.refresh_policy import RefreshPolicy, refresh_policy
 from tenant_runtime.oauth.subject import Subject, load_subject
-from tenant_runtime.organizations.membership import resolve_organization
 
 GRANT_TYPE = "refresh_token"
 SUCCEEDED = "sertft"
@@ -144,7 +144,7 @@ def _subject(
 ) -> Subject:
     organization_id = family.token_organization_id
     if presented.organization is not None:
-        organization_id = _switched(connection, request, presented.organization, family.user_id)
+        organization_id = switched_organization(connection, request, presented.organization, family.user_id)
     subject = load_subject(
         connection,
         user_id=family.user_id,
@@ -160,13 +160,6 @@ def _subject(
     if problem is not None:
         raise InvalidGrant(problem)
     return subject
-
-
-def _switched(connection: Connection, request: TokenRequest, organization: str, user_id: str) -> str:
-    if request.client.configuration.organization_usage == "deny":
-        raise InvalidRequest("The client may not be used with an organization.")
-    named = request.configuration.settings.allow_organization_name_in_authentication_api
-    return resolve_organization(connection, organization, user_id=user_id, names_allowed=named).id
 
 
 def _require_consent(

@@ -7,18 +7,21 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from core.database import Prepared
-from core.errors import InvalidGrant
+from core.errors import InvalidGrant, InvalidRequest
 from core.ids import digest, new_secret
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, ResourceServerConfiguration
-from tenant_runtime.models import AccessToken, RefreshToken
+from tenant_runtime.models import AccessToken, RefreshFamily, RefreshToken
 from tenant_runtime.oauth import claims, issuing
 from tenant_runtime.oauth.families import new_jti
 from tenant_runtime.oauth.grants.request import TokenRequest
-from tenant_runtime.oauth.policy import granted_scope, needs_permissions, permissions_of
+from tenant_runtime.oauth.policy import granted_scope, may_be_offline, needs_permissions, permissions_of
+from tenant_runtime.oauth.refresh_policy import refresh_policy
 from tenant_runtime.oauth.signing import signing_key
 from tenant_runtime.oauth.subject import Subject
+from tenant_runtime.organizations.membership import resolve_organization
 
+_INSERT_FAMILY = Prepared(insert(RefreshFamily.__table__))
 _INSERT_REFRESH = Prepared(insert(RefreshToken.__table__))
 _INSERT_OPAQUE = Prepared(insert(AccessToken.__table__))
 
@@ -67,6 +70,50 @@ def server_of(configuration: Configuration, audience: str | None) -> ResourceSer
     return server
 
 
+def switched_organization(
+    connection: Connection, request: TokenRequest, organization: str, user_id: str
+) -> str:
+    """The id of the organization that a request names for its tokens; membership is checked now."""
+    if request.client.configuration.organization_usage == "deny":
+        raise InvalidRequest("The client may not be used with an organization.")
+    named = request.configuration.settings.allow_organization_name_in_authentication_api
+    return resolve_organization(connection, organization, user_id=user_id, names_allowed=named).id
+
+
+def begin_family(
+    connection: Connection, request: TokenRequest, authorization: Authorization, subject: Subject
+) -> bool:
+    """Whether there is a refresh token; then the row of its family is written."""
+    client, now_ms, login = request.client.configuration, request.call.now_ms, authorization.login
+    server = server_of(request.configuration, authorization.audience)
+    if "offline_access" not in authorization.scope or not may_be_offline(client, server):
+        return False
+    policy = refresh_policy(client)
+    row = {
+        "id": authorization.family_id,
+        "issuer": request.call.tenant.issuer,
+        "client_id": client.client_id,
+        "user_id": subject.user.user_id,
+        "session_id": login.session_id,
+        "organization_id": subject.organization_id,
+        "scope": " ".join(authorization.scope),
+        "audience": authorization.audience,
+        "nonce": login.nonce,
+        "acr": login.acr,
+        "amr": list(login.amr),
+        "claims": authorization.requested_claims,
+        "dpop_jkt": request.jkt,
+        "authenticated_at": login.authenticated_at,
+        "created_at": now_ms,
+        "used_at": now_ms,
+        "idle_expires_at": policy.idle_expires_at(now_ms),
+        "expires_at": policy.expires_at(now_ms),
+        "revoked_at": None,
+    }
+    _INSERT_FAMILY.run(connection, row)
+    return True
+
+
 def issue(
     connection: Connection,
     request: TokenRequest,
@@ -76,7 +123,7 @@ def issue(
     *,
     with_refresh_token: bool,
 ) -> Issued:
-    """The last part of both units: what the person holds now, and the rows of the tokens."""
+    """The last part of each unit: what the person holds now, and the rows of the tokens."""
     configuration, user_id = request.configuration, subject.user.user_id
     _require_usage(request, subject)
     server = server_of(configuration, authorization.audience)
@@ -180,11 +227,16 @@ async def answer(request: TokenRequest, issued: Issued, minted: Minted) -> dict[
 
 
 async def _access_token(request: TokenRequest, issued: Issued, server: ResourceServerConfiguration) -> str:
-    call, settings = request.call, request.configuration.settings
+    call = request.call
     key = await signing_key(
         call.tenant, call.services, request.configuration, server.signing_alg, call.now_ms
     )
-    grounds = issuing.Grounds(
+    return issuing.access_token(grounds_of(request, issued, server), key)
+
+
+def grounds_of(request: TokenRequest, issued: Issued, server: ResourceServerConfiguration) -> issuing.Grounds:
+    call, settings = request.call, request.configuration.settings
+    return issuing.Grounds(
         issuer=call.tenant.issuer,
         client=request.client.configuration,
         server=server,
@@ -198,7 +250,6 @@ async def _access_token(request: TokenRequest, issued: Issued, server: ResourceS
         login=issued.authorization.login,
         organization_name_allowed=settings.allow_organization_name_in_authentication_api,
     )
-    return issuing.access_token(grounds, key)
 
 
 async def _id_token(request: TokenRequest, issued: Issued, access_token: str) -> str:
