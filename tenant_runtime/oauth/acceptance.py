@@ -90,13 +90,13 @@ def accept(
     parameters = understood(request)
     if parameters.code_challenge is None and (client.is_public or client.require_pkce or client.is_fapi):
         raise InvalidRequest("A code_challenge is required (RFC 7636).")
-    _check_organization(client, parameters)
+    check_organization(client, parameters)
     check_essential(parameters.claims)
     server = resolve_target(configuration, parameters.audience, parameters.resource)
     return AcceptedRequest(
         destination=to,
         parameters=parameters,
-        connection=_connection(client, parameters.connection, configuration),
+        connection=connection_of(client, parameters.connection, configuration),
         resource_server=server,
         scope=tuple(cut_scope(configuration, client, server, parameters.scope)),
         expected_subject=_expected_subject(client, parameters, configuration, issuers),
@@ -161,7 +161,7 @@ def _check_response(request: Sent, to: Destination) -> None:
         raise InvalidRequest("The response_mode is not supported.")
 
 
-def _check_organization(client: ClientConfiguration, parameters: AuthorizationParameters) -> None:
+def check_organization(client: ClientConfiguration, parameters: AuthorizationParameters) -> None:
     """Auth0's rules: `organization_usage`, and what is done when it is required and was not named."""
     named = parameters.organization is not None
     if named and client.organization_usage == "deny":
@@ -171,7 +171,7 @@ def _check_organization(client: ClientConfiguration, parameters: AuthorizationPa
         raise InvalidRequest("parameter organization is required for this client")
 
 
-def _connection(
+def connection_of(
     client: ClientConfiguration, name: str | None, configuration: Configuration
 ) -> ConnectionConfiguration:
     """The database of users in which this client's people log in."""
