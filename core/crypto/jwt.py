@@ -8,15 +8,15 @@ caller's to check.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
-from core.crypto.keys import PublicKeys, SigningKey
+from core.crypto.keys import JoseKey, PublicKeys, SigningKey
 
 MAX_TOKEN = 16 * 1024
 MAX_HEADER = 8 * 1024
@@ -69,6 +69,39 @@ def verify(
     return _object(payload_text)
 
 
+K = TypeVar("K", bound="EmbeddedKey")
+
+
+class EmbeddedKey(Protocol):
+    @property
+    def alg(self) -> str: ...
+
+    @property
+    def jose(self) -> JoseKey: ...
+
+
+def verify_embedded(token: str, key_of: Callable[[str], K]) -> tuple[K, dict[str, Any]]:
+    """For what is signed by a key of its own header, as proofs of possession are: it proves nothing but that.
+
+    `key_of` is given the header's segment, and answers the one key and algorithm to check with, or raises
+    `TokenInvalid`. Which types, keys and algorithms are good, it decides.
+    """
+    header_text, payload_text, signature_text = _segments(token)
+    key = key_of(header_text)
+    signing_input = token[: len(header_text) + 1 + len(payload_text)].encode("ascii")
+    if not _ALGORITHMS[key.alg].verify(signing_input, _decode(signature_text), key.jose):
+        raise TokenInvalid("signature")
+    return key, _object(payload_text)
+
+
+def header_members(segment: str) -> dict[str, Any]:
+    """Of a header that `verify` did not read. Extensions are refused here too."""
+    members = _object(segment)
+    if not _REFUSED_HEADERS.isdisjoint(members):
+        raise TokenInvalid("extension")
+    return members
+
+
 def check_times(claims: Mapping[str, Any], now: float, leeway: float = LEEWAY) -> None:
     """RFC 7519 sections 4.1.4 to 4.1.6. The leeway is for clocks ahead of ours (`nbf`, `iat`); it does not
     lengthen a token's life."""
@@ -113,9 +146,7 @@ def _segments(token: str) -> tuple[str, str, str]:
 
 
 def _header(segment: str) -> _Header:
-    members = _object(segment)
-    if not _REFUSED_HEADERS.isdisjoint(members):
-        raise TokenInvalid("extension")
+    members = header_members(segment)
     alg, kid, typ = members.get("alg"), members.get("kid"), members.get("typ", "")
     if not (isinstance(alg, str) and isinstance(kid, str) and isinstance(typ, str)):
         raise TokenInvalid("header")

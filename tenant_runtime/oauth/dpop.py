@@ -1,8 +1,27 @@
-"""DPoP (RFC 9449): tokens that only the holder of a key can use."""
+"""DPoP (RFC 9449): tokens that only the holder of a key can use.
 
+A proof is good for one request at one address of one tenant, within a minute, once. It always carries a nonce of the
+tenant's: whoever sends none is told one, and asks again (section 8). So a proof that was made beforehand, for when
+the key is out of reach, is worth nothing.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from core.crypto.jwt import TokenInvalid
+from core.errors import IdentityError, InsufficientScope, InvalidDpopProof, UseDpopNonce
+from core.http.errors import printable
+from core.tenants import Tenant
+from tenant_runtime.oauth.dpop_nonces import RENEWED_AFTER, age_of, new_nonce
+from tenant_runtime.oauth.dpop_proofs import ALGORITHMS, WINDOW, Target, verify_proof
 from tenant_runtime.oauth.single_use import SingleUse
+from tenant_runtime.oauth.wire import Answer, Call
+
+HEADER = b"dpop"
+NONCE_HEADER = b"dpop-nonce"
+_ALGS = " ".join(ALGORITHMS)
+E = TypeVar("E", bound=IdentityError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +30,61 @@ class Proof:
 
     jkt: str
     used: SingleUse
+    next_nonce: str | None = None
+    """To be sent with the answer, because the proof's own gets old."""
+
+
+def proof_of(call: Call, path: str, access_token: str | None = None) -> Proof | None:
+    """The proof of a request at `path`, or None where there is no header. Raises `InvalidDpopProof` or
+    `UseDpopNonce`. At a resource the access token is part of what is proved."""
+    given = call.headers.get(HEADER)
+    if given is None:
+        return None
+    target = Target(call.method, call.tenant.origin, path, access_token)
+    return check_proof(call.tenant, given, target, call.now_ms)
+
+
+def check_proof(tenant: Tenant, given: Sequence[bytes], target: Target, now_ms: int) -> Proof:
+    """`given`: the values of the request's `DPoP` headers, of which there must be exactly one."""
+    if len(given) != 1:
+        raise InvalidDpopProof("Exactly one DPoP proof must be sent.")
+    now = now_ms / 1000
+    found = verify_proof(given[0].decode("latin-1"), target, now)
+    age = age_of(tenant.data_key, found.nonce, now) if found.nonce is not None else None
+    if age is None:
+        raise UseDpopNonce(new_nonce(tenant.data_key, now))
+    end = int((found.issued_at + WINDOW) * 1000) + 1
+    used = SingleUse.of("dpop", found.jkt, found.jti, expires_at=end, error=InvalidDpopProof)
+    return Proof(found.jkt, used, new_nonce(tenant.data_key, now) if age >= RENEWED_AFTER else None)
+
+
+def with_next_nonce(answer: Answer, proof: Proof | None) -> Answer:
+    if proof is None or proof.next_nonce is None:
+        return answer
+    header = (NONCE_HEADER, proof.next_nonce.encode("ascii"))
+    return Answer(answer.body, [*answer.headers, header], answer.status)
+
+
+# --- At a resource (section 7) ---------------------------------------------------------------------------------------
+
+
+def bound_key(claims: Mapping[str, Any]) -> str | None:
+    """The key that a JWT is bound to. Raises `TokenInvalid` for a binding that is not understood: it is not undone."""
+    if "cnf" not in claims:
+        return None
+    confirmation = claims["cnf"]
+    if not isinstance(confirmation, Mapping) or not isinstance(confirmation.get("jkt"), str):
+        raise TokenInvalid("cnf")
+    return str(confirmation["jkt"])
+
+
+def challenged(error: E, *, realm: str | None = None) -> E:
+    """The refusal of a request that used the scheme DPoP, or of a token that may be used with that scheme only."""
+    named = f'realm="{realm}", ' if realm else ""
+    described = f'error="{error.code}", error_description="{printable(error.description)}"'
+    if isinstance(error, InsufficientScope) and error.expected:
+        described += f', scope="{printable(" ".join(error.expected))}"'
+    error.headers["WWW-Authenticate"] = f'DPoP {named}{described}, algs="{_ALGS}"'
+    if isinstance(error, InvalidDpopProof | UseDpopNonce):
+        error.status = 401
+    return error
