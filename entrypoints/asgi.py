@@ -34,6 +34,7 @@ from provisioning.platform import Platform, open_platform
 from sync.catalogue import SettingsTransform
 from tenant_runtime.app import create_tenant_app
 from tenant_runtime.audit import AuditLog, Event
+from tenant_runtime.deliveries import Deliveries, Sender
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.answers import error_page
 from tenant_runtime.oauth.endpoints import documents
@@ -98,6 +99,7 @@ class Keystead:
             running = self._assemble(platform, outbound)
             stack.callback(running.services.passwords.close)
             stack.push_async_callback(running.services.audit.flush)
+            stack.push_async_callback(running.services.deliveries.close)
             platform.start()
             self.running = running
             try:
@@ -115,6 +117,12 @@ class Keystead:
             keys=platform.keystock,
             audit=AuditLog(self._clock),
             outbound=outbound,
+            deliveries=Deliveries(
+                self._clock,
+                self._senders(outbound),
+                find=platform.directory.by_id,
+                observe=self.metrics.observe_delivery,
+            ),
             control_plane_keys=keys.public_keys,
             operators=operators,
             lifecycle=platform.lifecycle,
@@ -150,6 +158,10 @@ class Keystead:
             lambda: float(platform.databases.open_count),
         )
         return Running(platform=platform, services=services, edge=edge)
+
+    def _senders(self, outbound: Outbound) -> Mapping[str, Sender]:
+        """What carries a delivery out, by its kind."""
+        return {}
 
     def _platform_services(
         self,

@@ -28,12 +28,16 @@ class Metrics:
         self._answers: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._in_bucket = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
+        self._deliveries: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._gauges: dict[tuple[str, str], Callable[[], float]] = {}
 
     def observe(self, method: str, status: int, seconds: float) -> None:
         self._answers[(method if method in _METHODS else "other", status)] += 1
         self._in_bucket[bisect_left(BUCKETS, seconds)] += 1
         self._seconds += seconds
+
+    def observe_delivery(self, kind: str, outcome: str) -> None:
+        self._deliveries[(kind, outcome)] += 1
 
     def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
         """A number that is read when it is asked for."""
@@ -50,6 +54,12 @@ class Metrics:
         counts = accumulate(self._in_bucket)
         seconds.add_metric((), list(zip(bounds, counts, strict=True)), sum_value=self._seconds)
         yield seconds
+        deliveries = CounterMetricFamily(
+            "keystead_deliveries", "Attempts to deliver a message", labels=("kind", "outcome")
+        )
+        for (kind, outcome), count in list(self._deliveries.items()):
+            deliveries.add_metric((kind, outcome), count)
+        yield deliveries
         for (name, description), value in self._gauges.items():
             yield GaugeMetricFamily(name, description, value=value())
 

@@ -18,6 +18,7 @@ from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Operators, Tenant, TenantLifecycle
 from tenant_runtime.audit import AuditLog
+from tenant_runtime.deliveries import Deliveries
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 ControlPlaneKeys: TypeAlias = Callable[[], Awaitable[PublicKeys]]
@@ -42,6 +43,7 @@ class Services:
     keys: KeyStock
     audit: AuditLog
     outbound: Outbound
+    deliveries: Deliveries
     control_plane_keys: ControlPlaneKeys | None = None
     operators: Operators | None = None
     lifecycle: TenantLifecycle | None = None

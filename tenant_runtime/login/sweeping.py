@@ -10,18 +10,21 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, Delete, bindparam, delete, select
 
-from tenant_runtime.models import AccessToken, AuthorizationCode, AuthorizationRequest, Session
+from tenant_runtime.deliveries.queue import sweep_deliveries
+from tenant_runtime.models import AccessToken, AuthorizationCode, AuthorizationRequest, PushedRequest, Session
 
 SWEEP_WHEN = "00"
 """The first digits of the new code's digest: chance without a die, so that the unit stays pure."""
 
 MOST = 1000
-_DAY_MS = 86_400_000
-Swept: TypeAlias = type[AccessToken | AuthorizationRequest | AuthorizationCode | Session]
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+Swept: TypeAlias = type[AccessToken | AuthorizationRequest | AuthorizationCode | PushedRequest | Session]
 _KEPT_MS: Mapping[Swept, int] = {
     AccessToken: 0,
     AuthorizationRequest: 0,
     AuthorizationCode: _DAY_MS,
+    PushedRequest: _HOUR_MS,  # a login that was begun with it goes on
     Session: 30 * _DAY_MS,
 }
 
@@ -39,3 +42,4 @@ _REMOVALS = [(_removal(model), kept) for model, kept in _KEPT_MS.items()]
 def sweep(connection: Connection, now: int) -> None:
     for removal, kept in _REMOVALS:
         connection.execute(removal, {"before": now - kept})
+    sweep_deliveries(connection, now)

@@ -30,6 +30,7 @@ from entrypoints.browser import Browser
 from migrations import upgrade
 from tenant_runtime import models
 from tenant_runtime.audit import AuditLog
+from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.answers import error_page
 from tenant_runtime.login.handlers import handlers as login_handlers
@@ -293,6 +294,7 @@ async def world(folder: Path, made: Path) -> AsyncIterator[World]:
         keys=KeyStock(0),
         audit=AuditLog(clock),
         outbound=Outbound(),
+        deliveries=Deliveries(clock, {}),
     )
     places = [await _place(databases, folder, made, name, clock, passwords) for name in NAMES]
     app = application(services)

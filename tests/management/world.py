@@ -28,6 +28,7 @@ from provisioning.first_rows import DEFAULT_CLIENT, prepare, put_first_rows
 from tenant_runtime import models
 from tenant_runtime.app import create_tenant_app
 from tenant_runtime.audit import AuditLog
+from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.management.permissions import PLATFORM, TENANT
 
@@ -262,6 +263,7 @@ async def open_world(folder: Path, schema: Path, keys: Mapping[str, SigningKey])
         keys=KeyStock(0),
         audit=AuditLog(clock),
         outbound=Outbound(),
+        deliveries=Deliveries(clock, {}),
         control_plane_keys=control_plane_keys,
         operators=Standing(),
         lifecycle=lifecycle,  # type: ignore[arg-type]

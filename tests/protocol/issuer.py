@@ -31,6 +31,7 @@ from core.settings import Settings
 from core.tenants import Tenant, TenantState
 from tenant_runtime import models
 from tenant_runtime.audit import AuditLog
+from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.oauth.endpoints import handlers
 
@@ -262,6 +263,7 @@ def _services(folder: Path, clock: HandClock) -> Services:
         keys=KeyStock(0),
         audit=AuditLog(clock),
         outbound=Outbound(),
+        deliveries=Deliveries(clock, {}),
     )
 
 

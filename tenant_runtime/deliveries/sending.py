@@ -1,0 +1,296 @@
+"""Sending in the background: one runner per tenant with something to send, a bounded number of sends per process.
+
+    soon() ──> runner: claim what is due ──> send, outside of any unit ──> record ──> timer for the next
+      ^                                                                                     │
+      └─────────────────────────────────────────────────────────────────────────────────────┘
+
+No timer for an idle tenant. What a dead process left is found by a sweep over the fleet, which calls `soon`.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import structlog
+
+from core.clock import Clock, now_ms
+from core.errors import Unavailable
+from core.failpoints import failpoint
+from core.tenants import Tenant, TenantState
+from tenant_runtime.audit import Event
+from tenant_runtime.deliveries.queue import (
+    Claimed,
+    claim,
+    next_due,
+    record_dead,
+    record_delivered,
+    record_retry,
+)
+
+_log = structlog.get_logger(__name__)
+
+_MINUTE = 60.0
+_HOUR = 3600.0
+BACK_OFF_SECONDS = (5.0, 25.0, 2 * _MINUTE, 10 * _MINUTE, _HOUR, 4 * _HOUR, 8 * _HOUR, 12 * _HOUR)
+"""About a day in all. Each is lengthened or shortened by up to a fifth, so that receivers that come back are not met
+by everything at once."""
+
+SEND_SECONDS = 30.0
+LEASE_MS = 120_000
+"""Longer than a send may take and its outcome waits to be written."""
+
+PER_TENANT = 8
+PER_PROCESS = 64
+CLOSE_SECONDS = 5.0
+RETRY_SECONDS = 30.0
+"""After the tenant's database was away."""
+
+_DEAD_EVENTS = {"backchannel_logout": "oidc_backchannel_logout_failed"}
+
+Sender: TypeAlias = Callable[[Tenant, Mapping[str, Any]], Awaitable[None]]
+Find: TypeAlias = Callable[[str], Awaitable[Tenant | None]]
+Observe: TypeAlias = Callable[[str, str], None]
+
+
+class DeliveryFailed(Exception):
+    """It did not arrive. `reason` is for the row and the log: nothing of the payload. A final one is not repeated."""
+
+    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+        self.reason = reason
+        self.is_final = is_final
+        super().__init__(reason)
+
+
+@dataclass(slots=True)
+class _Runner:
+    tenant: Tenant
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    sending: dict["asyncio.Task[None]", str] = field(default_factory=dict)  # to whom
+
+
+def _nobody_counts(kind: str, outcome: str) -> None:
+    """No metrics in this process."""
+
+
+async def _no_tenant(tenant_id: str) -> Tenant | None:
+    """Nobody to ask: what was not sent at once waits for the next `soon`."""
+
+
+class Deliveries:
+    """One per process. `senders` are known by kind; rows of a kind that this process does not know wait for one that
+    does. `find` answers the tenant as it stands when a timer rings. `observe` is told each attempt's kind and outcome
+    (delivered, failed, dead)."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        senders: Mapping[str, Sender],
+        find: Find = _no_tenant,
+        observe: Observe = _nobody_counts,
+    ) -> None:
+        self._clock = clock
+        self._senders = dict(senders)
+        self._find = find
+        self._observe = observe
+        self._slots = asyncio.Semaphore(PER_PROCESS)
+        self._runners: dict[str, _Runner] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._ringing: set[asyncio.Task[None]] = set()
+        self._is_closing = False
+
+    def soon(self, tenant: Tenant) -> None:
+        """After the commit of what was enqueued: starts sending, returns at once."""
+        if self._is_closing or not self._senders:
+            return
+        runner = self._runners.get(tenant.id)
+        if runner is not None:
+            runner.woken.set()
+            return
+        runner = self._runners[tenant.id] = _Runner(tenant)
+        self._running[tenant.id] = asyncio.create_task(self._run(runner), name=f"deliveries {tenant.id}")
+
+    async def run_due(self, tenant: Tenant) -> None:
+        """Send what is due now; returns when each of them was tried."""
+        self.soon(tenant)
+        while (running := self._running.get(tenant.id)) is not None:
+            await asyncio.shield(running)
+
+    async def close(self) -> None:
+        """What is being sent is awaited for a moment; the rest is found again when its lease has ended."""
+        self._is_closing = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for runner in self._runners.values():
+            runner.woken.set()
+        sending = [task for runner in self._runners.values() for task in runner.sending]
+        running = {*self._running.values(), *self._ringing, *sending}
+        if not running:
+            return
+        _, late = await asyncio.wait(running, timeout=CLOSE_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    # --- one tenant ------------------------------------------------------------------------------------------
+
+    async def _run(self, runner: _Runner) -> None:
+        tenant, again = runner.tenant, None
+        try:
+            await self._send_due(runner)
+            again = await self._seconds_to_next(tenant)
+        except Unavailable as error:
+            _log.warning("deliveries_wait", tenant=tenant.id, reason=type(error).__name__)
+            again = RETRY_SECONDS
+        except Exception:  # noqa: BLE001  (what waits outlives whatever one round met)
+            _log.exception("deliveries_wait", tenant=tenant.id)
+            again = RETRY_SECONDS
+        finally:
+            del self._runners[tenant.id], self._running[tenant.id]
+        if runner.woken.is_set():
+            self.soon(tenant)
+        elif again is not None:
+            self._ring_in(tenant.id, again)
+
+    async def _send_due(self, runner: _Runner) -> None:
+        """Until nothing is due and nothing is on its way. Each end of a send, and each `soon`, looks again."""
+        while not self._is_closing:
+            runner.woken.clear()
+            for claimed in await self._claim(runner):
+                task = asyncio.create_task(self._send(runner.tenant, claimed))
+                runner.sending[task] = claimed.recipient
+                task.add_done_callback(lambda done: self._sent(runner, done))
+            if not runner.sending and not runner.woken.is_set():
+                return
+            await runner.woken.wait()
+        if runner.sending:
+            await asyncio.wait(list(runner.sending))
+
+    async def _claim(self, runner: _Runner) -> Sequence[Claimed]:
+        """As many as there are free slots; the first is waited for, in the order of those who wait."""
+        wanted = PER_TENANT - len(runner.sending)
+        if runner.tenant.state is not TenantState.ACTIVE or wanted == 0:
+            return ()
+        database, kinds, busy = runner.tenant.database, tuple(self._senders), tuple(runner.sending.values())
+        due = await database.read(next_due, kinds)
+        if due is None or due > now_ms(self._clock):
+            return ()
+        taken = await self._take_slots(wanted)
+        claimed: Sequence[Claimed] = ()
+        try:
+            if not self._is_closing:
+                now = now_ms(self._clock)
+                claimed = await database.write(claim, kinds, busy, now, now + LEASE_MS, taken)
+        finally:
+            for _ in range(taken - len(claimed)):
+                self._slots.release()
+        failpoint("deliveries.claimed")
+        return claimed
+
+    async def _take_slots(self, wanted: int) -> int:
+        await self._slots.acquire()
+        taken = 1
+        while taken < wanted and not self._slots.locked():
+            await self._slots.acquire()
+            taken += 1
+        return taken
+
+    def _sent(self, runner: _Runner, done: "asyncio.Task[None]") -> None:
+        self._slots.release()
+        del runner.sending[done]
+        runner.woken.set()
+        if not done.cancelled() and (error := done.exception()) is not None:
+            _log.warning("delivery_not_recorded", tenant=runner.tenant.id, exc_info=error)
+
+    # --- one delivery ----------------------------------------------------------------------------------------
+
+    async def _send(self, tenant: Tenant, claimed: Claimed) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._senders[claimed.kind](tenant, claimed.open(tenant.data_key))
+        except DeliveryFailed as failed:
+            await self._failed(tenant, claimed, failed)
+        except TimeoutError:
+            await self._failed(tenant, claimed, DeliveryFailed("no answer in time"))
+        except Exception as error:  # noqa: BLE001  (a sender's mistake is a failed attempt)
+            _log.exception("delivery_broken", tenant=tenant.id, kind=claimed.kind, delivery=claimed.id)
+            await self._failed(tenant, claimed, DeliveryFailed(type(error).__name__))
+        else:
+            failpoint("deliveries.sent")
+            await tenant.database.write(record_delivered, claimed, now_ms(self._clock))
+            self._observe(claimed.kind, "delivered")
+
+    async def _failed(self, tenant: Tenant, claimed: Claimed, failed: DeliveryFailed) -> None:
+        now, reason = now_ms(self._clock), failed.reason[:500]
+        is_dead = failed.is_final or claimed.attempts > len(BACK_OFF_SECONDS)
+        self._observe(claimed.kind, "dead" if is_dead else "failed")
+        _log.warning(
+            "delivery_dead" if is_dead else "delivery_failed",
+            tenant=tenant.id,
+            kind=claimed.kind,
+            delivery=claimed.id,
+            attempt=claimed.attempts,
+            cause=reason,
+        )
+        if is_dead:
+            event = _dead_event(claimed, reason, now)
+            await tenant.database.write(record_dead, claimed, reason, now, event)
+        else:
+            due_at = now + _back_off_ms(claimed.attempts)
+            await tenant.database.write(record_retry, claimed, reason, due_at)
+
+    # --- later -----------------------------------------------------------------------------------------------
+
+    async def _seconds_to_next(self, tenant: Tenant) -> float | None:
+        if tenant.state is not TenantState.ACTIVE:
+            return None  # held until it is resumed, and found by the sweep
+        due = await tenant.database.read(next_due, tuple(self._senders))
+        return None if due is None else max(0.05, (due - now_ms(self._clock)) / 1000)
+
+    def _ring_in(self, tenant_id: str, seconds: float) -> None:
+        if self._is_closing:
+            return
+        earlier = self._timers.pop(tenant_id, None)
+        if earlier is not None:
+            earlier.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[tenant_id] = loop.call_later(seconds, self._ring, tenant_id)
+
+    def _ring(self, tenant_id: str) -> None:
+        self._timers.pop(tenant_id, None)
+        task = asyncio.create_task(self._look_again(tenant_id))
+        self._ringing.add(task)
+        task.add_done_callback(self._ringing.discard)
+
+    async def _look_again(self, tenant_id: str) -> None:
+        """By its id: it may have been moved, suspended or deleted meanwhile."""
+        try:
+            tenant = await self._find(tenant_id)
+        except Unavailable:
+            self._ring_in(tenant_id, RETRY_SECONDS)
+            return
+        if tenant is not None:
+            self.soon(tenant)
+
+
+def _back_off_ms(attempts: int) -> int:
+    seconds = BACK_OFF_SECONDS[attempts - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+    return int(seconds * 1000)
+
+
+def _dead_event(claimed: Claimed, reason: str, now: int) -> Event:
+    return Event(
+        type=_DEAD_EVENTS.get(claimed.kind, "fn"),
+        created_at=now,
+        description=f"The delivery was given up: {reason}",
+        client_id=claimed.recipient if claimed.kind == "backchannel_logout" else None,
+        details={
+            "delivery": claimed.id,
+            "kind": claimed.kind,
+            "recipient": claimed.recipient,
+            "attempts": claimed.attempts,
+        },
+    )

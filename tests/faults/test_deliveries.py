@@ -1,0 +1,226 @@
+"""What goes out after a change goes out later, again and again, and by one worker at a time (F31)."""
+
+import asyncio
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from core.tenants import Tenant
+from tenant_runtime.deliveries import Deliveries, DeliveryFailed, Outgoing, enqueue
+from tenant_runtime.deliveries.queue import sweep_deliveries
+from tests.installation import Installation, MovableClock
+
+pytestmark = pytest.mark.anyio
+
+DAY = 86_400
+
+
+@dataclass
+class Carrier:
+    """A way out that does as it is told, by recipient: how often it fails, how long it takes."""
+
+    failures: dict[str, list[DeliveryFailed]] = field(default_factory=dict)
+    slow: dict[str, float] = field(default_factory=dict)
+    arrived: list[str] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def __call__(self, tenant: Tenant, payload: Mapping[str, Any]) -> None:
+        name = payload["to"]
+        self.tried.append(payload["name"])
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(self.slow.get(name, 0.0))
+        finally:
+            self.at_once -= 1
+        if self.failures.get(name):
+            raise self.failures[name].pop(0)
+        self.arrived.append(payload["name"])
+
+
+@dataclass
+class Post:
+    """One tenant's queue."""
+
+    tenant: Tenant
+    clock: MovableClock
+
+    async def put(self, *names: str, to: str = "somebody") -> None:
+        await self.tenant.database.write(self._put, names, to)
+
+    def _put(self, connection: Connection, names: tuple[str, ...], to: str) -> None:
+        for name in names:
+            outgoing = Outgoing(f"dlv_{name}", "probe", to, {"name": name, "to": to})
+            enqueue(connection, self.tenant.data_key, outgoing, int(self.clock.now() * 1000))
+
+    async def rows(self) -> dict[str, Any]:
+        def unit(connection: Connection) -> dict[str, Any]:
+            found = connection.execute(text("SELECT * FROM deliveries")).all()
+            return {row.id.removeprefix("dlv_"): row for row in found}
+
+        return await self.tenant.database.read(unit)
+
+    def by(self, carrier: Carrier) -> Deliveries:
+        return Deliveries(self.clock, {"probe": carrier})
+
+
+@pytest.fixture
+async def post(installation: Installation) -> Post:
+    tenant = await installation.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    return Post(tenant, installation.clock)
+
+
+async def test_what_is_due_is_sent_once_and_what_it_said_is_not_kept(post: Post) -> None:
+    carrier = Carrier()
+    deliveries = post.by(carrier)
+    await post.put("one", "two")
+    before = await post.rows()
+    assert b"one" not in before["one"].payload
+    await deliveries.run_due(post.tenant)
+    await deliveries.run_due(post.tenant)
+    assert sorted(carrier.tried) == ["one", "two"]
+    for row in (await post.rows()).values():
+        assert (row.attempts, row.due_at, row.payload, row.last_error) == (1, None, b"", None)
+        assert row.delivered_at is not None
+        assert row.failed_at is None
+
+
+async def test_a_failure_is_repeated_at_growing_distances_for_a_day_and_then_given_up(
+    post: Post, logged: io.BytesIO
+) -> None:
+    carrier = Carrier(failures={"somebody": [DeliveryFailed("status 500") for _ in range(20)]})
+    deliveries = post.by(carrier)
+    await post.put("one")
+    distances, began = [], post.clock.now()
+    while True:
+        await deliveries.run_due(post.tenant)
+        row = (await post.rows())["one"]
+        assert row.last_error == "status 500"
+        if row.due_at is None:
+            break
+        distances.append(row.due_at / 1000 - post.clock.now())
+        post.clock.advance(distances[-1] / 2)
+        await deliveries.run_due(post.tenant)
+        assert len(carrier.tried) == row.attempts  # too early
+        post.clock.advance(distances[-1] / 2 + 0.1)
+    assert row.failed_at is not None
+    assert row.payload == b""
+    assert row.attempts == len(distances) + 1 == 9
+    assert all(later > earlier for earlier, later in pairwise(distances))
+    assert 4 <= distances[0] <= 6
+    assert 0.7 * DAY < post.clock.now() - began < 1.4 * DAY
+    logs = logged.getvalue().decode()
+    assert logs.count("delivery_failed") == 8
+    assert logs.count("delivery_dead") == 1
+    await deliveries.close()
+
+
+async def test_a_dead_one_is_seen_in_the_tenants_log(post: Post, installation: Installation) -> None:
+    deliveries = post.by(Carrier(failures={"somebody": [DeliveryFailed("status 410", is_final=True)]}))
+    await post.put("one")
+    await deliveries.run_due(post.tenant)
+    row = (await post.rows())["one"]
+    assert (row.attempts, row.last_error, row.due_at) == (1, "status 410", None)
+    api = await installation.manager("acme")
+    events = await api.get("/logs", q="type:fn")
+    assert [event["details"]["delivery"] for event in events] == ["dlv_one"]
+    assert "status 410" in events[0]["description"]
+
+
+async def test_a_slow_receiver_holds_neither_others_nor_those_who_come_later(post: Post) -> None:
+    carrier = Carrier(slow={"slow": 1.0})
+    deliveries = post.by(carrier)
+    await post.put(*(f"slow{n}" for n in range(12)), to="slow")
+    await post.put("quick")
+    deliveries.soon(post.tenant)
+    await asyncio.sleep(0.3)
+    assert carrier.arrived == ["quick"]
+    await post.put("later")
+    deliveries.soon(post.tenant)
+    await asyncio.sleep(0.3)
+    assert carrier.arrived == ["quick", "later"]
+    assert carrier.most_at_once <= 8
+    await deliveries.run_due(post.tenant)
+    assert len(carrier.arrived) == 14
+    assert len(set(carrier.tried)) == len(carrier.tried) == 14
+
+
+async def test_two_workers_never_send_the_same_one(post: Post) -> None:
+    carrier = Carrier(slow={f"r{n}": 0.02 for n in range(10)})
+    workers = [post.by(carrier) for _ in range(3)]
+    for n in range(60):
+        await post.put(f"m{n}", to=f"r{n % 10}")
+    await asyncio.gather(*(worker.run_due(post.tenant) for worker in workers))
+    assert sorted(carrier.tried) == sorted(f"m{n}" for n in range(60))
+    assert all(row.attempts == 1 for row in (await post.rows()).values())
+
+
+async def test_what_a_dead_worker_held_is_sent_when_its_lease_ends(post: Post) -> None:
+    stuck, other = post.by(Carrier(slow={"somebody": 60.0})), Carrier()
+    await post.put("one")
+    stuck.soon(post.tenant)
+    await asyncio.sleep(0.2)
+    deliveries = post.by(other)
+    await deliveries.run_due(post.tenant)
+    assert other.tried == []
+    post.clock.advance(121)
+    await deliveries.run_due(post.tenant)
+    assert other.arrived == ["one"]
+    assert (await post.rows())["one"].attempts == 2
+
+
+async def test_a_late_failure_does_not_undo_what_another_worker_delivered(post: Post) -> None:
+    late = Carrier(failures={"somebody": [DeliveryFailed("status 500")]}, slow={"somebody": 0.5})
+    first, second = post.by(late), post.by(Carrier())
+    await post.put("one")
+    first.soon(post.tenant)
+    await asyncio.sleep(0.2)
+    post.clock.advance(121)
+    await second.run_due(post.tenant)
+    await first.run_due(post.tenant)
+    row = (await post.rows())["one"]
+    assert row.delivered_at is not None
+    assert (row.due_at, row.last_error) == (None, None)
+
+
+async def test_a_kind_that_this_process_does_not_know_waits_for_one_that_does(post: Post) -> None:
+    await post.put("one")
+    await Deliveries(post.clock, {"other": Carrier()}).run_due(post.tenant)
+    assert (await post.rows())["one"].attempts == 0
+
+
+async def test_closing_waits_for_what_is_being_sent(post: Post) -> None:
+    carrier = Carrier(slow={"somebody": 0.5})
+    deliveries = post.by(carrier)
+    await post.put("one")
+    deliveries.soon(post.tenant)
+    await asyncio.sleep(0.2)
+    await deliveries.close()
+    assert carrier.arrived == ["one"]
+    assert (await post.rows())["one"].delivered_at is not None
+    await post.put("two")
+    deliveries.soon(post.tenant)
+    await asyncio.sleep(0.1)
+    assert carrier.tried == ["one"]
+
+
+async def test_delivered_ones_go_after_a_day_and_dead_ones_after_two_weeks(post: Post) -> None:
+    carrier = Carrier(failures={"gone": [DeliveryFailed("status 410", is_final=True)]})
+    await post.put("dead", to="gone")
+    await post.put("well")
+    await post.by(carrier).run_due(post.tenant)
+    await post.put("waiting", to="nobody")
+    left = []
+    for days in (0.9, 0.2, 12, 2):
+        post.clock.advance(days * DAY)
+        await post.tenant.database.write(sweep_deliveries, int(post.clock.now() * 1000))
+        left.append(sorted(await post.rows()))
+    assert left == [["dead", "waiting", "well"], ["dead", "waiting"], ["dead", "waiting"], ["waiting"]]
