@@ -6,9 +6,11 @@ extension is understood. Sizes are checked before anything is decoded. Claims ot
 caller's to check.
 """
 
+import hmac
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
@@ -16,7 +18,7 @@ import msgspec
 from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
-from core.crypto.keys import JoseKey, PublicKeys, SigningKey
+from core.crypto.keys import JoseKey, PublicKey, PublicKeys, SigningKey
 
 MAX_TOKEN = 16 * 1024
 MAX_HEADER = 8 * 1024
@@ -25,6 +27,7 @@ LEEWAY = 60.0
 """Seconds by which an issuer's clock may be ahead of ours."""
 
 _ALGORITHMS = JWSRegistry.algorithms
+_MACS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 _REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "enc"})
 
 
@@ -100,6 +103,45 @@ def header_members(segment: str) -> dict[str, Any]:
     if not _REFUSED_HEADERS.isdisjoint(members):
         raise TokenInvalid("extension")
     return members
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """A token taken apart, for keys that are found by what it says. Nothing is true until one of them signed it."""
+
+    alg: str
+    kid: str | None
+    typ: str
+    claims: Mapping[str, Any]
+    signed: bytes
+    signature: bytes
+
+    def is_signed_by(self, key: PublicKey) -> bool:
+        return self.alg in key.algorithms and bool(
+            _ALGORITHMS[self.alg].verify(self.signed, self.signature, key.jose)
+        )
+
+    def is_signed_with(self, secret: bytes) -> bool:
+        """HMAC (RFC 7518 section 3.2). An empty secret is everybody's."""
+        hashed = _MACS.get(self.alg)
+        if hashed is None or not secret:
+            return False
+        return hmac.compare_digest(hmac.digest(secret, self.signed, hashed), self.signature)
+
+
+def take_apart(token: str, *, algorithms: tuple[str, ...], typ: tuple[str, ...]) -> Unverified:
+    """As `verify`, but for the signature. The key need not be named."""
+    header_text, payload_text, signature_text = _segments(token)
+    members = header_members(header_text)
+    alg, kid, named = members.get("alg"), members.get("kid"), members.get("typ", "")
+    if not (isinstance(alg, str) and isinstance(kid, str | None) and isinstance(named, str)):
+        raise TokenInvalid("header")
+    if alg not in algorithms:
+        raise TokenInvalid("algorithm")
+    if _media_type(named) not in {_media_type(allowed) for allowed in typ}:
+        raise TokenInvalid("type")
+    signed = token[: len(header_text) + 1 + len(payload_text)].encode("ascii")
+    return Unverified(alg, kid, named, _object(payload_text), signed, _decode(signature_text))
 
 
 def check_times(claims: Mapping[str, Any], now: float, leeway: float = LEEWAY) -> None:

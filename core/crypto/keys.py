@@ -5,18 +5,22 @@ from DER without re-validating the primes (3 microseconds against 37 millisecond
 lock).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_der_private_key,
+    load_pem_public_key,
 )
+from cryptography.x509 import load_pem_x509_certificate
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
@@ -35,6 +39,7 @@ _CURVES: Mapping[str, ec.EllipticCurve] = {
     "ES512": ec.SECP521R1(),
 }
 _EDWARDS_ALGORITHMS = ("EdDSA", "Ed25519")
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _PUBLIC_MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
 
 
@@ -138,17 +143,68 @@ class PublicKeys:
 
 
 def _public_key(jwk: Mapping[str, Any]) -> PublicKey | None:
-    kid, members = jwk.get("kid"), _PUBLIC_MEMBERS.get(str(jwk.get("kty")))
-    if not isinstance(kid, str) or members is None or "d" in jwk or jwk.get("use", "sig") != "sig":
+    """Left out instead of refused, and so are keys without a name."""
+    if not isinstance(jwk.get("kid"), str):
         return None
     try:
-        key = _import_public({name: jwk[name] for name in members})
-    except (JoseError, ValueError, KeyError, TypeError):
+        return read_public_key(jwk)
+    except UnsupportedKey:
         return None
-    fitting = algorithms_of(key)
-    named = jwk.get("alg")
+
+
+def read_public_key(jwk: Mapping[str, Any]) -> PublicKey:
+    """A key that somebody else made and shows. Without `kid` it is named by its thumbprint. Raises `UnsupportedKey`,
+    whose sentence may be shown to whoever brought the key."""
+    members, kid = _PUBLIC_MEMBERS.get(str(jwk.get("kty"))), jwk.get("kid")
+    if members is None:
+        raise UnsupportedKey("The type of a key must be RSA, EC or OKP.")
+    if not _PRIVATE_MEMBERS.isdisjoint(jwk):
+        raise UnsupportedKey("A key must be public: this one has private members.")
+    if jwk.get("use", "sig") != "sig" or "verify" not in _operations(jwk):
+        raise UnsupportedKey("A key must be for signatures.")
+    try:
+        key = _import_public({name: jwk[name] for name in members})
+    except UnsupportedKey:
+        raise
+    except (JoseError, ValueError, KeyError, TypeError):
+        raise UnsupportedKey("A key is malformed.") from None
+    fitting, named = algorithms_of(key), jwk.get("alg")
     algorithms = fitting if named is None else tuple(alg for alg in fitting if alg == named)
-    return PublicKey(kid, algorithms, key) if algorithms else None
+    if not algorithms:
+        raise UnsupportedKey("A key does not fit the algorithm it is for.")
+    return PublicKey(kid if isinstance(kid, str) and kid else key.thumbprint(), algorithms, key)
+
+
+def _operations(jwk: Mapping[str, Any]) -> Collection[Any]:
+    named = jwk.get("key_ops", ("verify",))
+    return named if isinstance(named, list | tuple) else ()
+
+
+def public_members(jwk: Mapping[str, Any]) -> dict[str, Any]:
+    """The key itself, without what is said of it."""
+    return {name: jwk[name] for name in _PUBLIC_MEMBERS[jwk["kty"]]}
+
+
+def public_jwk_of_pem(pem: str) -> tuple[dict[str, Any], datetime | None]:
+    """Of a public key, or of a certificate and then also when it ends. The certificate is not judged: whoever brings it
+    vouches for the key. Raises `UnsupportedKey`."""
+    text = pem.strip().encode("utf-8")
+    native: object
+    ends_at: datetime | None = None
+    try:
+        if text.startswith(b"-----BEGIN CERTIFICATE-----"):
+            certificate = load_pem_x509_certificate(text)
+            native, ends_at = certificate.public_key(), certificate.not_valid_after_utc
+        else:
+            native = load_pem_public_key(text)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise UnsupportedKey("The text is no public key and no certificate in PEM.") from None
+    if not isinstance(native, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | Ed25519PublicKey):
+        raise UnsupportedKey("The type of a key must be RSA, EC or Ed25519.")
+    try:
+        return _import_native(native).as_dict(private=False), ends_at
+    except (JoseError, ValueError, KeyError):
+        raise UnsupportedKey("The key is on a curve that is not supported.") from None
 
 
 def _import_public(members: dict[str, Any]) -> JoseKey:

@@ -1,9 +1,23 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from core.crypto.keys import PublicKeys, SigningKey, UnsupportedKey, thumbprint
+from core.crypto.keys import (
+    PublicKeys,
+    SigningKey,
+    UnsupportedKey,
+    public_jwk_of_pem,
+    public_members,
+    read_public_key,
+    thumbprint,
+)
 
 ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 
@@ -120,3 +134,56 @@ def test_a_weak_rsa_key_verifies_nothing() -> None:
     native = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()
     jwk = RSAKey.binding.export_public_key(native)
     assert len(PublicKeys([{**jwk, "kty": "RSA", "kid": "k"}])) == 0
+
+
+def test_a_key_that_is_shown_is_read_and_named_by_its_thumbprint() -> None:
+    jwk = {name: value for name, value in RFC_7638_KEY.items() if name != "kid"}
+    key = read_public_key(jwk)
+    assert (key.kid, key.algorithms) == (thumbprint(RFC_7638_KEY), ("RS256",))
+    assert read_public_key(RFC_7638_KEY).kid == "2011-04-29"
+    assert public_members(RFC_7638_KEY).keys() == {"kty", "n", "e"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kty": "oct", "k": "AAAA"},
+        {"kty": None},
+        {"d": "AQAB"},
+        {"use": "enc"},
+        {"key_ops": ["encrypt"]},
+        {"key_ops": "verify"},
+        {"alg": "ES256"},
+        {"alg": "none"},
+        {"n": "AQAB"},
+        {"n": 1},
+        {"e": "!"},
+    ],
+    ids=str,
+)
+def test_a_key_that_proves_nothing_is_refused_with_a_sentence(change: dict[str, object]) -> None:
+    with pytest.raises(UnsupportedKey) as refused:
+        read_public_key({**RFC_7638_KEY, **change})
+    assert str(refused.value).endswith(".")
+
+
+def test_a_public_key_in_pem_is_the_same_key() -> None:
+    for alg in ("RS256", "ES256", "EdDSA"):
+        made = SigningKey.generate(alg)
+        text = (
+            made.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        )
+        jwk, ends_at = public_jwk_of_pem(f"\n{text}\n")
+        assert thumbprint(jwk) == made.kid
+        assert ends_at is None
+
+
+def test_a_private_key_or_any_other_text_is_no_public_key() -> None:
+    made = SigningKey.generate("ES256")
+    private = made.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    dh = X25519PrivateKey.generate().public_key()
+    agreement = dh.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    cut = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
+    for text in (private, agreement, cut, "", "x" * 5000, "-----BEGIN PUBLIC KEY-----\nAAAA"):
+        with pytest.raises(UnsupportedKey):
+            public_jwk_of_pem(text)
