@@ -140,6 +140,19 @@ class Settings:
         values.lower_words,
         frozenset(),
     )
+    smtp_url: Secret | None = _setting(
+        "mail server: `smtp://user:password@host:587` (STARTTLS is required, except on loopback), `smtps://` (TLS at"
+        " once) or `smtp+plain://` (no TLS, so no password either); without it no mail is sent",
+        values.smtp_url,
+    )
+    mail_from: str | None = _setting(
+        "address that mails come from, alone or with a name: `Example <login@example.com>`", values.mail_from
+    )
+    mail_folder: Path | None = _setting(
+        "folder that mails are written to as `.eml` files instead of being sent, to try things out; relative to the"
+        " data folder",
+        values.path,
+    )
     log_level: str = _setting("debug, info, warning or error", values.log_level, "info")
     spare_keys: int = _setting("RSA keys kept ready", values.natural, 8)
     failpoints: str = _setting(
@@ -162,6 +175,8 @@ class Settings:
         put = object.__setattr__
         put(self, "data_dir", self.data_dir.absolute())
         put(self, "sealing_key_file", self.data_dir / self.sealing_key_file)
+        if self.mail_folder is not None:
+            put(self, "mail_folder", self.data_dir / self.mail_folder)
         put(self, "public_url", values.origin("KEYSTEAD_PUBLIC_URL", self.public_url))
         put(self, "base_domain", values.domain("KEYSTEAD_BASE_DOMAIN", self.base_domain))
         if self.scheme == "http" and not (
@@ -170,6 +185,22 @@ class Settings:
             raise SettingsError(
                 "Plain http is for loopback addresses and *.localhost only: set KEYSTEAD_PUBLIC_URL to an"
                 " https origin, or KEYSTEAD_BASE_DOMAIN to localhost."
+            )
+        self._check_mail()
+
+    def _check_mail(self) -> None:
+        if self.smtp_url is None:
+            return
+        if self.mail_folder is not None:
+            raise SettingsError("KEYSTEAD_SMTP_URL and KEYSTEAD_MAIL_FOLDER exclude each other: set one.")
+        if self.mail_from is None:
+            raise SettingsError(
+                "KEYSTEAD_SMTP_URL needs KEYSTEAD_MAIL_FROM: an address that mails come from."
+            )
+        split = urlsplit(self.smtp_url.reveal())
+        if split.scheme == "smtp+plain" and split.password and not is_loopback(split.hostname or ""):
+            raise SettingsError(
+                "KEYSTEAD_SMTP_URL would send a password without TLS: use smtp:// or smtps://."
             )
 
     @property

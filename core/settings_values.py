@@ -10,6 +10,9 @@ import math
 import re
 import string
 from collections.abc import Callable, Mapping
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -19,6 +22,8 @@ from core import failpoints as points
 
 TEMPLATE_FIELDS = ("id", "display_name")
 """What a settings template may name of its tenant."""
+
+SMTP_SCHEMES = ("smtp", "smtps", "smtp+plain")
 
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -171,6 +176,35 @@ def failpoints(value: str) -> str:
         points.parse(value)
     except ValueError as error:
         raise ValueError(f"is malformed: {str(error).rstrip('.')}") from None
+    return value
+
+
+def smtp_url(value: str) -> Secret:
+    """Secret, because it holds a password."""
+    try:
+        split = urlsplit(value)
+        is_good = split.scheme in SMTP_SCHEMES and bool(split.hostname) and split.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or split.path not in ("", "/") or split.query or split.fragment:
+        raise ValueError("must be like smtp://user:password@mail.example.com:587, smtps:// or smtp+plain://")
+    if (split.username is None) != (split.password is None):
+        raise ValueError("must have both a user and a password, or neither")
+    return Secret(value)
+
+
+def mail_from(value: str) -> str:
+    name, address = parseaddr(value)
+    try:
+        parsed_address = Address(name, addr_spec=address)
+    except (MessageError, ValueError, IndexError):
+        parsed_address = Address()
+    if (
+        not value.isprintable()
+        or not parsed_address.username
+        or not _HOST.fullmatch(parsed_address.domain.lower())
+    ):
+        raise ValueError("must be an address such as login@example.com or Example <login@example.com>")
     return value
 
 

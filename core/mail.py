@@ -1,0 +1,206 @@
+"""The installation's way to send a letter: one SMTP server, or a folder for whoever tries Keystead out.
+
+Knows nothing of tenants or templates. `open_mailer` answers None where neither is configured: then no feature that
+needs mail is offered, and none pretends. A letter becomes a message by the standard library's structured headers, so
+nothing of a name or an address can end its header (RFC 5322 section 2.2).
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import ssl
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime, make_msgid, parseaddr
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+import certifi
+import idna
+
+from core.clock import Clock
+from core.settings import Settings, is_loopback
+
+SECONDS = 20.0
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_NAME_LENGTH = 100
+
+
+class MailFailed(Exception):
+    """The letter was not taken. `reason` is for a log: nothing of the letter. A final one is not worth another try."""
+
+    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+        self.reason = reason
+        self.is_final = is_final
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """`sender_name` is whose letter it is to the reader; the address it comes from is the installation's."""
+
+    to: str
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+    sender_name: str = ""
+
+
+class Mailer(Protocol):
+    async def send(self, letter: Letter) -> None:
+        """Raises `MailFailed`."""
+
+
+def open_mailer(settings: Settings, clock: Clock) -> Mailer | None:
+    sender = settings.mail_from or f"keystead@{settings.base_domain}"
+    if settings.smtp_url is not None:
+        return SmtpMailer(SmtpServer.at(settings.smtp_url.reveal()), sender, clock)
+    return FolderMailer(settings.mail_folder, sender, clock) if settings.mail_folder else None
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """`smtps` speaks TLS from the first byte, `smtp` must be given it by STARTTLS except on loopback."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    is_implicit: bool
+    is_plain: bool
+
+    @classmethod
+    def at(cls, url: str) -> "SmtpServer":
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        is_plain = parts.scheme == "smtp+plain" or (parts.scheme == "smtp" and is_loopback(host))
+        return cls(
+            host=host,
+            port=parts.port or {"smtps": 465, "smtp": 587, "smtp+plain": 25}[parts.scheme],
+            username=unquote(parts.username) if parts.username is not None else None,
+            password=unquote(parts.password) if parts.password is not None else None,
+            is_implicit=parts.scheme == "smtps",
+            is_plain=is_plain,
+        )
+
+
+class SmtpMailer:
+    def __init__(
+        self, server: SmtpServer, sender: str, clock: Clock, *, authorities: str | None = None
+    ) -> None:
+        self._server = server
+        self._sender = sender
+        self._clock = clock
+        self._tls = ssl.create_default_context(cafile=authorities or certifi.where())
+        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    async def send(self, letter: Letter) -> None:
+        server, message = self._server, message_of(letter, self._sender, self._clock)
+        try:
+            await aiosmtplib.send(
+                message,
+                sender=parseaddr(self._sender)[1],
+                recipients=[_wire_address(letter.to)],
+                hostname=server.host,
+                port=server.port,
+                username=server.username,
+                password=server.password,
+                use_tls=server.is_implicit,
+                start_tls=not server.is_plain and not server.is_implicit,
+                tls_context=None if server.is_plain else self._tls,
+                timeout=SECONDS,
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            codes = [refused.code for refused in error.recipients]
+            raise MailFailed(_answered(min(codes)), is_final=min(codes) >= 500) from error
+        except aiosmtplib.SMTPDataError as error:
+            raise MailFailed(_answered(error.code), is_final=error.code >= 500) from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise MailFailed(_answered(error.code)) from error
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
+            raise MailFailed(f"the mail server could not be used: {type(error).__name__}") from error
+
+
+class FolderMailer:
+    """Every letter is a file `.eml`, which any mail program opens. For trying out: nobody is written to."""
+
+    def __init__(self, folder: Path, sender: str, clock: Clock) -> None:
+        self._folder = folder
+        self._sender = sender
+        self._clock = clock
+
+    async def send(self, letter: Letter) -> None:
+        message = message_of(letter, self._sender, self._clock)
+        try:
+            await asyncio.to_thread(self._write, bytes(message))
+        except OSError as error:
+            raise MailFailed(f"the mail folder cannot be written: {type(error).__name__}") from error
+
+    def _write(self, content: bytes) -> None:
+        """Seen whole or not at all, and by its owner only: a letter holds codes and links."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = f"{int(self._clock.now() * 1000):015d}-{secrets.token_hex(4)}"
+        draft = self._folder / f".{name}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        draft.replace(self._folder / f"{name}.eml")
+
+
+def letters_in(folder: Path) -> list[EmailMessage]:
+    """What a folder mailer wrote, the oldest first."""
+    return [
+        message_from_bytes(path.read_bytes(), _class=EmailMessage, policy=SMTPUTF8)
+        for path in sorted(folder.glob("*.eml"))
+    ]
+
+
+def message_of(letter: Letter, sender: str, clock: Clock) -> EmailMessage:
+    """Raises `MailFailed` for an address that no header can hold."""
+    own_name, own_address = parseaddr(sender)
+    to = _wire_address(letter.to)
+    message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
+    try:
+        message["From"] = Address(clean(letter.sender_name) or own_name, addr_spec=own_address)
+        Address(
+            addr_spec=_NOT_ASCII.sub("x", to)
+        )  # raises for what is no address; itself it refuses RFC 6531
+        message["To"] = Address(username=to.rpartition("@")[0], domain=to.rpartition("@")[2])
+        message["Subject"] = clean(letter.subject)
+    except (MessageError, ValueError, IndexError) as error:
+        raise MailFailed("the address cannot be written to", is_final=True) from error
+    message["Date"] = format_datetime(datetime.fromtimestamp(int(clock.now()), UTC))
+    message["Message-ID"] = make_msgid(domain=own_address.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday answers to it
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    return message
+
+
+def clean(text: str) -> str:
+    """One line that reads as it is written: without control characters and marks that turn its direction."""
+    return _CONTROLS.sub(" ", text).strip()[:_NAME_LENGTH]
+
+
+def _wire_address(address: str) -> str:
+    """A domain outside ASCII has a spelling inside it; a local part outside it needs SMTPUTF8 (RFC 6531)."""
+    local, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError as error:
+        raise MailFailed("the address cannot be written to", is_final=True) from error
+
+
+def _answered(code: int) -> str:
+    return f"the mail server answered {code}"
