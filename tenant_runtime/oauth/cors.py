@@ -21,7 +21,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 ALLOWED_HEADERS = ("authorization", "content-type", "auth0-client", "dpop", "mcp-protocol-version")
 """What the browser SDKs and MCP clients send beyond the safe headers (`specs/protocol.md` section 3)."""
 
-EXPOSED_HEADERS = ("www-authenticate", "retry-after", "x-request-id")
+EXPOSED_HEADERS = ("www-authenticate", "retry-after", "x-request-id", "dpop-nonce")
 MAX_AGE_SECONDS = 600
 
 

@@ -1,19 +1,28 @@
 """`POST /oauth/token` (RFC 6749 section 3.2): a form or, as Auth0's SDKs send it, JSON; one grant each."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
-from core.errors import InvalidGrant, InvalidRequest, OAuthError, UnsupportedGrantType
+from core.errors import (
+    InvalidDpopProof,
+    InvalidGrant,
+    InvalidRequest,
+    OAuthError,
+    UnsupportedGrantType,
+    UseDpopNonce,
+)
 from tenant_runtime.configuration import configuration
 from tenant_runtime.oauth.client_authentication import authenticate
+from tenant_runtime.oauth.dpop import Proof, proof_of, with_next_nonce
 from tenant_runtime.oauth.grants import authorization_code, client_credentials, refresh_token
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 
+PATH = "/oauth/token"
 METHODS = ("POST",)
 LONGEST_TOLD = 500
 
@@ -35,7 +44,7 @@ GRANTS: Mapping[str, Grant] = {
 }
 
 
-@asgi("/oauth/token", copy_scope=False)
+@asgi(PATH, copy_scope=False)
 async def token(scope: Scope, receive: Receive, send: Send) -> None:
     await serve(scope, receive, send, METHODS, _token)
 
@@ -54,10 +63,22 @@ async def _token(call: Call) -> Answer:
     try:
         if client.named not in (None, client.client_id):
             raise InvalidGrant if grant.is_bound else InvalidRequest("client_id names another client.")
-        return json_answer(await grant.exchange(request))
+        proof = _proof(request)
+        if proof is not None:
+            request = replace(request, proof=proof)
+        return with_next_nonce(json_answer(await grant.exchange(request)), proof)
+    except UseDpopNonce:
+        raise  # no failure: how every conversation with a proof begins
     except OAuthError as error:
         _tell_failure(request, grant, error)
         raise
+
+
+def _proof(request: TokenRequest) -> Proof | None:
+    proof = proof_of(request.call, PATH)
+    if proof is None and request.client.configuration.requires_dpop:
+        raise InvalidDpopProof("The client must send a DPoP proof.")
+    return proof
 
 
 def _tell_failure(request: TokenRequest, grant: Grant, error: OAuthError) -> None:

@@ -75,14 +75,16 @@ async def client_credentials(request: TokenRequest) -> dict[str, Any]:
         request.configuration.settings.allow_organization_name_in_authentication_api,
         request.call.now_ms,
     )
-    held = await request.call.tenant.database.read(_held, asked)
+    database = request.call.tenant.database
+    held = await (database.write if request.counts_once else database.read)(_held, request, asked)
     scope = _scope(request, server, held)
     answer = await _answer(request, server, scope, held.organization)
     _tell(request, server, scope, held.organization)
     return answer
 
 
-def _held(connection: Connection, asked: _Asked) -> _Held:
+def _held(connection: Connection, request: TokenRequest, asked: _Asked) -> _Held:
+    request.claim_single_use(connection)
     key = {
         "client_id": asked.client_id,
         "digest": asked.secret_digest,

@@ -58,6 +58,9 @@ _TOUCH = Prepared(
     .where(_f.id == bindparam("family"))
     .values(used_at=bindparam("now"), idle_expires_at=bindparam("idle"))
 )
+_BIND = Prepared(
+    update(RefreshFamily.__table__).where(_f.id == bindparam("family")).values(dpop_jkt=bindparam("jkt"))
+)
 _CONSENT = select(_g.scope).where(
     *(_g[name] == bindparam(name) for name in ("user_id", "client_id", "audience", "organization_id"))
 )
@@ -107,6 +110,8 @@ def _refresh(
     _require_consent(connection, request, family, subject.organization_id, authorization.scope)
     touched = {"family": family.id, "now": now_ms, "idle": presented.policy.idle_expires_at(now_ms)}
     _TOUCH.run(connection, touched)
+    if request.jkt is not None and family.dpop_jkt is None:  # RFC 9449 section 5: its next token has a holder
+        _BIND.run(connection, {"family": family.id, "jkt": request.jkt})
     return issue(
         connection,
         request,

@@ -31,6 +31,11 @@ class TokenRequest:
         """The key that the tokens will be bound to."""
         return self.proof.jkt if self.proof is not None else None
 
+    @property
+    def counts_once(self) -> bool:
+        """Whether there is something to claim: then a unit that would only read must write."""
+        return self.client.used is not None or self.proof is not None
+
     def claim_single_use(self, connection: Connection) -> None:
         """First in every unit: what the client proved itself and its key with counts once."""
         if self.client.used is not None:
