@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection, Row, select
 
 from core.crypto.keys import PublicKeys, SigningKey
-from core.crypto.sealing import DataKey
+from core.crypto.sealing import DataKey, SealBroken
 from core.tenants import Tenant
 from tenant_runtime.models import (
     Client,
@@ -42,6 +42,8 @@ FAPI = "fapi2_sp_pkj_dpop"
 class Secret:
     digest: str
     expires_at: int | None
+    text: bytes | None = field(default=None, repr=False)
+    """Only of a client that signs with it (`client_secret_jwt`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,12 @@ class ClientConfiguration:
     def is_fapi(self) -> bool:
         """FAPI 2.0 Security Profile with private_key_jwt and DPoP."""
         return self.compliance_level == FAPI
+
+    @property
+    def id_token_signing_alg(self) -> str | None:
+        """FAPI 2.0 Security Profile section 5.4.1 leaves RS256 out; None: the tenant's default."""
+        named = self.jwt_configuration.get("alg")
+        return "PS256" if self.is_fapi and named not in ("PS256", "ES256", "EdDSA") else named
 
     @property
     def requires_dpop(self) -> bool:
@@ -191,7 +199,7 @@ def load_configuration(connection: Connection, data_key: DataKey) -> Configurati
     return Configuration(
         version=tenant.config_version,
         applied_digest=tenant.applied_digest,
-        clients=MappingProxyType(_clients(connection)),
+        clients=MappingProxyType(_clients(connection, data_key)),
         resource_servers=MappingProxyType(servers),
         audiences=MappingProxyType({server.identifier: server for server in servers.values()}),
         roles=MappingProxyType(_roles(connection)),
@@ -228,10 +236,13 @@ def _connection(row: Row[Any]) -> ConnectionConfiguration:
     return ConnectionConfiguration(id=row.id, name=row.name, strategy=row.strategy, options=row.options)
 
 
-def _clients(connection: Connection) -> dict[str, ClientConfiguration]:
+def _clients(connection: Connection, data_key: DataKey) -> dict[str, ClientConfiguration]:
+    clients = connection.execute(_CLIENTS).all()
+    signing = {row.client_id for row in clients if row.token_endpoint_auth_method == "client_secret_jwt"}
     secrets: dict[str, list[Secret]] = {}
     for row in connection.execute(_SECRETS):
-        secrets.setdefault(row.client_id, []).append(Secret(row.digest, row.expires_at))
+        text = _text_of(row, data_key) if row.client_id in signing else None
+        secrets.setdefault(row.client_id, []).append(Secret(row.digest, row.expires_at, text))
     keys: dict[str, list[PublicClientKey]] = {}
     for row in connection.execute(_CLIENT_KEYS):
         keys.setdefault(row.client_id, []).append(PublicClientKey(row.kid, row.alg, row.jwk, row.expires_at))
@@ -246,8 +257,16 @@ def _clients(connection: Connection) -> dict[str, ClientConfiguration]:
             tuple(keys.get(row.client_id, ())),
             for_all | chosen.get(row.client_id, set()),
         )
-        for row in connection.execute(_CLIENTS)
+        for row in clients
     }
+
+
+def _text_of(row: Row[Any], data_key: DataKey) -> bytes | None:
+    """A secret that does not open proves nothing, and is no reason to serve nobody else."""
+    try:
+        return data_key.open(row.sealed, "client_secrets", "sealed", row.id)
+    except SealBroken:
+        return None
 
 
 def _client(

@@ -5,7 +5,7 @@ Both are found on the connection where the edge and `app.py` put them; a handler
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from litestar.connection import ASGIConnection
@@ -19,6 +19,8 @@ from core.settings import Settings
 from core.tenants import Operators, Tenant, TenantLifecycle
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
+from tenant_runtime.oauth.remote_keys import RemoteKeys
+from tenant_runtime.registration.rates import Rates
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 ControlPlaneKeys: TypeAlias = Callable[[], Awaitable[PublicKeys]]
@@ -45,6 +47,7 @@ class Services:
     outbound: Outbound
     deliveries: Deliveries
     control_plane_keys: ControlPlaneKeys | None = None
+    remote_keys: RemoteKeys = field(default_factory=RemoteKeys)
     operators: Operators | None = None
     lifecycle: TenantLifecycle | None = None
     on_control_plane_write: Callable[[], None] = _nobody_waits

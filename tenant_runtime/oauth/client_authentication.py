@@ -1,8 +1,9 @@
-"""Who calls the token and revocation endpoints (RFC 6749 section 2.3).
+"""Who calls the token endpoint and its neighbours (RFC 6749 section 2.3).
 
-`client_secret_basic`, `client_secret_post` and `none`. A confidential client may use either way of sending its
-secret, whichever it registered: the SDKs of one application differ. Nothing else is forgiven: a secret in the
-address, two ways at once, a secret of a public client, none of a confidential one.
+`client_secret_basic`, `client_secret_post`, `none`, and by assertion `client_secret_jwt` and `private_key_jwt`. A
+client that sends its secret may do so either way, whichever it registered: the SDKs of one application differ.
+Nothing else is forgiven: a secret in the address, two ways at once, a secret of a public client, none of a
+confidential one, a secret where an assertion was registered and the reverse.
 """
 
 import base64
@@ -18,6 +19,7 @@ from core.http.security import is_equal
 from core.ids import digest
 from tenant_runtime.configuration import ClientConfiguration, Configuration
 from tenant_runtime.models import Client, ClientKey, ClientSecret
+from tenant_runtime.oauth.client_assertions import Asserted, read_assertion
 from tenant_runtime.oauth.single_use import SingleUse
 from tenant_runtime.oauth.wire import Call
 
@@ -35,6 +37,7 @@ _CREDENTIALS = frozenset(
 )
 """What must never stand in an address, where logs and histories keep it (RFC 6749 section 2.3.1)."""
 
+_OF_ASSERTION = frozenset({"client_assertion", "client_assertion_type"})
 _BY_SECRET = ("client_secret_basic", "client_secret_post")
 
 
@@ -72,15 +75,27 @@ async def authenticate(
 ) -> AuthenticatedClient:
     refuse_credentials_in_address(call)
     header = call.one_header(b"authorization")
-    if header is not None and "client_secret" in parameters:
+    by_assertion = not _OF_ASSERTION.isdisjoint(parameters)
+    if (header is not None) + ("client_secret" in parameters) + by_assertion > 1:
         raise InvalidRequest("The client authenticates in two ways at once.")
-    if "client_assertion" in parameters or "client_assertion_type" in parameters:
-        raise InvalidClient("This way of client authentication is not supported.")
+    if by_assertion:
+        return _asserted(await read_assertion(call, parameters, configuration), parameters)
     given = _basic(header) if header is not None else _posted(parameters)
     client = configuration.clients.get(given.client_id)
     secret_digest = _check(client, given.secret, call.now_ms)
     assert client is not None
     return AuthenticatedClient(client, parameters.get("client_id"), secret_digest)
+
+
+def _asserted(asserted: Asserted, parameters: Mapping[str, str]) -> AuthenticatedClient:
+    return AuthenticatedClient(
+        asserted.client,
+        parameters.get("client_id"),
+        asserted.secret_digest,
+        asserted.signer.kid,
+        asserted.signer.jwks_uri,
+        asserted.used,
+    )
 
 
 def refuse_credentials_in_address(call: Call) -> None:
@@ -122,11 +137,11 @@ def _check(client: ClientConfiguration | None, secret: str | None, now_ms: int) 
     """One sentence for an unknown client and a wrong secret; every secret is compared, in constant time."""
     if client is None:
         raise InvalidClient
-    if client.is_public:
+    if client.is_public and not client.is_fapi:
         if secret is not None:
             raise InvalidClient
         return None
-    if secret is None or client.token_endpoint_auth_method not in _BY_SECRET:
+    if secret is None or client.token_endpoint_auth_method not in _BY_SECRET or client.is_fapi:
         raise InvalidClient
     given = digest(secret)
     matches = [

@@ -14,12 +14,20 @@ from core.tenants import Tenant
 from tenant_runtime.oauth.claims import STANDARD_CLAIMS
 from tenant_runtime.oauth.key_set import PUBLIC_HEADERS
 from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
+from tenant_runtime.oauth.client_assertions import MAC_ALGORITHMS
 from tenant_runtime.oauth.signing import ALGORITHMS
 from tenant_runtime.oauth.wire import send_document
 
 PATHS = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]
 
-_CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "none"]
+_CLIENT_AUTHENTICATION = [
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "none",
+]
+_ASSERTION_ALGORITHMS = [*ALGORITHMS, *MAC_ALGORITHMS]
 _TOKEN_CLAIMS = [
     "iss",
     "sub",
@@ -77,3 +85,6 @@ def document(issuer: str) -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
     }
+        "token_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
+        "introspection_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
+        "revocation_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,

@@ -30,6 +30,7 @@ class Call:
     tenant: Tenant
     services: Services
     method: str
+    path: str
     headers: Mapping[bytes, tuple[bytes, ...]]
     query: bytes
     ip: str
@@ -124,6 +125,7 @@ def _call(scope: HTTPScope, receive: Receive) -> Call:
         now_ms=now_ms(services.clock),
         receive=receive,
     )
+        path=scope["path"],
 
 
 async def _send(send: Send, answer: Answer, extra: RawHeaders) -> None:

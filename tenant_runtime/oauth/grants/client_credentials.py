@@ -1,8 +1,8 @@
 """The client credentials grant (RFC 6749 section 4.4): a client in its own name, for one API.
 
-What it may have is its client grant for that API, read again in the unit together with the secret it showed, so
-that a grant or secret taken away in another process counts at once. A token for an organization names it, and then
-carries no platform scope; which organizations, the grant says. Never a refresh token, never an ID token.
+What it may have is its client grant for that API, read again in the unit together with the secret or key it showed,
+so that a grant, secret or key taken away in another process counts at once. A token for an organization names it, and
+then carries no platform scope; which organizations, the grant says. Never a refresh token, never an ID token.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from core.ids import new_secret
 from tenant_runtime.configuration import ResourceServerConfiguration
 from tenant_runtime.models import ClientGrant, ClientSecret, Organization
 from tenant_runtime.oauth import issuing
+from tenant_runtime.oauth.client_authentication import require_still
 from tenant_runtime.oauth.families import new_jti
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.policy import machine_scope, shown, split_scope
@@ -37,6 +38,13 @@ _GRANT = Prepared(
         or_(_s.expires_at.is_(None), _s.expires_at > bindparam("now")),
     )
 )
+_OWN = Prepared(
+    select(_g.id, _g.scope, _g.organization_usage, _g.allow_any_organization).where(
+        _g.client_id == bindparam("client_id"), _g.audience == bindparam("audience")
+    )
+)
+"""For a client that showed no secret."""
+
 _BY_ID = Prepared(select(_o.id, _o.name, _o.suspended_at).where(_o.id == bindparam("value")))
 _BY_NAME = Prepared(select(_o.id, _o.name, _o.suspended_at).where(_o.name == bindparam("value")))
 
@@ -44,7 +52,7 @@ _BY_NAME = Prepared(select(_o.id, _o.name, _o.suspended_at).where(_o.name == bin
 @dataclass(frozen=True, slots=True)
 class _Asked:
     client_id: str
-    secret_digest: str
+    secret_digest: str | None
     audience: str
     organization: str | None
     names_allowed: bool
@@ -61,15 +69,14 @@ class _Held:
 
 async def client_credentials(request: TokenRequest) -> dict[str, Any]:
     request.require_grant_type(GRANT_TYPE)
-    secret_digest = request.client.secret_digest
-    if secret_digest is None:
+    if request.client.configuration.is_public:
         raise UnauthorizedClient("A public client has no credentials.")
     server = request.target()
     if server is None:
         raise AccessDenied("No audience parameter was given, and there is no default audience.")
     asked = _Asked(
         request.client.client_id,
-        secret_digest,
+        request.client.secret_digest,
         server.identifier,
         request.parameters.get("organization"),
         request.configuration.settings.allow_organization_name_in_authentication_api,
@@ -85,18 +92,30 @@ async def client_credentials(request: TokenRequest) -> dict[str, Any]:
 
 def _held(connection: Connection, request: TokenRequest, asked: _Asked) -> _Held:
     request.claim_single_use(connection)
+    grant = _grant(connection, request, asked)
+    if grant is None or grant.id is None:
+        raise AccessDenied(f"The client has no grant for the API {shown(asked.audience)}.")
+    return _Held(tuple(grant.scope), _organization(connection, asked, grant))
+
+
+def _grant(connection: Connection, request: TokenRequest, asked: _Asked) -> Row[Any] | None:
+    """The grant, when what the client showed still holds."""
+    if asked.secret_digest is None:
+        require_still(connection, request.client, asked.now_ms)
+        own: Row[Any] | None = _OWN.first(
+            connection, {"client_id": asked.client_id, "audience": asked.audience}
+        )
+        return own
     key = {
         "client_id": asked.client_id,
         "digest": asked.secret_digest,
         "audience": asked.audience,
         "now": asked.now_ms,
     }
-    grant = _GRANT.first(connection, key)
-    if grant is None:
+    found: Row[Any] | None = _GRANT.first(connection, key)
+    if found is None:
         raise InvalidClient
-    if grant.id is None:
-        raise AccessDenied(f"The client has no grant for the API {shown(asked.audience)}.")
-    return _Held(tuple(grant.scope), _organization(connection, asked, grant))
+    return found
 
 
 def _organization(connection: Connection, asked: _Asked, grant: Row[Any]) -> OrganizationClaims | None:

@@ -15,6 +15,8 @@ from tenant_runtime.oauth.policy import resolve_target
 from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.oauth.wire import Call
 
+FAPI_GRANTS = ("authorization_code", "refresh_token", "client_credentials")
+
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
@@ -61,7 +63,8 @@ class TokenRequest:
         return value
 
     def require_grant_type(self, grant_type: str) -> None:
-        if grant_type not in self.client.configuration.grant_types:
+        client = self.client.configuration
+        if grant_type not in client.grant_types or (client.is_fapi and grant_type not in FAPI_GRANTS):
             raise UnauthorizedClient(f"The client may not use the grant type {grant_type}.")
 
     def event(self, kind: str, **fields: Any) -> Event:

@@ -254,7 +254,7 @@ def grounds_of(request: TokenRequest, issued: Issued, server: ResourceServerConf
 
 async def _id_token(request: TokenRequest, issued: Issued, access_token: str) -> str:
     call, client = request.call, request.client.configuration
-    algorithm = client.jwt_configuration.get("alg")
+    algorithm = client.id_token_signing_alg
     named = request.configuration.settings.allow_organization_name_in_authentication_api
     return issuing.id_token(
         issuer=call.tenant.issuer,
