@@ -24,6 +24,8 @@ from tenant_runtime.login.standing import Situation, rules_of, situation
 from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
 from tenant_runtime.oauth.acceptance import AcceptedRequest
 from tenant_runtime.oauth.codes import NewCode, issue_code
+from tenant_runtime.oauth.parameters import PUSHED
+from tenant_runtime.oauth.pushed_requests import claim_pushed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ def arrive(connection: Connection, arrival: Arrival) -> Outcome:
     found = situation(connection, arrival.request, session, stored, names_allowed=arrival.names_allowed)
     try:
         step = next_step(rules_of(arrival.request), found.standing, arrival.now)
+        if step is Step.DONE and (pushed := arrival.parameters.get(PUSHED)) is not None:
+            claim_pushed(connection, pushed, arrival.now)
     except OAuthError as error:
         if arrival.is_new:
             raise

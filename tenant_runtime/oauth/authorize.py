@@ -19,6 +19,7 @@ from core.errors import (
     InvalidInput,
     InvalidRequest,
     LoginRequired,
+    OAuthError,
     ServerError,
     TenantSuspended,
 )
@@ -31,14 +32,17 @@ from tenant_runtime.login.answers import branding_of, redirect
 from tenant_runtime.login.arrival import Arrival, arrive
 from tenant_runtime.login.authorization_requests import RequestGone, RequestKey, load_request
 from tenant_runtime.login.cookies import Browser, binding_cookie, browser_of, new_binding
+from tenant_runtime.login.device_requests import is_of_device
 from tenant_runtime.login.flow import Step
 from tenant_runtime.login.forms import state_of
 from tenant_runtime.login.sessions import Lifetimes
-from tenant_runtime.login.steps import address_of
-from tenant_runtime.oauth.acceptance import AcceptedRequest, Destination, accept, destination
+from tenant_runtime.login.steps import CONFIRM_DEVICE, address_of, at
+from tenant_runtime.oauth.acceptance import AcceptedRequest, Destination, accept, client_of, destination
 from tenant_runtime.oauth.body import BODY_LIMIT, FORM, media_type
 from tenant_runtime.oauth.codes import NewCode
 from tenant_runtime.oauth.parameters import Sent, sent
+from tenant_runtime.oauth.pushed_requests import is_pushed, read_pushed
+from tenant_runtime.oauth.request_objects import read_object
 from tenant_runtime.oauth.response_modes import answer, error_parameters
 
 AnyRequest = Request[Any, Any, Any]
@@ -106,6 +110,8 @@ async def resume(request: AnyRequest) -> Response[str]:
     state, browser = state_of(request), browser_of(request.scope["headers"], tenant.issuer)
     key = RequestKey(digest(state), browser.binding_digest or "", tenant.issuer)
     stored = await tenant.database.read(load_request, key, now_ms(services.clock))
+    if is_of_device(stored.parameters):
+        return redirect(at(CONFIRM_DEVICE, state), status=302)
     visit = await _visit(request, Sent(stored.parameters), browser, after_form=False)
 
     async def go_on() -> Response[str]:
@@ -119,7 +125,13 @@ handlers = [authorize, authorize_by_post, resume]
 
 async def _authorize(request: AnyRequest, encoded: bytes, *, after_form: bool) -> Response[str]:
     browser = browser_of(request.scope["headers"], tenant_of(request).issuer)
-    visit = await _visit(request, sent(encoded), browser, after_form=after_form)
+    parameters = sent(encoded)
+    if parameters.is_indirect:
+        try:
+            parameters = await _meant(request, parameters)
+        except OAuthError as error:
+            return await _unread(request, parameters, browser, error, after_form=after_form)
+    visit = await _visit(request, parameters, browser, after_form=after_form)
 
     async def begin() -> Response[str]:
         accepted = _accepted(visit)
@@ -131,6 +143,33 @@ async def _authorize(request: AnyRequest, encoded: bytes, *, after_form: bool) -
         return await _go_on(visit, accepted, key, state=state, is_new=True, cookies=fresh)
 
     return await _told_to_the_client(visit, begin)
+
+
+async def _meant(request: AnyRequest, outer: Sent) -> Sent:
+    """The parameters that count, of a request that was pushed before or that is signed."""
+    tenant, services = tenant_of(request), services_of(request)
+    held = await configuration(tenant)
+    reference = outer.get("request_uri")
+    if reference is None or "request" in outer.values or not is_pushed(reference):
+        return await read_object(outer, tenant, services, held)
+    client = client_of(outer, held)
+    return await read_pushed(tenant, client.client_id, reference, now_ms(services.clock))
+
+
+async def _unread(
+    request: AnyRequest, outer: Sent, browser: Browser, error: OAuthError, *, after_form: bool
+) -> Response[str]:
+    """Told to the client where an address of its own stands beside the object that could not be read; else, and
+    always where nothing was pushed, on a page."""
+    if tenant_of(request).state is TenantState.SUSPENDED:
+        raise TenantSuspended() from error
+    if outer.get("redirect_uri") is None or is_pushed(outer.get("request_uri") or ""):
+        raise error
+    try:
+        visit = await _visit(request, outer, browser, after_form=after_form)
+    except OAuthError:
+        raise error from None
+    return _failed(visit, error)
 
 
 async def _visit(request: AnyRequest, parameters: Sent, browser: Browser, *, after_form: bool) -> Visit:

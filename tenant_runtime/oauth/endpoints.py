@@ -3,11 +3,12 @@
 from tenant_runtime.oauth.introspection import introspect
 from tenant_runtime.oauth.key_set import key_set
 from tenant_runtime.oauth.metadata import PATHS, metadata
+from tenant_runtime.oauth.pushed_requests import push
 from tenant_runtime.oauth.revocation import revoke
 from tenant_runtime.oauth.token import token
 from tenant_runtime.oauth.userinfo import userinfo
 
-handlers = [key_set, metadata, token, userinfo, introspect, revoke]
+handlers = [key_set, metadata, token, userinfo, introspect, revoke, push]
 
 documents = {"/.well-known/jwks.json": key_set.fn, **dict.fromkeys(PATHS, metadata.fn)}
 """What everybody fetches and nobody signs in for, by path: an edge may call these without any router."""

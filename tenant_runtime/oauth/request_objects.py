@@ -1,0 +1,126 @@
+"""Authorization requests as signed JWTs (RFC 9101, OpenID Connect Core 1.0 section 6), by value or by reference.
+
+Only what the object says counts (RFC 9101 section 6.3): beside it `client_id` alone is read, and must be the same.
+By reference the object is fetched by the guarded client, and only for a client that has keys: of one that registered
+itself, only from the addresses it registered (`request_uris`); of one that an operator made, from any public address,
+unless it has such a list.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from core.clock import now_ms
+from core.crypto import jwt
+from core.crypto.keys import PublicKeys
+from core.errors import InvalidRequest, InvalidRequestObject, InvalidRequestUri
+from core.outbound import OutboundFailed, OutboundRefused
+from core.tenants import Tenant
+from tenant_runtime.configuration import ClientConfiguration, Configuration
+from tenant_runtime.dependencies import Services
+from tenant_runtime.oauth.acceptance import client_of
+from tenant_runtime.oauth.parameters import KNOWN, SIGNED, Sent, from_pairs
+
+ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519", "RS256")
+FAPI_ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519")
+TYPES = ("oauth-authz-req+jwt", "JWT", "")
+MEDIA_TYPES = ("application/oauth-authz-req+jwt", "application/jwt")
+
+
+async def read_object(outer: Sent, tenant: Tenant, services: Services, configuration: Configuration) -> Sent:
+    """The parameters that count, of a request that has `request` or `request_uri`."""
+    client = client_of(outer, configuration)
+    by_value, by_reference = outer.get("request"), outer.get("request_uri")
+    if by_value is not None and by_reference is not None:
+        raise InvalidRequest("A request has a request object or a reference to one, not both.")
+    if not client.keys and client.jwks_uri is None:
+        raise InvalidRequestObject("The client has no keys to sign its requests with.")
+    token = by_value or await _fetched(services, client, by_reference or "")
+    claims = await _verified(token, tenant, services, client)
+    inner = _parameters(claims)
+    if outer.get("redirect_uri") is not None and inner.get("redirect_uri") is None:
+        raise InvalidRequestObject("The redirect_uri must be in the request object.")
+    return inner.marked(**{SIGNED: "1"})
+
+
+async def _fetched(services: Services, client: ClientConfiguration, address: str) -> str:
+    if not _may_be_fetched(client, address):
+        raise InvalidRequestUri("The request_uri is not registered for this client.")
+    try:
+        answer = await services.outbound.get(address, accept=", ".join(MEDIA_TYPES), limit=jwt.MAX_TOKEN)
+    except OutboundRefused as error:
+        raise InvalidRequestUri(str(error)) from error
+    except OutboundFailed as error:
+        raise InvalidRequestUri("The request_uri could not be fetched.") from error
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if answer.status != 200 or kind not in MEDIA_TYPES:
+        raise InvalidRequestUri("The request_uri did not answer a request object.")
+    return answer.body.decode("latin-1").strip()
+
+
+def _may_be_fetched(client: ClientConfiguration, address: str) -> bool:
+    registered = client.registration.get("request_uris")
+    if registered is None:
+        return client.origin == "operator"
+    return address in registered
+
+
+async def _verified(
+    token: str, tenant: Tenant, services: Services, client: ClientConfiguration
+) -> dict[str, Any]:
+    algorithms = FAPI_ALGORITHMS if client.is_fapi else ALGORITHMS
+    try:
+        claims = await _by_key(token, services, client, algorithms)
+        _check_claims(claims, tenant, services, client)
+    except jwt.TokenInvalid as error:
+        raise InvalidRequestObject from error
+    return claims
+
+
+def _check_claims(
+    claims: Mapping[str, Any], tenant: Tenant, services: Services, client: ClientConfiguration
+) -> None:
+    """A client assertion is no request object: it has no `client_id` (RFC 9101 section 10.8)."""
+    now = now_ms(services.clock) / 1000
+    jwt.check_times(claims if client.is_fapi else {"exp": now + 1} | dict(claims), now)
+    if claims.get("client_id") != client.client_id:
+        raise InvalidRequestObject("The client_id of the request object is another one.")
+    if claims.get("iss", client.client_id) != client.client_id:
+        raise InvalidRequestObject("The request object was issued by somebody else.")
+    audience = claims.get("aud", tenant.issuer)
+    if tenant.issuer not in (audience if isinstance(audience, list) else [audience]):
+        raise InvalidRequestObject("The request object is for another issuer.")
+    if not {"request", "request_uri"}.isdisjoint(claims):
+        raise InvalidRequestObject("A request object is not in another one.")
+
+
+def _parameters(claims: Mapping[str, Any]) -> Sent:
+    named = ((name, claims[name]) for name in sorted(KNOWN & claims.keys()))
+    return from_pairs(pair for name, value in named for pair in _texts(name, value))
+
+
+def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """A parameter as it would stand in an address (RFC 9101 section 4)."""
+    if isinstance(value, str):
+        yield name, value
+    elif name == "max_age" and isinstance(value, int) and not isinstance(value, bool):
+        yield name, str(value)
+    elif name == "claims" and isinstance(value, dict):
+        yield name, msgspec.json.encode(value).decode()
+    elif name == "resource" and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        yield from ((name, one) for one in value)
+    else:
+        raise InvalidRequestObject(f"The parameter {name} of the request object is malformed.")
+
+
+async def _by_key(
+    token: str, services: Services, client: ClientConfiguration, algorithms: tuple[str, ...]
+) -> dict[str, Any]:
+    now = now_ms(services.clock)
+    keys = PublicKeys(
+        {**key.jwk, "kid": key.kid, **({"alg": key.alg} if key.alg else {})}
+        for key in client.keys
+        if key.expires_at is None or key.expires_at > now
+    )
+    return jwt.verify(token, keys, algorithms=algorithms, typ=TYPES)
