@@ -8,6 +8,7 @@ inherited settings and the database back ends are arguments, or entry points of 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, TypeVar, cast
 
@@ -34,9 +35,10 @@ from provisioning.platform import Platform, open_platform
 from sync.catalogue import SettingsTransform
 from tenant_runtime.app import create_tenant_app
 from tenant_runtime.audit import AuditLog, Event
-from tenant_runtime.deliveries import Deliveries, Sender
+from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.answers import error_page
+from tenant_runtime.oauth import backchannel_logout
 from tenant_runtime.oauth.endpoints import documents
 from tenant_runtime.operators import TenantOneOperators
 
@@ -119,7 +121,7 @@ class Keystead:
             outbound=outbound,
             deliveries=Deliveries(
                 self._clock,
-                self._senders(outbound),
+                {},
                 find=platform.directory.by_id,
                 observe=self.metrics.observe_delivery,
             ),
@@ -127,6 +129,9 @@ class Keystead:
             operators=operators,
             lifecycle=platform.lifecycle,
             on_control_plane_write=platform.worker.wake,
+        )
+        services.deliveries.register(
+            backchannel_logout.KIND, partial(backchannel_logout.send_logout_token, services)
         )
         routes = Routes(
             settings=self.settings,
@@ -158,10 +163,6 @@ class Keystead:
             lambda: float(platform.databases.open_count),
         )
         return Running(platform=platform, services=services, edge=edge)
-
-    def _senders(self, outbound: Outbound) -> Mapping[str, Sender]:
-        """What carries a delivery out, by its kind."""
-        return {}
 
     def _platform_services(
         self,

@@ -10,6 +10,7 @@ No timer for an idle tenant. What a dead process left is found by a sweep over t
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -101,6 +102,10 @@ class Deliveries:
         self._ringing: set[asyncio.Task[None]] = set()
         self._is_closing = False
 
+    def register(self, kind: str, sender: Sender) -> None:
+        """A sender that is made of what itself has deliveries."""
+        self._senders[kind] = sender
+
     def soon(self, tenant: Tenant) -> None:
         """After the commit of what was enqueued: starts sending, returns at once."""
         if self._is_closing or not self._senders:
@@ -110,7 +115,11 @@ class Deliveries:
             runner.woken.set()
             return
         runner = self._runners[tenant.id] = _Runner(tenant)
-        self._running[tenant.id] = asyncio.create_task(self._run(runner), name=f"deliveries {tenant.id}")
+        self._running[tenant.id] = asyncio.create_task(
+            self._run(runner),
+            name=f"deliveries {tenant.id}",
+            context=Context(),  # the log must not name the request that happened to come first
+        )
 
     async def run_due(self, tenant: Tenant) -> None:
         """Send what is due now; returns when each of them was tried."""

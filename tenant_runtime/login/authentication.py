@@ -49,6 +49,7 @@ def sign_in(
         lifetimes=Lifetimes.of(visit.configuration.settings),
         ip=visit.ip,
         user_agent=visit.user_agent,
+        data_key=visit.tenant.data_key,
     )
     return SignIn(
         key=visit.key,
@@ -88,6 +89,8 @@ def _begin(connection: Connection, signing: SignIn) -> None:
 
 
 def signed_in(visit: StepVisit, secret: str) -> Response[str]:
+    if visit.session is not None:  # it may have been another person's, and is over
+        visit.services.deliveries.soon(visit.tenant)
     max_age = Lifetimes.of(visit.configuration.settings).absolute // 1000
     cookies = session_cookies(secret, is_https=visit.browser.is_https, max_age=max_age)
     return redirect(at(RESUME, visit.state), cookies=cookies)

@@ -4,13 +4,15 @@ Units and statements over `sessions`. The secret in the cookie changes with each
 somebody planted before a login is worth nothing after it; the session's id (`sid`) stays for the same person.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, Update, bindparam, exists, insert, select, update
 
+from core.crypto.sealing import DataKey
 from core.database import Prepared
 from tenant_runtime.models import RefreshFamily, Session, SessionClient, User
+from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
 from tenant_runtime.oauth.families import end_family
 from tenant_runtime.tenant_settings import TenantSettings
 
@@ -109,6 +111,7 @@ class NewSession:
     lifetimes: Lifetimes
     ip: str | None
     user_agent: str | None
+    data_key: DataKey = field(repr=False)
 
 
 def load_session(
@@ -133,7 +136,7 @@ def begin_session(connection: Connection, new: NewSession, previous_digest: str 
         connection.execute(_RENEW, {"session": previous.id} | {f"new_{k}": v for k, v in values.items()})
         return str(previous.id)
     if previous is not None:
-        end_session(connection, previous.id, new.now)
+        end_session(connection, new.data_key, previous.id, new.now, why=Initiator.SESSION_REVOKED)
     connection.execute(
         _INSERT,
         {"id": new.id, "issuer": new.issuer, "user_id": new.user_id, "created_at": new.now} | values,
@@ -148,10 +151,19 @@ def touch_session(connection: Connection, session: Row[Any], now: int, lifetimes
 
 
 def end_session(
-    connection: Connection, session_id: str, now: int, *, kept_clients: frozenset[str] = frozenset()
+    connection: Connection,
+    data_key: DataKey,
+    session_id: str,
+    now: int,
+    *,
+    why: Initiator,
+    kept_clients: frozenset[str] = frozenset(),
 ) -> bool:
-    """Ends the session and its refresh families; clients in `kept_clients` keep those with offline_access."""
+    """Ends the session and its refresh families; clients in `kept_clients` keep those with offline_access. The
+    clients that took part are told (`Deliveries.soon` after the commit)."""
     ended = connection.execute(_END, {"session": session_id, "now": now}).rowcount == 1
+    if ended:
+        tell_clients(connection, data_key, _s.id == session_id, why, now)
     families = connection.execute(_FAMILIES, {"session": session_id}).all()
     for family in families:
         if family.client_id not in kept_clients or "offline_access" not in family.scope.split():

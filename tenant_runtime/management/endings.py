@@ -2,14 +2,18 @@
 
 from sqlalchemy import ColumnElement, Connection, update
 
+from core.crypto.sealing import DataKey
 from tenant_runtime.models import AccessToken, AuthorizationCode, RefreshFamily, Session, User
+from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
 
 _user, _session = User.__table__.c, Session.__table__.c
 _family, _code, _token = RefreshFamily.__table__.c, AuthorizationCode.__table__.c, AccessToken.__table__.c
 
 
-def end_logins(connection: Connection, user_id: str, now: int) -> None:
-    """Blocked, or given a new password: every session, code and token begun before now is dead."""
+def end_logins(connection: Connection, data_key: DataKey, user_id: str, now: int, *, why: Initiator) -> None:
+    """Blocked, or given a new password: every session, code and token begun before now is dead. Their clients are
+    told (`Deliveries.soon` after the commit)."""
+    tell_of_logins(connection, data_key, user_id, now, why=why)
     connection.execute(update(User.__table__).where(_user.user_id == user_id).values(sessions_valid_from=now))
     of_user = _session.user_id == user_id
     connection.execute(
@@ -18,6 +22,14 @@ def end_logins(connection: Connection, user_id: str, now: int) -> None:
     _end_tokens(
         connection, now, _family.user_id == user_id, _code.user_id == user_id, _token.user_id == user_id
     )
+
+
+def tell_of_logins(
+    connection: Connection, data_key: DataKey, user_id: str, now: int, *, why: Initiator
+) -> None:
+    """The clients of the user's sessions, before these end or, with the user, are deleted."""
+    are_alive = (_session.user_id == user_id) & _session.ended_at.is_(None) & (_session.expires_at > now)
+    tell_clients(connection, data_key, are_alive, why, now)
 
 
 def end_membership(connection: Connection, organization_id: str, user_id: str, now: int) -> None:

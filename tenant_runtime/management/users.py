@@ -14,6 +14,7 @@ from sqlalchemy import JSON, ColumnElement, Connection, bindparam, func, insert,
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
+from core.crypto.sealing import DataKey
 from core.database import PreparedPage
 from core.errors import Conflict, InsufficientScope, InvalidInput, InvalidQuery, NotFound
 from core.http.paging import parse_fields, parse_text
@@ -24,7 +25,7 @@ from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import merged, named
-from tenant_runtime.management.endings import end_logins
+from tenant_runtime.management.endings import end_logins, tell_of_logins
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
@@ -40,6 +41,7 @@ from tenant_runtime.management.user_bodies import (
 from tenant_runtime.management.user_search import DEFAULT, FIELDS, SORTABLE
 from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.models import Identity, Password, User
+from tenant_runtime.oauth.backchannel_logout import Initiator
 
 _table, _identity, _connection, _password = (
     model.__table__ for model in (User, Identity, ConnectionRow, Password)
@@ -127,12 +129,17 @@ async def update_user(call: CallOf, user_id: FromPath[str], data: JSONBody[UserP
     if not call.actor.holds("update:users") and not members.keys() <= {"app_metadata"}:
         raise InsufficientScope("update:users")
     password = await _hashed(call, members, members.get("email"), members.get("name"))
-    return await call.write(_update, user_id, members, password, call.actor, call.now)
+    data_key = call.tenant.data_key
+    shown = await call.write(_update, user_id, members, password, call.actor, data_key, call.now)
+    if password is not None or "blocked" in members:
+        call.services.deliveries.soon(call.tenant)
+    return shown
 
 
 @removing("/users/{user_id:str}", "delete:users")
 async def delete_user(call: CallOf, user_id: FromPath[str]) -> None:
-    await call.write(_delete, user_id, call.actor)
+    await call.write(_delete, user_id, call.actor, call.tenant.data_key, call.now)
+    call.services.deliveries.soon(call.tenant)
 
 
 def _in_connection(name: str) -> ColumnElement[bool]:
@@ -217,6 +224,7 @@ def _update(
     members: Mapping[str, Any],
     password: NewPassword | None,
     actor: Actor,
+    data_key: DataKey,
     now: int,
 ) -> Written:
     row = ENTITY.load(connection, user_id)
@@ -238,7 +246,8 @@ def _update(
     if password is not None:
         _set_password(connection, user_id, password, now)
     if password is not None or (after.blocked and not row.blocked):
-        end_logins(connection, user_id, now)
+        why = Initiator.ACCOUNT_DEACTIVATED if password is None else Initiator.PASSWORD_CHANGED
+        end_logins(connection, data_key, user_id, now, why=why)
     shown = get(connection, user_id)
     told = {**shown, "password_changed": True} if password is not None else shown
     return Written(answer=shown, before=before, after=told)
@@ -260,9 +269,10 @@ def _set_password(connection: Connection, user_id: str, password: NewPassword, n
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
 
 
-def _delete(connection: Connection, user_id: str, actor: Actor) -> Written:
+def _delete(connection: Connection, user_id: str, actor: Actor, data_key: DataKey, now: int) -> Written:
     """Everything of the user's goes with the row: identities, password, sessions, tokens, memberships, roles."""
     escalation.check_platform_user(connection, actor, user_id)
+    tell_of_logins(connection, data_key, user_id, now, why=Initiator.ACCOUNT_DELETED)
     return ENTITY.remove(connection, user_id)
 
 

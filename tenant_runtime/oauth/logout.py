@@ -8,7 +8,8 @@
 | an address that is not registered, or nobody vouches for | never a redirect |
 
 The session's refresh families end with it. A client whose `refresh_token.keep_after_logout` is true keeps those with
-offline_access, for applications that go on working while the person is away. Only cookies of this host are cleared.
+offline_access, for applications that go on working while the person is away. Clients that took part are told over the
+back channel (`backchannel_logout`), after the answer. Only cookies of this host are cleared.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from litestar.datastructures import Cookie
 from sqlalchemy import Connection, Row
 
 from core.clock import now_ms
+from core.crypto.sealing import DataKey
 from core.errors import InvalidRequest
 from core.tenants import Tenant
 from tenant_runtime.audit import Event, record
@@ -36,6 +38,7 @@ from tenant_runtime.login.cookies import (
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
 from tenant_runtime.login.pages import LogoutPage, SignedOutPage
 from tenant_runtime.login.sessions import end_session, load_session
+from tenant_runtime.oauth.backchannel_logout import Initiator
 from tenant_runtime.oauth.body import parse_form
 from tenant_runtime.oauth.id_token_hint import Hint, read_hint
 from tenant_runtime.oauth.parameters import MAX_LENGTH, MAX_LENGTHS
@@ -215,12 +218,17 @@ async def _end(leaving: Leaving) -> list[Cookie]:
             for client in leaving.configuration.clients.values()
             if client.refresh_token.get("keep_after_logout") is True
         )
-        await leaving.tenant.database.write(_end_session, leaving.session.id, kept, leaving.event)
+        tenant = leaving.tenant
+        await tenant.database.write(_end_session, tenant.data_key, leaving.session.id, kept, leaving.event)
+        leaving.services.deliveries.soon(tenant)
     return cleared_session_cookies(is_https=leaving.browser.is_https)
 
 
-def _end_session(connection: Connection, session_id: str, kept: frozenset[str], event: Event) -> None:
-    if end_session(connection, session_id, event.created_at, kept_clients=kept):
+def _end_session(
+    connection: Connection, data_key: DataKey, session_id: str, kept: frozenset[str], event: Event
+) -> None:
+    now = event.created_at
+    if end_session(connection, data_key, session_id, now, why=Initiator.RP_LOGOUT, kept_clients=kept):
         record(connection, event)
 
 

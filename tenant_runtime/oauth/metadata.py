@@ -66,6 +66,8 @@ def document(issuer: str) -> dict[str, Any]:
         "introspection_endpoint": f"{issuer}oauth/introspect",
         "revocation_endpoint": f"{issuer}oauth/revoke",
         "end_session_endpoint": f"{issuer}oidc/logout",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "scopes_supported": list(PROTOCOL_SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post", "web_message"],
