@@ -1,8 +1,9 @@
 """The outermost layer: one request, one tenant, one log line, one metric.
 
 Decides what the host and the path of a request are, once, before any plane sees it, and answers itself only
-where no tenant is known. What it found is in `scope["state"]`: `tenant`, `request_id`, `client_ip`. Raw ASGI:
-it is on the way of every request.
+where no tenant is known. What it found is in `scope["state"]`: `tenant`, `request_id`, `client_ip`; headers that
+are put there as `answer_headers`, raw, go out with the answer, whatever it is. Raw ASGI: it is on the way of every
+request.
 """
 
 import secrets
@@ -74,7 +75,8 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                marks = (b"x-request-id", request_id.encode()), *state.get("answer_headers", ())
+                message["headers"] = [*message.get("headers", ()), *marks]
             await send(message)
 
         logged_as = current_request.set(state)

@@ -6,10 +6,13 @@ RFC 6750 section 2.1 is the only way a bearer token is accepted: never from a qu
 import hmac
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
 """The scheme in any letter case; asking the whole token that way takes ten times as long."""
+
+_DPOP = re.compile(r"[Dd][Pp][Oo][Pp] +([A-Za-z0-9\-._~+/]+=*)")
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -37,6 +40,27 @@ def bearer_token(headers: HeaderMap | RawHeaders) -> str | None:
         return None
     found = _BEARER.fullmatch(values[0].strip())
     return found[1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownToken:
+    """An access token as a request shows it."""
+
+    token: str
+    is_dpop: bool
+    """With the scheme DPoP (RFC 9449 section 7.1): then a proof belongs to it, which the header does not hold."""
+
+
+def shown_token(headers: HeaderMap | RawHeaders) -> ShownToken | None:
+    """Of exactly one well-formed header, with the scheme Bearer or DPoP."""
+    values = header_values(headers, "authorization")
+    if len(values) != 1:
+        return None
+    value = values[0].strip()
+    if (bearer := _BEARER.fullmatch(value)) is not None:
+        return ShownToken(bearer[1], is_dpop=False)
+    dpop = _DPOP.fullmatch(value)
+    return ShownToken(dpop[1], is_dpop=True) if dpop is not None else None
 
 
 def is_equal(one: str, other: str) -> bool:

@@ -12,16 +12,34 @@ from urllib.parse import urlsplit
 
 from litestar.handlers.base import BaseRouteHandler
 
+from core.clock import now_ms
 from core.crypto.jwt import TokenInvalid, check_times, verify
 from core.crypto.keys import PublicKeys
-from core.errors import InsufficientReach, InsufficientScope, Unauthenticated
-from core.http.security import bearer_token, header_values
+from core.errors import (
+    InsufficientReach,
+    InsufficientScope,
+    InvalidDpopProof,
+    Unauthenticated,
+    UseDpopNonce,
+)
+from core.http.security import header_values, shown_token
 from core.settings import is_loopback
 from core.tenants import Tenant
 from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import AnyConnection, Services, services_of, tenant_of
 from tenant_runtime.management.permissions import PLATFORM
+from tenant_runtime.oauth.dpop import (
+    HEADER,
+    NONCE_HEADER,
+    Proof,
+    bound_key,
+    challenged,
+    check_proof,
+    require_holder,
+)
+from tenant_runtime.oauth.dpop_proofs import Target
 from tenant_runtime.oauth.signing import ALGORITHMS
+from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.standing import still_stands
 
 ACCESS_TOKEN = ("at+jwt",)
@@ -45,6 +63,7 @@ class Actor:
     issued_at: int
     jti: str | None
     is_local: bool  # of this tenant's own issuer, so that `subject` may be one of its users
+    jkt: str | None = None  # the key that the token is bound to
 
     def holds(self, *any_of: str) -> bool:
         return not self.permissions.isdisjoint(any_of)
@@ -63,7 +82,8 @@ class Requires:
     async def __call__(self, connection: AnyConnection, _: BaseRouteHandler) -> None:
         connection.scope["state"]["actor"] = actor = await authenticate(connection)
         if not actor.holds(*self.permissions):
-            raise InsufficientScope(*self.permissions)
+            missing = InsufficientScope(*self.permissions)
+            raise missing if actor.jkt is None else challenged(missing)
 
 
 def requires(*any_of: str) -> Requires:
@@ -77,17 +97,42 @@ def actor_of(connection: AnyConnection) -> Actor:
 
 async def authenticate(connection: AnyConnection) -> Actor:
     tenant, services = tenant_of(connection), services_of(connection)
-    token = bearer_token(connection.scope["headers"])
-    if token is None:
+    shown = shown_token(connection.scope["headers"])
+    if shown is None:
         raise Unauthenticated()
+    if not shown.is_dpop:
+        actor = await _authenticated(tenant, services, shown.token, None)
+    else:
+        actor = await _with_proof(connection, shown.token)
+    check_reach(actor, tenant, is_reading=connection.scope.get("method") in READING)
+    check_selection(tenant, connection)
+    return actor
+
+
+async def _with_proof(connection: AnyConnection, token: str) -> Actor:
+    """RFC 9449 section 7. The nonce that the answer may carry is put where the edge finds it."""
+    tenant, services, scope = tenant_of(connection), services_of(connection), connection.scope
+    target = Target(str(scope.get("method")), tenant.origin, scope["path"], token)
+    given = [value for name, value in scope["headers"] if name == HEADER]
+    try:
+        proof = check_proof(tenant, given, target, now_ms(services.clock))
+        actor = await _authenticated(tenant, services, token, proof)
+        await tenant.database.write(claim, (proof.used,))
+    except (Unauthenticated, InvalidDpopProof, UseDpopNonce) as error:
+        raise challenged(error) from error
+    if proof.next_nonce is not None:
+        scope["state"]["answer_headers"] = [(NONCE_HEADER, proof.next_nonce.encode("ascii"))]
+    return actor
+
+
+async def _authenticated(tenant: Tenant, services: Services, token: str, proof: Proof | None) -> Actor:
     try:
         actor = await _verified(token, tenant, services)
     except TokenInvalid as refused:
         raise Unauthenticated() from refused
+    require_holder(actor.jkt, proof, Unauthenticated)
     if not await _still_stands(actor, tenant, services):
         raise Unauthenticated()
-    check_reach(actor, tenant, is_reading=connection.scope.get("method") in READING)
-    check_selection(tenant, connection)
     return actor
 
 
@@ -180,6 +225,7 @@ def _actor(claims: Mapping[str, Any], *, is_local: bool, is_platform: bool) -> A
         issued_at=int(claims.get("iat", 0)),
         jti=claims.get("jti"),
         is_local=is_local,
+        jkt=bound_key(claims),
     )
 
 

@@ -13,6 +13,7 @@ from core.database import Prepared
 from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.models import AccessToken
+from tenant_runtime.oauth.dpop import bound_key
 from tenant_runtime.oauth.families import family_of
 from tenant_runtime.oauth.issuing import ACCESS_TOKEN_TYPE
 from tenant_runtime.oauth.policy import split_scope
@@ -38,6 +39,9 @@ class Presented:
 
     audiences: tuple[str, ...]
     issuer: str
+    jkt: str | None = None
+    """Of the key that it is bound to: good with a proof of that key only."""
+
     requested_claims: Mapping[str, Any] | None = None
     expires_at: int = 0
     """Milliseconds, of an opaque token; a JWT says so itself."""
@@ -81,6 +85,7 @@ def _signed(token: str, keys: PublicKeys) -> tuple[Mapping[str, Any], Presented]
         issued_at=int(claims["iat"]) * 1000 + 999,
         audiences=tuple(audience) if isinstance(audience, list) else (str(audience),),
         issuer=claims["iss"],
+        jkt=bound_key(claims),
         claims=claims,
     )
     return claims, presented
@@ -101,6 +106,7 @@ def find_opaque(connection: Connection, token_digest: str, now_ms: int) -> Prese
         issued_at=row.created_at,
         audiences=(f"{row.issuer}userinfo",),
         issuer=row.issuer,
+        jkt=row.dpop_jkt,
         requested_claims=row.claims,
         expires_at=row.expires_at,
     )

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.crypto.jwt import TokenInvalid
-from core.errors import IdentityError, InsufficientScope, InvalidDpopProof, UseDpopNonce
+from core.errors import (
+    IdentityError,
+    InsufficientScope,
+    InvalidDpopProof,
+    InvalidToken,
+    Unauthenticated,
+    UseDpopNonce,
+)
 from core.http.errors import printable
 from core.tenants import Tenant
 from tenant_runtime.oauth.dpop_nonces import RENEWED_AFTER, age_of, new_nonce
@@ -76,6 +83,23 @@ def bound_key(claims: Mapping[str, Any]) -> str | None:
     if not isinstance(confirmation, Mapping) or not isinstance(confirmation.get("jkt"), str):
         raise TokenInvalid("cnf")
     return str(confirmation["jkt"])
+
+
+def require_proof(proof: Proof | None) -> Proof:
+    if proof is None:
+        raise InvalidDpopProof("A token with the scheme DPoP needs a DPoP proof.")
+    return proof
+
+
+def require_holder(
+    jkt: str | None, proof: Proof | None, error: type[InvalidToken] | type[Unauthenticated] = InvalidToken
+) -> None:
+    """A token that is bound to the key `jkt` is good with a proof of that key and with no other, nor without one; a
+    token that is not, is no token of the scheme DPoP (section 7.2)."""
+    if jkt is not None and proof is None:
+        raise challenged(error("The access token is bound to a key: it needs the scheme DPoP and a proof."))
+    if proof is not None and jkt != proof.jkt:
+        raise challenged(error("The access token is not bound to the key of the DPoP proof."))
 
 
 def challenged(error: E, *, realm: str | None = None) -> E:

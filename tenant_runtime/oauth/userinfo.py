@@ -1,8 +1,9 @@
 """`/userinfo` (OpenID Connect Core 1.0 section 5.3): claims about the person whose access token is shown.
 
 GET and POST with the token in the header, POST with it in a form body (RFC 6750 sections 2.1 and 2.2), never in the
-address. A JWT must have this endpoint among its audiences. Whoever was blocked, removed from the organization,
-logged out or revoked since the token was issued is refused here at once.
+address. A token that is bound to a key comes in the header with the scheme DPoP and a proof (RFC 9449 section 7);
+then the request is a write, because a proof counts once. A JWT must have this endpoint among its audiences. Whoever
+was blocked, removed from the organization, logged out or revoked since the token was issued is refused here at once.
 """
 
 from collections.abc import Mapping
@@ -14,18 +15,28 @@ from litestar.types import Receive, Scope, Send
 from sqlalchemy import Connection
 
 from core.crypto import jwt
-from core.errors import InsufficientScope, InvalidRequest, InvalidToken
-from core.http.security import bearer_token
+from core.errors import InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce
+from core.http.security import ShownToken, shown_token
 from core.ids import digest
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.oauth.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
 from tenant_runtime.oauth.body import FORM, media_type, parse_form, read_body
 from tenant_runtime.oauth.claims import userinfo_claims
 from tenant_runtime.oauth.client_authentication import refuse_credentials_in_address
+from tenant_runtime.oauth.dpop import (
+    Proof,
+    challenged,
+    proof_of,
+    require_holder,
+    require_proof,
+    with_next_nonce,
+)
 from tenant_runtime.oauth.issuing import organization_claims
+from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.oauth.subject import Subject, load_subject
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 
+PATH = "/userinfo"
 METHODS = ("GET", "POST")
 REALM = 'Bearer realm="userinfo"'
 
@@ -36,38 +47,48 @@ class _Found:
     subject: Subject
 
 
-@asgi("/userinfo", copy_scope=False)
+@asgi(PATH, copy_scope=False)
 async def userinfo(scope: Scope, receive: Receive, send: Send) -> None:
     await serve(scope, receive, send, METHODS, _userinfo)
 
 
 async def _userinfo(call: Call) -> Answer:
     refuse_credentials_in_address(call)
-    token = await _token(call)
+    shown = await _shown(call)
+    if not shown.is_dpop:
+        return await _answer(call, shown.token, None)
+    try:
+        proof = require_proof(proof_of(call, PATH, shown.token))
+        return with_next_nonce(await _answer(call, shown.token, proof), proof)
+    except (InvalidToken, InsufficientScope, InvalidDpopProof, UseDpopNonce) as error:
+        raise challenged(error, realm="userinfo") from error
+
+
+async def _answer(call: Call, token: str, proof: Proof | None) -> Answer:
     current = await configuration(call.tenant)
-    found = await _find(call, current, token)
+    found = await _find(call, current, token, proof)
     if "openid" not in found.presented.scope:
         raise InsufficientScope("openid")
     return json_answer(_claims(found, current))
 
 
-async def _token(call: Call) -> str:
+async def _shown(call: Call) -> ShownToken:
     in_header = b"authorization" in call.headers
     in_body = await _body_token(call) if call.method == "POST" else None
     if in_header and in_body is not None:
         raise InvalidRequest("The access token is sent in two ways at once.")
     if in_body is not None:
-        return in_body
+        return ShownToken(in_body, is_dpop=False)
     if not in_header:
         missing = InvalidToken("An access token is required.")
         missing.headers["WWW-Authenticate"] = (
             REALM  # RFC 6750 section 3.1: no error code where nothing was tried
         )
         raise missing
-    token = bearer_token([(b"authorization", value) for value in call.headers[b"authorization"]])
-    if token is None:
+    shown = shown_token([(b"authorization", value) for value in call.headers[b"authorization"]])
+    if shown is None:
         raise InvalidToken
-    return token
+    return shown
 
 
 async def _body_token(call: Call) -> str | None:
@@ -80,12 +101,15 @@ async def _body_token(call: Call) -> str | None:
     return parse_form(body).get("access_token")
 
 
-async def _find(call: Call, current: Configuration, token: str) -> _Found:
+async def _find(call: Call, current: Configuration, token: str, proof: Proof | None) -> _Found:
+    database = call.tenant.database
+    run = database.read if proof is None else database.write
     if looks_like_jwt(token):
         presented = _verified(call, current, token)
-        found = await call.tenant.database.read(_of_jwt, presented)
+        require_holder(presented.jkt, proof)
+        found = await run(_of_jwt, presented, proof)
     else:
-        found = await call.tenant.database.read(_of_opaque, digest(token), call.now_ms)
+        found = await run(_of_opaque, digest(token), proof, call.now_ms)
     if found is None or found.presented.issuer not in call.tenant.issuers:
         raise InvalidToken
     subject = found.subject
@@ -106,12 +130,17 @@ def _verified(call: Call, current: Configuration, token: str) -> Presented:
     return presented
 
 
-def _of_opaque(connection: Connection, token_digest: str, now_ms: int) -> _Found | None:
+def _of_opaque(connection: Connection, token_digest: str, proof: Proof | None, now_ms: int) -> _Found | None:
     presented = find_opaque(connection, token_digest, now_ms)
-    return None if presented is None else _of_jwt(connection, presented)
+    if presented is None:
+        return None
+    require_holder(presented.jkt, proof)
+    return _of_jwt(connection, presented, proof)
 
 
-def _of_jwt(connection: Connection, presented: Presented) -> _Found | None:
+def _of_jwt(connection: Connection, presented: Presented, proof: Proof | None) -> _Found | None:
+    if proof is not None:
+        claim(connection, (proof.used,))
     subject = load_subject(
         connection,
         user_id=presented.user_id,

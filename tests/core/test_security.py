@@ -1,7 +1,7 @@
 import pytest
 from litestar.datastructures import Headers
 
-from core.http.security import API_HEADERS, bearer_token, is_equal
+from core.http.security import API_HEADERS, ShownToken, bearer_token, is_equal, shown_token
 
 TOKEN = "eyJhbGciOi.J9.a-b_c~d+e/f=="
 
@@ -35,6 +35,25 @@ def test_a_bearer_token_is_read_whatever_the_schemes_letter_case(scheme: str) ->
 )
 def test_anything_else_is_no_bearer_token(value: bytes) -> None:
     assert bearer_token([(b"authorization", value)]) is None
+
+
+@pytest.mark.parametrize(
+    ("scheme", "is_dpop"),
+    [("Bearer", False), ("bEARER", False), ("DPoP", True), ("dpop", True), ("DPOP", True)],
+)
+def test_a_token_is_shown_with_one_of_two_schemes(scheme: str, is_dpop: bool) -> None:
+    shown = shown_token([(b"Authorization", f"{scheme} {TOKEN}".encode())])
+    assert shown == ShownToken(TOKEN, is_dpop)
+
+
+@pytest.mark.parametrize(
+    "value", [b"DPoP", b"DPoP ", b"DPoP a b", b"DPoP a, DPoP b", b"Basic YTpi", b"DPoP Bearer a"]
+)
+def test_anything_else_shows_no_token(value: bytes) -> None:
+    assert shown_token([(b"authorization", value)]) is None
+    good = (b"authorization", f"DPoP {TOKEN}".encode())
+    assert shown_token([good, (b"authorization", value)]) is None
+    assert shown_token([]) is None
 
 
 def test_none_and_two_are_no_token() -> None:
