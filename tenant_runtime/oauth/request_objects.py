@@ -6,24 +6,22 @@ itself, only from the addresses it registered (`request_uris`); of one that an o
 unless it has such a list.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from core.clock import now_ms
 from core.crypto import jwt
-from core.crypto.keys import PublicKeys
 from core.errors import InvalidRequest, InvalidRequestObject, InvalidRequestUri
 from core.outbound import OutboundFailed, OutboundRefused
 from core.tenants import Tenant
 from tenant_runtime.configuration import ClientConfiguration, Configuration
 from tenant_runtime.dependencies import Services
 from tenant_runtime.oauth.acceptance import client_of
+from tenant_runtime.oauth.client_keys import signature_algorithms, signer_of
 from tenant_runtime.oauth.parameters import KNOWN, SIGNED, Sent, from_pairs
+from tenant_runtime.oauth.remote_keys import KeysUnavailable
 
-ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519", "RS256")
-FAPI_ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519")
 TYPES = ("oauth-authz-req+jwt", "JWT", "")
 MEDIA_TYPES = ("application/oauth-authz-req+jwt", "application/jwt")
 
@@ -67,15 +65,22 @@ def _may_be_fetched(client: ClientConfiguration, address: str) -> bool:
 
 
 async def _verified(
-    token: str, tenant: Tenant, services: Services, client: ClientConfiguration
-) -> dict[str, Any]:
-    algorithms = FAPI_ALGORITHMS if client.is_fapi else ALGORITHMS
+    text: str, tenant: Tenant, services: Services, client: ClientConfiguration
+) -> Mapping[str, Any]:
     try:
-        claims = await _by_key(token, services, client, algorithms)
-        _check_claims(claims, tenant, services, client)
+        token = jwt.take_apart(text, algorithms=_algorithms(client), typ=TYPES)
+        await signer_of(token, client, tenant, services, now_ms(services.clock))
+        _check_claims(token.claims, tenant, services, client)
     except jwt.TokenInvalid as error:
         raise InvalidRequestObject from error
-    return claims
+    except KeysUnavailable as error:
+        raise InvalidRequestObject("The keys of the client could not be read from its jwks_uri.") from error
+    return token.claims
+
+
+def _algorithms(client: ClientConfiguration) -> tuple[str, ...]:
+    registered = client.registration.get("request_object_signing_alg")
+    return tuple(alg for alg in signature_algorithms(client) if registered in (None, alg))
 
 
 def _check_claims(
@@ -107,20 +112,15 @@ def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
     elif name == "max_age" and isinstance(value, int) and not isinstance(value, bool):
         yield name, str(value)
     elif name == "claims" and isinstance(value, dict):
-        yield name, msgspec.json.encode(value).decode()
+        yield name, _written(value)
     elif name == "resource" and isinstance(value, list) and all(isinstance(one, str) for one in value):
         yield from ((name, one) for one in value)
     else:
         raise InvalidRequestObject(f"The parameter {name} of the request object is malformed.")
 
 
-async def _by_key(
-    token: str, services: Services, client: ClientConfiguration, algorithms: tuple[str, ...]
-) -> dict[str, Any]:
-    now = now_ms(services.clock)
-    keys = PublicKeys(
-        {**key.jwk, "kid": key.kid, **({"alg": key.alg} if key.alg else {})}
-        for key in client.keys
-        if key.expires_at is None or key.expires_at > now
-    )
-    return jwt.verify(token, keys, algorithms=algorithms, typ=TYPES)
+def _written(value: dict[str, Any]) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        raise InvalidRequestObject("The request object is nested too deeply.") from None

@@ -5,7 +5,7 @@ import json
 import secrets
 import shutil
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -283,7 +283,8 @@ def _first_rows(
 
 
 @asynccontextmanager
-async def world(folder: Path, made: Path) -> AsyncIterator[World]:
+async def world(folder: Path, made: Path, *, allowed: Collection[str] = ()) -> AsyncIterator[World]:
+    """`allowed`: `host:port` of servers of the test that may be called."""
     clock = MovableClock()
     databases = Databases(folder)
     passwords = PasswordHasher(memory_kib=64, iterations=1, threads=2)
@@ -293,7 +294,7 @@ async def world(folder: Path, made: Path) -> AsyncIterator[World]:
         passwords=passwords,
         keys=KeyStock(0),
         audit=AuditLog(clock),
-        outbound=Outbound(),
+        outbound=Outbound(allowed),
         deliveries=Deliveries(clock, {}),
     )
     places = [await _place(databases, folder, made, name, clock, passwords) for name in NAMES]
@@ -304,6 +305,7 @@ async def world(folder: Path, made: Path) -> AsyncIterator[World]:
         for client in built.clients:
             await client.aclose()
         await services.audit.flush()
+    await services.outbound.close()
     passwords.close()
     await databases.close()
 

@@ -1,0 +1,393 @@
+"""RFC 9101: signed authorization requests, by value and by reference; `specs/bad-inputs.md` 45 and 46."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.crypto import jwt
+from core.crypto.keys import SigningKey
+from tests.login.world import API, CALLBACK, World, answer_of, claims_of
+from tests.login.world import world as build
+from tests.protocol.requesters import (
+    KEYS,
+    PAR_PREFIX,
+    STRANGER,
+    Requester,
+    add_key,
+    count,
+    is_page,
+    make_requester,
+    unsigned,
+)
+from tests.receivers import Receiver, Sent, receiving, saying
+
+pytestmark = pytest.mark.anyio
+
+JAR = "application/oauth-authz-req+jwt"
+
+
+@pytest.fixture
+async def web(world: World) -> Requester:
+    await world.acme.make_user()
+    return await make_requester(world)
+
+
+# --- By value --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("typ", ["oauth-authz-req+jwt", "JWT", "", "application/oauth-authz-req+jwt"])
+async def test_a_signed_request_is_all_that_a_client_sends(world: World, key: SigningKey, typ: str) -> None:
+    await world.acme.make_user()
+    web = await make_requester(world, key=key)
+    answer = await web.log_in(request=web.signed(typ=typ))
+    assert answer["state"] == web.visitor.parameters()["state"]
+    tokens = (await web.redeem(answer["code"])).json()
+    assert claims_of(tokens["id_token"])["nonce"] == "n-1"
+
+
+async def test_only_what_the_object_says_counts(web: Requester) -> None:
+    outside = {
+        "state": "outside", "scope": "openid email", "nonce": "outside", "response_type": "token", "prompt": "none",
+        "redirect_uri": "https://evil.example/", "response_mode": "fragment", "audience": "https://nobody.example/",
+    }  # fmt: skip
+    answer = await web.log_in(request=web.signed(state="inside", nonce=None, audience=API), **outside)
+    assert answer["state"] == "inside"
+    tokens = (await web.redeem(answer["code"])).json()
+    assert tokens["scope"] == "openid"
+    assert claims_of(tokens["access_token"])["aud"] == [API, web.place.origin + "/userinfo"]
+    assert "nonce" not in claims_of(tokens["id_token"])
+
+
+async def test_parameters_may_be_json_where_they_are_no_text(web: Requester) -> None:
+    wanted = {"userinfo": {"name": {"essential": True}}}
+    answer = await web.log_in(request=web.signed(max_age=3600, claims=wanted, resource=[API]))
+    tokens = (await web.redeem(answer["code"])).json()
+    assert claims_of(tokens["access_token"])["aud"] == [API, web.place.origin + "/userinfo"]
+    ((stored,),) = await web.place.run("SELECT claims FROM authorization_codes")
+    assert "essential" in stored
+
+
+async def test_the_key_need_not_be_named_where_one_fits(web: Requester) -> None:
+    signed = jwt.sign(web.claims(), SigningKey.from_der(web.key.kid, "ES256", web.key.to_der()), typ="JWT")
+    assert (await web.authorize(request=signed)).status_code == 302
+
+
+async def test_one_object_may_be_used_again_while_it_is_good(world: World, web: Requester) -> None:
+    signed = web.signed(jti="once")
+    for _ in range(2):
+        assert (await web.authorize(request=signed)).headers["location"].startswith("/u/login/")
+    world.clock.move(301)
+    assert is_page(await web.authorize(request=signed), "invalid_request_object")
+
+
+async def test_an_object_without_times_is_good_and_a_login_with_it_outlives_it(
+    world: World, web: Requester
+) -> None:
+    assert (await web.authorize(request=web.signed(exp=None, iat=None))).status_code == 302
+    await web.visitor.browser.open("/authorize", client_id=web.client_id, request=web.signed())
+    world.clock.move(600)
+    await web.visitor.browser.submit({"email": "ada@example.com"})
+    await web.visitor.browser.submit({"password": "correct horse"})
+    assert "code" in web.visitor.browser.parameters()
+
+
+Change = dict[str, Any]
+WRONG: dict[str, Change] = {
+    "expired": {"exp": 1},
+    "expiry is no number": {"exp": "soon"},
+    "not yet": {"nbf": 4_000_000_000},
+    "made in the future": {"iat": 4_000_000_000},
+    "another issuer": {"aud": "https://globex.example/"},
+    "issuers without this one": {"aud": ["https://globex.example/", "x"]},
+    "audience is an object": {"aud": {"x": 1}},
+    "made by somebody else": {"iss": "somebody"},
+    "maker is a list": {"iss": ["somebody"]},
+    "no client": {"client_id": None},
+    "another client": {"client_id": "somebody"},
+    "a request inside": {"request": "e30.e30.e30"},
+    "a reference inside": {"request_uri": PAR_PREFIX + "x"},
+    "state is a number": {"state": 1},
+    "scope is a list": {"scope": ["openid"]},
+    "max_age is true": {"max_age": True},
+    "nonce is an object": {"nonce": {}},
+    "resources are numbers": {"resource": [1]},
+}
+
+
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
+async def test_an_object_that_is_not_good_is_refused(web: Requester, changes: Change) -> None:
+    assert is_page(await web.authorize(request=web.signed(**changes)), "invalid_request_object")
+    assert await count(web.place, "authorization_requests") == 0
+
+
+Forge = Callable[[Requester], str]
+FORGED: dict[str, Forge] = {
+    "unsigned": lambda web: unsigned(web.claims()),
+    "unsigned, with a signature": lambda web: unsigned(web.claims(), "none", "e30"),
+    "None": lambda web: unsigned(web.claims(), "None"),
+    "a stranger's": lambda web: web.signed(key=STRANGER),
+    "a stranger's by the name of the client's key": lambda web: web.signed(
+        key=SigningKey.from_der(web.key.kid, "ES256", STRANGER.to_der())
+    ),
+    "another algorithm": lambda web: web.signed(
+        key=SigningKey.from_der(web.key.kid, "RS256", KEYS["RS256"].to_der())
+    ),
+    "changed": lambda web: ".".join(
+        (web.signed().split(".")[0], unsigned(web.claims()).split(".")[1], "e30")
+    ),
+    "symmetric": lambda web: unsigned(web.claims(), "HS256", "e30"),
+    "expiry is null": lambda web: jwt.sign({**web.claims(), "exp": None}, web.key, typ="JWT"),
+    "another type": lambda web: web.signed(typ="at+jwt"),
+    "an assertion's type": lambda web: web.signed(typ="client-authentication+jwt"),
+    "encrypted": lambda web: "e30.e30.e30.e30.e30",
+    "nothing": lambda web: "x",
+    "dots": lambda web: "." * 10_000,
+    "too long": lambda web: web.signed(state="x" * 20_000),
+    "nested": lambda web: web.signed(claims={"a": "x"}) + "x",
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+async def test_what_the_client_did_not_sign_is_refused(web: Requester, forge: Forge) -> None:
+    forged = forge(web)
+    assert is_page(await web.authorize(request=forged), "invalid_request_object")
+    pushed = await web.push(request=forged)
+    assert (pushed.status_code, pushed.json()["error"]) == (400, "invalid_request_object")
+    for table in ("authorization_requests", "pushed_requests"):
+        assert await count(web.place, table) == 0
+
+
+async def test_what_is_wrong_is_told_to_the_client_where_its_address_stands_outside(web: Requester) -> None:
+    answer = answer_of(await web.authorize(request="x.y.z", redirect_uri=CALLBACK, state="outside"))
+    assert (answer["error"], answer["state"]) == ("invalid_request_object", "outside")
+    wrong = await web.authorize(request="x.y.z", redirect_uri="https://evil.example/")
+    assert is_page(wrong, "invalid_request_object")
+    inside = answer_of(await web.authorize(request=web.signed(scope='"')))
+    assert (inside["error"], inside["state"]) == ("invalid_scope", web.visitor.parameters()["state"])
+
+
+async def test_the_address_inside_wins_and_one_outside_alone_is_refused(web: Requester) -> None:
+    other = CALLBACK + "/other"
+    await web.place.run(f'UPDATE clients SET callbacks = \'["{CALLBACK}", "{other}"]\'')
+    inside = await web.authorize(request=web.signed(redirect_uri=other, prompt="none"), redirect_uri=CALLBACK)
+    assert inside.headers["location"].startswith(other + "?")
+    outside = await web.authorize(request=web.signed(redirect_uri=None), redirect_uri=CALLBACK)
+    assert answer_of(outside)["error"] == "invalid_request_object"
+    assert is_page(await web.authorize(request=web.signed(redirect_uri="https://evil.example/")))
+    assert is_page(await web.authorize(request=web.signed(redirect_uri=None)))
+    assert await count(web.place, "authorization_requests") == 0
+
+
+async def test_an_object_of_another_client_or_tenant_is_refused(world: World) -> None:
+    same = "the-same-client-id"
+    here = await make_requester(world, client_id=same)
+    there = await make_requester(world, world.globex, client_id=same, key=KEYS["EdDSA"])
+    other = await make_requester(world, key=STRANGER)
+    assert is_page(
+        await here.authorize(request=other.signed(client_id=same, iss=same)), "invalid_request_object"
+    )
+    assert is_page(await here.authorize(request=other.signed()), "invalid_request_object")
+    theirs = there.signed(aud=here.place.tenant.issuer)
+    assert is_page(await here.authorize(request=theirs), "invalid_request_object")
+    await add_key(world.globex, same, here.key)
+    await world.globex.run("UPDATE tenant SET config_version = config_version + 1")
+    assert is_page(await there.authorize(request=here.signed()), "invalid_request_object")
+    assert (await there.authorize(request=here.signed(aud=there.place.tenant.issuer))).status_code == 302
+
+
+async def test_a_client_without_keys_signs_nothing_and_has_nothing_fetched(world: World) -> None:
+    bare = await make_requester(world, has_key=False)
+    assert is_page(await bare.authorize(request=bare.signed()), "invalid_request_object")
+    assert is_page(
+        await bare.authorize(request_uri="https://app.example.com/r.jwt"), "invalid_request_object"
+    )
+
+
+async def test_a_key_that_is_over_signs_nothing(world: World, web: Requester) -> None:
+    await web.place.run("UPDATE client_keys SET expires_at = :then", then=web.place.ms + 10_000)
+    await web.place.run("UPDATE tenant SET config_version = config_version + 1")
+    assert (await web.authorize(request=web.signed())).status_code == 302
+    world.clock.move(11)
+    assert is_page(await web.authorize(request=web.signed()), "invalid_request_object")
+
+
+async def test_a_client_that_must_sign_is_refused_what_is_not_signed(world: World) -> None:
+    await world.acme.make_user()
+    strict = await make_requester(world, confidential=True, signed_request_object={"required": True})
+    assert answer_of(await strict.visitor.authorize())["error"] == "invalid_request"
+    refused = await strict.push()
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+    assert is_page(await strict.authorize(request=unsigned(strict.claims())), "invalid_request_object")
+    assert "code" in await strict.log_in(request=strict.signed())
+    assert "code" in await strict.log_in(request_uri=await strict.pushed(request=strict.signed()))
+
+
+async def test_two_objects_or_an_object_and_a_reference_are_refused(web: Requester) -> None:
+    signed = web.signed()
+    pairs = [("client_id", web.client_id), ("request", signed), ("request", signed)]
+    assert is_page(await web.visitor.http.get("/authorize", params=[*pairs, ("redirect_uri", "x")]))
+    answer = await web.visitor.http.get("/authorize", params=[*pairs, *web.visitor.parameters().items()][1:])
+    assert answer_of(answer)["error"] == "invalid_request"
+    both = await web.authorize(
+        request=signed, request_uri="https://app.example.com/r.jwt", redirect_uri=CALLBACK
+    )
+    assert answer_of(both)["error"] == "invalid_request"
+
+
+# --- In a pushed request ---------------------------------------------------------------------------------------------
+
+
+async def test_a_signed_request_may_be_pushed_and_then_it_alone_counts(web: Requester) -> None:
+    request_uri = await web.pushed(request=web.signed(state="inside"), state="outside", response_type="token")
+    assert (await web.log_in(request_uri=request_uri))["state"] == "inside"
+
+
+async def test_a_signed_request_is_pushed_by_the_client_it_names(world: World, web: Requester) -> None:
+    other = await make_requester(world, key=STRANGER)
+    for signed in (other.signed(), other.signed(client_id=web.client_id)):
+        refused = await web.push(request=signed)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request_object")
+    assert (await web.push(request=web.signed(scope='"'))).json()["error"] == "invalid_scope"
+    assert (await web.push(request=web.signed(redirect_uri="https://evil.example/"))).status_code == 400
+    assert await count(web.place, "pushed_requests") == 0
+
+
+# --- By reference ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def requesting(
+    folder: Path, migrated: Path, receiver: Receiver, *, allowed: bool = True, **values: Any
+) -> AsyncIterator[Requester]:
+    async with receiving(receiver):
+        addresses = {receiver.address} if allowed else set()
+        async with build(folder, migrated, allowed=addresses) as world:
+            await world.acme.make_user()
+            yield await make_requester(world, **values)
+
+
+def serving(web: Requester, kind: str = JAR, status: int = 200, **claims: Any) -> Any:
+    return saying(status, web.signed(**claims).encode(), Content_Type=kind)
+
+
+@pytest.mark.parametrize("kind", [JAR, "application/jwt", "Application/OAuth-Authz-Req+JWT; charset=utf-8"])
+async def test_an_object_is_fetched_from_its_address(tmp_path: Path, migrated: Path, kind: str) -> None:
+    async with requesting(tmp_path, migrated, receiver := Receiver()) as web:
+        receiver.usual = serving(web, kind, state="fetched")
+        assert (await web.log_in(request_uri=receiver.url("/r.jwt")))["state"] == "fetched"
+        [sent] = receiver.sent
+        assert (sent.method, sent.target, sent.headers["accept"]) == (
+            "GET",
+            "/r.jwt",
+            f"{JAR}, application/jwt",
+        )
+        assert "cookie" not in sent.headers
+
+
+async def test_what_the_address_answers_must_be_a_signed_object(tmp_path: Path, migrated: Path) -> None:
+    async with requesting(tmp_path, migrated, receiver := Receiver()) as web:
+        inside = receiver.url("/inside")
+        for answer in (
+            serving(web, "text/html"), serving(web, "application/json"), serving(web, status=404),
+            saying(200, b"", Content_Type=""), saying(302, b"", Location=inside), saying(500),
+        ):  # fmt: skip
+            receiver.answers = [answer]
+            refused = await web.authorize(request_uri=receiver.url("/r.jwt"))
+            assert is_page(refused, "invalid_request_uri")
+        for body in (b"x", b"\xff\xfe", unsigned(web.claims()).encode(), web.signed(key=STRANGER).encode()):
+            receiver.answers = [saying(200, body, Content_Type=JAR)]
+            refused = await web.authorize(request_uri=receiver.url("/r.jwt"))
+            assert is_page(refused, "invalid_request_object")
+        assert {sent.target for sent in receiver.sent} == {"/r.jwt"}
+        told = answer_of(
+            await web.authorize(request_uri=receiver.url("/r.jwt"), redirect_uri=CALLBACK, state="x")
+        )
+        assert (told["error"], told["state"]) == ("invalid_request_uri", "x")
+
+
+async def test_ten_megabytes_or_an_endless_body_are_not_read(tmp_path: Path, migrated: Path) -> None:
+    written = 0
+
+    async def endless(_: Sent, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {JAR}\r\nConnection: close\r\n\r\n".encode())
+        while written < 200_000_000:
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+            written += 65_536
+
+    async with requesting(tmp_path, migrated, receiver := Receiver()) as web:
+        receiver.usual = saying(200, b"x" * 10_000_000, Content_Type=JAR)
+        assert is_page(await web.authorize(request_uri=receiver.url()), "invalid_request_uri")
+        receiver.usual = endless
+        assert is_page(await web.authorize(request_uri=receiver.url()), "invalid_request_uri")
+        assert written < 20_000_000
+
+
+async def test_an_address_that_does_not_answer_is_not_waited_for_long(tmp_path: Path, migrated: Path) -> None:
+    async def silent(_: Sent, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(30)
+
+    async with requesting(tmp_path, migrated, receiver := Receiver(usual=silent)) as web:
+        before = time.monotonic()
+        assert is_page(await web.authorize(request_uri=receiver.url()), "invalid_request_uri")
+        assert time.monotonic() - before < 10
+
+
+INSIDE = [
+    "http://127.0.0.1:{port}/", "https://127.0.0.1:{port}/", "https://localhost:{port}/", "https://[::1]:{port}/",
+    "https://[::ffff:127.0.0.1]:{port}/", "https://2130706433:{port}/", "https://0x7f000001:{port}/",
+    "https://0177.0.0.1:{port}/", "https://127.1:{port}/", "https://169.254.169.254/latest/meta-data",
+    "https://10.0.0.1/", "https://192.168.1.1:8443/", "https://example.com:22/", "https://example.com:25/",
+    "http://example.com/r.jwt", "file:///etc/passwd", "ftp://example.com/", "gopher://127.0.0.1:{port}/",
+    "data:application/jwt,e30.e30.e30", "javascript:alert(1)", "//127.0.0.1:{port}/", "r.jwt", "urn:x:y",
+    "https://user@127.0.0.1:{port}/", "https://example.com/#fragment", "https://exa mple.com/", "https://" + "a" * 3000,
+]  # fmt: skip
+
+
+async def test_no_address_leads_inside(tmp_path: Path, migrated: Path) -> None:
+    async with requesting(tmp_path, migrated, receiver := Receiver(), allowed=False) as web:
+        for address in INSIDE:
+            request_uri = address.format(port=receiver.port)
+            assert is_page(await web.authorize(request_uri=request_uri), "invalid_request_uri"), request_uri
+            pushed = await web.push(request_uri=request_uri)
+            assert (pushed.status_code, pushed.json()["error"]) == (400, "invalid_request")
+        assert receiver.connections == 0
+
+
+async def test_a_client_that_registered_itself_has_only_its_registered_addresses_called(
+    tmp_path: Path, migrated: Path
+) -> None:
+    async with requesting(tmp_path, migrated, receiver := Receiver(), origin="registration") as web:
+        receiver.usual = serving(web)
+        assert is_page(await web.authorize(request_uri=receiver.url("/r.jwt")), "invalid_request_uri")
+        await web.place.run(
+            "UPDATE clients SET registration = :known",
+            known=f'{{"request_uris": ["{receiver.url("/r.jwt")}"]}}',
+        )
+        await web.place.run("UPDATE tenant SET config_version = config_version + 1")
+        assert is_page(await web.authorize(request_uri=receiver.url("/other.jwt")), "invalid_request_uri")
+        assert receiver.connections == 0
+        assert (await web.authorize(request_uri=receiver.url("/r.jwt"))).status_code == 302
+
+
+async def test_keys_are_read_from_the_clients_own_address(tmp_path: Path, migrated: Path) -> None:
+    receiver = Receiver()
+    async with receiving(receiver), build(tmp_path, migrated, allowed={receiver.address}) as world:
+        await world.acme.make_user()
+        web = await make_requester(world, has_key=False, jwks_uri=receiver.url("/jwks"))
+        jwks = jsoned({"keys": [dict(web.key.public_jwk)]})
+        receiver.usual = saying(200, jwks, Content_Type="application/json")
+        assert "code" in await web.log_in(request=web.signed())
+        assert is_page(await web.authorize(request=web.signed(key=STRANGER)), "invalid_request_object")
+
+
+def jsoned(value: Any) -> bytes:
+    return httpx.Request("POST", "http://x/", json=value).content
