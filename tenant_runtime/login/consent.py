@@ -25,7 +25,7 @@ async def consent_page(request: AnyRequest) -> Response[str]:
     page = visit.page(
         ConsentPage,
         email=visit.session.email or visit.session.user_id,
-        scopes=tuple(_items(visit.request)),
+        scopes=tuple(scope_items(visit.request)),
         organization_name=(organization.display_name or organization.name) if organization else "",
         redirect_uri=visit.request.destination.redirect_uri,
         switch_url=at(IDENTIFIER, visit.state),
@@ -75,7 +75,7 @@ def _save(connection: Connection, key: RequestKey, progress: Progress) -> None:
     save_progress(connection, key.digest, progress)
 
 
-def _items(request: AcceptedRequest) -> list[ScopeItem]:
+def scope_items(request: AcceptedRequest) -> list[ScopeItem]:
     server = request.resource_server
     if server is None:
         return [ScopeItem(value) for value in request.scope]

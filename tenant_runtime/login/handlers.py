@@ -1,6 +1,16 @@
 """The pages' routes, for the application to mount with errors as pages."""
 
-from tenant_runtime.login import consent, front, identifier, organization, password, setup, signup, stylesheet
+from tenant_runtime.login import (
+    consent,
+    device,
+    front,
+    identifier,
+    organization,
+    password,
+    setup,
+    signup,
+    stylesheet,
+)
 
 handlers = [
     *front.handlers,
@@ -10,5 +20,6 @@ handlers = [
     *signup.handlers,
     *organization.handlers,
     *consent.handlers,
+    *device.handlers,
     *stylesheet.handlers,
 ]

@@ -22,6 +22,7 @@ from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, s
 from tenant_runtime.login.answers import branding_of, redirect, show
 from tenant_runtime.login.authorization_requests import Progress, RequestKey, StoredRequest, load_request
 from tenant_runtime.login.cookies import Browser, browser_of
+from tenant_runtime.login.device_requests import accept_device, is_of_device
 from tenant_runtime.login.flow import Step
 from tenant_runtime.login.forms import check_token, form_token, state_of, submitted
 from tenant_runtime.login.pages import FormPage
@@ -35,6 +36,7 @@ SIGNUP = "/u/signup"
 ORGANIZATION = "/u/organization"
 CONSENT = "/u/consent"
 RESUME = "/authorize/resume"
+CONFIRM_DEVICE = "/activate/confirm"
 
 _ADDRESSES: Mapping[Step, str] = {
     Step.LOG_IN: IDENTIFIER,
@@ -64,6 +66,7 @@ class StepVisit:
     browser: Browser
     state: str
     key: RequestKey
+    parameters: Mapping[str, str]
     progress: Progress
     request: AcceptedRequest
     session: Row[Any] | None
@@ -137,7 +140,6 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
     now = now_ms(services.clock)
     held = await configuration(tenant)
     stored, session = await tenant.database.read(_stored, key, browser.session_digest, now)
-    sent = Sent(stored.parameters)
     return StepVisit(
         tenant=tenant,
         services=services,
@@ -145,8 +147,9 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
         browser=browser,
         state=state,
         key=key,
+        parameters=stored.parameters,
         progress=stored.progress,
-        request=accept(sent, destination(sent, held, tenant.issuer), held, tenant.issuers),
+        request=_accepted(stored.parameters, held, tenant),
         session=session,
         now=now,
         ip=client_ip_of(request),
@@ -155,6 +158,13 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
         path=path,
         fields=fields,
     )
+
+
+def _accepted(parameters: Mapping[str, str], held: Configuration, tenant: Tenant) -> AcceptedRequest:
+    if is_of_device(parameters):
+        return accept_device(parameters, held, tenant.issuer)
+    sent = Sent(parameters)
+    return accept(sent, destination(sent, held, tenant.issuer), held, tenant.issuers)
 
 
 def _stored(

@@ -11,7 +11,17 @@ from typing import TypeAlias
 from sqlalchemy import Connection, Delete, bindparam, delete, select
 
 from tenant_runtime.deliveries.queue import sweep_deliveries
-from tenant_runtime.models import AccessToken, AuthorizationCode, AuthorizationRequest, PushedRequest, Session
+from tenant_runtime.models import (
+    AccessToken,
+    AuthorizationCode,
+    AuthorizationRequest,
+    DeviceCode,
+    LoginCode,
+    PushedRequest,
+    Session,
+    Ticket,
+    UsedId,
+)
 
 SWEEP_WHEN = "00"
 """The first digits of the new code's digest: chance without a die, so that the unit stays pure."""
@@ -19,11 +29,14 @@ SWEEP_WHEN = "00"
 MOST = 1000
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
-Swept: TypeAlias = type[AccessToken | AuthorizationRequest | AuthorizationCode | PushedRequest | Session]
+Swept: TypeAlias = type[
+    AccessToken | AuthorizationRequest | AuthorizationCode | DeviceCode | PushedRequest | Session
+]
 _KEPT_MS: Mapping[Swept, int] = {
     AccessToken: 0,
     AuthorizationRequest: 0,
     AuthorizationCode: _DAY_MS,
+    DeviceCode: _DAY_MS,
     PushedRequest: _HOUR_MS,  # a login that was begun with it goes on
     Session: 30 * _DAY_MS,
 }

@@ -1,5 +1,6 @@
 """The endpoints that applications call, for the application to mount with `as_oauth` as their renderer of errors."""
 
+from tenant_runtime.oauth.device_authorization import device_code
 from tenant_runtime.oauth.introspection import introspect
 from tenant_runtime.oauth.key_set import key_set
 from tenant_runtime.oauth.metadata import PATHS, metadata
@@ -8,7 +9,7 @@ from tenant_runtime.oauth.revocation import revoke
 from tenant_runtime.oauth.token import token
 from tenant_runtime.oauth.userinfo import userinfo
 
-handlers = [key_set, metadata, token, userinfo, introspect, revoke, push]
+handlers = [key_set, metadata, token, userinfo, introspect, revoke, push, device_code]
 
 documents = {"/.well-known/jwks.json": key_set.fn, **dict.fromkeys(PATHS, metadata.fn)}
 """What everybody fetches and nobody signs in for, by path: an edge may call these without any router."""

@@ -16,6 +16,7 @@ from tenant_runtime.oauth.key_set import PUBLIC_HEADERS
 from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
 from tenant_runtime.oauth.client_assertions import MAC_ALGORITHMS
 from tenant_runtime.oauth.signing import ALGORITHMS
+from tenant_runtime.oauth.token import GRANTS
 from tenant_runtime.oauth.wire import send_document
 
 PATHS = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]
@@ -61,6 +62,7 @@ def document(issuer: str) -> dict[str, Any]:
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}authorize",
         "token_endpoint": f"{issuer}oauth/token",
+        "device_authorization_endpoint": f"{issuer}oauth/device/code",
         "userinfo_endpoint": f"{issuer}userinfo",
         "jwks_uri": f"{issuer}.well-known/jwks.json",
         "introspection_endpoint": f"{issuer}oauth/introspect",
@@ -73,7 +75,7 @@ def document(issuer: str) -> dict[str, Any]:
         "scopes_supported": list(PROTOCOL_SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post", "web_message"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": list(GRANTS),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "token_endpoint_auth_methods_supported": _CLIENT_AUTHENTICATION,

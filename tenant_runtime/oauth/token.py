@@ -18,7 +18,13 @@ from core.errors import (
 from tenant_runtime.configuration import configuration
 from tenant_runtime.oauth.client_authentication import authenticate
 from tenant_runtime.oauth.dpop import Proof, proof_of, with_next_nonce
-from tenant_runtime.oauth.grants import authorization_code, client_credentials, refresh_token
+from tenant_runtime.oauth.grants import (
+    authorization_code,
+    client_credentials,
+    device_code,
+    passwordless_otp,
+    refresh_token,
+)
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 
@@ -41,6 +47,8 @@ GRANTS: Mapping[str, Grant] = {
     authorization_code.GRANT_TYPE: Grant(authorization_code.redeem_code, "feacft", True),
     refresh_token.GRANT_TYPE: Grant(refresh_token.refresh, "fertft", True),
     client_credentials.GRANT_TYPE: Grant(client_credentials.client_credentials, "feccft", False),
+    device_code.GRANT_TYPE: Grant(device_code.redeem_device_code, device_code.FAILED, True),
+    passwordless_otp.GRANT_TYPE: Grant(passwordless_otp.redeem_otp, passwordless_otp.FAILED, True),
 }
 
 
@@ -67,8 +75,8 @@ async def _token(call: Call) -> Answer:
         if proof is not None:
             request = replace(request, proof=proof)
         return with_next_nonce(json_answer(await grant.exchange(request)), proof)
-    except UseDpopNonce:
-        raise  # no failure: how every conversation with a proof begins
+    except (UseDpopNonce, *device_code.STILL_WAITING):
+        raise  # no failure: how every conversation with a proof begins, and how devices wait
     except OAuthError as error:
         _tell_failure(request, grant, error)
         raise
