@@ -1,8 +1,8 @@
 """Making tokens: which claims, which key, how long. No database: what is said was read by the unit that issued.
 
 Access tokens are RFC 9068 JWTs (`typ: at+jwt`) in every dialect, with the claims strict verifiers ask for and the
-ones Auth0's have; `rfc9068_profile` adds how the person logged in, the `_authz` dialects `permissions`. Without an
-API the access token is opaque and good for /userinfo.
+ones Auth0's have; a person's say when and how strongly they logged in. `rfc9068_profile` adds by which means, the
+`_authz` dialects `permissions`. Without an API the access token is opaque and good for /userinfo.
 """
 
 import hashlib
@@ -34,10 +34,15 @@ class Login:
     nonce: str | None
     session_id: str | None
 
-    def claims(self) -> dict[str, Any]:
+    def strength(self) -> dict[str, Any]:
+        """What an API may ask more of (RFC 9470)."""
         claims: dict[str, Any] = {"auth_time": self.authenticated_at // 1000}
         if self.acr:
             claims["acr"] = self.acr
+        return claims
+
+    def claims(self) -> dict[str, Any]:
+        claims = self.strength()
         if self.amr:
             claims["amr"] = list(self.amr)
         return claims
@@ -99,8 +104,8 @@ def access_token_claims(grounds: Grounds) -> dict[str, Any]:
         claims["gty"] = "client-credentials"
     elif login.session_id:
         claims["sid"] = login.session_id
-    if login is not None and server.token_dialect in RFC_9068_DIALECTS:
-        claims |= login.claims()
+    if login is not None:
+        claims |= login.claims() if server.token_dialect in RFC_9068_DIALECTS else login.strength()
     if grounds.jkt is not None:
         claims["cnf"] = {"jkt": grounds.jkt}
     if server.enforce_policies and server.token_dialect in AUTHORIZATION_DIALECTS:

@@ -45,7 +45,21 @@ async def test_every_dialect_satisfies_a_strict_verifier(issuers: Issuers, diale
     assert isinstance(decoded.claims["exp"], int)
     assert decoded.claims["client_id"] == decoded.claims["azp"] == "web"
     assert ("permissions" in decoded.claims) is dialect.endswith("_authz")
-    assert ("auth_time" in decoded.claims) is dialect.startswith("rfc9068")
+    assert ("amr" in decoded.claims) is dialect.startswith("rfc9068")
+
+
+@pytest.mark.parametrize("dialect", ["access_token", "access_token_authz", "rfc9068_profile_authz"])
+async def test_a_persons_token_says_when_and_how_strongly_they_logged_in(
+    issuers: Issuers, dialect: str
+) -> None:
+    await _dialect(issuers, dialect)
+    tokens = await issuers.acme.tokens(audience=API, scope=SCOPE, acr="urn:example:2")
+    later = await issuers.acme.refresh(tokens["refresh_token"])
+    for body in (tokens, later.json()):
+        claims = claims_of(body["access_token"])
+        assert (claims["auth_time"], claims["acr"]) == (int(issuers.clock.time) - 1, "urn:example:2")
+    machine = claims_of((await issuers.acme.machine(audience=API)).json()["access_token"])
+    assert not {"auth_time", "acr", "amr"} & machine.keys()
 
 
 async def test_authlibs_validator_accepts_it(issuers: Issuers) -> None:
