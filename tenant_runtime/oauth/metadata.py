@@ -12,6 +12,7 @@ from litestar.types import Receive, Scope, Send
 
 from core.tenants import Tenant
 from tenant_runtime.oauth.claims import STANDARD_CLAIMS
+from tenant_runtime.oauth.dpop_proofs import ALGORITHMS as PROOF_ALGORITHMS
 from tenant_runtime.oauth.key_set import PUBLIC_HEADERS
 from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
 from tenant_runtime.oauth.client_assertions import MAC_ALGORITHMS
@@ -95,4 +96,5 @@ def document(issuer: str) -> dict[str, Any]:
         "require_request_uri_registration": False,
         "request_object_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_response_iss_parameter_supported": True,
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
     }

@@ -314,3 +314,8 @@ async def test_a_refused_proof_is_in_the_log(issuers: Issuers, ready: Holder) ->
     proof = ready.proof("POST", address(issuers.acme), htm="GET")
     assert refused(await machine(issuers.acme, [proof]))
     assert await issuers.acme.events() == ["feccft"]
+
+
+async def test_the_metadata_names_the_algorithms(issuers: Issuers) -> None:
+    found = (await issuers.acme.http.get("/.well-known/openid-configuration")).json()
+    assert found["dpop_signing_alg_values_supported"] == ["ES256", "PS256", "EdDSA"]
