@@ -13,6 +13,7 @@ VENV     := .venv
 PIP      := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 LOCKED   := $(VENV)/.locked-packages
 SETUP    := $(VENV)/.keystead
+NPM_CLIENTS := tests/clients/packages
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 # Debian packages, as root: quiet unless it fails.
@@ -58,9 +59,13 @@ types: setup ## Check types with mypy
 layers: setup ## Check who imports whom
 	$(VENV)/bin/lint-imports --no-logo
 
-# Without Chromium (possible only when not root: see test-packages) the browser tests are left out, and said to be.
+# Without Chromium or Node (possible only when not root: see test-packages) their tests are left out, and said to be.
 tests: setup ## Run the tests (ARGS='tests/login -k password' for some of them)
-	$(VENV)/bin/pytest $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,-m 'not browser') $(ARGS)
+	@marks=(); \
+	command -v chromium chromium-browser google-chrome >/dev/null || marks+=("not browser"); \
+	[ -d $(NPM_CLIENTS)/node_modules ] || marks+=("not npm"); \
+	chosen="$${marks[0]:-}"; [ $${#marks[@]} -lt 2 ] || chosen+=" and $${marks[1]}"; \
+	$(VENV)/bin/pytest $${chosen:+-m "$$chosen"} $(ARGS)
 
 bench: setup ## Measure: the workloads of bench/
 	$(VENV)/bin/python -m bench $(ARGS)
@@ -75,7 +80,7 @@ lock: ## Write the lock files anew with uv (ARGS=--upgrade for newer versions)
 	echo ./sdk | $(COMPILE) - pyproject.toml --constraint requirements.lock --output-file deploy/runtime.lock >/dev/null
 
 clean: ## Remove .venv and caches; ./data stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(NPM_CLIENTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # ---- how the environment is made -------------------------------------------------------------------------------------
 # Two stamps, so that each is made again only when what it stands for changed.
@@ -102,7 +107,7 @@ venv-package:
 	echo "Installing $$package"; \
 	$(call debian,"$$package")
 
-test-packages:
+test-packages: $(NPM_CLIENTS)/node_modules/.package-lock.json
 	@:
 ifeq ($(CHROMIUM),)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -112,3 +117,16 @@ ifeq ($(CHROMIUM),)
 		echo "Chromium is missing, so the browser tests are skipped. As root: apt-get install chromium fonts-dejavu-core" >&2; \
 	fi
 endif
+
+# Clients in JavaScript that the tests drive: from their lock, without running anything of theirs.
+$(NPM_CLIENTS)/node_modules/.package-lock.json: $(NPM_CLIENTS)/package-lock.json
+	@if ! command -v npm >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Node for the tests with JavaScript clients"; \
+		$(call debian,nodejs npm); \
+	fi; \
+	if command -v npm >/dev/null; then \
+		echo "Installing the JavaScript clients that the tests drive"; \
+		npm ci --silent --prefix $(NPM_CLIENTS); touch $@; \
+	else \
+		echo "npm is missing, so the tests with JavaScript clients are skipped. As root: apt-get install nodejs npm" >&2; \
+	fi
