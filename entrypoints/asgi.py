@@ -32,6 +32,7 @@ from entrypoints.routing import PROCESS_PATHS, Routes
 from keystead_sdk.verifier import TokenVerifier
 from provisioning.backends import Backend
 from provisioning.platform import Platform, open_platform
+from provisioning.waiting_deliveries import WaitingDeliveries
 from sync.catalogue import SettingsTransform
 from tenant_runtime.app import create_tenant_app
 from tenant_runtime.audit import AuditLog, Event
@@ -102,7 +103,10 @@ class Keystead:
             stack.callback(running.services.passwords.close)
             stack.push_async_callback(running.services.audit.flush)
             stack.push_async_callback(running.services.deliveries.close)
+            waiting = WaitingDeliveries(platform.parts, running.services.deliveries.resume)
+            stack.push_async_callback(waiting.close)
             platform.start()
+            waiting.start()
             self.running = running
             try:
                 yield running

@@ -68,6 +68,7 @@ class DeliveryFailed(Exception):
 class _Runner:
     tenant: Tenant
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    next_due: int | None = None
     sending: dict["asyncio.Task[None]", str] = field(default_factory=dict)  # to whom
 
 
@@ -121,6 +122,16 @@ class Deliveries:
             context=Context(),  # the log must not name the request that happened to come first
         )
 
+    async def resume(self, tenant_id: str) -> None:
+        """`soon` for what an earlier time left. By the id: the tenant may have been moved, suspended or deleted."""
+        try:
+            tenant = await self._find(tenant_id)
+        except Unavailable:
+            self._ring_in(tenant_id, RETRY_SECONDS)
+            return
+        if tenant is not None:
+            self.soon(tenant)
+
     async def run_due(self, tenant: Tenant) -> None:
         """Send what is due now; returns when each of them was tried."""
         self.soon(tenant)
@@ -150,7 +161,7 @@ class Deliveries:
         tenant, again = runner.tenant, None
         try:
             await self._send_due(runner)
-            again = await self._seconds_to_next(tenant)
+            again = self._seconds_to(runner.next_due)
         except Unavailable as error:
             _log.warning("deliveries_wait", tenant=tenant.id, reason=type(error).__name__)
             again = RETRY_SECONDS
@@ -179,25 +190,31 @@ class Deliveries:
             await asyncio.wait(list(runner.sending))
 
     async def _claim(self, runner: _Runner) -> Sequence[Claimed]:
-        """As many as there are free slots; the first is waited for, in the order of those who wait."""
+        """As many as there are free slots; the first is waited for, in the order of those who wait, so that no more
+        databases than slots are at work."""
         wanted = PER_TENANT - len(runner.sending)
-        if runner.tenant.state is not TenantState.ACTIVE or wanted == 0:
-            return ()
-        database, kinds, busy = runner.tenant.database, tuple(self._senders), tuple(runner.sending.values())
-        due = await database.read(next_due, kinds)
-        if due is None or due > now_ms(self._clock):
+        if wanted == 0:
             return ()
         taken = await self._take_slots(wanted)
         claimed: Sequence[Claimed] = ()
         try:
-            if not self._is_closing:
-                now = now_ms(self._clock)
-                claimed = await database.write(claim, kinds, busy, now, now + LEASE_MS, taken)
+            claimed = await self._claim_due(runner, taken)
         finally:
             for _ in range(taken - len(claimed)):
                 self._slots.release()
         failpoint("deliveries.claimed")
         return claimed
+
+    async def _claim_due(self, runner: _Runner, limit: int) -> Sequence[Claimed]:
+        """A suspended tenant's wait until it is resumed."""
+        tenant, kinds, busy = runner.tenant, tuple(self._senders), tuple(runner.sending.values())
+        if self._is_closing or tenant.state is not TenantState.ACTIVE:
+            return ()
+        runner.next_due = await tenant.database.read(next_due, kinds)
+        now = now_ms(self._clock)
+        if runner.next_due is None or runner.next_due > now:
+            return ()
+        return await tenant.database.write(claim, kinds, busy, now, now + LEASE_MS, limit)
 
     async def _take_slots(self, wanted: int) -> int:
         await self._slots.acquire()
@@ -253,10 +270,7 @@ class Deliveries:
 
     # --- later -----------------------------------------------------------------------------------------------
 
-    async def _seconds_to_next(self, tenant: Tenant) -> float | None:
-        if tenant.state is not TenantState.ACTIVE:
-            return None  # held until it is resumed, and found by the sweep
-        due = await tenant.database.read(next_due, tuple(self._senders))
+    def _seconds_to(self, due: int | None) -> float | None:
         return None if due is None else max(0.05, (due - now_ms(self._clock)) / 1000)
 
     def _ring_in(self, tenant_id: str, seconds: float) -> None:
@@ -270,19 +284,9 @@ class Deliveries:
 
     def _ring(self, tenant_id: str) -> None:
         self._timers.pop(tenant_id, None)
-        task = asyncio.create_task(self._look_again(tenant_id))
+        task = asyncio.create_task(self.resume(tenant_id))
         self._ringing.add(task)
         task.add_done_callback(self._ringing.discard)
-
-    async def _look_again(self, tenant_id: str) -> None:
-        """By its id: it may have been moved, suspended or deleted meanwhile."""
-        try:
-            tenant = await self._find(tenant_id)
-        except Unavailable:
-            self._ring_in(tenant_id, RETRY_SECONDS)
-            return
-        if tenant is not None:
-            self.soon(tenant)
 
 
 def _back_off_ms(attempts: int) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,8 +12,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 from core.tenants import Tenant
+from provisioning.waiting_deliveries import WaitingDeliveries
 from tenant_runtime.deliveries import Deliveries, DeliveryFailed, Outgoing, enqueue
 from tenant_runtime.deliveries.queue import sweep_deliveries
+from tests.faults.conftest import until
 from tests.installation import Installation, MovableClock
 
 pytestmark = pytest.mark.anyio
@@ -224,3 +227,68 @@ async def test_delivered_ones_go_after_a_day_and_dead_ones_after_two_weeks(post:
         await post.tenant.database.write(sweep_deliveries, int(post.clock.now() * 1000))
         left.append(sorted(await post.rows()))
     assert left == [["dead", "waiting", "well"], ["dead", "waiting"], ["dead", "waiting"], ["waiting"]]
+
+
+async def test_a_tenants_database_that_is_away_is_tried_again(
+    post: Post, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carrier = Carrier()
+    monkeypatch.setattr("tenant_runtime.deliveries.sending.RETRY_SECONDS", 0.3)
+    deliveries = Deliveries(post.clock, {"probe": carrier}, installation.running.platform.directory.by_id)
+    await post.put("one")
+    file = post.tenant.database.ref.path
+    away = file.with_name("away")
+    file.rename(away)
+    await deliveries.run_due(post.tenant)
+    assert carrier.tried == []
+    away.rename(file)
+
+    async def arrived() -> bool:
+        return carrier.arrived == ["one"]
+
+    await until(arrived)
+    await deliveries.close()
+
+
+async def test_what_waits_is_found_by_looking_into_files_that_changed_and_only_those(
+    post: Post, installation: Installation, logged: io.BytesIO
+) -> None:
+    found: list[str] = []
+
+    async def resume(tenant_id: str) -> None:
+        found.append(tenant_id)
+
+    waiting = WaitingDeliveries(installation.running.platform.parts, resume)
+    assert await waiting.look() == 0
+    await post.put("one")
+    assert await waiting.look() == 1
+    assert await waiting.look() == 1
+    assert found == ["acme", "acme"]
+    await post.by(Carrier()).run_due(post.tenant)
+    assert await waiting.look() == 0
+    await asyncio.sleep(1.1)
+    await waiting.look()
+    other = await installation.running.platform.directory.by_id("globex")
+    assert other is not None
+    path = other.database.ref.path
+    was = path.stat()
+    with path.open("r+b") as file:
+        file.write(bytes(16))
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert await waiting.look() == 0
+    assert b"waiting_deliveries_unknown" not in logged.getvalue()  # it was not opened
+    os.utime(path)
+    await post.put("two")
+    assert await waiting.look() == 1
+    assert b"waiting_deliveries_unknown" in logged.getvalue()
+
+
+async def test_a_timer_sends_what_becomes_due(post: Post, installation: Installation) -> None:
+    carrier = Carrier(failures={"somebody": [DeliveryFailed("status 500")]})
+    deliveries = Deliveries(post.clock, {"probe": carrier}, installation.running.platform.directory.by_id)
+    await post.put("one")
+    await deliveries.run_due(post.tenant)
+    assert carrier.arrived == []
+    await asyncio.sleep(6.5)
+    assert carrier.arrived == ["one"]
+    await deliveries.close()

@@ -1,0 +1,153 @@
+"""Deliveries that a process left behind when it ended: looked for in every tenant at the start, then now and then.
+
+Opening ten thousand databases for nothing is what this avoids: a file that has not changed since it was last looked
+into is passed over after two `stat`, and what is opened is read by a plain reader, not by a lane.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import time_ns
+from typing import TypeAlias
+
+import structlog
+from sqlalchemy import Connection, func, select
+
+import migrations
+from controlplane.registry.tenants import RegisteredTenant, tenant_one
+from controlplane.registry.worklists import tenants_after
+from core.database.sqlite import files_of
+from core.errors import IdentityError
+from provisioning.parts import Parts
+from tenant_runtime.models import Delivery
+
+_log = structlog.get_logger(__name__)
+
+FIRST_SECONDS = 1.0
+EVERY_SECONDS = 600.0
+BATCH = 256
+READ_AT_ONCE = 32
+SETTLED_NS = 1_000_000_000
+PAUSE_SECONDS = 0.02
+"""Between two handfuls of reads: requests go first."""
+
+_due_at = Delivery.__table__.c.due_at
+_NEXT = select(func.min(_due_at)).where(_due_at > 0)
+
+Stamp: TypeAlias = tuple[tuple[int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    stamp: Stamp
+    due_at: int | None
+
+
+class WaitingDeliveries:
+    """`resume` is told the id of each tenant with something that becomes due before the next look."""
+
+    def __init__(self, parts: Parts, resume: Callable[[str], Awaitable[None]]) -> None:
+        self._parts = parts
+        self._resume = resume
+        self._seen: dict[str, Seen] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="waiting deliveries")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def look(self) -> int:
+        """Answers in how many tenants something waits."""
+        known, found = set[str](), 0
+        one = await self._parts.registry.read(tenant_one)
+        batch, last = [one] if one is not None else [], ""
+        while batch:
+            known.update(tenant.id for tenant in batch)
+            found += await self._look_into(batch)
+            batch = await self._parts.registry.read(tenants_after, last, BATCH)
+            last = batch[-1].id if batch else last
+        self._seen = {tenant_id: seen for tenant_id, seen in self._seen.items() if tenant_id in known}
+        return found
+
+    async def _run(self) -> None:
+        await asyncio.sleep(FIRST_SECONDS)
+        while True:
+            try:
+                await self.look()
+            except IdentityError as error:
+                _log.warning("waiting_deliveries_not_looked_for", reason=type(error).__name__)
+            except Exception:  # noqa: BLE001  (it outlives whatever one look met)
+                _log.exception("waiting_deliveries_not_looked_for")
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def _look_into(self, tenants: Sequence[RegisteredTenant]) -> int:
+        """Whoever is still to be migrated comes next time."""
+        wanted = migrations.head("tenant")
+        active = [
+            tenant for tenant in tenants if tenant.state == "active" and tenant.schema_version == wanted
+        ]
+        found = 0
+        for start in range(0, len(active), READ_AT_ONCE):
+            soon = await asyncio.to_thread(self._due_among, active[start : start + READ_AT_ONCE])
+            for tenant_id in soon:
+                await self._resume(tenant_id)
+            found += len(soon)
+            await asyncio.sleep(PAUSE_SECONDS)
+        return found
+
+    def _due_among(self, tenants: Sequence[RegisteredTenant]) -> list[str]:
+        horizon = self._parts.now() + int(EVERY_SECONDS * 1000)
+        found = []
+        for tenant in tenants:
+            try:
+                due_at = self._next_due(tenant)
+            except Exception as error:  # noqa: BLE001  (one bad tenant does not hide the others')
+                _log.warning("waiting_deliveries_unknown", tenant=tenant.id, reason=type(error).__name__)
+                continue
+            if due_at is not None and due_at <= horizon:
+                found.append(tenant.id)
+        return found
+
+    def _next_due(self, tenant: RegisteredTenant) -> int | None:
+        ref = self._parts.ref(tenant)
+        stamp = _stamp(ref.path)  # before the read: what is written meanwhile is seen next time
+        seen = self._seen.get(tenant.id)
+        if seen is not None and seen.stamp == stamp:
+            return seen.due_at
+        with self._parts.databases.read_only(ref) as connection:
+            due_at = _first_due(connection)
+        if _is_settled(stamp):
+            self._seen[tenant.id] = Seen(stamp, due_at)
+        return due_at
+
+
+def _first_due(connection: Connection) -> int | None:
+    due_at: int | None = connection.scalar(_NEXT)
+    return due_at
+
+
+def _stamp(database: Path) -> Stamp:
+    """Changes with every commit: either file grows or is written. An empty log is as none."""
+    main, log = files_of(database)[:2]
+    return _changed(main), _changed(log)
+
+
+def _is_settled(stamp: Stamp) -> bool:
+    """Two writes within one tick of the file system's clock look the same."""
+    return all(part is None or time_ns() - part[0] > SETTLED_NS for part in stamp)
+
+
+def _changed(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return (found.st_mtime_ns, found.st_size) if found.st_size else None
