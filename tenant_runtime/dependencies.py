@@ -53,6 +53,7 @@ class Services:
     on_control_plane_write: Callable[[], None] = _nobody_waits
 
 
+    rates: Rates = field(default_factory=Rates)
 def services_of(connection: AnyConnection) -> Services:
     services: Services = connection.app.state["services"]
     return services

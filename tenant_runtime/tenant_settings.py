@@ -6,9 +6,10 @@ another tenant's value.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 Provenance = Literal["default", "control_plane", "tenant"]
 
@@ -40,6 +41,15 @@ class ErrorPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     show_log_link: bool = False
 
 
+class ClientRegistration(msgspec.Struct, frozen=True, kw_only=True):
+    """Clients that nobody of the tenant makes. `mode`: nobody registers clients, who holds an initial access token
+    does, or anybody does (RFC 7591). `max_clients` of each kind."""
+
+    mode: Literal["off", "initial_token", "open"] = "off"
+    client_id_metadata_documents: bool = False
+    max_clients: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+
+
 class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Every key with its default. Lifetimes of sessions are hours, as Auth0 has them."""
 
@@ -62,6 +72,7 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     flags: Flags = Flags()
     error_page: ErrorPage = ErrorPage()
     sandbox_version: str | None = None
+    client_registration: ClientRegistration = ClientRegistration()
 
 
 DEFAULTS: Mapping[str, Any] = msgspec.to_builtins(TenantSettings())

@@ -27,11 +27,17 @@ class Situation:
 def rules_of(request: AcceptedRequest) -> Rules:
     return Rules(
         prompt=request.parameters.prompt,
-        max_age=request.parameters.max_age,
+        max_age=_max_age(request),
         expected_subject=request.expected_subject,
         needs_organization=request.client.organization_usage == "require",
         needs_consent=consents.is_needed(request),
     )
+
+
+def _max_age(request: AcceptedRequest) -> int | None:
+    """As asked for, or as the client registered it (OpenID Connect Dynamic Client Registration 1.0, section 2)."""
+    asked = request.parameters.max_age
+    return asked if asked is not None else request.client.registration.get("default_max_age")
 
 
 def situation(

@@ -5,7 +5,7 @@ refused as unknown.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar.params import JSONBody
@@ -38,7 +38,7 @@ from tenant_runtime.tenant_settings import effective, provenance
 _table = Setting.__table__
 Hours = Annotated[float, Meta(gt=0, le=87_600)]
 Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}\Z")]
-_OBJECTS = ("branding", "flags", "error_page")
+_OBJECTS = ("branding", "flags", "error_page", "client_registration")
 
 
 class BrandingPatch(Body):
@@ -51,6 +51,12 @@ class ErrorPagePatch(Body):
     url: Maybe[LongText | None] = UNSET
     show_log_link: Maybe[bool | None] = UNSET
     html: Maybe[None] = UNSET
+
+
+class ClientRegistrationPatch(Body):
+    mode: Maybe[Literal["off", "initial_token", "open"] | None] = UNSET
+    client_id_metadata_documents: Maybe[bool | None] = UNSET
+    max_clients: Maybe[Annotated[int, Meta(ge=1, le=100_000)] | None] = UNSET
 
 
 class SettingsPatch(Body):
@@ -73,6 +79,7 @@ class SettingsPatch(Body):
     flags: Maybe[dict[Annotated[str, Meta(max_length=100)], bool | None] | None] = UNSET
     error_page: Maybe[ErrorPagePatch | None] = UNSET
     sandbox_version: Maybe[ShortText | None] = UNSET
+    client_registration: Maybe[ClientRegistrationPatch | None] = UNSET
 
 
 @reading("/tenants/settings", "read:tenant_settings")

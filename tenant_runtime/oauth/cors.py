@@ -66,6 +66,10 @@ def _allowed(origin: str) -> CrossOrigin:
     return CrossOrigin(True, raw, MappingProxyType(named))
 
 
+ANY_ORIGIN = _allowed("*")
+"""For what asks no cookie and knows no client yet: registration."""
+
+
 def preflight_headers(methods: tuple[str, ...]) -> RawHeaders:
     return [
         (b"access-control-allow-methods", ", ".join(methods).encode()),

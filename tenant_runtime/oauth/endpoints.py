@@ -8,8 +8,9 @@ from tenant_runtime.oauth.pushed_requests import push
 from tenant_runtime.oauth.revocation import revoke
 from tenant_runtime.oauth.token import token
 from tenant_runtime.oauth.userinfo import userinfo
+from tenant_runtime.registration import endpoint as registration
 
-handlers = [key_set, metadata, token, userinfo, introspect, revoke, push, device_code]
+handlers = [key_set, metadata, token, userinfo, introspect, revoke, push, device_code, *registration.handlers]
 
 documents = {"/.well-known/jwks.json": key_set.fn, **dict.fromkeys(PATHS, metadata.fn)}
 """What everybody fetches and nobody signs in for, by path: an edge may call these without any router."""

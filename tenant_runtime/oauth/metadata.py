@@ -10,7 +10,9 @@ import msgspec
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
+from core.errors import Unavailable
 from core.tenants import Tenant
+from tenant_runtime.configuration import configuration
 from tenant_runtime.oauth.claims import STANDARD_CLAIMS
 from tenant_runtime.oauth.dpop_proofs import ALGORITHMS as PROOF_ALGORITHMS
 from tenant_runtime.oauth.key_set import PUBLIC_HEADERS
@@ -19,6 +21,7 @@ from tenant_runtime.oauth.client_assertions import MAC_ALGORITHMS
 from tenant_runtime.oauth.signing import ALGORITHMS
 from tenant_runtime.oauth.token import GRANTS
 from tenant_runtime.oauth.wire import send_document
+from tenant_runtime.tenant_settings import ClientRegistration
 
 PATHS = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]
 
@@ -49,12 +52,31 @@ _TOKEN_CLAIMS = [
 @asgi(PATHS, copy_scope=False)
 async def metadata(scope: Scope, receive: Receive, send: Send) -> None:
     tenant: Tenant = scope["state"]["tenant"]
-    await send_document(scope, send, _encoded(tenant.issuer), PUBLIC_HEADERS)
+    encoded = _encoded(tenant.issuer, await _registration(tenant))
+    await send_document(scope, send, encoded, PUBLIC_HEADERS)
+
+
+async def _registration(tenant: Tenant) -> ClientRegistration:
+    """Who cannot be read lets nobody register either."""
+    try:
+        return (await configuration(tenant)).settings.client_registration
+    except Unavailable:
+        return ClientRegistration()
 
 
 @lru_cache(4096)
-def _encoded(issuer: str) -> bytes:
-    return msgspec.json.encode(document(issuer))
+def _encoded(issuer: str, registration: ClientRegistration) -> bytes:
+    return msgspec.json.encode({**document(issuer), **_of_strangers(issuer, registration)})
+
+
+def _of_strangers(issuer: str, registration: ClientRegistration) -> dict[str, Any]:
+    """RFC 7591 and client-id metadata documents, where the tenant has them."""
+    found: dict[str, Any] = {}
+    if registration.mode != "off":
+        found["registration_endpoint"] = f"{issuer}oidc/register"
+    if registration.client_id_metadata_documents:
+        found["client_id_metadata_document_supported"] = True
+    return found
 
 
 def document(issuer: str) -> dict[str, Any]:

@@ -92,13 +92,18 @@ def cut_scope(
     server: ResourceServerConfiguration | None,
     requested: str | Iterable[str] | None,
 ) -> tuple[str, ...]:
-    """In the order asked for. What neither the protocol nor the API defines is left out, as Auth0 does."""
+    """In the order asked for. What neither the protocol nor the API defines is left out, as Auth0 does, and what a
+    client that registered itself did not register (RFC 7591 section 2)."""
     wanted = split_scope(requested) if requested is None or isinstance(requested, str) else requested
     offline = may_be_offline(client, server)
+    registered = client.registration.get("scope")
+    known = None if registered is None else frozenset(split_scope(registered))
     return tuple(
         scope
         for scope in dict.fromkeys(wanted)
-        if (scope != "offline_access" or offline) and is_defined(scope, server)
+        if (scope != "offline_access" or offline)
+        and is_defined(scope, server)
+        and (known is None or scope in known)
     )
 
 

@@ -18,7 +18,7 @@ from core.http.security import API_HEADERS
 from core.tenants import Tenant
 from tenant_runtime.dependencies import Services
 from tenant_runtime.oauth.body import JSON, media_type, parse_form, parse_json, read_body
-from tenant_runtime.oauth.cors import cross_origin_headers, preflight_headers
+from tenant_runtime.oauth.cors import ANY_ORIGIN, cross_origin_headers, preflight_headers
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -69,28 +69,39 @@ _JSON_HEADERS: RawHeaders = [(b"content-type", b"application/json"), *_PLAIN]
 _encode = msgspec.json.Encoder().encode
 
 
-def json_answer(body: Mapping[str, Any]) -> Answer:
+def json_answer(body: Mapping[str, Any], *, status: int = 200) -> Answer:
     """An answer with a token or a person's data: never stored (RFC 6749 section 5.1)."""
-    return Answer(_encode(body), _JSON_HEADERS)
+    return Answer(_encode(body), _JSON_HEADERS, status)
 
 
-def empty_answer() -> Answer:
-    return Answer(b"", _PLAIN)
+def text_answer(body: str) -> Answer:
+    return Answer(body.encode(), [(b"content-type", b"text/plain; charset=utf-8"), *_PLAIN])
+
+
+def empty_answer(*, status: int = 200) -> Answer:
+    return Answer(b"", _PLAIN, status)
 
 
 Endpoint = Callable[[Call], Awaitable[Answer]]
 
 
 async def serve(
-    scope: Scope, receive: Receive, send: Send, methods: tuple[str, ...], endpoint: Endpoint
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    methods: tuple[str, ...],
+    endpoint: Endpoint,
+    *,
+    from_anywhere: bool = False,
 ) -> None:
-    """Answer a browser's preflight, else the call; either way with the headers of cross-origin requests.
+    """Answer a browser's preflight, else the call; either way with the headers of cross-origin requests: of the
+    origins that the tenant's clients name, or of any.
 
     Errors are rendered by the router; they take those headers along, so that a browser application can read them.
     """
     call = _call(cast("HTTPScope", scope), receive)
     origin = call.headers.get(b"origin", (b"",))[0].decode("latin-1")
-    shared = await cross_origin_headers(call.tenant, origin)
+    shared = ANY_ORIGIN if from_anywhere else await cross_origin_headers(call.tenant, origin)
     if call.method == "OPTIONS":
         answer = Answer(b"", preflight_headers(methods) if shared.allowed else [], 204)
     else:
