@@ -155,6 +155,11 @@ class Settings:
     )
     log_level: str = _setting("debug, info, warning or error", values.log_level, "info")
     spare_keys: int = _setting("RSA keys kept ready", values.natural, 8)
+    key_publication_hours: float = _setting(
+        "hours for which a new signing key is published before it signs, after a rotation",
+        values.not_negative,
+        24.0,
+    )
     failpoints: str = _setting(
         "places where the process shall die, raise or wait: tests only", values.failpoints, ""
     )

@@ -146,7 +146,7 @@ class Keystead:
                 "AsgiApp",
                 create_platform_app(self._platform_services(platform, services, operators, keys, vitals)),
             ),
-            documents=documents,
+            documents=documents(self._clock),
             process=process_app(vitals.health, vitals.check_ready, _refuse),
             refuse=_refuse,
         )

@@ -57,7 +57,26 @@ def _parser() -> argparse.ArgumentParser:
     walk.add_argument("--url", required=True, help="the control plane's origin, http://localhost:8000")
     walk.add_argument("--data", type=Path, default=Path("data"), help="where the demo's credentials are")
     walk.set_defaults(run=_walk)
+    _add_keys(commands.add_parser("keys", help="see, rotate and revoke the signing keys of a tenant"))
     return parser
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="action", dest="action")
+    rotate = actions.add_parser("rotate", help="publish a new key that signs later; again: changes nothing")
+    rotate.add_argument(
+        "--algorithm", choices=("RS256", "PS256", "ES256", "EdDSA"), help="all that sign now, if absent"
+    )
+    rotate.add_argument(
+        "--immediately", action="store_true", help="sign with it at once: verifiers have to fetch it"
+    )
+    revoke = actions.add_parser("revoke", help="take a key out of the key set and refuse what it signed")
+    revoke.add_argument("--kid", required=True)
+    for action in (actions.add_parser("list", help="all keys that are remembered"), rotate, revoke):
+        action.add_argument("--tenant", required=True, help="the tenant's id; tenant one's is control_plane")
+        action.add_argument("--data", type=Path, help="the data folder (KEYSTEAD_DATA_DIR)")
+        action.add_argument("--json", action="store_true", help="print JSON")
+        action.set_defaults(run=_keys, algorithm=None, immediately=False, kid="")
 
 
 @contextmanager
@@ -91,6 +110,24 @@ def _demo(options: argparse.Namespace) -> int:
     with _loading():
         from entrypoints import commands
     return commands.demo(dict(os.environ), options.data, options.host, options.port, as_json=options.json)
+
+
+def _keys(options: argparse.Namespace) -> int:
+    with _loading():
+        from entrypoints import commands
+        from entrypoints.keys import KeysCommand
+    return commands.keys(
+        dict(os.environ),
+        options.data,
+        KeysCommand(
+            action=options.action,
+            tenant=options.tenant,
+            algorithm=options.algorithm,
+            immediately=options.immediately,
+            kid=options.kid,
+            as_json=options.json,
+        ),
+    )
 
 
 def _walk(options: argparse.Namespace) -> int:

@@ -24,6 +24,8 @@ from entrypoints.demo_content import (
     DemoUser,
     new_password,
 )
+from entrypoints.keys import Failed, KeysCommand
+from entrypoints.keys import run as run_keys
 from entrypoints.serving import run, serve_until_stopped, serve_with_workers, spare_the_collector
 from provisioning.installation import Initialised, initialise, is_initialised
 
@@ -56,6 +58,16 @@ def serve(environ: dict[str, str], data: Path | None, host: str | None, port: in
     if settings.metrics_port is not None:
         app.metrics.listen(settings.listen_host, settings.metrics_port)
     return run(serve_until_stopped(app, settings))
+
+
+def keys(environ: dict[str, str], data: Path | None, command: KeysCommand) -> int:
+    settings = _settings(environ, data_dir=data)
+    try:
+        print(run_keys(settings, command))
+    except Failed as error:
+        print(f"keystead: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def worker_app() -> Keystead:

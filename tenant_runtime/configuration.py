@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from core.crypto.keys import PublicKeys, SigningKey
 from core.crypto.sealing import DataKey, SealBroken
@@ -32,9 +32,9 @@ from tenant_runtime.models import (
     TenantRow,
 )
 from tenant_runtime.models import Connection as ConnectionRow
+from tenant_runtime.oauth.key_life import PUBLISHED, Key, Timetable
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
-PUBLISHED = ("next", "current", "previous")
 FAPI = "fapi2_sp_pkj_dpop"
 
 
@@ -157,11 +157,13 @@ class ConnectionConfiguration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRing:
-    """The tenant's keys: those that sign, one per algorithm, and everything published."""
+    """The tenant's keys: those that sign, one per algorithm, everything published, and when that changes by itself."""
 
     signing: Mapping[str, SigningKey]
     public: PublicKeys
     jwks: bytes  # the key set document, encoded once
+    published: tuple[Key, ...]
+    timetable: Timetable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,11 +227,9 @@ _ROLES = select(Role.__table__)
 _ROLE_PERMISSIONS = select(_p.role_id, _p.resource_server_id, _p.permission)
 _CLIENT_GRANTS = select(ClientGrant.__table__)
 _SETTINGS = select(Setting.__table__)
-_KEYS = (
-    select(SigningKeyRow.__table__)
-    .where(SigningKeyRow.__table__.c.state.in_(PUBLISHED))
-    .order_by(SigningKeyRow.__table__.c.created_at)
-)
+_k = SigningKeyRow.__table__.c
+_KEYS = select(SigningKeyRow.__table__).where(_k.state.in_(PUBLISHED)).order_by(_k.created_at, _k.kid)
+_LAST_RETIRED = select(func.max(_k.retired_at)).where(_k.state == "retired")
 
 
 def _connection(row: Row[Any]) -> ConnectionConfiguration:
@@ -374,13 +374,15 @@ def _settings(connection: Connection) -> TenantSettings:
 
 
 def _keys(connection: Connection, data_key: DataKey) -> KeyRing:
-    rows = connection.execute(_KEYS).all()
+    rows = sorted(connection.execute(_KEYS), key=lambda row: row.state != "current")  # some read only the first
     signing = {row.alg: _signing_key(row, data_key) for row in rows if row.state == "current"}
-    published = [row.public_jwk for row in rows]
+    public, published = [row.public_jwk for row in rows], tuple(map(Key.of, rows))
     return KeyRing(
         signing=MappingProxyType(signing),
-        public=PublicKeys(published),
-        jwks=msgspec.json.encode({"keys": published}),
+        public=PublicKeys(public),
+        jwks=msgspec.json.encode({"keys": public}),
+        published=published,
+        timetable=Timetable.of(published, connection.execute(_LAST_RETIRED).scalar()),
     )
 
 

@@ -14,7 +14,7 @@ from tenant_runtime.management.access import authenticate
 from tenant_runtime.management.calls import CallOf
 from tenant_runtime.management.routing import reading
 
-_PARENTS = ("clients", "client-grants", "logs", "organizations", "resource-servers", "roles", "users")
+_PARENTS = ("clients", "client-grants", "keys", "logs", "organizations", "resource-servers", "roles", "users")
 """Where a path goes on below a resource that does exist, the general route is not asked."""
 
 
@@ -32,15 +32,25 @@ async def list_actions(call: CallOf) -> dict[str, Any]:
     return {"actions": [], "total": 0, "page": 0, "per_page": 50}
 
 
-@route(
-    ["/{path:path}", *(f"/{name}/{{key:str}}/{{path:path}}" for name in _PARENTS)],
-    http_method=["GET", "POST", "PUT", "PATCH", "DELETE"],
-    guards=[_KnownCaller()],
-    include_in_schema=False,
-    status_code=200,
-)
+def _for_nobody(*paths: str) -> Any:
+    return route(
+        list(paths),
+        http_method=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        guards=[_KnownCaller()],
+        include_in_schema=False,
+        status_code=200,
+    )
+
+
+@_for_nobody("/{path:path}", *(f"/{name}/{{key:str}}/{{path:path}}" for name in _PARENTS))
 async def absent_resource(path: FromPath[str]) -> None:
     raise InsufficientScope()
 
 
-handlers = [list_actions, absent_resource]
+@_for_nobody("/keys", "/keys/{kind:str}")
+async def absent_keys() -> None:
+    """Of Auth0's kinds of keys there are those that sign."""
+    raise InsufficientScope()
+
+
+handlers = [list_actions, absent_resource, absent_keys]

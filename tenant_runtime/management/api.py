@@ -12,6 +12,7 @@ from tenant_runtime.management import (
     registration_tokens,
     resource_servers,
     roles,
+    signing_keys,
     tenants_settings,
     user_access,
     users,
@@ -30,6 +31,7 @@ handlers = [
     *organizations.handlers,
     *organization_members.handlers,
     *logs.handlers,
+    *signing_keys.handlers,
     *absent.handlers,
 ]
 

@@ -6,7 +6,7 @@ The permissions of a route are its guard, and its security in the OpenAPI docume
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from litestar import Response, Router, delete, get, patch, post
+from litestar import Response, Router, delete, get, patch, post, put
 from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
@@ -35,6 +35,10 @@ def creating(path: str, *permissions: str, **options: Any) -> Declare:
 
 def changing(path: str, *permissions: str, **options: Any) -> Declare:
     return patch(path, **_declared(path, permissions, options))
+
+
+def replacing(path: str, *permissions: str, **options: Any) -> Declare:
+    return put(path, **_declared(path, permissions, options))
 
 
 def removing(path: str, *permissions: str, **options: Any) -> Declare:

@@ -41,9 +41,11 @@ class Setting(TenantBase):
 
 
 class SigningKeyRow(TenantBase):
-    """A signing key. `state`: next (published, does not sign yet), current (one per algorithm), previous, revoked.
+    """A signing key. `state`: next (published, does not sign yet), current (one per algorithm), previous, retired,
+    revoked (`oauth.key_life`).
 
-    The private part is DER (PKCS 8), sealed for (`signing_keys`, `private_key`, kid).
+    The private part is DER (PKCS 8), sealed for (`signing_keys`, `private_key`, kid); empty once the key signs no
+    more. `retired_at` is when that was. `certificate` is DER; absent, it can be made while the private part is there.
     """
 
     __tablename__ = "signing_keys"
@@ -58,6 +60,7 @@ class SigningKeyRow(TenantBase):
     public_jwk: Mapped[JsonObject]
     private_key: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[Millis]
+    certificate: Mapped[bytes | None] = mapped_column(LargeBinary)
     activates_at: Mapped[int | None] = mapped_column(
         BigInteger
     )  # of a next one: when it becomes the current one

@@ -1,8 +1,13 @@
 """The endpoints that applications call, for the application to mount with `as_oauth` as their renderer of errors."""
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from core.clock import Clock
 from tenant_runtime.oauth.device_authorization import device_code
 from tenant_runtime.oauth.introspection import introspect
-from tenant_runtime.oauth.key_set import key_set
+from tenant_runtime.oauth.key_set import key_set, send_key_set
 from tenant_runtime.oauth.metadata import PATHS, metadata
 from tenant_runtime.oauth.pushed_requests import push
 from tenant_runtime.oauth.revocation import revoke
@@ -12,5 +17,7 @@ from tenant_runtime.registration import endpoint as registration
 
 handlers = [key_set, metadata, token, userinfo, introspect, revoke, push, device_code, *registration.handlers]
 
-documents = {"/.well-known/jwks.json": key_set.fn, **dict.fromkeys(PATHS, metadata.fn)}
-"""What everybody fetches and nobody signs in for, by path: an edge may call these without any router."""
+
+def documents(clock: Clock) -> Mapping[str, Any]:
+    """What everybody fetches and nobody signs in for, by path: an edge may call these without any router."""
+    return {"/.well-known/jwks.json": partial(send_key_set, clock), **dict.fromkeys(PATHS, metadata.fn)}

@@ -7,8 +7,11 @@ gone soon.
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
+from core.clock import Clock, now_ms
 from core.tenants import Tenant
 from tenant_runtime.configuration import configuration
+from tenant_runtime.dependencies import Services
+from tenant_runtime.oauth.signing import advanced
 from tenant_runtime.oauth.wire import RawHeaders, send_document
 
 PUBLIC_HEADERS: RawHeaders = [
@@ -21,6 +24,13 @@ PUBLIC_HEADERS: RawHeaders = [
 
 @asgi("/.well-known/jwks.json", copy_scope=False)
 async def key_set(scope: Scope, receive: Receive, send: Send) -> None:
+    services: Services = scope["litestar_app"].state["services"]
+    await send_key_set(services.clock, scope, receive, send)
+
+
+async def send_key_set(clock: Clock, scope: Scope, receive: Receive, send: Send) -> None:
     tenant: Tenant = scope["state"]["tenant"]
-    current = await configuration(tenant)
+    current, now = await configuration(tenant), now_ms(clock)
+    if current.keys.timetable.is_due(now):
+        current = await advanced(tenant, current, now)
     await send_document(scope, send, current.keys.jwks, PUBLIC_HEADERS)

@@ -147,6 +147,7 @@ def upgrade() -> None:
     op.add_column("clients", sa.Column("fresh_until", sa.BigInteger(), nullable=True))
     op.add_column("refresh_families", sa.Column("dpop_jkt", sa.String(), nullable=True))
     op.add_column("signing_keys", sa.Column("activates_at", sa.BigInteger(), nullable=True))
+    op.add_column("signing_keys", sa.Column("certificate", sa.LargeBinary(), nullable=True))
     op.create_index(
         "uq_signing_keys_current",
         "signing_keys",
