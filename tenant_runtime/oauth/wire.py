@@ -129,6 +129,7 @@ def _call(scope: HTTPScope, receive: Receive) -> Call:
         tenant=state["tenant"],
         services=services,
         method=scope["method"],
+        path=scope["path"],
         headers=headers,
         query=scope["query_string"],
         ip=str(state["client_ip"]),
@@ -136,7 +137,6 @@ def _call(scope: HTTPScope, receive: Receive) -> Call:
         now_ms=now_ms(services.clock),
         receive=receive,
     )
-        path=scope["path"],
 
 
 async def _send(send: Send, answer: Answer, extra: RawHeaders) -> None:
