@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from litestar.types import Receive
 
-from core.errors import InvalidRequest, PayloadTooLarge
+from core.errors import InvalidRequest, InvalidTarget, PayloadTooLarge
 from core.http.security import NO_STORE
 
 BODY_LIMIT = 64 * 1024
@@ -17,6 +17,8 @@ PARAMETER_LIMIT = 64
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+ONE_RESOURCE = "One access token is for one resource."
+"""Of several (RFC 8707 section 2) no token is made."""
 
 
 async def read_body(receive: Receive, declared: str | None) -> bytes:
@@ -91,10 +93,14 @@ def parse_json(body: bytes) -> dict[str, str]:
 
 def _add(parameters: dict[str, str], name: str, value: str) -> None:
     if name in parameters:
-        raise InvalidRequest("A parameter is repeated.")
+        raise _repeated(name)
     if "\x00" in value or not _is_text(value):
         raise InvalidRequest("A parameter holds characters that are not allowed.")
     parameters[name] = value
+
+
+def _repeated(name: str) -> InvalidRequest | InvalidTarget:
+    return InvalidTarget(ONE_RESOURCE) if name == "resource" else InvalidRequest("A parameter is repeated.")
 
 
 def _is_text(value: str) -> bool:

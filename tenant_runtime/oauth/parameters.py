@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from core.errors import InvalidRequest, InvalidScope, InvalidTarget
+from tenant_runtime.oauth.body import ONE_RESOURCE
 
 MAX_FIELDS = 100
 MAX_LENGTH = 2048
@@ -191,7 +192,7 @@ def understood(request: Sent) -> AuthorizationParameters:
 
 def _check_form(request: Sent) -> None:
     if "resource" in request.repeated:
-        raise InvalidTarget("One access token is for one resource.")
+        raise InvalidTarget(ONE_RESOURCE)
     if request.repeated:
         raise InvalidRequest(f"A parameter was sent more than once: {', '.join(sorted(request.repeated))}.")
     for name, value in request.values.items():
