@@ -6,6 +6,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tenant_runtime.models import Grant
 from tenant_runtime.oauth.acceptance import AcceptedRequest
+from tenant_runtime.oauth.policy import needs_consent
 
 _g = Grant.__table__.c
 _KEY = ("user_id", "client_id", "audience", "organization_id")
@@ -39,11 +40,7 @@ class Consent:
 
 
 def is_needed(request: AcceptedRequest) -> bool:
-    """Third-party clients always ask; first-party ones where the API wants it (Auth0's rule)."""
-    server = request.resource_server
-    if not request.client.is_first_party:
-        return True
-    return server is not None and not server.skip_consent_for_verifiable_first_party_clients
+    return needs_consent(request.client, request.resource_server)
 
 
 def is_covered(connection: Connection, consent: Consent) -> bool:

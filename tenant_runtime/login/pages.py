@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import ClassVar, TypeAlias
-from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tenant_runtime.login.addresses import form_targets, image_of, image_source, link_of, origin_of
 from tenant_runtime.login.branding import Branding, stylesheet
+from tenant_runtime.login.client_card import NOBODY, ClientCard, host_of
 from tenant_runtime.login.static_files import STYLESHEET
 from tenant_runtime.login.texts import ProblemKey, Texts, choose_language
 
@@ -48,6 +48,7 @@ class Page:
     _: KW_ONLY
     branding: Branding = field(default_factory=Branding)
     ui_locales: str = ""
+    client: ClientCard = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class ConsentPage(FormPage):
 
     @property
     def return_host(self) -> str:
-        return urlsplit(self.redirect_uri).netloc if origin_of(self.redirect_uri) else ""
+        return host_of(self.redirect_uri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +285,11 @@ def page_headers(page: Page, *, redirect_uri: str | None = None) -> dict[str, st
 
 
 def _content_security_policy(page: Page, redirect_uri: str | None) -> str:
-    logo = image_source(page.branding.logo_url)
+    logos = dict.fromkeys(map(image_source, (page.branding.logo_url, page.client.logo_url)))
     directives = {
         "default-src": (),
         "style-src": ("'self'", _digest_source(stylesheet(page.branding))),
-        "img-src": (logo,) if logo else (),
+        "img-src": tuple(filter(None, logos)),
         "script-src": (_digest_source(page.script),) if page.script else (),
         "form-action": _form_action(page, redirect_uri),
         "frame-ancestors": page.frame_origins if isinstance(page, WebMessagePage) else (),

@@ -21,6 +21,7 @@ from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.login.answers import branding_of, redirect, show
 from tenant_runtime.login.authorization_requests import Progress, RequestKey, StoredRequest, load_request
+from tenant_runtime.login.client_card import card_of
 from tenant_runtime.login.cookies import Browser, browser_of
 from tenant_runtime.login.device_requests import accept_device, is_of_device
 from tenant_runtime.login.flow import Step
@@ -86,6 +87,7 @@ class StepVisit:
             state=self.state,
             client_name=self.request.client.name,
             **values,
+            client=card_of(self.request.client),
         )
 
     def show(

@@ -80,6 +80,13 @@ ENGLISH: Mapping[str, str] = {
     "device_allow": "Connect",
     "device_approved_title": "Your device is connected",
     "device_approved_lead": "Go back to it: {client} goes on there. You can close this window.",
+    "consent_return_device": "You will return to a program on this device.",
+    "stranger": "{client} registered itself here: nobody has checked who it is.",
+    "stranger_unnamed": "This application registered itself here: nobody has checked who it is.",
+    "stranger_published": "Nobody here has checked who this application is. It is described at {host}.",
+    "client_home": "About {client}",
+    "client_policy": "Privacy policy of {client}",
+    "client_terms": "Terms of {client}",
     "device_denied_title": "Nothing was connected",
     "device_denied_lead": "{client} was not let into your account. You can close this window.",
     # logout

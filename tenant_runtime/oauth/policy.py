@@ -116,8 +116,9 @@ def may_be_offline(client: ClientConfiguration, server: ResourceServerConfigurat
 
 
 def needs_consent(client: ClientConfiguration, server: ResourceServerConfiguration | None) -> bool:
-    """Third-party clients always ask; first-party ones where the API wants it (Auth0's rule)."""
-    if not client.is_first_party:
+    """Third-party clients always ask; first-party ones where the API wants it (Auth0's rule). What a document says of a
+    client may be another thing tomorrow: nobody can vouch for it."""
+    if not client.is_first_party or client.origin == "document":
         return True
     return server is not None and not server.skip_consent_for_verifiable_first_party_clients
 

@@ -122,6 +122,7 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "identifier": server["identifier"],
         "client-grants": grant["id"],
         "client-registration-tokens": "crt_0000000000000000",
+        "grants": "cgr_0000000000000000",
         "clients": client["client_id"],
         "client_id": client["client_id"],
         "user_id": user["user_id"],
