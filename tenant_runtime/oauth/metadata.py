@@ -13,11 +13,13 @@ from litestar.types import Receive, Scope, Send
 from core.errors import Unavailable
 from core.tenants import Tenant
 from tenant_runtime.configuration import configuration
+from tenant_runtime.oauth import acr
 from tenant_runtime.oauth.claims import STANDARD_CLAIMS
+from tenant_runtime.oauth.client_assertions import MAC_ALGORITHMS
 from tenant_runtime.oauth.dpop_proofs import ALGORITHMS as PROOF_ALGORITHMS
 from tenant_runtime.oauth.key_set import PUBLIC_HEADERS
+from tenant_runtime.oauth.parameters import PROMPTS
 from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
-from tenant_runtime.oauth.client_assertions import MAC_ALGORITHMS
 from tenant_runtime.oauth.signing import ALGORITHMS
 from tenant_runtime.oauth.token import GRANTS
 from tenant_runtime.oauth.wire import send_document
@@ -102,17 +104,19 @@ def document(issuer: str) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "token_endpoint_auth_methods_supported": _CLIENT_AUTHENTICATION,
+        "token_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": [
             method for method in _CLIENT_AUTHENTICATION if method != "none"
         ],
-        "revocation_endpoint_auth_methods_supported": _CLIENT_AUTHENTICATION,
-        "token_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "introspection_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
+        "revocation_endpoint_auth_methods_supported": _CLIENT_AUTHENTICATION,
         "revocation_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "claim_types_supported": ["normal"],
         "claims_supported": [*_TOKEN_CLAIMS, *STANDARD_CLAIMS],
         "claims_parameter_supported": True,
+        "acr_values_supported": list(acr.SUPPORTED),
+        "prompt_values_supported": sorted(PROMPTS),
         "request_parameter_supported": True,
         "request_uri_parameter_supported": True,
         "require_request_uri_registration": False,
