@@ -4,6 +4,7 @@ from litestar import Router
 
 from tenant_runtime.management import (
     absent,
+    client_credentials,
     client_grants,
     clients,
     grants,
@@ -25,9 +26,10 @@ handlers = [
     *resource_servers.handlers,
     *roles.handlers,
     *clients.handlers,
-    *client_grants.handlers,
+    *client_credentials.handlers,
     *registration_tokens.handlers,
     *grants.handlers,
+    *client_grants.handlers,
     *users.handlers,
     *user_access.handlers,
     *organizations.handlers,

@@ -1,10 +1,12 @@
 """`/api/v2/clients`: the applications of the tenant.
 
 A secret is shown when it is made, and otherwise only to who holds `read:client_keys` and could grant what the client
-is granted; it is stored as a digest to compare and sealed to be shown.
+is granted; it is stored as a digest to compare and sealed to be shown. A client that proves itself by a key has none.
+Who says what a client's keys are could act as the client, and so must hold what it is granted.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from litestar.params import FromPath, JSONBody
@@ -15,18 +17,25 @@ from core.errors import InvalidInput
 from core.http.paging import parse_boolean, parse_text
 from core.ids import digest, new_client_id, new_id, new_secret
 from core.tenants import Tenant
-from tenant_runtime.management import client_bodies, escalation
+from tenant_runtime.configuration import FAPI
+from tenant_runtime.management import client_bodies, client_keys, escalation
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import Call, CallOf, Written
-from tenant_runtime.management.client_bodies import COLUMNS, ClientIn, ClientPatch
-from tenant_runtime.management.editing import merged, named
+from tenant_runtime.management.client_bodies import COLUMNS, WITH_SECRET, ClientIn, ClientPatch
+from tenant_runtime.management.client_keys import KeyChange
+from tenant_runtime.management.editing import merged
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
-from tenant_runtime.models import Client, ClientSecret
+from tenant_runtime.models import Client, ClientSecret, ResourceServer
+from tenant_runtime.oauth.client_assertions import BY_KEY
+from tenant_runtime.oauth.client_keys import FAPI_ALGORITHMS
 
 _table, _secrets = Client.__table__, ClientSecret.__table__
-_MERGED = ("jwt_configuration", "refresh_token", "client_metadata")
+_MERGED = ("jwt_configuration", "refresh_token", "client_metadata", "signed_request_object", "oidc_logout")
+_API = select(ResourceServer.__table__.c.is_management).where(
+    ResourceServer.__table__.c.identifier == bindparam("identifier")
+)
 _SECRETS_OF = (
     select(_secrets)
     .where(_secrets.c.client_id.in_(bindparam("ids", expanding=True)))
@@ -51,6 +60,8 @@ def shape(row: Row[Any]) -> dict[str, Any]:
         "organization_usage": row.organization_usage,
         "organization_require_behavior": row.organization_require_behavior,
         "require_pkce": row.require_pkce,
+        "require_proof_of_possession": row.require_proof_of_possession,
+        "require_pushed_authorization_requests": row.require_pushed_authorization_requests,
         "created_at": to_iso(row.created_at),
         "updated_at": to_iso(row.updated_at),
     }
@@ -60,12 +71,35 @@ def shape(row: Row[Any]) -> dict[str, Any]:
         "jwt_configuration": row.jwt_configuration,
         "refresh_token": row.refresh_token,
         "client_metadata": row.client_metadata,
+        "jwks_uri": row.jwks_uri,
+        "compliance_level": row.compliance_level,
+        "signed_request_object": row.signed_request_object,
+        "oidc_logout": row.oidc_logout,
+        "resource_server_identifier": row.resource_server_identifier,
     }
     return {**row.attributes, **shown, **{name: value for name, value in kept.items() if value}}
 
 
-def shape_all(_: Connection, rows: Rows) -> Items:
-    return [shape(row) for row in rows]
+def shape_all(connection: Connection, rows: Rows) -> Items:
+    """With the ids of the keys; those that signed requests are named by, too, as far as they are still there."""
+    ids = client_keys.ids_of_all(connection, (row.client_id for row in rows))
+    return [_with_keys(shape(row), ids.get(row.client_id, [])) for row in rows]
+
+
+def _with_keys(shown: dict[str, Any], ids: list[str]) -> dict[str, Any]:
+    requests = shown.get("signed_request_object", {})
+    if "credentials" in requests:
+        there = [named for named in requests["credentials"] if named["id"] in ids]
+        shown["signed_request_object"] = {**requests, "credentials": there}
+    if ids and shown["token_endpoint_auth_method"] == BY_KEY:
+        credentials = [{"id": id} for id in ids]
+        shown["client_authentication_methods"] = {"private_key_jwt": {"credentials": credentials}}
+    return shown
+
+
+def _shown(connection: Connection, row: Row[Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = shape_all(connection, [row])[0]
+    return shown
 
 
 ENTITY = Entity("client", _table, "client_id", shape)
@@ -84,18 +118,16 @@ async def get_client(call: CallOf, client_id: FromPath[str]) -> dict[str, Any]:
 
 @creating("/clients", "create:clients")
 async def create_client(call: CallOf, data: JSONBody[ClientIn]) -> dict[str, Any]:
-    members = client_bodies.without_nulls(named(data))
-    client_bodies.check(members)
-    return await call.write(_create, members, new_client_id(), _new_secret(call), call.now)
+    said = _said(call, data)
+    return await call.write(_create, said, new_client_id(), _new_secret(call), call.now)
 
 
 @changing("/clients/{client_id:str}", "update:clients")
 async def update_client(
     call: CallOf, client_id: FromPath[str], data: JSONBody[ClientPatch]
 ) -> dict[str, Any]:
-    members = client_bodies.without_nulls(named(data))
-    client_bodies.check(members)
-    return await call.write(_update, client_id, members, _new_secret(call), call.now)
+    said = _said(call, data)
+    return await call.write(_update, client_id, said, _new_secret(call), call.actor, call.now)
 
 
 @removing("/clients/{client_id:str}", "delete:clients")
@@ -106,6 +138,23 @@ async def delete_client(call: CallOf, client_id: FromPath[str]) -> None:
 @creating("/clients/{client_id:str}/rotate-secret", "update:client_keys", status_code=200)
 async def rotate_client_secret(call: CallOf, client_id: FromPath[str]) -> dict[str, Any]:
     return await call.write(_rotate, client_id, _new_secret(call), call.actor, call.now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A body that was looked at: members by column or kept, and what it does to the keys."""
+
+    members: Mapping[str, Any]
+    keys: KeyChange | None
+
+
+def _said(call: Call, data: ClientPatch) -> _Said:
+    members = client_bodies.said_in(data)
+    keys = client_bodies.key_change(data, members)
+    client_bodies.check(members, call.services.outbound)
+    if keys is not None and (keys.new or keys.named):
+        members["jwks_uri"] = None
+    return _Said(members, keys)
 
 
 class _NewSecret:
@@ -148,40 +197,86 @@ def _secret_of(connection: Connection, client_id: str, tenant: Tenant) -> str | 
 
 
 def _get(connection: Connection, client_id: str, actor: Actor, tenant: Tenant) -> dict[str, Any]:
-    shown = shape(ENTITY.load(connection, client_id))
+    shown = _shown(connection, ENTITY.load(connection, client_id))
     if actor.holds("read:client_keys") and escalation.may_act_as(connection, actor, client_id):
         secret = _secret_of(connection, client_id, tenant)
         return shown if secret is None else {**shown, "client_secret": secret}
     return shown
 
 
-def _create(
-    connection: Connection, members: Mapping[str, Any], client_id: str, secret: _NewSecret, now: int
-) -> Written:
+def _create(connection: Connection, said: _Said, client_id: str, secret: _NewSecret, now: int) -> Written:
+    members = said.members
     app_type, method = members.get("app_type", "regular_web"), members.get("token_endpoint_auth_method")
     values = {**client_bodies.defaults(app_type, method), **_columns({}, members)}
     values["attributes"] = merged({}, _kept(members))
-    client_bodies.check_whole(values)
     row = ENTITY.create(connection, {**values, "client_id": client_id, "created_at": now, "updated_at": now})
-    shown = shape(row)
-    if values["token_endpoint_auth_method"] == "none":
+    if said.keys is not None:
+        client_keys.change_keys(connection, client_id, said.keys, now)
+    _check_whole(connection, row)
+    shown = _shown(connection, row)
+    if row.token_endpoint_auth_method not in WITH_SECRET:
         return Written(answer=shown, after=shown)
     connection.execute(insert(_secrets), secret.row(client_id, now))
     return Written(answer={**shown, "client_secret": secret.text}, after=shown)
 
 
 def _update(
-    connection: Connection, client_id: str, members: Mapping[str, Any], secret: _NewSecret, now: int
+    connection: Connection, client_id: str, said: _Said, secret: _NewSecret, actor: Actor, now: int
 ) -> Written:
     row = ENTITY.load(connection, client_id)
-    values = _columns(row._asdict(), members)
-    if kept := _kept(members):
+    before, values = _shown(connection, row), _columns(row._asdict(), said.members)
+    if kept := _kept(said.members):
         values["attributes"] = merged(row.attributes, kept)
-    client_bodies.check_whole({**row._mapping, **values})
+    if said.keys is not None or values.get("jwks_uri") is not None:
+        escalation.check_client(connection, actor, client_id)
+        values |= _change_keys(connection, row, said, now)
     after = ENTITY.change(connection, row, values, now)
-    if after.token_endpoint_auth_method != "none" and not _has_secret(connection, client_id):
-        connection.execute(insert(_secrets), secret.row(client_id, now))
-    return ENTITY.changed(row, after)
+    _check_whole(connection, after)
+    _keep_secret(connection, row, after, secret, now)
+    shown = _shown(connection, after)
+    return Written(answer=shown, before=before, after=shown)
+
+
+def _change_keys(connection: Connection, row: Row[Any], said: _Said, now: int) -> dict[str, Any]:
+    """What follows for the client's row: when it changed. Keys for signed requests stay unless those are named anew."""
+    change = said.keys or KeyChange((), frozenset())
+    if change.stays is not None and "signed_request_object" not in said.members:
+        named = row.signed_request_object.get("credentials", ())
+        change = replace(change, stays=change.stays | {credential["id"] for credential in named})
+    before = client_keys.keys_of(connection, row.client_id)
+    after = client_keys.change_keys(connection, row.client_id, change, now)
+    return {} if before == after else {"updated_at": now}
+
+
+def _check_whole(connection: Connection, row: Row[Any]) -> None:
+    """In the unit, which is undone when it raises."""
+    identifier = row.resource_server_identifier
+    if identifier is not None:
+        is_management = connection.execute(_API, {"identifier": identifier}).scalar_one_or_none()
+        if is_management is None:
+            raise InvalidInput("The API of `resource_server_identifier` does not exist.")
+        if is_management:
+            raise InvalidInput("The Management API is no client's to be.")
+    client_bodies.check_whole(row._asdict(), has_keys=_has_strong_keys(connection, row))
+
+
+def _has_strong_keys(connection: Connection, row: Row[Any]) -> bool:
+    """Whether a key can sign with what FAPI 2.0 allows; what stands at an address is seen when it is read."""
+    if row.compliance_level != FAPI:
+        return False
+    keys = client_keys.keys_of(connection, row.client_id)
+    return row.jwks_uri is not None or any(key.alg in (None, *FAPI_ALGORITHMS) for key in keys)
+
+
+def _keep_secret(
+    connection: Connection, before: Row[Any], after: Row[Any], secret: _NewSecret, now: int
+) -> None:
+    """A client whose way needs a secret has one; one that turns to keys has none any more."""
+    method = after.token_endpoint_auth_method
+    if method in WITH_SECRET and not _has_secret(connection, after.client_id):
+        connection.execute(insert(_secrets), secret.row(after.client_id, now))
+    if method == BY_KEY != before.token_endpoint_auth_method:
+        connection.execute(delete(_secrets).where(_secrets.c.client_id == after.client_id))
 
 
 def _has_secret(connection: Connection, client_id: str) -> bool:
@@ -211,12 +306,12 @@ def _rotate(connection: Connection, client_id: str, secret: _NewSecret, actor: A
     """The old secrets stop working at once."""
     row = ENTITY.load(connection, client_id)
     escalation.check_client(connection, actor, client_id)
-    if row.token_endpoint_auth_method == "none":
-        raise InvalidInput("A public client has no secret.")
+    if row.token_endpoint_auth_method not in WITH_SECRET:
+        raise InvalidInput("A client has a secret if its `token_endpoint_auth_method` is one by secret.")
     connection.execute(delete(_secrets).where(_secrets.c.client_id == client_id))
     connection.execute(insert(_secrets), secret.row(client_id, now))
     told = {"client_id": client_id, "secret": secret.id}
-    return Written(answer={**shape(row), "client_secret": secret.text}, after=told)
+    return Written(answer={**_shown(connection, row), "client_secret": secret.text}, after=told)
 
 
 handlers: Sequence[Any] = [

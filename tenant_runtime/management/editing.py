@@ -63,7 +63,7 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return False
 
 
-MULTILINE = frozenset({"description", "password", "custom_login_page", "form_template"})
+MULTILINE = frozenset({"description", "password", "custom_login_page", "form_template", "pem"})
 
 
 def named(body: Body) -> dict[str, Any]:
