@@ -254,10 +254,6 @@ class InvalidRequestUri(OAuthError):
     code, description = "invalid_request_uri", "The request_uri is unknown, expired or not this client's."
 
 
-class RequestUriNotSupported(OAuthError):
-    code, description = "request_uri_not_supported", "Request objects by reference are not supported."
-
-
 class InvalidTarget(OAuthError):
     """RFC 8707 section 2."""
 

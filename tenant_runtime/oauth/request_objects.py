@@ -43,6 +43,7 @@ async def read_object(outer: Sent, tenant: Tenant, services: Services, configura
 
 
 async def _fetched(services: Services, client: ClientConfiguration, address: str) -> str:
+    address = _without_fragment(address)
     if not _may_be_fetched(client, address):
         raise InvalidRequestUri("The request_uri is not registered for this client.")
     try:
@@ -61,7 +62,12 @@ def _may_be_fetched(client: ClientConfiguration, address: str) -> bool:
     registered = client.registration.get("request_uris")
     if registered is None:
         return client.origin == "operator"
-    return address in registered
+    return address in map(_without_fragment, registered)
+
+
+def _without_fragment(address: str) -> str:
+    """OpenID Connect Core 1.0 section 6.2 has the digest of the object there, for those who keep objects."""
+    return address.partition("#")[0]
 
 
 async def _verified(

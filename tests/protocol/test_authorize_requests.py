@@ -152,11 +152,13 @@ async def test_a_confidential_client_may_be_excused_from_pkce(world: World) -> N
     assert answer_of(await excused.authorize(code_challenge_method="plain"))["error"] == "invalid_request"
 
 
-async def test_request_objects_are_refused_by_their_own_errors(world: World) -> None:
+async def test_a_request_object_is_never_ignored(world: World) -> None:
     visitor = world.visitor(await world.acme.make_client())
-    assert answer_of(await visitor.authorize(request="e30.e30."))["error"] == "request_not_supported"
-    by_reference = await visitor.authorize(request_uri="http://127.0.0.1/x")
-    assert answer_of(by_reference)["error"] == "request_uri_not_supported"
+    for changes in ({"request": "e30.e30."}, {"request": "x"}, {"request_uri": "http://127.0.0.1/x"}):
+        answer = answer_of(await visitor.authorize(**changes))
+        assert (answer["error"], answer["state"]) == ("invalid_request_object", "s t&te")
+    assert is_page(await visitor.authorize(request_uri="urn:ietf:params:oauth:request_uri:x"))
+    assert await rows(world, "authorization_requests") == 0
 
 
 @pytest.mark.parametrize("prompt", ["none login", "login none", "none none consent", "maybe"])
