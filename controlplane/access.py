@@ -65,6 +65,8 @@ async def stands(connection: AnyConnection, _: BaseRouteHandler) -> None:
     principal = principal_of(connection)
     services = connection.app.state["services"]
     claims = principal.claims
+    if "act" in claims:  # somebody else's name is borrowed for no such power (RFC 8693 section 4.1)
+        raise Unauthenticated()
     if not await services.operators.still_stand(principal.subject, claims["iat"], claims.get("jti")):
         raise Unauthenticated()
 

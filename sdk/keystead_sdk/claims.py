@@ -49,6 +49,7 @@ def principal_of(claims: Mapping[str, Any], *, audience: str, tenant: str | None
     org_id, org_name = _optional_name(claims, "org_id"), _optional_name(claims, "org_name")
     if org_name is not None and org_id is None:
         raise TokenInvalid("The access token names an organization without its id.")
+    _check_actor(claims.get("act"))
     return Principal(
         issuer=_name(claims, "iss"),
         subject=_name(claims, "sub"),
@@ -61,6 +62,12 @@ def principal_of(claims: Mapping[str, Any], *, audience: str, tenant: str | None
         tenant=tenant,
         claims=claims,
     )
+
+
+def _check_actor(act: Any) -> None:
+    """Delegation that is not understood would be taken for the subject's own doing (RFC 8693 section 4.1)."""
+    if act is not None and (not isinstance(act, Mapping) or not isinstance(act.get("sub"), str)):
+        raise _malformed("act")
 
 
 def _client_id(claims: Mapping[str, Any]) -> str | None:

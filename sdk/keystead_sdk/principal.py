@@ -31,6 +31,17 @@ class Principal:
         return name in self.scopes
 
     @property
+    def scheme(self) -> str:
+        """How the token was shown, and how a challenge must ask for another."""
+        return BEARER if self.key_thumbprint is None else DPOP
+
+    @property
+    def actor(self) -> str | None:
+        """Who acts in the subject's name (`act`, RFC 8693 section 4.1); None where the subject uses the client."""
+        act = self.claims.get("act")
+        return str(act["sub"]) if act is not None else None
+
+    @property
     def is_machine(self) -> bool:
         """A client acting for itself (client credentials), no person behind it."""
         return self.claims.get("gty") == "client-credentials" or self.subject.endswith("@clients")

@@ -214,6 +214,8 @@ def _actor(claims: Mapping[str, Any], *, is_local: bool, is_platform: bool) -> A
         raise TokenInvalid("claims")
     if not isinstance(org_id, str | None) or not isinstance(client_id, str | None):
         raise TokenInvalid("claims")
+    if "act" in claims:  # RFC 8693 section 4.1: power over others is used by who was given it
+        raise TokenInvalid("act")
     permissions = frozenset(_permissions(claims))
     return Actor(
         issuer=issuer,

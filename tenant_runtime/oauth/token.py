@@ -24,6 +24,7 @@ from tenant_runtime.oauth.grants import (
     device_code,
     passwordless_otp,
     refresh_token,
+    token_exchange,
 )
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
@@ -48,6 +49,7 @@ GRANTS: Mapping[str, Grant] = {
     refresh_token.GRANT_TYPE: Grant(refresh_token.refresh, "fertft", True),
     client_credentials.GRANT_TYPE: Grant(client_credentials.client_credentials, "feccft", False),
     device_code.GRANT_TYPE: Grant(device_code.redeem_device_code, device_code.FAILED, True),
+    token_exchange.GRANT_TYPE: Grant(token_exchange.exchange, token_exchange.FAILED, True),
     passwordless_otp.GRANT_TYPE: Grant(passwordless_otp.redeem_otp, passwordless_otp.FAILED, True),
 }
 
