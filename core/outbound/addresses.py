@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 MAX_LENGTH = 2048
@@ -11,11 +11,16 @@ FIRST_FREE_PORT = 1024
 """Below it only 443: 22, 25 and their kin speak protocols that a request could be made to look like."""
 
 _INSIDE_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home.arpa", "onion")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _NAT64 = IPv6Network("64:ff9b::/96")
-_TUNNELS = (IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("64:ff9b:1::/48"))
-"""6to4, Teredo and local NAT64: an address inside may be spelled in them."""
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_SPECIAL_V6 = (IPv6Network("2002::/16"), IPv6Network("2001::/23"), IPv6Network("3fff::/20"))
+"""6to4 and Teredo, in which an address inside may be spelled, and what is for documents and protocols."""
+
+_SPECIAL_V4 = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"), IPv4Network("168.63.129.16/32"))
+"""Protocol assignments and 6to4 relays; clouds have services of the machine's own in the first and at the last."""
 
 
 class OutboundRefused(Exception):
@@ -76,10 +81,13 @@ def _literal(host: str) -> IPv4Address | IPv6Address | None:
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether the whole world may route to it; an address that carries another one is judged by that one."""
     if isinstance(address, IPv6Address):
-        if address.scope_id is not None or any(address in tunnel for tunnel in _TUNNELS):
-            return False
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
         if address in _NAT64:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+        if address.scope_id is not None or address not in _GLOBAL_UNICAST:
+            return False
+    special = _SPECIAL_V6 if isinstance(address, IPv6Address) else _SPECIAL_V4
+    if any(address in network for network in special):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved

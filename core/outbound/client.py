@@ -2,27 +2,34 @@
 
 A name is looked up here, every address it has must be public, and the connection goes to one of those: what a second
 look-up would say does not matter. TLS still checks the name. Size and time are bounded as a whole; a redirect is
-followed only where the caller says so, and is judged like the first address.
+followed only where the caller says so, and is judged like the first address. Every call has a connection of its own,
+so every call is judged anew; proxies of the environment are not asked.
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urljoin
+from typing import Self
+from urllib.parse import SplitResult, urldefrag, urljoin
 
 import certifi
 import httpcore
 
-from core.outbound.addresses import OutboundRefused, check_address, is_public
+from core.outbound.addresses import HTTPS_PORT, OutboundRefused, check_address
+from core.outbound.connecting import Connecting, TooLong
+from core.outbound.places import Places
 
 SECONDS = 5.0
 BYTES = 64 * 1024
-CONNECTIONS = 64
+AROUND_BYTES = 64 * 1024
+"""Headers, framing and interim answers beside the body."""
+
+IN_ALL = 128
+PER_HOST = 8
+RESOLVERS = 16
 USER_AGENT = "Keystead"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -45,21 +52,18 @@ class Fetched:
 
 
 class Outbound:
-    """One per process. `allowed` are `host:port` inside that may be called all the same."""
+    """One per process. `allowed` are `host:port` inside that may be called all the same. `authorities` is a file of
+    certificates to trust instead of the usual ones."""
 
     def __init__(
         self, allowed: Collection[str] = (), *, seconds: float = SECONDS, authorities: str | None = None
     ) -> None:
         self._allowed = frozenset(allowed)
         self._seconds = seconds
-        context = ssl.create_default_context(cafile=authorities or certifi.where())
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=CONNECTIONS,
-            keepalive_expiry=5.0,
-            network_backend=_Checked(self._allowed),
-        )
+        self._tls = ssl.create_default_context(cafile=authorities or certifi.where())
+        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._places = Places(in_all=IN_ALL, per_host=PER_HOST)
+        self._resolver = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,7 +74,7 @@ class Outbound:
         await self.close()
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        self._resolver.shutdown(wait=False, cancel_futures=True)
 
     def check(self, url: str) -> None:
         """Raises `OutboundRefused`: for an address that is being saved."""
@@ -85,11 +89,11 @@ class Outbound:
         try:
             async with asyncio.timeout(self._seconds):
                 for _ in range(redirects):
-                    fetched = await self._ask("GET", url, headers, b"", limit)
+                    fetched = await self._ask("GET", url, headers, None, limit)
                     if fetched.status not in _REDIRECTS or "location" not in fetched.headers:
                         return fetched
-                    url = urljoin(url, fetched.headers["location"])
-                return await self._ask("GET", url, headers, b"", limit)
+                    url = _target(url, fetched.headers["location"])
+                return await self._ask("GET", url, headers, None, limit)
         except TimeoutError:
             raise OutboundFailed("no answer in time") from None
 
@@ -105,18 +109,63 @@ class Outbound:
             raise OutboundFailed("no answer in time") from None
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, limit: int
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int
     ) -> Fetched:
-        check_address(url, self._allowed)
-        wanted = [*headers.items(), ("Accept-Encoding", "identity")]  # what is small may not unfold
-        content = body if method == "POST" else None
-        try:
-            async with self._pool.stream(method, url, headers=wanted, content=content) as answer:
-                return Fetched(answer.status, _headers(answer.headers), await _body(answer, limit))
-        except OutboundRefused:
-            raise
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-            raise OutboundFailed(type(error).__name__) from error
+        parts = check_address(url, self._allowed)
+        host, port = parts.hostname or "", _port(parts)
+        backend = Connecting(
+            self._resolver, may_be_inside=f"{host}:{port}" in self._allowed, limit=limit + AROUND_BYTES
+        )
+        origin = httpcore.Origin(parts.scheme.encode(), host.encode(), port)
+        connection = httpcore.AsyncHTTPConnection(origin, self._tls, network_backend=backend)
+        address = httpcore.URL(scheme=origin.scheme, host=origin.host, port=port, target=_path(parts))
+        wanted = [("Host", _host(parts)), *headers.items(), *_ALWAYS]
+        async with self._places.taken(f"{host}:{port}"):
+            try:
+                async with connection.stream(method, address, headers=wanted, content=body) as answer:
+                    return await _fetched(answer, limit)
+            except TooLong:
+                raise OutboundFailed("the answer is too long") from None
+            except _FAILURES as error:
+                raise OutboundFailed(type(error).__name__) from error
+            finally:
+                await backend.close()
+
+
+_FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError)
+_ALWAYS = (("Accept-Encoding", "identity"), ("Connection", "close"))
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
+
+
+def _host(parts: SplitResult) -> str:
+    """As the header has it: RFC 9110 section 7.2."""
+    host = parts.hostname or ""
+    named = f"[{host}]" if ":" in host else host
+    return named if parts.port is None else f"{named}:{parts.port}"
+
+
+def _path(parts: SplitResult) -> bytes:
+    """What was checked, letter for letter; nobody takes the address apart a second time."""
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.path or '/'}{query}".encode("ascii")
+
+
+def _target(url: str, location: str) -> str:
+    """Where a redirect leads; whether one may go there is asked as for any address."""
+    try:
+        return urldefrag(urljoin(url, location)).url
+    except ValueError:
+        raise OutboundRefused("The address is malformed.") from None
+
+
+async def _fetched(answer: httpcore.Response, limit: int) -> Fetched:
+    headers = _headers(answer.headers)
+    if headers.get("content-encoding", "identity").lower() != "identity":  # what is small may not unfold
+        raise OutboundFailed("the answer is compressed")
+    return Fetched(answer.status, headers, await _body(answer, limit))
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -132,41 +181,3 @@ async def _body(answer: httpcore.Response, limit: int) -> bytes:
             raise OutboundFailed("the answer is too long")
         parts.append(part)
     return b"".join(parts)
-
-
-class _Checked(httpcore.AsyncNetworkBackend):
-    """Looks a name up, checks what it found, connects to that."""
-
-    def __init__(self, allowed: frozenset[str]) -> None:
-        self._allowed = allowed
-        self._network = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  (httpcore's signature)
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        error: Exception | None = None
-        for address in await self._addresses(host, port):
-            try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore.ConnectError as failed:
-                error = failed
-        raise error or httpcore.ConnectError("the host has no address")
-
-    async def _addresses(self, host: str, port: int) -> list[str]:
-        """One address inside among several is reason enough: it is how a name is made to lead there sometimes."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(entry[4][0]) for entry in found]
-        if f"{host}:{port}" not in self._allowed and not all(
-            is_public(ip_address(address)) for address in addresses
-        ):
-            raise OutboundRefused("The address is not a public one.")
-        return list(dict.fromkeys(addresses))
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
