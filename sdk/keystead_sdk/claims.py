@@ -6,7 +6,7 @@ Pure functions of plain values. Types are exact: an array is no issuer, text is 
 from collections.abc import Mapping
 from typing import Any
 
-from keystead_sdk.errors import TokenInvalid
+from keystead_sdk.errors import DPOP, TokenInvalid
 from keystead_sdk.principal import Principal
 
 MOST_AUDIENCES = 10
@@ -22,9 +22,28 @@ def issuer_of(claims: Mapping[str, Any]) -> str:
 def check_kind(claims: Mapping[str, Any]) -> None:
     if any(name in claims for name in _of_other_tokens):
         raise TokenInvalid("This is not an access token.")
-    if "cnf" in claims:
-        # Bound to a key whose possession is not checked here: taken as a bearer token, the binding is undone.
-        raise TokenInvalid("The access token is bound to a key and cannot be used as a bearer token.")
+
+
+def check_binding(claims: Mapping[str, Any], proved: str | None) -> None:
+    """A token that is bound to a key is good with a proof of that key only, one that is not with none (RFC 9449
+    section 7.2). `proved` is the thumbprint of the key that the caller proved to hold."""
+    bound = _bound_key(claims)
+    if bound is not None and proved is None:
+        error = TokenInvalid("The access token is bound to a key and cannot be used as a bearer token.")
+        error.scheme = DPOP
+        raise error
+    if bound != proved:
+        raise TokenInvalid("The access token is not bound to the key of the DPoP proof.")
+
+
+def _bound_key(claims: Mapping[str, Any]) -> str | None:
+    """A binding of another kind is refused: taken without it, it would be undone."""
+    if "cnf" not in claims:
+        return None
+    confirmation = claims["cnf"]
+    if not isinstance(confirmation, Mapping) or set(confirmation) != {"jkt"}:
+        raise TokenInvalid("The access token is bound to a key in a way that is not understood here.")
+    return _name(confirmation, "jkt")
 
 
 def check_times(claims: Mapping[str, Any], *, now: float, leeway: float) -> None:
@@ -45,7 +64,9 @@ def check_audience(claims: Mapping[str, Any], wanted: str) -> None:
         raise TokenInvalid("The access token is for another audience.")
 
 
-def principal_of(claims: Mapping[str, Any], *, audience: str, tenant: str | None) -> Principal:
+def principal_of(
+    claims: Mapping[str, Any], *, audience: str, tenant: str | None, key_thumbprint: str | None
+) -> Principal:
     org_id, org_name = _optional_name(claims, "org_id"), _optional_name(claims, "org_name")
     if org_name is not None and org_id is None:
         raise TokenInvalid("The access token names an organization without its id.")
@@ -60,6 +81,7 @@ def principal_of(claims: Mapping[str, Any], *, audience: str, tenant: str | None
         org_id=org_id,
         org_name=org_name,
         tenant=tenant,
+        key_thumbprint=key_thumbprint,
         claims=claims,
     )
 

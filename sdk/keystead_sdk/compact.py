@@ -6,7 +6,6 @@ extensions that must be understood are not, and nested or compressed tokens do n
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ LONGEST_HEADER = 2 * 1024
 LONGEST_KEY_ID = 256
 REFUSED_HEADERS = frozenset({"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip", "enc", "cty"})
 
-_compact = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _not_a_token = "The access token is not well formed."
 
 
@@ -36,7 +35,7 @@ class UnverifiedToken:
 def take_apart(token: str, *, algorithms: Collection[str], types: Collection[str]) -> UnverifiedToken:
     if len(token) > LONGEST_TOKEN:
         raise TokenInvalid("The access token is too long.")
-    match = _compact.fullmatch(token)
+    match = COMPACT.fullmatch(token)
     if match is None or len(match[1]) > LONGEST_HEADER:
         raise TokenInvalid(_not_a_token)
     signature = _decode(match[3])
@@ -46,7 +45,7 @@ def take_apart(token: str, *, algorithms: Collection[str], types: Collection[str
     algorithm, key_id = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise TokenInvalid("The access token is signed with an algorithm that is not allowed.")
-    if not _is_type(header.get("typ"), types):
+    if not is_type(header.get("typ"), types):
         raise TokenInvalid("This is not an access token.")
     if not isinstance(key_id, str) or not 0 < len(key_id) <= LONGEST_KEY_ID:
         raise TokenInvalid("The access token does not name its key.")
@@ -54,7 +53,7 @@ def take_apart(token: str, *, algorithms: Collection[str], types: Collection[str
     return UnverifiedToken(algorithm, key_id, signed, signature, _read(match[2]))
 
 
-def _is_type(value: object, types: Collection[str]) -> bool:
+def is_type(value: object, types: Collection[str]) -> bool:
     """A media type: letter case and a leading `application/` do not matter (RFC 7515 section 4.1.9)."""
     if not isinstance(value, str):
         return False
@@ -63,17 +62,28 @@ def _is_type(value: object, types: Collection[str]) -> bool:
 
 def _read(segment: str) -> Mapping[str, Any]:
     try:
-        return read_object(_decode(segment))
+        return read_segment(segment)
     except ValueError:
         raise TokenInvalid(_not_a_token) from None
 
 
 def _decode(segment: str) -> bytes:
-    """Only the one right spelling: leftover bits must be zero, so that a token has no second text."""
     try:
-        raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    except binascii.Error:
+        return decode_segment(segment)
+    except ValueError:
         raise TokenInvalid(_not_a_token) from None
+
+
+def read_segment(segment: str) -> Mapping[str, Any]:
+    """Raises ValueError."""
+    return read_object(decode_segment(segment))
+
+
+def decode_segment(segment: str) -> bytes:
+    """Only the one right spelling: leftover bits must be zero, so that a token has no second text.
+
+    Raises ValueError."""
+    raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != segment:
-        raise TokenInvalid(_not_a_token)
+        raise ValueError("not the one right spelling")
     return raw

@@ -69,12 +69,13 @@ def _usable(members: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Verific
     named = [one for one in members if isinstance(one.get("kid"), str)]
     times = Counter(one["kid"] for one in named)
     for member in named:
-        key = _verification_key(member) if times[member["kid"]] == 1 else None
+        key = verification_key(member) if times[member["kid"]] == 1 else None
         if key is not None:
             yield member["kid"], key
 
 
-def _verification_key(jwk: Mapping[str, Any]) -> VerificationKey | None:
+def verification_key(jwk: Mapping[str, Any]) -> VerificationKey | None:
+    """One public key for signatures, or None for what must not verify anything."""
     kind, use, alg = jwk.get("kty"), jwk.get("use", "sig"), jwk.get("alg")
     if not isinstance(kind, str) or kind not in _classes or use != "sig" or "d" in jwk:
         return None

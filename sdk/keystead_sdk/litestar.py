@@ -3,13 +3,15 @@
 `authenticate(verifier)` belongs on the application or on a router; the other guards below it. It leaves the
 principal where guards, `request.user` and the dependency `principal` find it. A route with
 `opt={"exclude_from_auth": True}` stays open, and every other guard on it then refuses to run at all.
-Answers follow RFC 6750 section 3; pass another renderer to shape the bodies your way.
+Answers follow RFC 6750 section 3 and RFC 9449 section 7; pass another renderer to shape the bodies your way.
 """
 
 import logging
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from litestar import Request, Response
 from litestar.config.app import AppConfig
@@ -17,21 +19,17 @@ from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.plugins import InitPlugin
-from litestar.types import Guard
+from litestar.types import Guard, Message, Scope
 
-from keystead_sdk.errors import (
-    BadRequest,
-    InsufficientScope,
-    KeysteadError,
-    Misused,
-    OrganizationRequired,
-    TokenMissing,
-)
+from keystead_sdk import step_up
+from keystead_sdk.admission import Shown
+from keystead_sdk.errors import InsufficientScope, KeysteadError, Misused, OrganizationRequired
 from keystead_sdk.principal import Principal
 from keystead_sdk.verifier import TokenVerifier
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 Renderer = Callable[[Request[Any, Any, Any], Any], Response[Any]]
+ANSWER_HEADERS = "keystead_answer_headers"
 OPEN_ROUTE = "exclude_from_auth"
 log = logging.getLogger("keystead_sdk")
 
@@ -42,7 +40,9 @@ def authenticate(verifier: TokenVerifier) -> Guard:
     async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         if handler.opt.get(OPEN_ROUTE) is True:
             return
-        connection.scope["user"] = await verifier.verify(bearer_token(connection))
+        admitted = await verifier.verify_request(shown_by(connection))
+        connection.scope["user"] = admitted.principal
+        connection.scope["state"][ANSWER_HEADERS] = admitted.headers
 
     return guard
 
@@ -54,7 +54,7 @@ def require_permission(*names: str) -> Guard:
     def guard(connection: Connection, _: BaseRouteHandler) -> None:
         principal = principal_of(connection)
         if not all(principal.has_permission(name) for name in names):
-            raise InsufficientScope(names)
+            raise InsufficientScope(names, scheme=principal.scheme)
 
     return guard
 
@@ -64,8 +64,9 @@ def require_scope(*names: str) -> Guard:
     _check_names(names)
 
     def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        if not principal_of(connection).scopes.issuperset(names):
-            raise InsufficientScope(names)
+        principal = principal_of(connection)
+        if not principal.scopes.issuperset(names):
+            raise InsufficientScope(names, scheme=principal.scheme)
 
     return guard
 
@@ -73,6 +74,22 @@ def require_scope(*names: str) -> Guard:
 def require_organization(connection: Connection, _: BaseRouteHandler) -> None:
     if principal_of(connection).org_id is None:
         raise OrganizationRequired
+
+
+def require_authentication(
+    *,
+    acr_values: Sequence[str] = (),
+    max_age: int | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Guard:
+    """A login of one of these classes, not longer ago than so many seconds (RFC 9470)."""
+    step_up.check_wanted(acr_values, max_age)
+
+    def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        principal = principal_of(connection)
+        step_up.require_authentication(principal, acr_values=acr_values, max_age=max_age, now=clock())
+
+    return guard
 
 
 def principal_of(connection: Connection) -> Principal:
@@ -89,19 +106,16 @@ def provide_principal(request: Request[Any, Any, Any]) -> Principal:
     return principal_of(request)
 
 
-def bearer_token(connection: Connection) -> str:
-    """From the Authorization header only (RFC 6750 section 2.1); never from the address or the body."""
-    given = connection.headers.getall("authorization", [])
-    if not given:
-        raise TokenMissing
-    if len(given) > 1:
-        raise BadRequest("More than one Authorization header was sent.")
-    scheme, _, token = given[0].partition(" ")
-    if scheme.lower() != "bearer":
-        raise TokenMissing
-    if not token.strip(" "):
-        raise BadRequest("The Authorization header holds no token.")
-    return token.strip(" ")
+def shown_by(connection: Connection) -> Shown:
+    """From the headers only (RFC 6750 section 2.1, RFC 9449 section 7.1); never from the address or the body."""
+    scope, headers = connection.scope, connection.headers
+    raw = scope.get("raw_path")
+    return Shown(
+        method=str(scope.get("method", "")),
+        path=unquote(raw.decode("latin-1").partition("?")[0]) if raw else scope["path"],
+        authorization=headers.getall("authorization", []),
+        proofs=headers.getall("dpop", []),
+    )
 
 
 def render_error(_: Request[Any, Any, Any], error: KeysteadError) -> Response[dict[str, str]]:
@@ -116,7 +130,15 @@ def render_error(_: Request[Any, Any, Any], error: KeysteadError) -> Response[di
 
 def challenge_headers(error: KeysteadError) -> dict[str, str]:
     """For renderers of your own."""
-    return {"WWW-Authenticate": error.challenge()} if error.challenges else {}
+    return {"WWW-Authenticate": error.challenge(), **error.headers} if error.challenges else {}
+
+
+async def add_answer_headers(message: Message, scope: Scope) -> None:
+    """A `before_send` hook: the next nonce for proofs goes out with the answer (RFC 9449 section 8.2)."""
+    headers = scope["state"].get(ANSWER_HEADERS)
+    if headers and message["type"] == "http.response.start":
+        added = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        message["headers"] = [*message["headers"], *added]
 
 
 class KeysteadPlugin(InitPlugin):
@@ -132,6 +154,7 @@ class KeysteadPlugin(InitPlugin):
             "principal": Provide(provide_principal, sync_to_thread=False),
             **app_config.dependencies,
         }
+        app_config.before_send = [add_answer_headers, *app_config.before_send]
         app_config.exception_handlers = {KeysteadError: self._render, **app_config.exception_handlers}
         return app_config
 

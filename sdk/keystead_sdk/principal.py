@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from keystead_sdk.errors import BEARER, DPOP
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """A subject is (issuer, subject): an equal `sub` from another issuer is somebody else.
 
     `tenant` is what the rule for trusted issuers answered, None where one fixed issuer is trusted. Decide by
-    `org_id`; `org_name` is for display.
+    `org_id`; `org_name` is for display. `key_thumbprint` names the key that the caller proved to hold, None for a
+    bearer token.
     """
 
     issuer: str
@@ -22,6 +25,7 @@ class Principal:
     org_id: str | None
     org_name: str | None
     tenant: str | None
+    key_thumbprint: str | None = None
     claims: Mapping[str, Any] = field(repr=False, compare=False)
 
     def has_permission(self, name: str) -> bool:

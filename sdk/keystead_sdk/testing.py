@@ -1,11 +1,13 @@
 """An issuer for tests: signs real tokens, answers its own discovery, and needs no network.
 
 `FakeIssuer().verifier()` checks what `FakeIssuer.token(permissions=[...], org_id=...)` signs, over the
-same path as with a real issuer.
+same path as with a real issuer. `KeyHolder` is a client that proves its key with each request (RFC 9449).
 """
 
 import base64
+import hashlib
 import json
+import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -79,9 +81,7 @@ class FakeIssuer:
     def sign(self, header: Mapping[str, Any], claims: Mapping[str, Any] | bytes) -> str:
         """Whatever header and claims, signed with the present key: for tokens that must be refused."""
         payload = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
-        signed = f"{_base64url(json.dumps(header).encode())}.{_base64url(payload)}"
-        signature = JWSRegistry.algorithms[self.algorithm].sign(signed.encode(), self.key)
-        return f"{signed}.{_base64url(signature)}"
+        return _sign(header, payload, self.algorithm, self.key)
 
     @property
     def key(self) -> SigningKey:
@@ -106,6 +106,54 @@ class FakeIssuer:
 
     def _public(self, key: SigningKey) -> dict[str, Any]:
         return {**key.as_dict(private=False), "use": "sig", "alg": self.algorithm}
+
+
+class KeyHolder:
+    """`holder.headers(issuer.token(cnf=holder.cnf), "GET", "https://api.test/invoices")`."""
+
+    def __init__(
+        self,
+        *,
+        algorithm: str = "ES256",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.algorithm = algorithm
+        self.key = _new_key(algorithm)
+        self.nonce: str | None = None
+        self._clock = clock
+
+    @property
+    def cnf(self) -> dict[str, str]:
+        """The claim of a token that is bound to this key."""
+        return {"jkt": self.key.thumbprint()}
+
+    def proof(
+        self, token: str, method: str, url: str, *, header: Mapping[str, Any] | None = None, **claims: Any
+    ) -> str:
+        """A good proof; `header` and `claims` replace or add, and None takes one away."""
+        jwk = {name: value for name, value in self.key.as_dict(private=False).items() if name != "kid"}
+        payload = {
+            "jti": secrets.token_urlsafe(12),
+            "htm": method,
+            "htu": url,
+            "iat": int(self._clock()),
+            "ath": _base64url(hashlib.sha256(token.encode()).digest()),
+            "nonce": self.nonce,
+        } | claims
+        members = {"typ": "dpop+jwt", "alg": self.algorithm, "jwk": jwk} | dict(header or {})
+        written = [
+            {name: value for name, value in part.items() if value is not None} for part in (members, payload)
+        ]
+        return _sign(written[0], json.dumps(written[1]).encode(), self.algorithm, self.key)
+
+    def headers(self, token: str, method: str, url: str, **claims: Any) -> dict[str, str]:
+        return {"Authorization": f"DPoP {token}", "DPoP": self.proof(token, method, url, **claims)}
+
+
+def _sign(header: Mapping[str, Any], payload: bytes, algorithm: str, key: SigningKey) -> str:
+    signed = f"{_base64url(json.dumps(header).encode())}.{_base64url(payload)}"
+    signature = JWSRegistry.algorithms[algorithm].sign(signed.encode(), key)
+    return f"{signed}.{_base64url(signature)}"
 
 
 def _new_key(algorithm: str) -> SigningKey:

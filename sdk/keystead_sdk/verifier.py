@@ -2,6 +2,9 @@
 
 Cheap checks come first and the signature last, so that a stranger's token costs neither a fetch nor a
 signature check: form, header, issuer, times and audience, then keys. No principal before the signature held.
+
+`verify` takes a bearer token. `verify_request` takes what the request says, and so also a token that is bound to a
+key (RFC 9449), when the verifier was told how proofs are checked.
 """
 
 import inspect
@@ -12,9 +15,11 @@ import httpx
 from joserfc.jws import JWSRegistry
 
 from keystead_sdk import claims as access_token
+from keystead_sdk.admission import Admitted, Shown
 from keystead_sdk.compact import UnverifiedToken, take_apart
 from keystead_sdk.discovery import LARGEST_ANSWER, DiscoveredKeys
-from keystead_sdk.errors import Misused, TokenInvalid
+from keystead_sdk.dpop import ProofOfPossession
+from keystead_sdk.errors import BEARER, DPOP, KeysteadError, Misused, TokenInvalid
 from keystead_sdk.fetching import Fetch, HttpFetch
 from keystead_sdk.keys import KeySource
 from keystead_sdk.principal import Principal
@@ -50,7 +55,11 @@ class TokenVerifier:
         fetch: Fetch | None = None,
         client: httpx.AsyncClient | None = None,
         key_origins: Collection[str] = (),
+        dpop: ProofOfPossession | None = None,
+        require_dpop: bool = False,
     ) -> None:
+        if require_dpop and dpop is None:
+            raise Misused("To require proofs, say how they are checked: dpop=ProofOfPossession(...).")
         if (issuer is None) == (trusted_issuers is None):
             raise Misused("Pass either one issuer or a rule for trusted issuers.")
         if not algorithms or not ASYMMETRIC_ALGORITHMS.issuperset(algorithms):
@@ -64,19 +73,48 @@ class TokenVerifier:
         self._types = frozenset(one.lower().removeprefix("application/") for one in accept_typ)
         self._leeway = leeway
         self._clock = clock
+        self._dpop = dpop
+        self._schemes = ((DPOP,) if require_dpop else (BEARER, DPOP)) if dpop is not None else (BEARER,)
         self._keys: KeySource = keys or DiscoveredKeys(fetch=fetch, clock=clock, key_origins=key_origins)
 
     async def verify(self, token: str) -> Principal:
-        """Raises `TokenInvalid`, or `KeysUnavailable` when the issuer's keys cannot be had."""
+        """Of a bearer token. Raises `TokenInvalid`, or `KeysUnavailable` when the issuer's keys cannot be had."""
+        if BEARER not in self._schemes:
+            raise TokenInvalid("A bearer token is not accepted here.")
+        return await self._verify(token, None)
+
+    async def verify_request(self, shown: Shown) -> Admitted:
+        """Raises a `KeysteadError` that knows its status, its challenge and its headers."""
+        scheme, token = shown.credentials(self._schemes)
+        if scheme == BEARER or self._dpop is None:
+            return Admitted(await self._verify(token, None), {})
+        try:
+            return await self._with_proof(shown, token, self._dpop)
+        except KeysteadError as error:
+            error.scheme = DPOP
+            raise
+
+    async def _with_proof(self, shown: Shown, token: str, dpop: ProofOfPossession) -> Admitted:
+        """The proof is remembered last: one that came with a bad token changes nothing."""
+        now = self._clock()
+        proof = dpop.read(shown.proofs, method=shown.method, path=shown.path, token=token, now=now)
+        principal = await self._verify(token, proof.key_thumbprint)
+        next_nonce = await dpop.use(proof, now)
+        return Admitted(principal, {} if next_nonce is None else {"DPoP-Nonce": next_nonce})
+
+    async def _verify(self, token: str, key_thumbprint: str | None) -> Principal:
         unverified = take_apart(token, algorithms=self._algorithms, types=self._types)
         claims = unverified.claims
         issuer = access_token.issuer_of(claims)
         tenant = await self._tenant(issuer)
         access_token.check_kind(claims)
+        access_token.check_binding(claims, key_thumbprint)
         access_token.check_times(claims, now=self._clock(), leeway=self._leeway)
         audience = await self._audience_of(issuer)
         access_token.check_audience(claims, audience)
-        principal = access_token.principal_of(claims, audience=audience, tenant=tenant)
+        principal = access_token.principal_of(
+            claims, audience=audience, tenant=tenant, key_thumbprint=key_thumbprint
+        )
         await self._check_signature(unverified, issuer)
         return principal
 
