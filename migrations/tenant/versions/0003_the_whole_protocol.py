@@ -1,5 +1,7 @@
 """The whole protocol: keys of clients, pushed requests, devices, bound tokens, deliveries, life of signing keys."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -158,3 +160,64 @@ def upgrade() -> None:
     op.create_index(
         "uq_signing_keys_next", "signing_keys", ["alg"], unique=True, sqlite_where=sa.text("state = 'next'")
     )
+    _act_on_what_was_kept(op.get_bind())
+
+
+def _act_on_what_was_kept(connection: sa.Connection) -> None:
+    """Until now a client's `attributes` kept these members as they were written, without effect.
+
+    A FAPI compliance level is not taken over: no client could have had the keys for it, so none would get in any more.
+    """
+    clients = sa.table(
+        "clients",
+        sa.column("client_id"),
+        sa.column("attributes", sa.JSON()),
+        sa.column("require_proof_of_possession", sa.Boolean()),
+        sa.column("require_pushed_authorization_requests", sa.Boolean()),
+        sa.column("signed_request_object", sa.JSON()),
+        sa.column("oidc_logout", sa.JSON()),
+        sa.column("compliance_level"),
+    )
+    for client_id, attributes in connection.execute(
+        sa.select(clients.c.client_id, clients.c.attributes)
+    ).all():
+        kept = dict(attributes)
+        values = _taken_out(kept)
+        if kept != attributes:
+            change = sa.update(clients).where(clients.c.client_id == client_id)
+            connection.execute(change.values(attributes=kept, **values))
+
+
+def _taken_out(kept: dict[str, Any]) -> dict[str, Any]:
+    """What of it has the shape that is written today; the rest was never looked at."""
+    values: dict[str, Any] = {}
+    for name in ("require_proof_of_possession", "require_pushed_authorization_requests"):
+        values[name] = kept.pop(name, None) is True
+    signed, level = kept.pop("signed_request_object", None), kept.pop("compliance_level", None)
+    values["signed_request_object"] = (
+        {"required": True} if isinstance(signed, dict) and signed.get("required") is True else {}
+    )
+    values["compliance_level"] = "none" if level == "none" else None
+    old, new = kept.pop("oidc_backchannel_logout", None), kept.pop("oidc_logout", None)
+    values["oidc_logout"] = _logout(new) or _logout(old)
+    return values
+
+
+def _logout(kept: Any) -> dict[str, Any]:
+    if not isinstance(kept, dict):
+        return {}
+    urls, initiators = kept.get("backchannel_logout_urls"), kept.get("backchannel_logout_initiators")
+    if not isinstance(urls, list) or not all(
+        isinstance(url, str) and url.startswith("https://") for url in urls
+    ):
+        return {}
+    chosen = {"backchannel_logout_initiators": initiators} if _are_initiators(initiators) else {}
+    return {"backchannel_logout_urls": urls, **chosen}
+
+
+def _are_initiators(kept: Any) -> bool:
+    if not isinstance(kept, dict) or not kept.keys() <= {"mode", "selected_initiators"}:
+        return False
+    selected = kept.get("selected_initiators", [])
+    texts = isinstance(selected, list) and all(isinstance(one, str) for one in selected)
+    return texts and kept.get("mode", "all") in ("all", "custom")
