@@ -11,6 +11,7 @@ from sqlalchemy import Connection, update
 from core.ids import digest
 from tenant_runtime import models
 from tenant_runtime.oauth import device_authorization
+from tests.holder import Holder
 from tests.protocol.issuer import API, CODE_GRANTS, Issuer, Issuers, add_client, claims_of, second_worker
 
 pytestmark = pytest.mark.anyio
@@ -303,6 +304,50 @@ async def test_a_client_that_lost_the_grant_is_refused(issuers: Issuers) -> None
 def _without_grant(connection: Connection) -> None:
     table = models.Client.__table__
     connection.execute(update(table).where(table.c.client_id == "tv").values(grant_types=CODE_GRANTS))
+
+
+async def prove(issuer: Issuer, holder: Holder, path: str, **form: str) -> httpx.Response:
+    body = {"client_id": "tv", **form}
+    return await holder.send(issuer.http, "POST", f"{issuer.tenant.issuer}{path}", data=body)
+
+
+async def test_a_device_that_proves_a_key_gets_tokens_for_that_key(issuers: Issuers) -> None:
+    """RFC 9449: at the start it binds the code, at the end the tokens."""
+    acme = issuers.acme
+    await with_devices(acme)
+    holder, thief = Holder(issuers.clock.now), Holder(issuers.clock.now)
+    started_by = await prove(acme, holder, "oauth/device/code", scope="openid offline_access", audience=API)
+    assert started_by.status_code == 200, started_by.text
+    code = started_by.json()["device_code"]
+    form = {"grant_type": DEVICE, "device_code": code}
+    for wrong in (await poll(acme, code), await prove(acme, thief, "oauth/token", **form)):
+        assert error_of(wrong) == (400, "invalid_grant")
+    await decide(acme, code)
+    assert error_of(await poll(acme, code)) == (400, "invalid_grant")
+    body = (await prove(acme, holder, "oauth/token", **form)).json()
+    assert body["token_type"] == "DPoP"
+    assert claims_of(body["access_token"])["cnf"] == {"jkt": holder.jkt}
+    assert error_of(await acme.refresh(body["refresh_token"], "tv")) == (400, "invalid_grant")
+
+
+async def test_a_proof_at_the_token_endpoint_alone_binds_too(issuers: Issuers) -> None:
+    acme = issuers.acme
+    await with_devices(acme)
+    holder = Holder(issuers.clock.now)
+    code = await approved(acme, audience=API)
+    body = (await prove(acme, holder, "oauth/token", grant_type=DEVICE, device_code=code)).json()
+    assert claims_of(body["access_token"])["cnf"] == {"jkt": holder.jkt}
+
+
+async def test_a_proof_for_another_address_starts_nothing(issuers: Issuers) -> None:
+    acme = issuers.acme
+    await with_devices(acme)
+    holder = Holder(issuers.clock.now)
+    await prove(acme, holder, "oauth/device/code")  # is told a nonce
+    proof = holder.proof("POST", f"{acme.tenant.issuer}oauth/token")
+    answer = await acme.http.post("/oauth/device/code", data={"client_id": "tv"}, headers={"DPoP": proof})
+    assert error_of(answer) == (400, "invalid_dpop_proof")
+    assert len(await acme.rows(models.DeviceCode)) == 1
 
 
 async def test_how_many_wait_is_bounded_per_client_and_tenant(

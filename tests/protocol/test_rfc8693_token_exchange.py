@@ -12,10 +12,13 @@ from sqlalchemy import Connection, update
 from core.crypto import jwt
 from core.crypto.keys import SigningKey
 from tenant_runtime import models
+from tests.holder import Holder
 from tests.protocol.issuer import (
     API,
+    CALLBACK,
     CODE_GRANTS,
     OPEN_API,
+    VERIFIER,
     Issuer,
     Issuers,
     add_client,
@@ -475,6 +478,48 @@ async def test_many_at_once_are_as_many_tokens(issuers: Issuers) -> None:
     assert {answer.status_code for answer in answers} == {200}
     assert len({claims_of(answer.json()["access_token"])["jti"] for answer in answers}) == 20
     assert (await acme.events()).count("sete") == 20
+
+
+# --- A key that is held (RFC 9449) -----------------------------------------------------------------------------------
+
+
+async def prove(issuer: Issuer, holder: Holder, client_id: str, **form: str) -> httpx.Response:
+    body = {"client_id": client_id, "client_secret": issuer.secrets[client_id], **form}
+    return await holder.send(issuer.http, "POST", f"{issuer.tenant.issuer}oauth/token", data=body)
+
+
+async def exchange_by(
+    issuer: Issuer, holder: Holder, token: str, client_id: str, **form: str
+) -> httpx.Response:
+    given = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN}
+    return await prove(issuer, holder, client_id, **given, **form)
+
+
+async def test_a_bound_token_is_exchanged_by_its_holder_and_stays_bound(issuers: Issuers) -> None:
+    acme = issuers.acme
+    await with_clients(acme)
+    holder, thief = Holder(issuers.clock.now), Holder(issuers.clock.now)
+    code = await acme.code("app", audience=API, scope="read:invoices")
+    form = {"redirect_uri": CALLBACK, "code_verifier": VERIFIER, "grant_type": "authorization_code"}
+    bound = (await prove(acme, holder, "app", code=code, **form)).json()["access_token"]
+    assert claims_of(bound)["cnf"] == {"jkt": holder.jkt}
+    assert error_of(await exchange(acme, bound)) == "invalid_grant"
+    assert error_of(await exchange_by(acme, thief, bound, "app")) == "invalid_grant"
+    body = (await exchange_by(acme, holder, bound, "app", organization="org_south")).json()
+    assert body["token_type"] == "DPoP"
+    assert claims_of(body["access_token"])["cnf"] == {"jkt": holder.jkt}
+    api = Holder(issuers.clock.now)  # the API that was called holds a key of its own, or none
+    body = (await exchange_by(acme, api, bound, "orders", audience=OPEN_API)).json()
+    assert claims_of(body["access_token"])["cnf"] == {"jkt": api.jkt}
+    assert "cnf" not in claims_of((await exchanged(acme, bound, "orders", audience=OPEN_API))["access_token"])
+
+
+async def test_a_bearer_token_is_bound_by_the_first_who_proves_a_key(issuers: Issuers) -> None:
+    acme = issuers.acme
+    await with_clients(acme)
+    holder = Holder(issuers.clock.now)
+    body = (await exchange_by(acme, holder, await token_of(acme), "app")).json()
+    assert claims_of(body["access_token"])["cnf"] == {"jkt": holder.jkt}
 
 
 def _set_client(connection: Connection, client_id: str, values: dict[str, Any]) -> None:
