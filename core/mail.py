@@ -186,9 +186,9 @@ def message_of(letter: Letter, sender: str, clock: Clock) -> EmailMessage:
     return message
 
 
-def clean(text: str) -> str:
+def clean(text: str, length: int = _NAME_LENGTH) -> str:
     """One line that reads as it is written: without control characters and marks that turn its direction."""
-    return _CONTROLS.sub(" ", text).strip()[:_NAME_LENGTH]
+    return _CONTROLS.sub(" ", text).strip()[:length]
 
 
 def _wire_address(address: str) -> str:

@@ -22,7 +22,16 @@ from core.clock import Clock, SystemClock, now_ms
 from core.crypto.passwords import PasswordHasher
 from core.errors import IdentityError, Unavailable
 from core.http.edge import AsgiApp, Edge, Receive, Scope, Send
-from core.http.errors import AnyRequest, Handler, as_management, as_oauth, as_problem, page_renderer
+from core.http.errors import (
+    AnyRequest,
+    Handler,
+    as_authentication,
+    as_management,
+    as_oauth,
+    as_problem,
+    page_renderer,
+)
+from core.mail import open_mailer
 from core.outbound import Outbound
 from core.settings import Settings, SettingsError
 from entrypoints.control_plane_keys import ControlPlaneKeys
@@ -39,6 +48,8 @@ from tenant_runtime.audit import AuditLog, Event
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.answers import error_page
+from tenant_runtime.mail.queue import KIND as EMAIL
+from tenant_runtime.mail.sending import mail_sender
 from tenant_runtime.oauth import backchannel_logout
 from tenant_runtime.oauth.endpoints import documents
 from tenant_runtime.operators import TenantOneOperators
@@ -129,6 +140,7 @@ class Keystead:
                 find=platform.directory.by_id,
                 observe=self.metrics.observe_delivery,
             ),
+            mail=open_mailer(self.settings, self._clock),
             control_plane_keys=keys.public_keys,
             operators=operators,
             lifecycle=platform.lifecycle,
@@ -137,6 +149,8 @@ class Keystead:
         services.deliveries.register(
             backchannel_logout.KIND, partial(backchannel_logout.send_logout_token, services)
         )
+        if services.mail is not None:
+            services.deliveries.register(EMAIL, mail_sender(services.mail, self._clock))
         routes = Routes(
             settings=self.settings,
             directory=platform.directory,
@@ -265,6 +279,8 @@ _as_page: Handler = page_renderer(error_page)
 _SHAPES: tuple[tuple[str, Handler], ...] = (
     ("/api/", as_management),
     ("/oauth/", as_oauth),
+    ("/passwordless/", as_oauth),
+    ("/dbconnections/", as_authentication),
     ("/userinfo", as_oauth),
     ("/.well-known/", as_oauth),
     *((path, as_problem) for path in PROCESS_PATHS),

@@ -126,7 +126,7 @@ def _announce(demo: Demo, settings: Settings, *, as_json: bool) -> None:
     text = (
         f"READY {msgspec.json.encode(demo).decode()}"
         if as_json
-        else demos.described_for_people(demo, settings.data_dir)
+        else demos.described_for_people(demo, settings)
     )
     print(text, flush=True)
 

@@ -40,7 +40,14 @@ def demo_settings(environ: dict[str, str], data_dir: Path, host: str, port: int)
         base_domain="localhost",
         listen_host=host,
         listen_port=port,
+        **_mailbox(environ),
     )
+
+
+def _mailbox(environ: dict[str, str]) -> dict[str, Any]:
+    """Without a mail server, letters are files that a person can open."""
+    has_mail = {"KEYSTEAD_SMTP_URL", "KEYSTEAD_MAIL_FOLDER"} & environ.keys()
+    return {} if has_mail else {"mail_folder": Path("mail")}
 
 
 def load(data_dir: Path) -> Demo | None:
@@ -83,7 +90,8 @@ def _remember(data_dir: Path, demo: Demo) -> None:
     partial.replace(data_dir / RECORD)
 
 
-def described_for_people(demo: Demo, data_dir: Path) -> str:
+def described_for_people(demo: Demo, settings: Settings) -> str:
+    data_dir, mail_folder = settings.data_dir, settings.mail_folder
     lines = [
         "",
         f"Keystead is listening. Open the demo application and sign in:  http://127.0.0.1:{CALLBACK_PORT}",
@@ -95,11 +103,16 @@ def described_for_people(demo: Demo, data_dir: Path) -> str:
     lines += [
         "",
         f"Every user, client and secret of this demo is in {RECORD} in the data folder.",
+        *_letters(mail_folder),
         f"See the main line run:  {_walk_command(demo, data_dir)}",
         "Stop with Ctrl-C.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _letters(mail_folder: Path | None) -> list[str]:
+    return [f"Mails are written to {mail_folder} as files that mail programs open."] if mail_folder else []
 
 
 def _sign_in(name: str, issuer: str, user: DemoUser) -> list[str]:

@@ -22,6 +22,7 @@ _TABLES = TenantBase.metadata.tables
 _SERVERS = _TABLES["resource_servers"]
 
 DATABASE_CONNECTION = "Username-Password-Authentication"
+EMAIL_CONNECTION = "email"
 GLOBAL_CLIENT = "All Applications"
 DEFAULT_CLIENT = "Default App"
 
@@ -47,10 +48,14 @@ def prepare(
     is_control_plane: bool = False,
 ) -> FirstRows:
     management_id, connection_id = new_id("rs"), new_id("con")
+    connections = [
+        _connection(connection_id, DATABASE_CONNECTION, "auth0", now),
+        _connection(new_id("con"), EMAIL_CONNECTION, "email", now),
+    ]
     default = client_row(DEFAULT_CLIENT, now)
     rows = {
         "signing_keys": [_signing_key(data_key, key, now)],
-        "connections": [_connection(connection_id, now)],
+        "connections": connections,
         "resource_servers": [_management_api(management_id, management_audience, now)],
         "clients": [client_row(GLOBAL_CLIENT, now, grant_types=[], is_global=True), default],
         "client_secrets": [secret_row(data_key, default["client_id"], new_secret(), now)],
@@ -89,11 +94,12 @@ def _signing_key(data_key: DataKey, key: SigningKey, now: int) -> dict[str, Any]
     }
 
 
-def _connection(connection_id: str, now: int) -> dict[str, Any]:
+def _connection(connection_id: str, name: str, strategy: str, now: int) -> dict[str, Any]:
+    """A client may use either; codes by mail only once it is registered for the grant that redeems them."""
     return {
         "id": connection_id,
-        "name": DATABASE_CONNECTION,
-        "strategy": "auth0",
+        "name": name,
+        "strategy": strategy,
         "created_at": now,
         "updated_at": now,
     }

@@ -14,6 +14,7 @@ from core.clock import Clock
 from core.crypto.keys import PublicKeys
 from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
+from core.mail import Mailer
 from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Operators, Tenant, TenantLifecycle
@@ -36,7 +37,7 @@ class Services:
 
     `control_plane_keys` answers tenant one's public keys, which may have signed a token for this tenant, and
     `operators` whether its holder still stands; without them only a tenant's own tokens are accepted. `lifecycle` is
-    handed to tenant one's application only.
+    handed to tenant one's application only. Without `mail` no letter can be sent, and nothing that needs one is begun.
     """
 
     settings: Settings
@@ -46,6 +47,7 @@ class Services:
     audit: AuditLog
     outbound: Outbound
     deliveries: Deliveries
+    mail: Mailer | None = None
     control_plane_keys: ControlPlaneKeys | None = None
     remote_keys: RemoteKeys = field(default_factory=RemoteKeys)
     operators: Operators | None = None

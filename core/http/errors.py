@@ -59,6 +59,21 @@ def as_oauth(request: AnyRequest, exc: Exception) -> Response[Any]:
     return _answer(error, body)
 
 
+def as_authentication(request: AnyRequest, exc: Exception) -> Response[Any]:
+    """Auth0's Authentication API outside of OAuth: `name` tells apart what has one `code`."""
+    error, support_id = _resolve(request, exc)
+    name = getattr(error, "name", None) or f"{_phrase(error.status).replace(' ', '')}Error"
+    shown = _shown(error, support_id)
+    body = {
+        "name": name,
+        "code": error.code,
+        "description": shown,
+        "message": shown,
+        "statusCode": error.status,
+    }
+    return _answer(error, body)
+
+
 def as_problem(request: AnyRequest, exc: Exception) -> Response[Any]:
     """RFC 9457."""
     error, support_id = _resolve(request, exc)

@@ -1,9 +1,11 @@
 """Accounts of the tenant's own database of users: found by email, tried, created. Units of work."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from tenant_runtime.login.throttling import wait_after
 from tenant_runtime.models import Identity, Password, User
@@ -55,6 +57,20 @@ class NewAccount:
     name: str
     hash: str
     now: int
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    """More columns of the user, chosen by whoever lets people name them."""
+
+
+def find_account(connection: Connection, connection_id: str, email: str) -> Any | None:
+    """With `user_id`, `email`, `blocked` and `hash`."""
+    return connection.execute(_FIND, {"connection_id": connection_id, "email": email}).one_or_none()
+
+
+def set_password(connection: Connection, user_id: str, new_hash: str, now: int) -> None:
+    """The first one, or another. What it ends is the caller's to end (`management.endings`)."""
+    values = {"hash": new_hash, "changed_at": now, "failures": 0, "blocked_until": 0}
+    statement = upsert(Password).values(user_id=user_id, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
 
 
 def try_account(connection: Connection, connection_id: str, email: str, now: int) -> Account | None:
@@ -124,6 +140,7 @@ def _user_values(new: NewAccount) -> dict[str, Any]:
         "updated_at": new.now,
         "sessions_valid_from": 0,
         "logins_count": 0,
+        **new.profile,
     }
 
 

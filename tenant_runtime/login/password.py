@@ -17,7 +17,7 @@ from tenant_runtime.login.authorization_requests import RequestKey, load_request
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import PasswordPage
 from tenant_runtime.login.password_rules import is_too_long
-from tenant_runtime.login.steps import IDENTIFIER, PASSWORD, AnyRequest, StepVisit, at, opened, posted
+from tenant_runtime.login.steps import IDENTIFIER, PASSWORD, RESET, AnyRequest, StepVisit, at, opened, posted
 from tenant_runtime.login.texts import ProblemKey
 from tenant_runtime.login.throttling import UnknownAccounts
 
@@ -109,5 +109,6 @@ def _page(visit: StepVisit, field: str = "", problem: ProblemKey | None = None) 
         PasswordPage,
         email=visit.progress.identifier,
         switch_url=at(IDENTIFIER, visit.state),
+        reset_url=at(RESET, visit.state) if visit.services.mail is not None else None,
         problems={field: problem} if problem else {},
     )

@@ -33,6 +33,7 @@ from tenant_runtime.oauth.parameters import Sent
 
 IDENTIFIER = "/u/login/identifier"
 PASSWORD = "/u/login/password"
+RESET = "/u/reset-password/request"
 SIGNUP = "/u/signup"
 ORGANIZATION = "/u/organization"
 CONSENT = "/u/consent"

@@ -30,15 +30,26 @@ MOST = 1000
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 Swept: TypeAlias = type[
-    AccessToken | AuthorizationRequest | AuthorizationCode | DeviceCode | PushedRequest | Session
+    AccessToken
+    | AuthorizationRequest
+    | AuthorizationCode
+    | DeviceCode
+    | LoginCode
+    | PushedRequest
+    | Session
+    | Ticket
+    | UsedId
 ]
 _KEPT_MS: Mapping[Swept, int] = {
     AccessToken: 0,
     AuthorizationRequest: 0,
     AuthorizationCode: _DAY_MS,
     DeviceCode: _DAY_MS,
+    LoginCode: 0,
     PushedRequest: _HOUR_MS,  # a login that was begun with it goes on
     Session: 30 * _DAY_MS,
+    Ticket: _DAY_MS,
+    UsedId: 0,
 }
 
 

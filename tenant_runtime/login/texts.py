@@ -51,6 +51,20 @@ ENGLISH: Mapping[str, str] = {
     "password_title": "Enter your password",
     "sign_in": "Sign in",
     "reset_link": "Forgot your password?",
+    # password reset
+    "reset_title": "Reset your password",
+    "reset_lead": "Enter the address of your account. We send a link there to choose a new password.",
+    "reset_button": "Send the link",
+    "reset_back": "Back to sign in",
+    "reset_sent_title": "Check your mail",
+    "reset_sent_lead": "If {email} belongs to an account, a link to choose a new password is on its way there. "
+    "It works once, within {minutes} minutes.",
+    "new_password_title": "Choose a new password",
+    "new_password": "New password",
+    "new_password_button": "Change password",
+    "new_password_done_title": "Your password is changed",
+    "new_password_done_lead": "You are signed out everywhere. Go back to the application and sign in with it.",
+    "new_password_done_link": "Continue",
     # sign-up
     "signup_title": "Create your account",
     "signup_button": "Create account",

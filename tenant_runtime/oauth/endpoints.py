@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from core.clock import Clock
+from tenant_runtime.oauth import dbconnections, passwordless
 from tenant_runtime.oauth.device_authorization import device_code
 from tenant_runtime.oauth.introspection import introspect
 from tenant_runtime.oauth.key_set import key_set, send_key_set
@@ -16,6 +17,7 @@ from tenant_runtime.oauth.userinfo import userinfo
 from tenant_runtime.registration import endpoint as registration
 
 handlers = [key_set, metadata, token, userinfo, introspect, revoke, push, device_code, *registration.handlers]
+handlers += [passwordless.start, dbconnections.signup, dbconnections.change_password]
 
 
 def documents(clock: Clock) -> Mapping[str, Any]:

@@ -22,7 +22,15 @@ from core.errors import (
     RateLimited,
     Unauthenticated,
 )
-from core.http.errors import as_management, as_oauth, as_problem, page_renderer, printable, to_identity_error
+from core.http.errors import (
+    as_authentication,
+    as_management,
+    as_oauth,
+    as_problem,
+    page_renderer,
+    printable,
+    to_identity_error,
+)
 
 CLASSES = [
     value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, IdentityError)
@@ -65,6 +73,7 @@ def page(_: Request[Any, Any, Any], error: IdentityError, support_id: str) -> Re
 SHAPES: dict[str, Callable[..., Response[Any]]] = {
     "management": as_management,
     "oauth": as_oauth,
+    "authentication": as_authentication,
     "problem": as_problem,
     "page": page_renderer(page),
 }

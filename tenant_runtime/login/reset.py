@@ -1,0 +1,183 @@
+"""A new password by a link that is sent to the account's address.
+
+The link is made when the letter is sent, so that it stands nowhere but in the letter. It is good once, for an hour, and
+only while the account is as it was: same address, same password. Using it proves the address, changes the password
+and ends everything that was begun with the old one, in one unit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from core.crypto.sealing import DataKey
+from core.errors import Forbidden
+from core.ids import digest, new_secret
+from core.tenants import Tenant
+from tenant_runtime.audit import Event, record
+from tenant_runtime.deliveries import Outgoing, enqueue
+from tenant_runtime.dependencies import Services
+from tenant_runtime.limits import take
+from tenant_runtime.login.accounts import find_account, set_password
+from tenant_runtime.mail.letters import Contents
+from tenant_runtime.mail.limits import PER_ADDRESS
+from tenant_runtime.mail.queue import admit, posted
+from tenant_runtime.mail.texts import Template
+from tenant_runtime.management.endings import end_logins
+from tenant_runtime.models import Ticket, User
+from tenant_runtime.oauth.backchannel_logout import Initiator
+
+PATH = "/u/reset-password"
+KIND: Template = "password_reset"
+"""Of the ticket, and of the letter that brings it."""
+
+LIFETIME_MS = 3_600_000
+NOTICE_MS = 86_400_000
+
+_t = Ticket.__table__.c
+_IS_GOOD = (
+    _t.digest == bindparam("of"),
+    _t.kind == KIND,
+    _t.used_at.is_(None),
+    _t.expires_at > bindparam("now"),
+)
+_FIND = select(_t.payload).where(*_IS_GOOD)
+_CLAIM = update(Ticket.__table__).where(*_IS_GOOD).values(used_at=bindparam("now")).returning(_t.payload)
+_VERIFY = (
+    update(User.__table__)
+    .where(User.__table__.c.user_id == bindparam("user"), User.__table__.c.email == bindparam("of"))
+    .values(email_verified=True)
+)
+
+
+class ResetLinkUsed(Forbidden):
+    code = "invalid_ticket"
+    description = "This link was used, is too old, or your account has changed since. Ask for a new one."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Somebody asked for a link to be sent to an address that may or may not be an account's."""
+
+    connection_id: str
+    connection_name: str
+    email: str
+    client_id: str
+    client_name: str
+    now: int
+    ip: str
+    user_agent: str | None
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """What a link that works is for."""
+
+    user_id: str
+    email: str
+    client_id: str
+
+
+async def ask(tenant: Tenant, services: Services, asked: Asked) -> None:
+    """The same for every address. Raises `MailUnavailable`, and `RateLimited` after too many."""
+    admit(services, tenant, asked.now)
+    about = {name: getattr(asked, name) for name in asked.__slots__ if name not in ("email", "now")}
+    link = posted(KIND, asked.email, expires_at=asked.now + LIFETIME_MS, **about)
+    await tenant.database.write(_ask, tenant.data_key, link, f"{KIND} {asked.connection_id}", asked.now)
+    services.deliveries.soon(tenant)
+
+
+def _ask(connection: Connection, data_key: DataKey, link: Outgoing, counted_as: str, now: int) -> None:
+    take(connection, counted_as, link.recipient, now, PER_ADDRESS)
+    enqueue(connection, data_key, link, now)
+
+
+# --- When the letter is sent ---------------------------------------------------------------------------------------
+
+
+async def write_link(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:
+    """None: nobody can log in with this address, or they are blocked. The tenant's log says so, and nobody else."""
+    secret = new_secret()
+    if not await tenant.database.write(_make_ticket, digest(secret), payload, now):
+        return None
+    values = {"email": payload["to"], "minutes": str(LIFETIME_MS // 60_000)}
+    return Contents(template=KIND, values=values, link=f"{tenant.issuer}{PATH[1:]}?ticket={secret}")
+
+
+async def write_notice(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:
+    return Contents(template="password_changed", values={"email": payload["to"]})
+
+
+def _make_ticket(connection: Connection, of: str, payload: Mapping[str, Any], now: int) -> bool:
+    email = payload["to"]
+    account = find_account(connection, payload["connection_id"], email)
+    is_good = account is not None and not account.blocked
+    record(
+        connection,
+        Event(
+            type="scpr" if is_good else "fcpr",
+            created_at=now,
+            description="A link to choose a new password was sent." if is_good else "No such account.",
+            client_id=payload["client_id"],
+            client_name=payload["client_name"],
+            user_id=account.user_id if account is not None else None,
+            user_name=email,
+            connection=payload["connection_name"],
+            ip=payload["ip"],
+            user_agent=payload["user_agent"],
+            request_id=payload["request_id"],
+        ),
+    )
+    if account is None or not is_good:
+        return False
+    stands_for = {
+        "user_id": account.user_id,
+        "connection_id": payload["connection_id"],
+        "connection_name": payload["connection_name"],
+        "client_id": payload["client_id"],
+        "email": email,
+        "password": _as_it_is(account.hash),
+    }
+    row = {"digest": of, "kind": KIND, "payload": stands_for, "created_at": now, "used_at": None}
+    connection.execute(insert(Ticket.__table__), {**row, "expires_at": now + LIFETIME_MS})
+    return True
+
+
+def _as_it_is(password_hash: str | None) -> str:
+    return digest(password_hash or "")
+
+
+# --- When the link is followed -------------------------------------------------------------------------------------
+
+
+def look_at(connection: Connection, of: str, now: int) -> Good:
+    payload = connection.execute(_FIND, {"of": of, "now": now}).scalar_one_or_none()
+    return _good(connection, payload)
+
+
+def change_password(
+    connection: Connection, of: str, new_hash: str, event: Event, notice: Outgoing | None, data_key: DataKey
+) -> None:
+    """Raised, everything is undone."""
+    now = event.created_at
+    payload = connection.execute(_CLAIM, {"of": of, "now": now}).scalar_one_or_none()
+    good = _good(connection, payload)
+    set_password(connection, good.user_id, new_hash, now)
+    connection.execute(_VERIFY, {"user": good.user_id, "of": good.email})
+    end_logins(connection, data_key, good.user_id, now, why=Initiator.PASSWORD_CHANGED)
+    record(connection, event)
+    if notice is not None:
+        enqueue(connection, data_key, notice, now)
+
+
+def _good(connection: Connection, payload: Mapping[str, Any] | None) -> Good:
+    if payload is None:
+        raise ResetLinkUsed()
+    account = find_account(connection, payload["connection_id"], payload["email"])
+    if account is None or account.blocked or account.user_id != payload["user_id"]:
+        raise ResetLinkUsed()
+    if _as_it_is(account.hash) != payload["password"]:
+        raise ResetLinkUsed()
+    return Good(account.user_id, payload["email"], payload["client_id"])

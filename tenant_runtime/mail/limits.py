@@ -1,0 +1,14 @@
+"""How much mail may be asked for: to one address, so that nobody's mailbox is filled and no short code is guessed at
+leisure; and in one tenant, so that its strangers do not spend the installation's good name."""
+
+from tenant_runtime.limits import Limit
+from tenant_runtime.registration.rates import Rate
+
+_MINUTE_MS = 60_000
+
+PER_ADDRESS = (Limit(5, 15 * _MINUTE_MS), Limit(30, 1440 * _MINUTE_MS))
+"""Known or not. With three guesses a code, a day has fewer than the hundred that NIST SP 800-63B-4 section 3.2.2
+allows."""
+
+PER_TENANT = Rate(120, 60)
+"""Of one process."""

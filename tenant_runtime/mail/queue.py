@@ -1,0 +1,38 @@
+"""Putting a letter on its way, for the features that send one."""
+
+from typing import Any
+
+from core.errors import InvalidRequest
+from core.ids import new_id
+from core.tenants import Tenant
+from tenant_runtime.deliveries import Outgoing
+from tenant_runtime.dependencies import Services
+from tenant_runtime.mail.limits import PER_TENANT
+from tenant_runtime.mail.texts import Template
+
+KIND = "email"
+
+
+class MailUnavailable(InvalidRequest):
+    """Neither a mail server nor a folder is configured: nothing that needs mail is begun."""
+
+    description = "This installation does not send mail."
+
+
+def require_mail(services: Services) -> None:
+    if services.mail is None:
+        raise MailUnavailable()
+
+
+def admit(services: Services, tenant: Tenant, now: int) -> None:
+    """Somebody whom nobody knows asks for a letter. Raises `MailUnavailable`, and `RateLimited` beyond what strangers
+    may ask of one tenant."""
+    require_mail(services)
+    services.rates.count(PER_TENANT, ("mail", tenant.id, tenant.incarnation), now)
+
+
+def posted(template: Template, to: str, *, expires_at: int, **values: Any) -> Outgoing:
+    """After `expires_at` (milliseconds) the letter is of no use and is not sent. `values` are JSON, for the template's
+    writer (`sending`)."""
+    payload = {"template": template, "to": to, "expires_at": expires_at, **values}
+    return Outgoing(new_id("dlv"), KIND, to, payload)

@@ -1,0 +1,45 @@
+"""The sender of mail: a queued delivery becomes a letter at the moment it is sent.
+
+Each template has a writer, which looks at the tenant as it is by then. Whether anybody has the address is asked here,
+not in the request that somebody makes for it: that one takes as long for a stranger as for a member
+(`specs/bad-inputs.md` 106). A writer that answers None has found that nobody is to have the letter.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from core.clock import Clock, now_ms
+from core.mail import Mailer, MailFailed
+from core.tenants import Tenant
+from tenant_runtime.configuration import configuration
+from tenant_runtime.deliveries import DeliveryFailed, Sender
+from tenant_runtime.login import reset
+from tenant_runtime.login.answers import branding_of
+from tenant_runtime.mail.letters import Contents, letter
+from tenant_runtime.mail.texts import Template
+from tenant_runtime.oauth import passwordless
+
+Writer: TypeAlias = Callable[[Tenant, Mapping[str, Any], int], Awaitable[Contents | None]]
+
+WRITERS: Mapping[Template, Writer] = {
+    "login_code": passwordless.write_letter,
+    "password_reset": reset.write_link,
+    "password_changed": reset.write_notice,
+}
+
+
+def mail_sender(mailer: Mailer, clock: Clock) -> Sender:
+    async def send(tenant: Tenant, payload: Mapping[str, Any]) -> None:
+        now = now_ms(clock)
+        if payload["expires_at"] <= now:
+            raise DeliveryFailed("the letter came too late to be of use", is_final=True)
+        contents = await WRITERS[payload["template"]](tenant, payload, now)
+        if contents is None:
+            return
+        settings = (await configuration(tenant)).settings
+        try:
+            await mailer.send(letter(payload["to"], contents, branding_of(tenant, settings)))
+        except MailFailed as failed:
+            raise DeliveryFailed(failed.reason, is_final=failed.is_final) from failed
+
+    return send

@@ -1,0 +1,36 @@
+"""Every sentence of the letters, by template and part; a translation is one more table with the same keys.
+
+Values are put in by name after the sentence is chosen. `action` is the label of the link, where there is one.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+Template: TypeAlias = Literal["login_code", "password_reset", "password_changed"]
+Part: TypeAlias = Literal["subject", "heading", "lead", "action", "limits", "otherwise"]
+
+ENGLISH: Mapping[Template, Mapping[Part, str]] = {
+    "login_code": {
+        "subject": "Your sign-in code for {brand}",
+        "heading": "Your sign-in code",
+        "lead": "Enter this code to sign in to {client}:",
+        "limits": "The code works once, within {minutes} minutes.",
+        "otherwise": "If you did not ask for it, ignore this mail, and give the code to nobody.",
+    },
+    "password_reset": {
+        "subject": "Reset your password for {brand}",
+        "heading": "Reset your password",
+        "lead": "Somebody asked for a new password for your account {email}.",
+        "action": "Choose a new password",
+        "limits": "The link works once, within {minutes} minutes.",
+        "otherwise": "If it was not you, ignore this mail: your password stays as it is.",
+    },
+    "password_changed": {
+        "subject": "Your password for {brand} was changed",
+        "heading": "Your password was changed",
+        "lead": "The password of your account {email} has been changed. Every device is signed out.",
+        "otherwise": "If it was not you, reset your password at once, and tell whoever runs {brand}.",
+    },
+}
+
+FALLBACK_BRAND = "your account"
