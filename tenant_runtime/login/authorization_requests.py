@@ -102,6 +102,12 @@ def save_progress(connection: Connection, digest: str, progress: Progress) -> No
     connection.execute(_SAVE, {"request": digest, "new_progress": msgspec.to_builtins(progress)})
 
 
+def refuse_request(connection: Connection, key: RequestKey, now: int) -> None:
+    """The person does not want to: the next arrival tells the client."""
+    stored = load_request(connection, key, now)
+    save_progress(connection, stored.digest, msgspec.structs.replace(stored.progress, has_refused=True))
+
+
 def complete_request(connection: Connection, digest: str, now: int) -> None:
     """Claimed, not looked up: the second of two that arrive together finds nothing."""
     if connection.execute(_COMPLETE, {"request": digest, "now": now}).rowcount != 1:

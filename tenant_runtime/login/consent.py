@@ -5,7 +5,7 @@ from litestar import Response, get, post
 from sqlalchemy import Connection
 
 from core.ids import new_id
-from tenant_runtime.login.authorization_requests import Progress, RequestKey, load_request, save_progress
+from tenant_runtime.login.authorization_requests import load_request, refuse_request, save_progress
 from tenant_runtime.login.consents import Consent, remember_consent
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import ConsentPage, ScopeItem
@@ -42,7 +42,7 @@ async def decide(request: AnyRequest) -> Response[str]:
     if visit.fields.get("decision") == "allow":
         await visit.tenant.database.write(_allow, visit, new_id("cgr"))
     else:
-        await visit.tenant.database.write(_deny, visit.key, visit.now)
+        await visit.tenant.database.write(refuse_request, visit.key, visit.now)
     return visit.go(RESUME)
 
 
@@ -63,16 +63,7 @@ def _allow(connection: Connection, visit: StepVisit, grant_id: str) -> None:
         return
     asked = Consent.asked(visit.request, session.user_id, found.standing.organization_id)
     remember_consent(connection, asked, grant_id, visit.now)
-    _save(connection, visit.key, msgspec.structs.replace(progress, has_consented=True))
-
-
-def _deny(connection: Connection, key: RequestKey, now: int) -> None:
-    progress = load_request(connection, key, now).progress
-    _save(connection, key, msgspec.structs.replace(progress, has_refused=True))
-
-
-def _save(connection: Connection, key: RequestKey, progress: Progress) -> None:
-    save_progress(connection, key.digest, progress)
+    save_progress(connection, visit.key.digest, msgspec.structs.replace(progress, has_consented=True))
 
 
 def scope_items(request: AcceptedRequest) -> list[ScopeItem]:

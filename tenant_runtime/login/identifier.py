@@ -5,6 +5,7 @@ from litestar import Response, get, post
 from sqlalchemy import Connection
 
 from tenant_runtime.login.authorization_requests import RequestKey, load_request, save_progress
+from tenant_runtime.login.cancelling import cancel, is_cancelled, may_cancel
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import IdentifierPage
@@ -21,6 +22,8 @@ async def identifier_page(request: AnyRequest) -> Response[str]:
 @post(IDENTIFIER, include_in_schema=False, request_max_body_size=FORM_LIMIT)
 async def identify(request: AnyRequest) -> Response[str]:
     visit = await posted(request, IDENTIFIER)
+    if is_cancelled(visit):
+        return await cancel(visit)
     email = normal_email(visit.fields.get("email", ""))
     if not email:
         return visit.show(_page(visit, "", "email_missing"), status=400)
@@ -38,6 +41,7 @@ def _page(visit: StepVisit, email: str, problem: ProblemKey | None = None) -> Id
     return visit.page(
         IdentifierPage,
         email=email,
+        may_cancel=may_cancel(visit),
         signup_url=at(SIGNUP, visit.state) if may_sign_up else None,
         problems={"email": problem} if problem else {},
     )

@@ -71,18 +71,20 @@ class FormPage(Page):
 
 @dataclass(frozen=True, slots=True)
 class IdentifierPage(FormPage):
-    """Posts `email`."""
+    """Posts `email`, or `decision`: `cancel`."""
 
     template: ClassVar[str] = "identifier.html"
 
     _: KW_ONLY
     email: str = ""
     signup_url: str | None = None
+    may_cancel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPage(FormPage):
-    """Posts `password`; a `username` goes along for password managers and is not to be trusted."""
+    """Posts `password`, or `decision`: `cancel`. A `username` goes along for password managers and is not to be
+    trusted."""
 
     template: ClassVar[str] = "password.html"
 
@@ -90,6 +92,7 @@ class PasswordPage(FormPage):
     email: str
     switch_url: str
     reset_url: str | None = None
+    may_cancel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from core.ids import new_secret
 from tenant_runtime.login.accounts import Account, try_account
 from tenant_runtime.login.authentication import enter, sign_in, signed_in
 from tenant_runtime.login.authorization_requests import RequestKey, load_request, save_progress
+from tenant_runtime.login.cancelling import cancel, is_cancelled, may_cancel
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import PasswordPage
 from tenant_runtime.login.password_rules import is_too_long
-from tenant_runtime.login.steps import IDENTIFIER, PASSWORD, RESET, AnyRequest, StepVisit, at, opened, posted
+from tenant_runtime.login.steps import IDENTIFIER, PASSWORD, AnyRequest, StepVisit, at, opened, posted
 from tenant_runtime.login.texts import ProblemKey
 from tenant_runtime.login.throttling import UnknownAccounts
 
@@ -37,6 +38,8 @@ async def password_page(request: AnyRequest) -> Response[str]:
 @post(PASSWORD, include_in_schema=False, request_max_body_size=FORM_LIMIT)
 async def check_password(request: AnyRequest) -> Response[str]:
     visit = await posted(request, PASSWORD)
+    if is_cancelled(visit):
+        return await cancel(visit)
     password = visit.fields.get("password", "")
     if not visit.progress.identifier:
         return visit.go(IDENTIFIER)
@@ -108,7 +111,7 @@ def _page(visit: StepVisit, field: str = "", problem: ProblemKey | None = None) 
     return visit.page(
         PasswordPage,
         email=visit.progress.identifier,
+        may_cancel=may_cancel(visit),
         switch_url=at(IDENTIFIER, visit.state),
-        reset_url=at(RESET, visit.state) if visit.services.mail is not None else None,
         problems={field: problem} if problem else {},
     )

@@ -337,3 +337,20 @@ async def test_a_person_who_does_not_consent_is_access_denied(world: World) -> N
     answer = browser.parameters()
     assert (answer["error"], answer["state"]) == ("access_denied", "s t&te")
     assert "code" not in answer
+
+
+async def test_a_person_who_cancels_at_the_login_is_access_denied(fapi: Fapi) -> None:
+    for steps in ([], [{"email": "ada@example.com"}]):
+        request_uri = await fapi.pushed()
+        browser = fapi.web.browser().visitor.browser
+        await browser.open("/authorize", client_id=fapi.web.client_id, request_uri=request_uri)
+        for step in steps:
+            await browser.submit(step)
+        [form] = [form for form in browser.forms() if ("decision", "cancel") in form.buttons]
+        assert form.method == "post"
+        await browser.submit(button=("decision", "cancel"))
+        answer = browser.parameters()
+        assert (answer["error"], answer["state"]) == ("access_denied", "s t&te")
+        assert "code" not in answer
+        again = await fapi.web.authorize(request_uri=request_uri)
+        assert again.status_code == 302  # no code was issued
