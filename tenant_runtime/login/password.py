@@ -18,7 +18,7 @@ from tenant_runtime.login.cancelling import cancel, is_cancelled, may_cancel
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import PasswordPage
 from tenant_runtime.login.password_rules import is_too_long
-from tenant_runtime.login.steps import IDENTIFIER, PASSWORD, AnyRequest, StepVisit, at, opened, posted
+from tenant_runtime.login.steps import IDENTIFIER, PASSWORD, RESET, AnyRequest, StepVisit, at, opened, posted
 from tenant_runtime.login.texts import ProblemKey
 from tenant_runtime.login.throttling import UnknownAccounts
 
@@ -113,5 +113,6 @@ def _page(visit: StepVisit, field: str = "", problem: ProblemKey | None = None) 
         email=visit.progress.identifier,
         may_cancel=may_cancel(visit),
         switch_url=at(IDENTIFIER, visit.state),
+        reset_url=at(RESET, visit.state) if visit.services.mail is not None else None,
         problems={field: problem} if problem else {},
     )
