@@ -49,6 +49,9 @@ class Suite:
         self.installation = installation
         self._clients = clients
 
+    def add(self, tenant_id: str, name: str, client: Client) -> None:
+        self._clients[tenant_id][name] = client
+
     async def run(self, module: Module, *, response_mode: str | None = None) -> None:
         async with AsyncExitStack() as stack:
             ops = [await self._op(stack, tenant_id, response_mode) for tenant_id in TENANTS]
