@@ -198,3 +198,28 @@ async def test_a_tenants_own_logout_addresses_need_no_client(world: World) -> No
     await world.acme.set("allowed_logout_urls", ["https://acme.example.com/bye"])
     response = await visitor.http.get("/v2/logout", params={"returnTo": "https://acme.example.com/bye"})
     assert response.headers["location"] == "https://acme.example.com/bye"
+
+
+@pytest.mark.parametrize("way", ["/oidc/logout", "/v2/logout"])
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_a_code_not_yet_redeemed_is_withdrawn(world: World, way: str, is_kept: bool) -> None:
+    """Also where refresh tokens outlive the logout: who is away has not let anybody in anew."""
+    visitor = world.visitor(await world.acme.make_client(refresh_token={"keep_after_logout": is_kept}))
+    await world.acme.make_user()
+    first = await visitor.log_in(scope="openid offline_access")
+    hint = (await visitor.redeem(first["code"])).json()["id_token"]
+    code = (await visitor.silent())["code"]
+    await visitor.http.get(way, params={"id_token_hint": hint})
+    refused = await visitor.redeem(code)
+    assert refused.status_code == 400
+    assert refused.json()["error"] == "invalid_grant"
+    assert (await visitor.redeem(code)).status_code == 400
+
+
+async def test_a_code_of_a_session_that_another_person_replaced_is_withdrawn(world: World) -> None:
+    visitor = world.visitor(await world.acme.make_client())
+    await world.acme.make_user()
+    await world.acme.make_user("eve@example.com")
+    code = (await visitor.log_in())["code"]
+    await visitor.log_in("eve@example.com", prompt="login")
+    assert (await visitor.redeem(code)).json()["error"] == "invalid_grant"
