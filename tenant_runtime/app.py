@@ -19,6 +19,7 @@ from tenant_runtime.login.answers import error_page
 from tenant_runtime.management import api
 from tenant_runtime.management.routing import SECURITY_SCHEME
 from tenant_runtime.oauth import authorize, endpoints, logout
+from tenant_runtime.oauth.protected_resource import with_resource_metadata
 
 FORM_LIMIT = 64 * 1024
 
@@ -28,7 +29,7 @@ def create_tenant_app(services: Services) -> Litestar:
     protocol = Router(
         "/",
         route_handlers=endpoints.handlers,
-        exception_handlers={Exception: as_oauth},
+        exception_handlers={Exception: with_resource_metadata(as_oauth)},
         request_max_body_size=FORM_LIMIT,
     )
     browser = Router(

@@ -123,12 +123,22 @@ class Edge:
         )
 
 
+_OF_RESOURCE = "/.well-known/oauth-protected-resource/api/v2/"
+"""The one path that ends with a slash: the resource's identifier does (RFC 9728 section 3.1)."""
+
+
 def _path(scope: Scope) -> str:
     """The request's path, refused where two spellings could name one handler (`//x`, `/x/`, `%2f`, `;`)."""
     path: str = scope["path"]
     raw: bytes = scope.get("raw_path") or path.encode()
     if path == "/":
         return path
-    if path.endswith("/") or "//" in path or ";" in path or b"%2f" in raw.lower() or "\x00" in path:
+    if (
+        (path.endswith("/") and path != _OF_RESOURCE)
+        or "//" in path
+        or ";" in path
+        or b"%2f" in raw.lower()
+        or "\x00" in path
+    ):
         raise NotFound()
     return path

@@ -18,6 +18,7 @@ from tenant_runtime.management.access import requires
 from tenant_runtime.management.calls import ManagementRequest, call_of
 from tenant_runtime.management.documentation import ManagementOperation
 from tenant_runtime.management.trail import add_failure
+from tenant_runtime.oauth.protected_resource import with_resource_metadata
 
 SECURITY_SCHEME = "bearer"
 MAX_BODY = 256 * 1024
@@ -72,7 +73,7 @@ def management_router(handlers: Sequence[ControllerRouterHandler]) -> Router:
         "/api/v2",
         route_handlers=handlers,
         dependencies={"call": Provide(call_of, sync_to_thread=False)},
-        exception_handlers={Exception: refused},
+        exception_handlers={Exception: with_resource_metadata(refused)},
         request_class=ManagementRequest,
         request_max_body_size=MAX_BODY,
         response_headers=[ResponseHeader(name=name, value=value) for name, value in API_HEADERS.items()],

@@ -61,10 +61,18 @@ def resolve_target(
         raise InvalidTarget("The resource must be an absolute URI without a fragment.")
     if audience not in (None, resource):
         raise InvalidTarget("The parameters audience and resource name two APIs.")
+    if resource in _without_api(configuration.management.identifier):
+        return None
     try:
         return resolve_audience(configuration, resource)
     except AccessDenied:
         raise InvalidTarget from None
+
+
+def _without_api(management: str) -> tuple[str, str]:
+    """Issuer and `/userinfo`, as their metadata name them (RFC 9728): what a token for no API is for."""
+    issuer = management.removesuffix("api/v2/")
+    return issuer, f"{issuer}userinfo"
 
 
 def _by_secure_spelling(configuration: Configuration, audience: str) -> ResourceServerConfiguration | None:
