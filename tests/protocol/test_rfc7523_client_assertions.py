@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from core.crypto.keys import SigningKey
+from core.ids import digest
 from tenant_runtime import models
 from tests.protocol.assertions import (
     BOTH,
@@ -448,6 +449,22 @@ async def test_a_used_assertion_is_remembered_until_it_ends(issuers: Issuers) ->
     assert outcome(await ask(issuers.acme, form)) == REFUSED
 
 
+async def test_used_assertions_are_forgotten_where_nobody_ever_signs_in(issuers: Issuers) -> None:
+    acme = issuers.acme
+    await add_signing_client(acme, "robot", KEY)
+    for _ in range(5):
+        assert (await ask(acme, assertion(acme, "robot", KEY))).status_code == 200
+    old = {row.digest for row in await acme.rows(models.UsedId)}
+    issuers.clock.time += 901
+    sweeps = (f"{number}" for number in range(100_000))
+    jti = next(jti for jti in sweeps if digest(f"client_assertion\0robot\0{jti}").startswith("00"))
+    assert (await ask(acme, assertion(acme, "robot", KEY, jti=jti))).status_code == 200
+    left = await acme.rows(models.UsedId)
+    assert len(left) == 1
+    assert left[0].digest not in old
+    assert outcome(await ask(acme, assertion(acme, "robot", KEY, jti=jti))) == REFUSED
+
+
 async def test_a_code_is_not_spent_by_a_second_use_of_the_assertion(issuers: Issuers) -> None:
     acme = issuers.acme
     await add_signing_client(acme, "robot", KEY)
@@ -624,15 +641,19 @@ async def test_an_address_inside_is_never_called(issuers: Issuers) -> None:
 async def test_two_tenants_never_share_what_was_read(issuers: Issuers) -> None:
     """Of one process, at one address."""
     acme, globex = issuers.acme, issuers.globex
-    async with key_server(KEY) as server, services_reaching(issuers, server) as services:
-        async with second_worker(acme, services) as one, second_worker(globex, services) as two:
-            await add_remote_client(acme, server.url)
-            await add_remote_client(globex, server.url)
-            assert (await ask(one, assertion(acme, "robot", KEY))).status_code == 200
-            server.keys = [OTHER]
-            assert outcome(await ask(two, assertion(globex, "robot", KEY))) == REFUSED
-            assert (await ask(two, assertion(globex, "robot", OTHER))).status_code == 200
-            assert (await ask(one, assertion(acme, "robot", KEY))).status_code == 200
+    async with (
+        key_server(KEY) as server,
+        services_reaching(issuers, server) as services,
+        second_worker(acme, services) as one,
+        second_worker(globex, services) as two,
+    ):
+        await add_remote_client(acme, server.url)
+        await add_remote_client(globex, server.url)
+        assert (await ask(one, assertion(acme, "robot", KEY))).status_code == 200
+        server.keys = [OTHER]
+        assert outcome(await ask(two, assertion(globex, "robot", KEY))) == REFUSED
+        assert (await ask(two, assertion(globex, "robot", OTHER))).status_code == 200
+        assert (await ask(one, assertion(acme, "robot", KEY))).status_code == 200
 
 
 async def test_another_address_in_another_worker_counts_at_once(issuers: Issuers) -> None:
