@@ -26,7 +26,7 @@ from tenant_runtime.configuration import configuration
 from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
 from tenant_runtime.models import PushedRequest
 from tenant_runtime.oauth.acceptance import accept, destination
-from tenant_runtime.oauth.body import JSON, media_type, parse_form, parse_json, read_body
+from tenant_runtime.oauth.body import JSON, json_object, media_type, parse_form, read_body, texts_of
 from tenant_runtime.oauth.client_authentication import authenticate, require_still
 from tenant_runtime.oauth.dpop import proof_of, with_next_nonce
 from tenant_runtime.oauth.grants.request import TokenRequest
@@ -92,8 +92,9 @@ async def _read(call: Call) -> tuple[dict[str, str], Sent]:
     kind = media_type(call.one_header(b"content-type"))
     body = await read_body(call.receive, call.one_header(b"content-length"))
     if kind == JSON:
-        parameters = parse_json(body)
-        return parameters, from_pairs(parameters.items())
+        members = json_object(body)
+        texts = ((name, value) for name, value in members.items() if isinstance(value, str))
+        return texts_of(members), from_pairs(texts)
     return parse_form(body), sent(body)
 
 

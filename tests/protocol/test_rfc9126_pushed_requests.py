@@ -117,6 +117,15 @@ async def test_what_authorize_would_refuse_is_refused_at_once(
     assert await count(web.place, "pushed_requests") == 0
 
 
+async def test_an_empty_organization_is_a_mistake_in_a_form_and_in_json(web: Requester) -> None:
+    body = {**web.body(), "organization": ""}
+    for refused in (
+        await web.visitor.http.post("/oauth/par", data=body),
+        await web.visitor.http.post("/oauth/par", json=body),
+    ):
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+
+
 async def test_a_pushed_request_is_of_the_client_that_pushes_it(world: World, web: Requester) -> None:
     other = await make_requester(world, confidential=True)
     cases: list[tuple[dict[str, str | None], str]] = [
