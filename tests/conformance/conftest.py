@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,13 +94,18 @@ async def _make(settings: Settings) -> Demo:
 async def suite(
     secure: tuple[Path, Settings, Demo], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Suite]:
-    folder, settings, demo = secure
-    copy = tmp_path_factory.mktemp("suite") / "data"
-    shutil.copytree(folder, copy)
+    async with copied_suite(secure, tmp_path_factory.mktemp("suite")) as suite:
+        yield suite
+
+
+@asynccontextmanager
+async def copied_suite(secure: tuple[Path, Settings, Demo], folder: Path) -> AsyncIterator[Suite]:
+    golden, settings, demo = secure
+    copy = folder / "data"
+    shutil.copytree(golden, copy)
     chosen = replace(settings, data_dir=copy, sealing_key_file=Path("sealing.key"))
     async with serving(chosen, demo) as installation:
-        clients = await twins(installation, CLIENTS)
-        yield Suite(installation, clients)
+        yield Suite(installation, await twins(installation, CLIENTS))
 
 
 async def twins(
