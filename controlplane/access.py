@@ -23,8 +23,15 @@ from core.errors import (
 from core.errors import Unavailable as KeysAway
 from core.http.errors import as_management
 from core.http.security import header_values
-from keystead_sdk.errors import BadRequest, KeysteadError, KeysUnavailable, TokenInvalid, TokenMissing
-from keystead_sdk.litestar import principal_of
+from keystead_sdk.errors import (
+    BadRequest,
+    KeysteadError,
+    KeysUnavailable,
+    ProofInvalid,
+    TokenInvalid,
+    TokenMissing,
+)
+from keystead_sdk.litestar import challenge_headers, principal_of
 from keystead_sdk.principal import Principal
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
@@ -92,9 +99,11 @@ def as_platform(request: Request[Any, Any, Any], error: Exception) -> Response[A
 def _translated(error: KeysteadError) -> IdentityError:
     match error:
         case TokenMissing():
-            return Unauthenticated(headers={"WWW-Authenticate": error.challenge()})
+            return Unauthenticated(headers=challenge_headers(error))
         case TokenInvalid():
-            return Unauthenticated(error.description)
+            return Unauthenticated(error.description, headers=challenge_headers(error))
+        case ProofInvalid():
+            return Unauthenticated(error.description, code=error.code, headers=challenge_headers(error))
         case BadRequest():
             return InvalidInput(error.description, code="invalid_request")
         case KeysUnavailable():

@@ -17,7 +17,7 @@ from controlplane.access import agrees, as_platform, stands
 from controlplane.services import PlatformServices
 from core.errors import InvalidInput
 from core.http.security import API_HEADERS
-from keystead_sdk.litestar import authenticate
+from keystead_sdk.litestar import add_answer_headers, authenticate
 
 BODY_LIMIT = 64 * 1024
 
@@ -47,6 +47,7 @@ def create_platform_app(services: PlatformServices) -> Litestar:
     return Litestar(
         [router],
         exception_handlers={Exception: as_platform},
+        before_send=[add_answer_headers],
         state=State({"services": services}),
         openapi_config=OpenAPIConfig(
             title="Keystead platform API",

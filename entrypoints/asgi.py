@@ -36,8 +36,10 @@ from core.outbound import Outbound
 from core.settings import Settings, SettingsError
 from entrypoints.control_plane_keys import ControlPlaneKeys
 from entrypoints.metrics import Metrics
+from entrypoints.platform_proofs import PlatformProofs
 from entrypoints.process import Vitals, process_app
 from entrypoints.routing import PROCESS_PATHS, Routes
+from keystead_sdk.dpop import ProofOfPossession
 from keystead_sdk.verifier import TokenVerifier
 from provisioning.backends import Backend
 from provisioning.platform import Platform, open_platform
@@ -191,7 +193,7 @@ class Keystead:
         vitals: Vitals,
     ) -> PlatformServices:
         issuer = self.settings.control_plane_issuer
-        recorder = _Recorder(platform, services.audit)
+        recorder, proofs = _Recorder(platform, services.audit), PlatformProofs(platform.directory)
         return PlatformServices(
             settings=self.settings,
             clock=self._clock,
@@ -200,7 +202,12 @@ class Keystead:
             lifecycle=platform.lifecycle,
             operators=operators,
             verifier=TokenVerifier(
-                issuer=issuer, audience=f"{issuer}api/v2/", keys=keys, clock=self._clock.now, leeway=60
+                issuer=issuer,
+                audience=f"{issuer}api/v2/",
+                keys=keys,
+                clock=self._clock.now,
+                leeway=60,
+                dpop=ProofOfPossession(origins=[issuer], replays=proofs, nonces=proofs),
             ),
             wanted=vitals.wanted,
             record=recorder.record,

@@ -1,8 +1,8 @@
 """Which addresses keys may be fetched from."""
 
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-_loopback = frozenset({"localhost", "127.0.0.1", "::1"})
 _ports = {"https": 443, "http": 80}
 
 
@@ -27,4 +27,9 @@ def _port(parts: SplitResult) -> int:
 
 
 def _is_local(host: str) -> bool:
-    return host in _loopback or host.endswith(".localhost")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

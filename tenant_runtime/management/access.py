@@ -112,7 +112,11 @@ async def authenticate(connection: AnyConnection) -> Actor:
 async def _with_proof(connection: AnyConnection, token: str) -> Actor:
     """RFC 9449 section 7. The nonce that the answer may carry is put where the edge finds it."""
     tenant, services, scope = tenant_of(connection), services_of(connection), connection.scope
-    target = Target(str(scope.get("method")), tenant.origin, scope["path"], token)
+    is_selected = scope["state"].get(
+        "selected_by_header", False
+    )  # sent to tenant one's host, for this tenant
+    origins = tenant.control_plane_issuers if is_selected else (tenant.origin,)
+    target = Target(str(scope.get("method")), origins, scope["path"], token)
     given = [value for name, value in scope["headers"] if name == HEADER]
     try:
         proof = check_proof(tenant, given, target, now_ms(services.clock))

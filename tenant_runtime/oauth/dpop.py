@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.crypto.jwt import TokenInvalid
+from core.crypto.sealing import DataKey
 from core.errors import (
     IdentityError,
     InsufficientScope,
@@ -47,7 +48,7 @@ def proof_of(call: Call, path: str, access_token: str | None = None) -> Proof | 
     given = call.headers.get(HEADER)
     if given is None:
         return None
-    target = Target(call.method, call.tenant.origin, path, access_token)
+    target = Target(call.method, (call.tenant.origin,), path, access_token)
     return check_proof(call.tenant, given, target, call.now_ms)
 
 
@@ -57,12 +58,23 @@ def check_proof(tenant: Tenant, given: Sequence[bytes], target: Target, now_ms: 
         raise InvalidDpopProof("Exactly one DPoP proof must be sent.")
     now = now_ms / 1000
     found = verify_proof(given[0].decode("latin-1"), target, now)
-    age = age_of(tenant.data_key, found.nonce, now) if found.nonce is not None else None
+    is_good, next_nonce = judge_nonce(tenant.data_key, found.nonce, now)
+    if not is_good:
+        raise UseDpopNonce(str(next_nonce))
+    return Proof(found.jkt, use_of(found.jkt, found.jti, found.issued_at + WINDOW), next_nonce)
+
+
+def judge_nonce(key: DataKey, nonce: str | None, now: float) -> tuple[bool, str | None]:
+    """Whether it is good, and the one to use from now on: instead of it, or because it gets old."""
+    age = age_of(key, nonce, now) if nonce is not None else None
     if age is None:
-        raise UseDpopNonce(new_nonce(tenant.data_key, now))
-    end = int((found.issued_at + WINDOW) * 1000) + 1
-    used = SingleUse.of("dpop", found.jkt, found.jti, expires_at=end, error=InvalidDpopProof)
-    return Proof(found.jkt, used, new_nonce(tenant.data_key, now) if age >= RENEWED_AFTER else None)
+        return False, new_nonce(key, now)
+    return True, new_nonce(key, now) if age >= RENEWED_AFTER else None
+
+
+def use_of(jkt: str, jti: str, until: float) -> SingleUse:
+    """`until` in seconds: from then on the proof is too old by itself."""
+    return SingleUse.of("dpop", jkt, jti, expires_at=int(until * 1000) + 1, error=InvalidDpopProof)
 
 
 def with_next_nonce(answer: Answer, proof: Proof | None) -> Answer:

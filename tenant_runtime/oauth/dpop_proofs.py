@@ -5,7 +5,7 @@ Whether its nonce is one of ours and whether it came before, `dpop` and the data
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -37,11 +37,11 @@ _PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The request that a proof must be for: an origin of the tenant, a path as the server decoded it, and at a
-    resource the access token."""
+    """The request that a proof must be for: the origin it was sent to (any of these), its path as the server decoded
+    it, and at a resource the access token."""
 
     method: str
-    origin: str
+    origins: Collection[str]
     path: str
     access_token: str | None = None
 
@@ -86,7 +86,8 @@ def _check_target(claims: Mapping[str, Any], target: Target) -> None:
     htm, htu, token = claims.get("htm"), claims.get("htu"), target.access_token
     if htm != target.method:
         raise InvalidDpopProof("The DPoP proof is for another method.")
-    if not isinstance(htu, str) or _address(htu) != (*_origin(target.origin), target.path):
+    address = _address(htu) if isinstance(htu, str) else None
+    if address is None or address[3] != target.path or address[:3] not in map(_origin, target.origins):
         raise InvalidDpopProof("The DPoP proof is for another address.")
     if token is not None:
         ath = claims.get("ath")
