@@ -247,10 +247,10 @@ async def _place(
     engine = create_engine(f"sqlite:///{path}")
     data_key = DataKey(tenant_id, new_data_key())
     signing = SigningKey.generate("RS256") if tenant_id == "globex" else KEY
-    with engine.begin() as connection:
-        _first_rows(connection, tenant_id, incarnation, data_key, signing, int(clock.now() * 1000))
-    engine.dispose()
     issuer = "https://id.example.com/" if tenant_id == "secure" else f"http://{tenant_id}.localhost:8000/"
+    with engine.begin() as connection:
+        _first_rows(connection, tenant_id, issuer, incarnation, data_key, signing, int(clock.now() * 1000))
+    engine.dispose()
     tenant = Tenant(
         id=tenant_id, state=TenantState.ACTIVE, issuer=issuer, issuers=frozenset({issuer}),
         display_name=tenant_id.title(), organization_id=None, control_plane_issuers=frozenset(),
@@ -262,7 +262,13 @@ async def _place(
 
 
 def _first_rows(
-    connection: Connection, tenant_id: str, incarnation: str, data_key: DataKey, signing: SigningKey, now: int
+    connection: Connection,
+    tenant_id: str,
+    issuer: str,
+    incarnation: str,
+    data_key: DataKey,
+    signing: SigningKey,
+    now: int,
 ) -> None:
     def put(model: Any, **values: Any) -> None:
         connection.execute(insert(model.__table__), values)
@@ -275,9 +281,14 @@ def _first_rows(
     put(models.Connection, id="con_users", name="Users", strategy="auth0", options={}, metadata={},
         is_domain_connection=False, enabled_for_all_clients=True, is_system=False, created_at=now, updated_at=now,
     )  # fmt: skip
-    put(models.ResourceServer, id="rs_api", identifier=API, name="Orders", metadata={}, attributes={}, labels=[],
-        allow_offline_access=True, is_management=False, is_system=False, created_at=now, updated_at=now,
-    )  # fmt: skip
+    for id, identifier, name in (
+        ("rs_api", API, "Orders"),
+        ("rs_management", f"{issuer}api/v2/", "Management"),
+    ):
+        put(models.ResourceServer, id=id, identifier=identifier, name=name, metadata={}, attributes={}, labels=[],
+            allow_offline_access=True, is_management=id == "rs_management", is_system=False, created_at=now,
+            updated_at=now,
+        )  # fmt: skip
     put(models.Scope, resource_server_id="rs_api", value="read:orders", description="Read your orders", position=0,
         is_platform=False)  # fmt: skip
 
