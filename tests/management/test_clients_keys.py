@@ -10,8 +10,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from core.crypto.keys import SigningKey, thumbprint
+from core.ids import new_secret
 from tenant_runtime.models import Client, ClientKey, ClientSecret
 from tests.management.world import START, Place, World
+from tests.protocol.assertions import JWT_BEARER, signed
 
 pytestmark = pytest.mark.anyio
 
@@ -563,3 +565,47 @@ async def test_a_fapi_clients_last_key_can_be_taken_away_at_once(acme: Place) ->
     [credential] = (await api.get(f"{path}/credentials")).json()
     assert (await api.delete(f"{path}/credentials/{credential['id']}")).status_code == 204
     assert await acme.rows(ClientKey) == []
+
+
+# --- From here to a token --------------------------------------------------------------------------------------------
+
+
+async def test_what_is_saved_here_counts_at_the_token_endpoint_at_once(acme: Place) -> None:
+    api, rsa = acme.api(), KEYS["RS256"]
+    credential = {"credential_type": "public_key", "name": "first", "pem": pem(rsa)}
+    methods = {"client_authentication_methods": {"private_key_jwt": {"credentials": [credential]}}}
+    client = await api.made("/clients", {**WEB, **methods})
+    path, audience = f"/clients/{client['client_id']}", acme.tenant.management_audience
+    grant = {"client_id": client["client_id"], "audience": audience, "scope": ["read:users"]}
+    await api.made("/client-grants", grant)
+
+    async def ask(key: SigningKey, alg: str | None = None) -> int:
+        """As Auth0's SDKs do it: without `kid`."""
+        now = int(acme.world.clock.now())
+        claims = {"iss": client["client_id"], "sub": client["client_id"], "aud": acme.tenant.issuer}
+        claims |= {"iat": now, "exp": now + 180, "jti": new_secret()}
+        form = {
+            "grant_type": "client_credentials",
+            "audience": audience,
+            "client_assertion_type": JWT_BEARER,
+            "client_assertion": signed({"alg": alg or key.alg}, claims, key),
+        }
+        return (await acme.http.post("/oauth/token", data=form)).status_code
+
+    assert await ask(rsa) == 200
+    assert await ask(KEY) == 401
+    [first] = client["client_authentication_methods"]["private_key_jwt"]["credentials"]
+    await api.made(f"{path}/credentials", {"pem": pem(KEY)})
+    assert (await ask(rsa), await ask(rsa, "PS256"), await ask(KEY)) == (200, 200, 200)
+    await api.delete(f"{path}/credentials/{first['id']}")
+    assert (await ask(rsa), await ask(KEY)) == (401, 200)
+    await api.patch(path, {"jwks": jwks(KEYS["EdDSA"])})
+    assert (await ask(KEY), await ask(KEYS["EdDSA"])) == (401, 200)
+    [now] = (await api.get(f"{path}/credentials")).json()
+    await api.patch(f"{path}/credentials/{now['id']}", {"expires_at": "2020-01-01T00:00:00Z"})
+    assert await ask(KEYS["EdDSA"]) == 401
+    await api.patch(f"{path}/credentials/{now['id']}", {"expires_at": None})
+    await api.patch(path, {"compliance_level": FAPI})
+    assert await ask(KEYS["EdDSA"]) == 400  # a proof of possession is due from now on
+    await api.patch(path, {"compliance_level": None, "token_endpoint_auth_method": "client_secret_jwt"})
+    assert await ask(KEYS["EdDSA"]) == 401
