@@ -19,7 +19,6 @@ from sqlalchemy import Connection, func, select
 import migrations
 from controlplane.registry.tenants import RegisteredTenant, tenant_one
 from controlplane.registry.worklists import tenants_after
-from core.database.sqlite import files_of
 from core.errors import IdentityError
 from provisioning.parts import Parts
 from tenant_runtime.models import Delivery
@@ -136,8 +135,7 @@ def _first_due(connection: Connection) -> int | None:
 
 def _stamp(database: Path) -> Stamp:
     """Changes with every commit: either file grows or is written. An empty log is as none."""
-    main, log = files_of(database)[:2]
-    return _changed(main), _changed(log)
+    return _changed(str(database)), _changed(f"{database}-wal")
 
 
 def _is_settled(stamp: Stamp) -> bool:
@@ -145,7 +143,7 @@ def _is_settled(stamp: Stamp) -> bool:
     return all(part is None or time_ns() - part[0] > SETTLED_NS for part in stamp)
 
 
-def _changed(path: Path) -> tuple[int, int] | None:
+def _changed(path: str) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
     except FileNotFoundError:

@@ -45,6 +45,7 @@ LEASE_MS = 120_000
 PER_TENANT = 8
 PER_PROCESS = 64
 CLOSE_SECONDS = 5.0
+NOTE_AGAIN_SECONDS = (0.2, 1.0, 5.0)
 RETRY_SECONDS = 30.0
 """After the tenant's database was away."""
 
@@ -246,8 +247,8 @@ class Deliveries:
             await self._failed(tenant, claimed, DeliveryFailed(type(error).__name__))
         else:
             failpoint("deliveries.sent")
-            await tenant.database.write(record_delivered, claimed, now_ms(self._clock))
             self._observe(claimed.kind, "delivered")
+            await _surely(tenant.database.write, record_delivered, claimed, now_ms(self._clock))
 
     async def _failed(self, tenant: Tenant, claimed: Claimed, failed: DeliveryFailed) -> None:
         now, reason = now_ms(self._clock), failed.reason[:500]
@@ -263,10 +264,10 @@ class Deliveries:
         )
         if is_dead:
             event = _dead_event(claimed, reason, now)
-            await tenant.database.write(record_dead, claimed, reason, now, event)
+            await _surely(tenant.database.write, record_dead, claimed, reason, now, event)
         else:
             due_at = now + _back_off_ms(claimed.attempts)
-            await tenant.database.write(record_retry, claimed, reason, due_at)
+            await _surely(tenant.database.write, record_retry, claimed, reason, due_at)
 
     # --- later -----------------------------------------------------------------------------------------------
 
@@ -287,6 +288,19 @@ class Deliveries:
         task = asyncio.create_task(self.resume(tenant_id))
         self._ringing.add(task)
         task.add_done_callback(self._ringing.discard)
+
+
+async def _surely(write: Callable[..., Awaitable[Any]], unit: Callable[..., Any], *args: Any) -> None:
+    """What is not noted is sent again: a database that is away for a moment is worth another try. Each of these units
+    may be run twice."""
+    for pause in NOTE_AGAIN_SECONDS:
+        try:
+            await write(unit, *args)
+        except Unavailable:
+            await asyncio.sleep(pause)
+        else:
+            return
+    await write(unit, *args)
 
 
 def _back_off_ms(attempts: int) -> int:

@@ -118,5 +118,5 @@ async def _logout_token(services: Services, tenant: Tenant, payload: Mapping[str
         "sub": payload["sub"],
         "sid": payload["sid"],
     }
-    key = await signing_key(tenant, services, held, client.jwt_configuration.get("alg"), now)
+    key = await signing_key(tenant, services, held, client.id_token_signing_alg, now)
     return jwt.sign(claims, key, typ=LOGOUT_TOKEN_TYPE)

@@ -259,6 +259,21 @@ async def test_a_tenants_database_that_is_away_is_tried_again(
     await deliveries.close()
 
 
+async def test_an_answer_that_could_not_be_noted_at_once_is_noted_a_moment_later(post: Post) -> None:
+    carrier = Carrier(slow={"somebody": 0.4})
+    deliveries = post.by(carrier)
+    await post.put("one")
+    deliveries.soon(post.tenant)
+    await asyncio.sleep(0.2)
+    file = post.tenant.database.ref.path
+    away = file.rename(file.with_name("away"))
+    await asyncio.sleep(0.4)
+    away.rename(file)
+    await deliveries.run_due(post.tenant)
+    assert carrier.tried == ["one"]
+    assert (await post.rows())["one"].delivered_at is not None
+
+
 async def test_what_waits_is_found_by_looking_into_files_that_changed_and_only_those(
     post: Post, installation: Installation, lines: io.BytesIO
 ) -> None:
