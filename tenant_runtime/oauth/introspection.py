@@ -112,7 +112,7 @@ def _of_access_token(
     claims = presented.claims or _opaque_claims(presented, subject)
     return {
         "active": True,
-        "token_type": token_type((presented.claims.get("cnf") or {}).get("jkt")),
+        "token_type": token_type(presented.jkt),
         **{name: claims[name] for name in TOLD if name in claims},
     }
 
@@ -165,6 +165,8 @@ def _opaque_claims(presented: Presented, subject: Subject | None) -> dict[str, A
         claims["sid"] = presented.session_id
     if subject is not None and subject.organization is not None:
         claims["org_id"] = subject.organization.id
+    if presented.jkt is not None:  # RFC 9449 section 6.2
+        claims["cnf"] = {"jkt": presented.jkt}
     return claims
 
 

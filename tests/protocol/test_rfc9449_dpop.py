@@ -1,5 +1,6 @@
 """RFC 9449 at the token endpoint: whose tokens they become, which proofs are none, and what counts once."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -150,6 +151,16 @@ async def test_a_client_may_be_made_to_prove_a_key_always(issuers: Issuers, hold
     assert (await refresh(issuers.acme, holder, body["refresh_token"])).status_code == 200
 
 
+@pytest.mark.parametrize("code", [{}, OFFLINE], ids=["opaque", "JWT"])
+async def test_introspection_tells_whose_a_token_is(
+    issuers: Issuers, holder: Holder, code: dict[str, str]
+) -> None:
+    token = (await redeem(issuers.acme, holder, "web", **code)).json()["access_token"]
+    form = {"token": token, "client_id": "web", "client_secret": issuers.acme.secrets["web"]}
+    told = (await issuers.acme.http.post("/oauth/introspect", data=form)).json()
+    assert (told["active"], told["token_type"], told["cnf"]) == (True, "DPoP", {"jkt": holder.jkt})
+
+
 # --- The proof -------------------------------------------------------------------------------------------------------
 
 
@@ -213,6 +224,14 @@ async def test_a_proof_counts_once_in_all_processes(issuers: Issuers, ready: Hol
         assert refused(await machine(other, [proof]))
         assert refused(await machine(issuers.acme, [proof]))
         assert (await machine(other, [ready.proof("POST", address(other))])).status_code == 200
+
+
+async def test_of_many_at_once_one_is_first(issuers: Issuers, ready: Holder) -> None:
+    proof = ready.proof("POST", address(issuers.acme))
+    async with second_worker(issuers.acme, issuers.services) as other:
+        asked = [machine(worker, [proof]) for worker in (issuers.acme, other) for _ in range(10)]
+        answers = await asyncio.gather(*asked)
+    assert sorted(answer.status_code for answer in answers) == [200, *[400] * 19]
 
 
 async def test_a_used_proof_uses_up_no_code_and_no_refresh_token(issuers: Issuers, ready: Holder) -> None:
