@@ -97,11 +97,14 @@ async def with_keys(
     spare = {alg: await make(alg) for alg in likely}
     while True:
         try:
-            return await attempt(spare)
+            done = await attempt(spare)
         except KeyWanted as wanted:
             if wanted.alg in spare:
                 raise
             spare[wanted.alg] = await make(wanted.alg)
+        else:
+            failpoint("keys.committed")
+            return done
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,6 @@ def revoke(connection: Connection, data_key: DataKey, kid: str, now_ms: int, spa
     keys.take(connection, data_key, decided.steps, now_ms)
     if decided.needs_key:
         connection.execute(_INSERT, spare[key.alg].row("current", now_ms, None))
-    failpoint("keys.revoked")
     after = _load(connection)
     return Changed({key.alg: kid}, keys.told((key.alg,), kid), after.told((key.alg,), kid))
 

@@ -33,6 +33,7 @@ PUBLISHED: tuple[State, ...] = ("next", "current", "previous")
 
 LONGEST_TOKEN_MS = 2_592_000 * 1000
 MARGIN_MS = 3_600 * 1000
+JUST_NOW_MS = 60 * 1000
 MOST_PREVIOUS = 8
 """Of one algorithm. More would be rotations every few days, and a key set that verifiers read for nothing."""
 
@@ -138,11 +139,12 @@ def rotation(
     keys: Sequence[Key], alg: str, *, seen: str | None, now_ms: int, publication_ms: int, immediately: bool
 ) -> Rotation:
     """`seen` is the current key when the rotation was asked for. Where another one is current by now, somebody else
-    rotated meanwhile and nothing is left to do: that is how two at once end with one new key."""
+    rotated meanwhile and nothing is left to do; nor is there where one that need not wait follows another within a
+    minute. So two at once, and one asked again because its answer was lost, end with one new key."""
     current, following = find(keys, alg, "current"), find(keys, alg, "next")
-    if current is not None and current.kid != seen:
-        return Rotation((following or current).kid)
     wait = 0 if immediately else publication_ms
+    if current is not None and (current.kid != seen or (wait == 0 and _was_just_rotated(keys, alg, now_ms))):
+        return Rotation((following or current).kid)
     if following is None:
         if current is None or wait == 0:
             return Rotation(None, tuple(_replaced(keys, alg)), "current")
@@ -151,6 +153,11 @@ def rotation(
     if now_ms >= ready_at:
         return Rotation(following.kid, tuple(promotion(keys, following)))
     return Rotation(following.kid, (), None, ready_at)
+
+
+def _was_just_rotated(keys: Iterable[Key], alg: str, now_ms: int) -> bool:
+    replaced = (key.retired_at or 0 for key in keys if key.alg == alg and key.state == "previous")
+    return any(abs(now_ms - moment) < JUST_NOW_MS for moment in replaced)
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,6 +280,17 @@ def test_a_rotation_by_one_who_saw_an_older_key_is_done_already() -> None:
     assert (decided.kid, decided.steps, decided.new) == ("b", (), None)
 
 
+def test_a_rotation_at_once_that_is_asked_for_again_because_its_answer_was_lost_is_done_already() -> None:
+    keys = [key("b", "current"), key("a", "previous", retired_at=NOW)]
+    options: dict[str, Any] = {"seen": "b", "publication_ms": DAY * 1000}
+    again = rotation(keys, "RS256", now_ms=NOW + 30_000, immediately=True, **options)
+    assert (again.kid, again.steps, again.new) == ("b", (), None)
+    later = rotation(keys, "RS256", now_ms=NOW + 61_000, immediately=True, **options)
+    assert (later.kid, later.new) == (None, "current")
+    published = rotation(keys, "RS256", now_ms=NOW + 30_000, immediately=False, **options)
+    assert (published.kid, published.new) == (None, "next"), "who waits a day disturbs nobody"
+
+
 def test_the_old_key_stops_before_the_new_one_begins() -> None:
     keys = [key("a", "current"), key("b", "next", activates_at=NOW)]
     assert [(step.kid, step.to) for step in steps_due(keys, NOW)] == [("a", "previous"), ("b", "current")]

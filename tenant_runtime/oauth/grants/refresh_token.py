@@ -61,6 +61,9 @@ _TOUCH = Prepared(
 _BIND = Prepared(
     update(RefreshFamily.__table__).where(_f.id == bindparam("family")).values(dpop_jkt=bindparam("jkt"))
 )
+_EXPIRE = update(RefreshFamily.__table__).where(_f.id == bindparam("family")).values(expires_at=0)
+"""What was told that it has expired stays so, wherever the clock goes; access tokens keep their own end."""
+
 _CONSENT = select(_g.scope).where(
     *(_g[name] == bindparam(name) for name in ("user_id", "client_id", "audience", "organization_id"))
 )
@@ -101,6 +104,9 @@ def _refresh(
     if family is None:
         raise InvalidGrant("The refresh token is unknown.")
     _require_alive(request, family)
+    if _has_expired(family, now_ms):
+        connection.execute(_EXPIRE, {"family": family.id})
+        return Refused("The refresh token has expired.")
     if presented.policy.rotates and not _claim(connection, presented, now_ms):
         end_family(connection, family.id, now_ms=now_ms, reason="refresh_token_reuse")
         record(connection, _told(event, family))
@@ -129,9 +135,10 @@ def _require_alive(request: TokenRequest, family: Row[Any]) -> None:
         raise InvalidGrant("The refresh token was revoked.")
     if family.dpop_jkt not in (None, request.jkt):
         raise InvalidGrant("The refresh token is bound to another key.")
-    for end in (family.expires_at, family.idle_expires_at):
-        if end is not None and request.call.now_ms >= end:
-            raise InvalidGrant("The refresh token has expired.")
+
+
+def _has_expired(family: Row[Any], now_ms: int) -> bool:
+    return any(end is not None and now_ms >= end for end in (family.expires_at, family.idle_expires_at))
 
 
 def _claim(connection: Connection, presented: _Presented, now_ms: int) -> bool:
