@@ -1,4 +1,4 @@
-"""Two tenants with the same client ids, both under https, for modules that are run against both at once."""
+"""Two tenants and the control plane, under https, with the same client ids: modules are run against all at once."""
 
 import asyncio
 import shutil
@@ -24,7 +24,8 @@ from tests.conformance.op import CALLBACK, CALLBACK_WITH_QUERY, LOGGED_OUT, Clie
 from tests.conftest import serving, settings_for
 from tests.installation import Installation
 
-TENANTS = ("acme", "globex")
+ONE = "control_plane"
+TENANTS = ("acme", "globex", ONE)
 Module = Callable[[Op], Awaitable[None]]
 PROFILE = {
     "app_type": "regular_web",
@@ -43,7 +44,7 @@ CLIENTS: dict[str, dict[str, Any]] = {
 
 
 class Suite:
-    """Makes the two tenants' views; each call is two new browsers."""
+    """Makes the tenants' views; each call is as many new browsers."""
 
     def __init__(self, installation: Installation, clients: dict[str, dict[str, Client]]) -> None:
         self.installation = installation
@@ -54,23 +55,27 @@ class Suite:
 
     async def run(self, module: Module, *, response_mode: str | None = None) -> None:
         async with AsyncExitStack() as stack:
-            ops = [await self._op(stack, tenant_id, response_mode) for tenant_id in TENANTS]
+            together = asyncio.Barrier(len(TENANTS))
+            ops = [await self._op(stack, tenant_id, together, response_mode) for tenant_id in TENANTS]
             assert [op.client.client_id for op in ops] == [ops[0].client.client_id] * len(ops)
-            assert ops[0].client.secret != ops[1].client.secret
+            assert len({op.client.secret for op in ops}) == len(ops)
             await asyncio.gather(*(module(op) for op in ops))
 
-    async def _op(self, stack: AsyncExitStack, tenant_id: str, response_mode: str | None) -> Op:
+    async def _op(
+        self, stack: AsyncExitStack, tenant_id: str, together: asyncio.Barrier, response_mode: str | None
+    ) -> Op:
         transport = httpx.ASGITransport(app=self.installation.app)
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, timeout=30))
-        tenant = self.installation.tenant(tenant_id)
+        demo = self.installation.demo
+        place = demo.control_plane if tenant_id == ONE else self.installation.tenant(tenant_id)
         op = Op(
-            tenant.issuer,
+            place.issuer,
             http,
-            tenant.users[0],
+            place.users[0],
             self.installation.clock,
             self._clients[tenant_id],
+            together,
             response_mode,
-            tenant.api_audience,
         )
         return await op.configured()
 

@@ -1,5 +1,6 @@
 """One tenant as the OpenID Foundation's suite sees an OpenID provider: from outside, as a relying party."""
 
+import asyncio
 import secrets
 from base64 import b64encode, urlsafe_b64encode
 from dataclasses import dataclass, field
@@ -45,8 +46,8 @@ class Op:
     user: DemoUser
     clock: MovableClock
     clients: dict[str, Client]
+    together: asyncio.Barrier
     response_mode: str | None = None
-    audience: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     browser: Browser = field(init=False)
     state: str | None = None
@@ -54,6 +55,13 @@ class Op:
 
     def __post_init__(self) -> None:
         self.browser = Browser(self.http, stops=("https://rp.example.net/",))
+
+    async def advance(self, seconds: float) -> None:
+        """All tenants have one clock: it moves when each has come so far, by one step."""
+        async with self.together as place:
+            if place == 0:
+                self.clock.advance(seconds)
+        await self.together.wait()
 
     @property
     def client(self) -> Client:

@@ -114,7 +114,7 @@ async def display(op: Op) -> None:
 async def prompt_login(op: Op) -> None:
     """`oidcc-prompt-login`: the login is shown again, and auth_time moves on."""
     first = await op.tokens()
-    op.clock.advance(2)
+    await op.advance(2)
     await op.open(prompt="login")
     assert shows_login(op.page)
     await op.log_in()
@@ -135,7 +135,7 @@ async def prompt_none_not_logged_in(op: Op) -> None:
 async def prompt_none_logged_in(op: Op) -> None:
     """`oidcc-prompt-none-logged-in`: no page, the same person, the same moment."""
     first = await op.tokens()
-    op.clock.advance(2)
+    await op.advance(2)
     await op.open(prompt="none")
     claims = await op.id_claims(check_token_answer(await op.redeem(op.landed()["code"])))
     for name in ("sub", "auth_time"):
@@ -145,7 +145,7 @@ async def prompt_none_logged_in(op: Op) -> None:
 async def max_age_1(op: Op) -> None:
     """`oidcc-max-age-1`: a login that is too old is made again."""
     first = await op.tokens()
-    op.clock.advance(2)
+    await op.advance(2)
     await op.open(max_age="1")
     assert shows_login(op.page)
     await op.log_in()
@@ -208,7 +208,7 @@ async def codereuse_30seconds(op: Op) -> None:
     """`oidcc-codereuse-30seconds`: half a minute later, and the first use's access token dies of it."""
     answer = await op.authorize()
     tokens = check_token_answer(await op.redeem(answer["code"]))
-    op.clock.advance(30)
+    await op.advance(30)
     check_token_error(await op.redeem(answer["code"]), "invalid_grant")
     assert (await op.userinfo(tokens["access_token"])).status_code == 401
 

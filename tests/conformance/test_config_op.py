@@ -1,6 +1,7 @@
-"""The Config OP profile: `oidcc-discovery-endpoint-verification`, for both tenants at once."""
+"""The Config OP profile: `oidcc-discovery-endpoint-verification`, for all tenants at once."""
 
 import re
+from itertools import combinations
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -100,6 +101,6 @@ async def test_the_tenants_share_no_key_and_no_address(suite: Suite) -> None:
         seen.append((kids, {value for value in op.metadata.values() if isinstance(value, str)}))
 
     await suite.run(look)
-    (keys, addresses), (other_keys, other_addresses) = seen
-    assert not keys & other_keys
-    assert not addresses & other_addresses
+    for (keys, addresses), (other_keys, other_addresses) in combinations(seen, 2):
+        assert not keys & other_keys
+        assert not addresses & other_addresses

@@ -1,4 +1,4 @@
-"""FAPI 2.0 Security Profile (final), private_key_jwt and DPoP: the groups of the plan, against two tenants at once."""
+"""FAPI 2.0 Security Profile (final), private_key_jwt and DPoP: the groups of the plan, against all tenants at once."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -158,7 +158,7 @@ async def request_uris(f: FapiOp) -> None:
         assert f.op.browser.landed is None
         assert refused.status_code == 400
     late = await f.pushed()
-    f.op.clock.advance(700)
+    await f.op.advance(700)
     assert (await f.open(late)).status_code == 400
 
 
@@ -224,11 +224,11 @@ async def codes(f: FapiOp) -> None:
     check_token_error(await f.redeem(await f.code(), f.other), "invalid_grant")
     code = await f.code()
     tokens = check_token_answer(await f.redeem(code))
-    f.op.clock.advance(1)
+    await f.op.advance(1)
     check_token_error(await f.redeem(code), "invalid_grant")
     assert (await f.userinfo(tokens["access_token"])).status_code == 401
     code = await f.code()
-    f.op.clock.advance(61)
+    await f.op.advance(61)
     check_token_error(await f.redeem(code), "invalid_grant")
 
 

@@ -1,4 +1,4 @@
-"""The RP-Initiated Logout OP profile: each row of `oidcc-rp-initiated-logout…`, against both tenants at once."""
+"""The RP-Initiated Logout OP profile: each row of `oidcc-rp-initiated-logout…`, against all tenants at once."""
 
 import base64
 import json
