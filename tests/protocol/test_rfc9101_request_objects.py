@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from joserfc.jws import JWSRegistry
 
 from core.crypto import jwt
 from core.crypto.keys import SigningKey
+from tenant_runtime.oauth.parameters import KNOWN
 from tests.login.world import API, CALLBACK, World, answer_of, claims_of
 from tests.login.world import world as build
 from tests.protocol.requesters import (
@@ -239,6 +242,35 @@ async def test_two_objects_or_an_object_and_a_reference_are_refused(web: Request
         request=signed, request_uri="https://app.example.com/r.jwt", redirect_uri=CALLBACK
     )
     assert answer_of(both)["error"] == "invalid_request"
+
+
+ODD: list[Any] = [
+    None, True, 0, -1, 10**40, 1.5, "", " ", "\0", "a\r\nb", "x" * 9000, "\u202e\ufeff", [], [None], ["", ""],
+    [[[]]], {}, {"": ""}, {"id_token": {"acr": {"essential": True, "values": [[]]}}},
+    {"id_token": {"sub": {"value": []}}},
+    {"userinfo": {"a": {"value": 10**30}}}, '{"id_token": 1}', "[" * 2000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(KNOWN), "iss", "aud", "exp", "nbf", "iat", "sub", "jti", "pushed", "signed"]
+)
+async def test_no_value_of_a_member_is_a_server_error(web: Requester, name: str) -> None:
+    for value in ODD:
+        claims = {**web.claims(prompt="none"), name: value}
+        response = await web.authorize(request=encoded_and_signed(claims, web.key))
+        assert response.status_code in (302, 400, 403), (name, value, response.text)
+        pushed = await web.push(request=encoded_and_signed(claims, web.key))
+        assert pushed.status_code in (201, 400), (name, value, pushed.text)
+        assert "server_error" not in response.headers.get("location", "") + pushed.text
+
+
+def encoded_and_signed(claims: dict[str, Any], key: SigningKey) -> str:
+    """By a JSON encoder that writes numbers of any size."""
+    parts = [unsigned({"alg": key.alg, "kid": key.kid}), unsigned(claims)]
+    text = ".".join(part.split(".")[1] for part in parts)
+    signature = JWSRegistry.algorithms[key.alg].sign(text.encode(), key.jose)
+    return f"{text}.{urlsafe_b64encode(signature).decode().rstrip('=')}"
 
 
 # --- In a pushed request ---------------------------------------------------------------------------------------------
