@@ -1,7 +1,8 @@
 """How a client's refresh tokens live (Auth0's `refresh_token` object on the client).
 
-Rotation is the default, and compulsory for public clients (RFC 9700 section 4.14.2). The leeway is for the answer
-that got lost: within that many seconds of a token's first use it may be presented again, and each time yields a
+Rotation is the default, and compulsory for public clients (RFC 9700 section 4.14.2). A FAPI client, whose tokens belong
+to its key, does without unless it says otherwise (FAPI 2.0 Security Profile section 5.3.2.1). The leeway is for the
+answer that got lost: within that many seconds of a token's first use it may be presented again, and each time yields a
 sibling. After that, a second use is theft, and ends the family. Without a leeway every second use is.
 """
 
@@ -31,9 +32,10 @@ class RefreshPolicy:
 
 def refresh_policy(client: ClientConfiguration) -> RefreshPolicy:
     stored = client.refresh_token
+    usual = "non-rotating" if client.is_fapi else "rotating"
     ends = stored.get("expiration_type", "expiring") != "non-expiring"
     return RefreshPolicy(
-        rotates=client.is_public or stored.get("rotation_type", "rotating") != "non-rotating",
+        rotates=client.is_public or stored.get("rotation_type", usual) != "non-rotating",
         leeway_ms=_milliseconds(stored, "leeway", 0),
         lifetime_ms=_milliseconds(stored, "token_lifetime", TOKEN_LIFETIME)
         if ends and not stored.get("infinite_token_lifetime")

@@ -45,10 +45,10 @@ async def add_fapi_client(issuer: Issuer, *keys: SigningKey, **values: Any) -> N
     await add_signing_client(issuer, "bank", *keys, **row)
 
 
-async def ask(issuer: Issuer, form: dict[str, str], path: str = "oauth/token") -> httpx.Response:
-    body = {"grant_type": "client_credentials", "audience": API} | form
-    holder = Holder(issuer.clock.now)
-    return await holder.send(issuer.http, "POST", f"{issuer.tenant.issuer}{path}", data=body)
+async def ask(issuer: Issuer, form: dict[str, str], holder: Holder | None = None) -> httpx.Response:
+    body = form if "grant_type" in form else {"grant_type": "client_credentials", "audience": API} | form
+    holder = holder or Holder(issuer.clock.now)
+    return await holder.send(issuer.http, "POST", f"{issuer.tenant.issuer}oauth/token", data=body)
 
 
 async def push(issuer: Issuer, form: dict[str, str]) -> httpx.Response:
@@ -230,6 +230,24 @@ async def test_its_id_tokens_are_never_signed_with_rs256(
     answer = await ask(acme, form | assertion(acme, "bank", KEY))
     assert answer.status_code == 200, answer.text
     assert header_of(answer.json()["id_token"])["alg"] == signed
+
+
+@pytest.mark.parametrize(("chosen", "rotates"), [({}, False), ({"rotation_type": "rotating"}, True)])
+async def test_its_refresh_tokens_belong_to_its_key_and_do_not_rotate_unless_it_says_so(
+    issuers: Issuers, chosen: dict[str, str], rotates: bool
+) -> None:
+    acme, holder = issuers.acme, Holder(issuers.clock.now)
+    await add_fapi_client(acme, KEY, OTHER, refresh_token=chosen)
+    code = {"grant_type": "authorization_code", "code": await acme.code("bank"), "redirect_uri": CALLBACK}
+    code |= {"code_verifier": VERIFIER}
+    first = await ask(acme, code | assertion(acme, "bank", KEY), holder)
+    assert first.status_code == 200, first.text
+    form = {"grant_type": "refresh_token", "refresh_token": first.json()["refresh_token"]}
+    stolen = await ask(acme, form | assertion(acme, "bank", KEY), Holder(issuers.clock.now))
+    assert stolen.json()["error"] == "invalid_grant"
+    second = await ask(acme, form | assertion(acme, "bank", OTHER), holder)
+    assert second.status_code == 200, second.text
+    assert (second.json().get("refresh_token", form["refresh_token"]) != form["refresh_token"]) is rotates
 
 
 async def test_a_key_taken_away_ends_the_client_at_once(issuers: Issuers) -> None:
