@@ -198,16 +198,17 @@ def load_configuration(connection: Connection, data_key: DataKey) -> Configurati
     tenant = connection.execute(_TENANT).one()
     servers = _resource_servers(connection)
     connections = {row.id: _connection(row) for row in connection.execute(_CONNECTIONS)}
+    settings = _settings(connection)
     return Configuration(
         version=tenant.config_version,
         applied_digest=tenant.applied_digest,
-        clients=MappingProxyType(_clients(connection, data_key)),
+        clients=MappingProxyType(_clients(connection, data_key, settings)),
         resource_servers=MappingProxyType(servers),
         audiences=MappingProxyType({server.identifier: server for server in servers.values()}),
         roles=MappingProxyType(_roles(connection)),
         client_grants=MappingProxyType(_client_grants(connection)),
         connections=MappingProxyType(connections),
-        settings=_settings(connection),
+        settings=settings,
         keys=_keys(connection, data_key),
     )
 
@@ -236,8 +237,12 @@ def _connection(row: Row[Any]) -> ConnectionConfiguration:
     return ConnectionConfiguration(id=row.id, name=row.name, strategy=row.strategy, options=row.options)
 
 
-def _clients(connection: Connection, data_key: DataKey) -> dict[str, ClientConfiguration]:
-    clients = connection.execute(_CLIENTS).all()
+def _clients(
+    connection: Connection, data_key: DataKey, settings: TenantSettings
+) -> dict[str, ClientConfiguration]:
+    """Those of documents only where the tenant takes them: taken back, they are unknown at once."""
+    takes_documents = settings.client_registration.client_id_metadata_documents
+    clients = [row for row in connection.execute(_CLIENTS) if takes_documents or row.origin != "document"]
     signing = {row.client_id for row in clients if row.token_endpoint_auth_method == "client_secret_jwt"}
     secrets: dict[str, list[Secret]] = {}
     for row in connection.execute(_SECRETS):

@@ -21,6 +21,7 @@ from core.tenants import Operators, Tenant, TenantLifecycle
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.oauth.remote_keys import RemoteKeys
+from tenant_runtime.registration.document_memory import DocumentMemory
 from tenant_runtime.registration.rates import Rates
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
@@ -53,9 +54,10 @@ class Services:
     operators: Operators | None = None
     lifecycle: TenantLifecycle | None = None
     on_control_plane_write: Callable[[], None] = _nobody_waits
-
-
     rates: Rates = field(default_factory=Rates)
+    documents: DocumentMemory = field(default_factory=DocumentMemory)
+
+
 def services_of(connection: AnyConnection) -> Services:
     services: Services = connection.app.state["services"]
     return services

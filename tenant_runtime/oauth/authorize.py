@@ -39,6 +39,7 @@ from tenant_runtime.login.sessions import Lifetimes
 from tenant_runtime.login.steps import CONFIRM_DEVICE, address_of, at
 from tenant_runtime.oauth.acceptance import AcceptedRequest, Destination, accept, client_of, destination
 from tenant_runtime.oauth.body import BODY_LIMIT, FORM, media_type
+from tenant_runtime.oauth.client_documents import SCHEME, with_document
 from tenant_runtime.oauth.codes import NewCode
 from tenant_runtime.oauth.parameters import Sent, sent
 from tenant_runtime.oauth.pushed_requests import is_pushed, read_pushed
@@ -126,6 +127,7 @@ handlers = [authorize, authorize_by_post, resume]
 async def _authorize(request: AnyRequest, encoded: bytes, *, after_form: bool) -> Response[str]:
     browser = browser_of(request.scope["headers"], tenant_of(request).issuer)
     parameters = sent(encoded)
+    await _know_client(request, parameters)
     if parameters.is_indirect:
         try:
             parameters = await _meant(request, parameters)
@@ -143,6 +145,15 @@ async def _authorize(request: AnyRequest, encoded: bytes, *, after_form: bool) -
         return await _go_on(visit, accepted, key, state=state, is_new=True, cookies=fresh)
 
     return await _told_to_the_client(visit, begin)
+
+
+async def _know_client(request: AnyRequest, parameters: Sent) -> None:
+    """One whose id is an address is known by the document there; what is wrong with it is shown on a page."""
+    tenant, services = tenant_of(request), services_of(request)
+    client_id = parameters.get("client_id")
+    if client_id is not None and client_id.startswith(SCHEME) and tenant.state is not TenantState.SUSPENDED:
+        held = await configuration(tenant)
+        await with_document(tenant, services, held, client_id, error=InvalidRequest)
 
 
 async def _meant(request: AnyRequest, outer: Sent) -> Sent:

@@ -20,6 +20,7 @@ from core.ids import digest
 from tenant_runtime.configuration import ClientConfiguration, Configuration
 from tenant_runtime.models import Client, ClientKey, ClientSecret
 from tenant_runtime.oauth.client_assertions import Asserted, read_assertion
+from tenant_runtime.oauth.client_documents import with_document
 from tenant_runtime.oauth.single_use import SingleUse
 from tenant_runtime.oauth.wire import Call
 
@@ -74,6 +75,8 @@ async def authenticate(
     call: Call, parameters: Mapping[str, str], configuration: Configuration
 ) -> AuthenticatedClient:
     refuse_credentials_in_address(call)
+    named = parameters.get("client_id")
+    configuration = await with_document(call.tenant, call.services, configuration, named)
     header = call.one_header(b"authorization")
     by_assertion = not _OF_ASSERTION.isdisjoint(parameters)
     if (header is not None) + ("client_secret" in parameters) + by_assertion > 1:

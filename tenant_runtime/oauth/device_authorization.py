@@ -18,6 +18,7 @@ from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
 from tenant_runtime.models import DeviceCode
 from tenant_runtime.oauth.acceptance import AcceptedRequest
 from tenant_runtime.oauth.client_authentication import authenticate, require_still
+from tenant_runtime.oauth.client_documents import with_document
 from tenant_runtime.oauth.dpop import proof_of, with_next_nonce
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.user_codes import digest_of, new_user_code, shown
@@ -49,6 +50,7 @@ async def device_code(scope: Scope, receive: Receive, send: Send) -> None:
 async def _device_code(call: Call) -> Answer:
     parameters = await call.parameters()
     current = await configuration(call.tenant)
+    current = await with_document(call.tenant, call.services, current, parameters.get("client_id"))
     client = await authenticate(call, parameters, current)
     request = TokenRequest(call, current, client, parameters, proof_of(call, PATH))
     try:

@@ -28,6 +28,7 @@ from tenant_runtime.models import PushedRequest
 from tenant_runtime.oauth.acceptance import accept, destination
 from tenant_runtime.oauth.body import JSON, json_object, media_type, parse_form, read_body, texts_of
 from tenant_runtime.oauth.client_authentication import authenticate, require_still
+from tenant_runtime.oauth.client_documents import with_document
 from tenant_runtime.oauth.dpop import proof_of, with_next_nonce
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.parameters import PUSHED, Sent, from_pairs, sent
@@ -75,6 +76,7 @@ async def push(scope: Scope, receive: Receive, send: Send) -> None:
 async def _push(call: Call) -> Answer:
     parameters, asked = await _read(call)
     current = await configuration(call.tenant)
+    current = await with_document(call.tenant, call.services, current, parameters.get("client_id"))
     request = TokenRequest(call, current, await authenticate(call, parameters, current), parameters)
     try:
         proof = proof_of(call, PATH)

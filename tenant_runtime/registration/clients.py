@@ -96,6 +96,11 @@ def replace_client(
     _add_keys(connection, client_id, keys, now_ms)
 
 
+def refresh_client(connection: Connection, client_id: str, fresh_until: int, now_ms: int) -> None:
+    change = update(Client.__table__).where(_c.client_id == client_id)
+    connection.execute(change.values(fresh_until=fresh_until, updated_at=now_ms))
+
+
 def _add_keys(connection: Connection, client_id: str, keys: Iterable[NewKey], now_ms: int) -> None:
     """A key's id follows from whose it is: in one database there is one of them."""
     rows = [
