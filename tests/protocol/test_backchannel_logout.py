@@ -25,6 +25,16 @@ from tests.relying_party import RelyingParty
 pytestmark = pytest.mark.anyio
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
+INSIDE = (
+    "http://127.0.0.1:9/logout",
+    "https://127.0.0.1/logout",
+    "https://169.254.169.254/latest",
+    "https://[::ffff:10.0.0.1]/",
+    "https://2130706433/",
+    "https://0177.0.0.1/",
+    "https://example.com:22/",
+    "https://example.com:25/",
+)
 
 
 @dataclass
@@ -157,6 +167,18 @@ async def test_the_token_is_signed_with_the_clients_algorithm(ground: Ground) ->
     assert (await ground.claims(ground.receiver.sent[0]))["aud"] == party.client.client_id
 
 
+async def test_a_receiver_is_set_by_the_management_api_and_never_inside(ground: Ground) -> None:
+    party = ground.installation.relying_party("acme")
+    api, path = await ground.installation.manager("acme"), f"/clients/{party.client.client_id}"
+    for address in (*INSIDE, "http://example.com/logout", "https://example.com/#part", "logout"):
+        body = {"oidc_logout": {"backchannel_logout_urls": [address]}}
+        assert await api.status("PATCH", path, body) == 400
+    await api.patch(path, {"oidc_logout": {"backchannel_logout_urls": [ground.receiver.url("/logout")]}})
+    await leave(party, (await party.sign_in()).body["id_token"])
+    await ground.settled()
+    assert [sent.target for sent in ground.receiver.sent] == ["/logout"]
+
+
 async def test_auth0s_logout_tells_clients_too(ground: Ground) -> None:
     await ground.receive()
     party = ground.installation.relying_party("acme")
@@ -284,19 +306,7 @@ async def test_a_redirect_is_a_failure_and_is_never_followed(ground: Ground) -> 
         assert row.due_at is not None
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://127.0.0.1:9/logout",
-        "https://127.0.0.1/logout",
-        "https://169.254.169.254/latest",
-        "https://[::ffff:10.0.0.1]/",
-        "https://2130706433/",
-        "https://0177.0.0.1/",
-        "https://example.com:22/",
-        "https://example.com:25/",
-    ],
-)
+@pytest.mark.parametrize("url", INSIDE)
 async def test_an_address_inside_is_refused_where_it_is_used(ground: Ground, url: str) -> None:
     """Whatever let it in: the row was written by hand."""
     with pytest.raises(OutboundRefused):
