@@ -48,6 +48,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class PublicClientKey:
+    id: str
     kid: str
     alg: str | None
     jwk: Mapping[str, Any]
@@ -250,7 +251,8 @@ def _clients(
         secrets.setdefault(row.client_id, []).append(Secret(row.digest, row.expires_at, text))
     keys: dict[str, list[PublicClientKey]] = {}
     for row in connection.execute(_CLIENT_KEYS):
-        keys.setdefault(row.client_id, []).append(PublicClientKey(row.kid, row.alg, row.jwk, row.expires_at))
+        key = PublicClientKey(row.id, row.kid, row.alg, row.jwk, row.expires_at)
+        keys.setdefault(row.client_id, []).append(key)
     for_all = {row.id for row in connection.execute(_CONNECTIONS) if row.enabled_for_all_clients}
     chosen: dict[str, set[str]] = {}
     for row in connection.execute(_CONNECTION_CLIENTS):
@@ -379,7 +381,9 @@ def _settings(connection: Connection) -> TenantSettings:
 
 
 def _keys(connection: Connection, data_key: DataKey) -> KeyRing:
-    rows = sorted(connection.execute(_KEYS), key=lambda row: row.state != "current")  # some read only the first
+    rows = sorted(
+        connection.execute(_KEYS), key=lambda row: row.state != "current"
+    )  # some read only the first
     signing = {row.alg: _signing_key(row, data_key) for row in rows if row.state == "current"}
     public, published = [row.public_jwk for row in rows], tuple(map(Key.of, rows))
     return KeyRing(

@@ -8,6 +8,7 @@ unless it has such a list.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from core.clock import now_ms
@@ -75,13 +76,21 @@ async def _verified(
 ) -> Mapping[str, Any]:
     try:
         token = jwt.take_apart(text, algorithms=_algorithms(client), typ=TYPES)
-        await signer_of(token, client, tenant, services, now_ms(services.clock))
+        await signer_of(token, _signing(client), tenant, services, now_ms(services.clock))
         _check_claims(token.claims, tenant, services, client)
     except jwt.TokenInvalid as error:
         raise InvalidRequestObject from error
     except KeysUnavailable as error:
         raise InvalidRequestObject("The keys of the client could not be read from its jwks_uri.") from error
     return token.claims
+
+
+def _signing(client: ClientConfiguration) -> ClientConfiguration:
+    """With the keys that sign its requests: those that were named for it, else all."""
+    named = {one["id"] for one in client.signed_request_object.get("credentials") or ()}
+    if not named:
+        return client
+    return replace(client, jwks_uri=None, keys=tuple(key for key in client.keys if key.id in named))
 
 
 def _algorithms(client: ClientConfiguration) -> tuple[str, ...]:

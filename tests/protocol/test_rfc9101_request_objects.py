@@ -221,6 +221,22 @@ async def test_a_key_that_is_over_signs_nothing(world: World, web: Requester) ->
     assert is_page(await web.authorize(request=web.signed()), "invalid_request_object")
 
 
+async def test_where_keys_are_named_for_it_no_other_key_signs_a_request(world: World, web: Requester) -> None:
+    named, other = KEYS["EdDSA"], web.key
+    await add_key(world.acme, web.client_id, named, id="cred_named")
+    for credentials, good in (
+        ("[]", {named, other}),
+        ('[{"id": "cred_named"}]', {named}),
+        ('[{"id": "x"}]', set()),
+    ):
+        chosen = f'{{"required": true, "credentials": {credentials}}}'
+        await world.acme.run("UPDATE clients SET signed_request_object = :chosen", chosen=chosen)
+        await world.acme.run("UPDATE tenant SET config_version = config_version + 1")
+        for key in (named, other):
+            response = await web.authorize(request=web.signed(key=key))
+            assert response.status_code == (302 if key in good else 400)
+
+
 async def test_a_client_that_must_sign_is_refused_what_is_not_signed(world: World) -> None:
     await world.acme.make_user()
     strict = await make_requester(world, confidential=True, signed_request_object={"required": True})
