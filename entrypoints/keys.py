@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from core.clock import now_ms
 from core.crypto.sealing import DataKey
+from core.database.generations import NoSlotLeft
 from core.errors import IdentityError, NotFound
 from core.settings import Settings
 from core.tenants import Tenant
@@ -47,6 +48,8 @@ def run(settings: Settings, command: KeysCommand) -> str:
         keys = asyncio.run(_run(replace(settings, spare_keys=0), command))  # the one it needs, and no stock
     except NotFound as error:
         raise Failed(f"there is no key {command.kid} of tenant {command.tenant}") from error
+    except NoSlotLeft as error:
+        raise Failed(str(error)) from error
     except IdentityError as error:
         raise Failed(error.description or error.code) from error
     return msgspec.json.encode(keys).decode() if command.as_json else _table(keys)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from core.crypto.keys import SigningKey
 from core.crypto.keystock import KeyStock
@@ -18,7 +18,7 @@ from core.crypto.sealing import DataKey
 from core.errors import Conflict, NotFound
 from core.failpoints import failpoint
 from tenant_runtime.audit import Event, record
-from tenant_runtime.models import SigningKeyRow
+from tenant_runtime.models import LogEvent, SigningKeyRow
 from tenant_runtime.oauth import key_life
 from tenant_runtime.oauth.certificates import certificate
 from tenant_runtime.oauth.key_life import Key, State, Step
@@ -37,6 +37,7 @@ _k = _table.c
 _ALL = select(_table).order_by(_k.created_at, _k.kid)
 _INSERT = insert(_table)
 _SET = update(_table).where(_k.kid == bindparam("of"))
+_LAST_EVENT = select(func.max(LogEvent.__table__.c.created_at))
 _FORGET = delete(_table).where(
     _k.state == "retired",
     _k.kid.not_in(
@@ -249,7 +250,7 @@ class _Keys:
     def take(self, connection: Connection, data_key: DataKey, steps: Iterable[Step], now_ms: int) -> None:
         by_kid = {row.kid: row for row in self.rows}
         for step in steps:
-            values = _values(by_kid[step.kid], step.to, data_key, now_ms)
+            values = _values(connection, by_kid[step.kid], step.to, data_key, now_ms)
             connection.execute(_SET.values(state=step.to, **values), {"of": step.kid})
             failpoint(f"keys.{step.to}")
 
@@ -279,16 +280,23 @@ def _load(connection: Connection) -> _Keys:
     return _Keys(rows, tuple(map(Key.of, rows)))
 
 
-def _values(row: Row[Any], to: State, data_key: DataKey, now_ms: int) -> dict[str, Any]:
+def _values(
+    connection: Connection, row: Row[Any], to: State, data_key: DataKey, now_ms: int
+) -> dict[str, Any]:
     """What changes beside the state. A key that signs no more leaves its certificate behind."""
     match to:
         case "current":
             return {"activated_at": now_ms}
         case "previous" if row.state == "current":
-            return {"retired_at": now_ms, **_without_private_part(row, data_key)}
+            return {"retired_at": _latest(connection, now_ms), **_without_private_part(row, data_key)}
         case "revoked":
             return {"revoked_at": now_ms, **_without_private_part(row, data_key)}
     return {}
+
+
+def _latest(connection: Connection, now_ms: int) -> int:
+    """Not before the last event of the log: a key replaced while the clock is years behind signed until lately."""
+    return max(now_ms, connection.execute(_LAST_EVENT).scalar() or 0)
 
 
 def _without_private_part(row: Row[Any], data_key: DataKey) -> dict[str, Any]:

@@ -17,9 +17,9 @@ whose clocks differ and for a request that signed while its key was being replac
 
 *Clocks that jump.* Ahead: a next key signs early, but is published; a previous key may be retired while its tokens
 live. Its public part is kept, so when the clock comes back before the end of those tokens it is published again
-(`came_back`). That moment is an hour before the one at which it retires: two processes with clocks less than that
-apart do not undo each other's work. Back: nothing is undone, what is next waits longer; a rotation asked for then
-counts from now.
+(`Timetable.back_before`). That moment is an hour before the one at which it retires: two processes with clocks less
+than that apart do not undo each other's work. Back: nothing is undone, what is next waits longer, and a key that is
+replaced meanwhile counts from the last event of the tenant's log; a rotation asked for again counts from the new time.
 """
 
 from collections.abc import Iterable, Sequence

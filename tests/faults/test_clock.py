@@ -49,6 +49,17 @@ async def test_a_code_that_was_refused_as_too_old_is_not_revived(
     assert (again.status, again.error) == (400, "invalid_grant")
 
 
+@pytest.mark.parametrize("back", [62, HOUR, YEARS])
+async def test_a_code_does_not_live_longer_because_the_clock_was_set_back(
+    installation: Installation, back: float
+) -> None:
+    rp = installation.relying_party("acme")
+    code = await rp.code()
+    installation.clock.advance(-back)
+    assert (await rp.redeem(code)).error == "invalid_grant"
+    assert (await rp.redeem(await rp.code(prompt="login"))).status == 200
+
+
 @pytest.mark.parametrize("jump", [16 * DAY, 31 * DAY, YEARS])
 async def test_a_refresh_token_that_was_refused_as_too_old_is_not_revived(
     installation: Installation, jump: float
@@ -91,6 +102,24 @@ async def test_nothing_lives_longer_because_the_clock_was_set_back(installation:
         "used is used, whenever that was"
     )
     assert (await rp.refresh(refreshed.refresh_token)).error == "invalid_grant"
+
+
+async def test_a_rotation_while_the_clock_is_years_behind_leaves_every_token_verifiable(
+    installation: Installation,
+) -> None:
+    """A machine that starts without its battery, until it has asked for the time."""
+    holder = keyholder(installation)
+    token = await holder.api_token()
+    await installation.running.services.audit.flush()
+    installation.clock.advance(-YEARS)
+    await holder.rotate(immediately=True)
+    meanwhile = await holder.api_token()
+    installation.clock.advance(YEARS)
+    assert await holder.verifies(await holder.api_token())
+    assert await holder.verifies(token)
+    assert kid_of(token) != kid_of(meanwhile)
+    installation.clock.advance(30 * DAY)
+    assert await holder.verifies(token)
 
 
 async def test_how_far_ahead_an_issuer_may_be_is_bounded(installation: Installation) -> None:

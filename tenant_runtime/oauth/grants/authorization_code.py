@@ -37,6 +37,10 @@ from tenant_runtime.oauth.subject import Subject, load_subject
 GRANT_TYPE = "authorization_code"
 SUCCEEDED = "seacft"
 
+LEEWAY_MS = 60_000
+"""By which the clock of the process that made the code may be ahead. One that is further ahead was set back since
+then, and the code would live for longer than its minute."""
+
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 """RFC 7636 section 4.1."""
 
@@ -118,7 +122,7 @@ def _require_own(request: TokenRequest, client_id: str, issuer: str) -> None:
 
 
 def _problem(code: Row[Any], presented: _Presented, request: TokenRequest) -> str | None:
-    if request.call.now_ms >= code.expires_at:
+    if not code.created_at - LEEWAY_MS <= request.call.now_ms < code.expires_at:
         return "The code has expired."
     if code.dpop_jkt not in (None, request.jkt):
         return "The code is bound to another key."
