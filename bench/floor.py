@@ -37,6 +37,7 @@ CREATE TABLE clients (client_id TEXT PRIMARY KEY, digest TEXT, scope TEXT) WITHO
 CREATE TABLE sessions (digest TEXT PRIMARY KEY, user_id TEXT, organization_id TEXT) WITHOUT ROWID;
 CREATE TABLE codes (digest TEXT PRIMARY KEY, user_id TEXT, organization_id TEXT, used_at INTEGER) WITHOUT ROWID;
 CREATE TABLE refresh_tokens (digest TEXT PRIMARY KEY, user_id TEXT, used_at INTEGER) WITHOUT ROWID;
+CREATE TABLE used_ids (digest TEXT PRIMARY KEY, expires_at INTEGER) WITHOUT ROWID;
 CREATE TABLE users (
   user_id TEXT PRIMARY KEY, email TEXT, email_verified INTEGER, name TEXT, given_name TEXT, family_name TEXT,
   nickname TEXT, picture TEXT, user_metadata TEXT, app_metadata TEXT, logins_count INTEGER, created_at INTEGER,
@@ -52,6 +53,7 @@ class Form(msgspec.Struct):
     client_secret: str = ""
     audience: str = ""
     refresh_token: str = ""
+    token: str = ""
     code: str = ""
     redirect_uri: str = ""
     code_verifier: str = ""
@@ -66,6 +68,15 @@ class Bare:
     rsa: RSAKey
     elliptic: ECKey
     algorithm: str = "RS256"
+
+    def claim_proof(self, request: Request[Any, Any, Any]) -> None:
+        """By a key that is known: the least a proof costs."""
+        proof = jwt.decode(request.headers["dpop"], self.elliptic, algorithms=["ES256"])
+        self.one(
+            "INSERT INTO used_ids VALUES (?, ?) RETURNING digest",
+            digest(proof.claims["jti"]),
+            int(time.time()),
+        )
 
     def one(self, statement: str, *values: Any) -> Any:
         return self.database.execute(statement, values).fetchone()
@@ -135,11 +146,50 @@ def machine_token(bare: Bare, path: str, algorithm: str) -> Any:
     return token
 
 
-def refresh(bare: Bare) -> Any:
-    @post("/refresh", status_code=200)
-    async def rotate(data: FormBody) -> dict[str, Any]:
+def bound_machine_token(bare: Bare) -> Any:
+    @post("/dpop/token-es256", status_code=200)
+    async def token(data: FormBody, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        bare.database.execute("BEGIN IMMEDIATE")
+        bare.claim_proof(request)
+        client_id, _, scope = bare.one(CLIENT, data.client_id)
+        bare.database.execute("COMMIT")
+        issued = bare.access_token(f"{client_id}@clients", "ES256")
+        return {"access_token": issued, "token_type": "DPoP", "expires_in": 86400, "scope": scope}
+
+    return token
+
+
+def introspect(bare: Bare) -> Any:
+    @post("/introspect", status_code=200)
+    async def tell(data: FormBody) -> dict[str, Any]:
+        token = jwt.decode(data.token, bare.rsa, algorithms=["RS256"])
+        bare.one(CLIENT, data.client_id)
+        bare.one(USER, token.claims["sub"])
+        return {"active": True, **token.claims}
+
+    return tell
+
+
+def bound_userinfo(bare: Bare) -> Any:
+    @get("/dpop/userinfo")
+    async def claims(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        token = jwt.decode(request.headers["authorization"][5:], bare.rsa, algorithms=["RS256"])
+        bare.database.execute("BEGIN IMMEDIATE")
+        bare.claim_proof(request)
+        user = bare.one(USER, token.claims["sub"])
+        bare.database.execute("COMMIT")
+        return dict(zip(("sub", "email", "email_verified", "name"), user, strict=False))
+
+    return claims
+
+
+def refresh(bare: Bare, path: str, *, with_proof: bool) -> Any:
+    @post(path, status_code=200, name=path)
+    async def rotate(data: FormBody, request: Request[Any, Any, Any]) -> dict[str, Any]:
         successor, now = secrets.token_urlsafe(32), int(time.time() * 1000)
         bare.database.execute("BEGIN IMMEDIATE")
+        if with_proof:
+            bare.claim_proof(request)
         claim = "UPDATE refresh_tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL RETURNING user_id"
         (user_id,) = bare.one(claim, now, digest(data.refresh_token))
         user = bare.one(USER, user_id)
@@ -249,7 +299,11 @@ def create_floor() -> Litestar:
         documents((folder / "document.json").read_bytes()),
         machine_token(bare, "/token", "RS256"),
         machine_token(bare, "/token-es256", "ES256"),
-        refresh(bare),
+        bound_machine_token(bare),
+        refresh(bare, "/refresh", with_proof=False),
+        refresh(bare, "/dpop/refresh", with_proof=True),
+        introspect(bare),
+        bound_userinfo(bare),
         *authorize(bare),
         userinfo(bare),
         list_users(bare),
@@ -275,6 +329,10 @@ def seed(number: int) -> str:
     return f"seed-{number}"
 
 
+def bound_seed(number: int) -> str:
+    return f"bound-seed-{number}"
+
+
 def _user(number: int) -> tuple[Any, ...]:
     names = (f"User {number}", "User", str(number), "user", f"https://acme.example/{number}.png")
     times = (1_760_000_000_000 + number, 1_760_000_000_000)
@@ -286,7 +344,8 @@ def _fill(database: sqlite3.Connection) -> None:
     database.executemany(f"INSERT INTO users VALUES ({','.join('?' * 13)})", users)
     database.execute("INSERT INTO clients VALUES ('floor-client', ?, 'read:invoices')", (digest("secret"),))
     database.execute("INSERT INTO sessions VALUES (?, ?, 'org_floor')", (digest(SESSION), users[0][0]))
-    seeds = [(digest(seed(number)), users[0][0]) for number in range(SEEDS)]
+    tokens = [name(number) for name in (seed, bound_seed) for number in range(SEEDS)]
+    seeds = [(digest(token), users[0][0]) for token in tokens]
     database.executemany("INSERT INTO refresh_tokens VALUES (?, ?, NULL)", seeds)
 
 

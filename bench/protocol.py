@@ -1,4 +1,4 @@
-"""W1 to W5 and W8: what a tenant is asked all day, each beside its floor."""
+"""W1 to W6 and W8: what a tenant is asked all day, each beside its floor."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from bench import floor
+from bench import floor, proofs
 from bench.bare_program import HOST, BareProgram
 from bench.processes import Program
 from bench.rounds import CONNECTIONS, Effort, Operation, Result, Side, take_turns
 from bench.table import Row
-from bench.tenant_content import ELLIPTIC_API, VERIFIER, Content
+from bench.tenant_content import ELLIPTIC_API, Content
 from bench.wire import Connection, UnexpectedAnswer, form_request, request
 from entrypoints.demo_content import CALLBACK
 
@@ -148,13 +148,7 @@ async def redeem(content: Content, connection: Connection, ask: bytes) -> Tokens
     answer = await connection.send(ask)
     if answer.status not in (302, 303):
         raise UnexpectedAnswer(f"/authorize answered {answer.status}: {answer.body[:400]!r}")
-    fields = {
-        "grant_type": "authorization_code",
-        "code": code_in(answer.header("location")),
-        "redirect_uri": CALLBACK,
-        "code_verifier": VERIFIER,
-        **content.credentials,
-    }
+    fields = content.redemption(answer.header("location"), CALLBACK)
     issued = await connection.expect(200, form_request(content.host, "/oauth/token", fields))
     return _tokens(issued.body)
 
@@ -207,6 +201,21 @@ def bearer_request(host: str, path: str, token: str) -> bytes:
     return request("GET", host, path, headers={"authorization": f"Bearer {token}"})
 
 
+# ---- W6: introspection ----
+
+
+async def introspection(content: Content, connection: Connection) -> Operation:
+    tokens = await exchange_silently(content, connection, SILENT_SCOPE)
+    fields = {"token": tokens.access_token, **content.credentials}
+    return repeat(connection, form_request(content.host, "/oauth/introspect", fields))
+
+
+def bare_introspection(running: BareProgram, connection: Connection, number: int) -> Operation:
+    token = running.bare.access_token(f"auth0|{0:024x}")
+    fields = {"token": token, "client_id": "floor-client", "client_secret": "x" * 43}
+    return repeat(connection, form_request(HOST, "/introspect", fields))
+
+
 # ---- W8: a page of users ----
 
 
@@ -227,13 +236,19 @@ WORKLOADS = (
     Workload("W3", "silent authorize (organization) + exchange", 1.5, 1.04, silent, bare_silent),
     Workload("W4", "key set / discovery", 0.07, 0.06, documents, bare_documents),
     Workload("W5", "userinfo", 0.22, 0.20, userinfo, bare_userinfo),
+    Workload("W6", "introspection", 0.24, 0.20, introspection, bare_introspection),
+    Workload(
+        "W1", "client credentials, ES256, DPoP", 0.48, 0.40, proofs.machine_token, proofs.bare_machine_token
+    ),
+    Workload("W2", "refresh with rotation, DPoP", 1.3, 0.96, proofs.refresh, proofs.bare_refresh),
+    Workload("W5", "userinfo, DPoP", 0.45, 0.37, proofs.userinfo, proofs.bare_userinfo),
     Workload("W8", "list 50 users", 0.4, 0.27, list_users, bare_list_users),
 )
 
 
 def is_possible(workload: Workload, content: Content) -> bool:
     """A tenant without an elliptic key signs with RSA only."""
-    return workload.server is not elliptic_token or content.has_elliptic_api
+    return workload.server not in (elliptic_token, proofs.machine_token) or content.has_elliptic_api
 
 
 async def measure(

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 
@@ -49,6 +49,16 @@ class Content:
             "code_challenge_method": "S256",
         }
         return f"/authorize?{urlencode(query)}"
+
+    def redemption(self, location: str, redirect_uri: str) -> dict[str, str]:
+        """The form that redeems the code of an answer."""
+        return {
+            "grant_type": "authorization_code",
+            "code": parse_qs(urlsplit(location).query)["code"][0],
+            "redirect_uri": redirect_uri,
+            "code_verifier": VERIFIER,
+            **self.credentials,
+        }
 
     @property
     def credentials(self) -> dict[str, str]:
