@@ -21,7 +21,10 @@ def new_user_code() -> str:
 
 def read_user_code(typed: str) -> str | None:
     """What was typed, without case, blanks and dashes; None for what no user code can be."""
-    letters = typed.translate(_IGNORED).upper()
+    letters = typed.translate(_IGNORED)
+    if not letters.isascii():  # some letters of other alphabets have an upper case in this one
+        return None
+    letters = letters.upper()
     is_one = len(letters) == LENGTH and all(letter in LETTERS for letter in letters)
     return letters if is_one else None
 
