@@ -43,7 +43,8 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def made(kind: type[IdentityError]) -> IdentityError:
-    return kind("role") if kind is errors.ManagedByControlPlane else kind()  # type: ignore[call-arg]
+    tells_of = {errors.ManagedByControlPlane: "role", errors.UseDpopNonce: "a nonce"}
+    return kind(tells_of[kind]) if kind in tells_of else kind()
 
 
 @get("/raise", sync_to_thread=False)
