@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import httpx
 import msgspec
 from joserfc.jws import JWSRegistry
 
@@ -22,6 +23,7 @@ from tests.protocol.issuer import API, Issuer, Issuers, add_client, second_worke
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 BOTH = ["authorization_code", "refresh_token", "client_credentials"]
 FAPI = "fapi2_sp_pkj_dpop"
+REFUSED = (401, "invalid_client")
 
 
 def encoded(value: bytes | Mapping[str, Any]) -> str:
@@ -113,6 +115,19 @@ async def _grant(issuer: Issuer, client_id: str) -> None:
     await issuer.add(
         models.ClientGrant, id=new_id("cgr"), client_id=client_id, audience=API, scope=["read:invoices"]
     )
+
+
+async def ask(issuer: Issuer, form: dict[str, str], **more: Any) -> httpx.Response:
+    body = {"grant_type": "client_credentials", "audience": API} | form
+    return await issuer.http.post("/oauth/token", data=body, **more)
+
+
+def outcome(answer: httpx.Response) -> tuple[int, str | None]:
+    description = answer.json().get("error_description", "")
+    assert description.isascii()
+    assert description.isprintable()
+    assert not set('"\\') & set(description)
+    return answer.status_code, answer.json().get("error")
 
 
 @dataclass
