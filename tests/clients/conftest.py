@@ -39,6 +39,8 @@ class Served:
 
     demo: Demo
     authority: Authority
+    mail: Path
+    """Where it writes its letters."""
 
     @property
     def tenant(self) -> DemoTenant:
@@ -88,11 +90,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     address = f"https://localhost:{front}"
     settings = settings_for(folder / "data", public_url=address)
     demo = asyncio.run(_make(settings))
-    server = Server(folder / "data", PUBLIC_URL=address)
+    server = Server(folder / "data", PUBLIC_URL=address, MAIL_FOLDER="mail")
     try:
         asyncio.run(server.ready())
         with tls_front(front, server.port, authority.server):
-            yield Served(demo, authority)
+            yield Served(demo, authority, folder / "data" / "mail")
     finally:
         server.stop()
 

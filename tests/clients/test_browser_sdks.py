@@ -140,6 +140,33 @@ async def test_auth0_spa_js_switches_organization_by_refresh_token(
     assert "error" in await page.evaluate(AUTH0_SILENT, east.id)
 
 
+async def test_auth0_spa_js_holds_a_key(page: Page, served: Served, app: str, client_id: str) -> None:
+    """With DPoP: nonces and proofs are the SDK's own affair, for the code, the refresh and the resource."""
+    claims = await auth0_signs_in(page, served, app, client_id, useRefreshTokens=True, useDpop=True)
+    token = await page.evaluate(AUTH0_SILENT, served.tenant.organizations[1].id)
+    assert payload(token)["cnf"]["jkt"]
+    told = await page.evaluate(
+        """async ({url, organization}) => {
+          const fetcher = window.client.createFetcher({
+            dpopNonceId: "userinfo",
+            getAccessToken: () => window.client.getTokenSilently({authorizationParams: {organization}}),
+          });
+          const answer = await fetcher.fetchWithAuth(url);
+          return {status: answer.status, body: await answer.json()};
+        }""",
+        {"url": f"{served.tenant.issuer}userinfo", "organization": served.tenant.organizations[1].id},
+    )
+    assert (told["status"], told["body"]["sub"]) == (200, claims["sub"])
+    plain = await page.evaluate(
+        """async ({url, token}) => {
+          const answer = await fetch(url, {headers: {Authorization: `Bearer ${token}`}});
+          return answer.status;
+        }""",
+        {"url": f"{served.tenant.issuer}userinfo", "token": token},
+    )
+    assert plain == 401
+
+
 async def test_auth0_spa_js_signs_out(page: Page, served: Served, app: str, client_id: str) -> None:
     await auth0_signs_in(page, served, app, client_id)
     await page.evaluate("(returnTo) => { window.client.logout({logoutParams: {returnTo}}) }", f"{app}/")
