@@ -105,12 +105,14 @@ class SmtpMailer:
 
     async def send(self, letter: Letter) -> None:
         server, message = self._server, message_of(letter, self._sender, self._clock)
+        sender = parseaddr(self._sender)[1]
         try:
             await aiosmtplib.send(
                 message,
-                sender=parseaddr(self._sender)[1],
+                sender=sender,
                 recipients=[_wire_address(letter.to)],
                 hostname=server.host,
+                local_hostname=sender.rpartition("@")[2],  # else the machine's own name is looked up and told
                 port=server.port,
                 username=server.username,
                 password=server.password,

@@ -45,6 +45,7 @@ class SmtpServer:
     credentials: tuple[str, str] | None = None
     refuse: Callable[[str], str | None] = _accepts
     received: list[Received] = field(default_factory=list)
+    greetings: list[str] = field(default_factory=list)
     port: int = 0
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -89,6 +90,7 @@ class _Conversation:
             verb, _, rest = line.partition(" ")
             match verb.upper():
                 case "EHLO":
+                    self.server.greetings.append(rest)
                     await self._say(*self._greeting())
                 case "STARTTLS":
                     await self._say("220 go ahead")

@@ -48,6 +48,9 @@ _table, _identity, _connection, _password = (
 )
 _SHOWN = [column for column in _table.c if column.name not in ("profile", "sessions_valid_from")]
 _METADATA = ("user_metadata", "app_metadata")
+BY_ADDRESS = ("auth0", "email")
+"""Providers whose users log in by their address: when it changes, so does how they log in."""
+
 _NOT_COLUMNS = ("connection", "password", "verify_email")
 _of_page = func.json_each(bindparam("ids", type_=JSON)).table_valued("value")
 _IDENTITIES_OF = PreparedPage(
@@ -254,7 +257,7 @@ def _update(
 
 
 def _move_identity(connection: Connection, user_id: str, email: str) -> None:
-    of_user = (_identity.c.user_id == user_id, _identity.c.provider == "auth0")
+    of_user = (_identity.c.user_id == user_id, _identity.c.provider.in_(BY_ADDRESS))
     try:
         connection.execute(update(_identity).where(*of_user).values(email=email))
     except IntegrityError as error:

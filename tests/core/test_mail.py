@@ -46,6 +46,7 @@ async def test_a_letter_arrives_whole_from_the_installations_address_in_the_tena
     assert (received.message["to"], received.message["subject"]) == ("ada@example.org", "Your code")
     assert received.text.splitlines() == ["Your code is 123456.", ".", "Bye"]
     assert "<b>123456</b>" in received.html
+    assert server.greetings == ["example.com"]
     assert received.message["auto-submitted"] == "auto-generated"
     assert received.message["message-id"].endswith("@example.com>")
 

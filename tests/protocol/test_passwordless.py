@@ -231,6 +231,16 @@ async def test_a_blocked_person_gets_no_letter_and_no_token(mail: Mailed, phone:
     assert len(await mail.settle()) == sent
 
 
+async def test_who_is_given_another_address_signs_in_by_that_one(mail: Mailed, phone: Phone) -> None:
+    subject = claims_of((await phone.redeem(await phone.code())).json()["id_token"])["sub"]
+    manager = await mail.installation.manager("acme")
+    await manager.patch(f"/users/{subject}", {"email": "moved@example.org"})
+    moved = await phone.redeem(await phone.code("moved@example.org"), "moved@example.org")
+    assert claims_of(moved.json()["id_token"])["sub"] == subject
+    old = await phone.redeem(await phone.code())
+    assert claims_of(old.json()["id_token"])["sub"] != subject
+
+
 async def test_letters_to_one_address_are_few_known_or_not(mail: Mailed, phone: Phone) -> None:
     await mail.set(signup_enabled=False)
     mail.begin_a_window()
