@@ -6,9 +6,9 @@ from tenant_runtime.registration.rates import Rate
 
 _MINUTE_MS = 60_000
 
-PER_ADDRESS = (Limit(5, 15 * _MINUTE_MS), Limit(30, 1440 * _MINUTE_MS))
-"""Known or not. With three guesses a code, a day has fewer than the hundred that NIST SP 800-63B-4 section 3.2.2
-allows."""
+PER_ADDRESS = (Limit(5, 15 * _MINUTE_MS), Limit(60, 1440 * _MINUTE_MS))
+"""Known or not. With three guesses a code, a day has 180 of a million, each with a letter to whoever has the address; a
+lower bound would let a stranger keep that person out."""
 
 PER_TENANT = Rate(120, 60)
 """Of one process."""
