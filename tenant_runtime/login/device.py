@@ -97,6 +97,9 @@ async def enter_code(request: AnyRequest) -> Response[str]:
 async def confirm_page(request: AnyRequest) -> Response[str]:
     """Where the steps of the login come back to, too: it knows what is next."""
     visit = await opened(request, CONFIRM_DEVICE)
+    if visit.progress.has_refused:
+        await visit.tenant.database.write(deny, _decision(visit))
+        return _decided(visit, is_approved=False)
     looked = await visit.tenant.database.read(_look, visit)
     if not looked.is_waiting:
         raise DeviceGone()
@@ -113,19 +116,11 @@ async def confirm_page(request: AnyRequest) -> Response[str]:
 async def decide(request: AnyRequest) -> Response[str]:
     """Anything but a clear yes is a no."""
     visit = await posted(request, CONFIRM_DEVICE)
-    decision = Decision(
-        visit=visit,
-        grant_id=new_id("cgr"),
-        event=visit.event(APPROVED, audience=visit.request.audience),
-        lifetimes=Lifetimes.of(visit.configuration.settings),
-    )
     is_approved = visit.fields.get("decision") == "allow"
-    step = await visit.tenant.database.write(approve if is_approved else deny, decision)
+    step = await visit.tenant.database.write(approve if is_approved else deny, _decision(visit))
     if step is not None:
         return redirect(address_of(step, visit.state))
-    branding = branding_of(visit.tenant, visit.configuration.settings)
-    name = visit.request.client.name
-    return show(DecidedPage(branding=branding, is_approved=is_approved, client_name=name))
+    return _decided(visit, is_approved=is_approved)
 
 
 handlers = [code_page, enter_code, confirm_page, decide]
@@ -215,6 +210,21 @@ def _confirmation(visit: StepVisit, found: Situation) -> DevicePage:
         organization_name=(organization.display_name or organization.name) if organization else "",
         switch_url=at(IDENTIFIER, visit.state),
     )
+
+
+def _decision(visit: StepVisit) -> Decision:
+    return Decision(
+        visit=visit,
+        grant_id=new_id("cgr"),
+        event=visit.event(APPROVED, audience=visit.request.audience),
+        lifetimes=Lifetimes.of(visit.configuration.settings),
+    )
+
+
+def _decided(visit: StepVisit, *, is_approved: bool) -> Response[str]:
+    branding = branding_of(visit.tenant, visit.configuration.settings)
+    name = visit.request.client.name
+    return show(DecidedPage(branding=branding, is_approved=is_approved, client_name=name))
 
 
 def _refused(visit: StepVisit, refused: AccessDenied) -> Response[str]:

@@ -31,7 +31,8 @@ LIFETIME = 900
 
 INTERVAL = 5
 MOST_WAITING = 1000
-"""Of one tenant at a time: how many codes wait is how likely a guess is. One client has at most half of them."""
+"""Of one tenant at a time: how many codes wait is how likely a guess is. One client has at most half of them, and so
+have all that came on their own (RFC 7591), who may be one and the same."""
 
 FAILED = "fdeaz"
 
@@ -106,7 +107,8 @@ def _store(connection: Connection, request: TokenRequest, row: dict[str, Any]) -
     request.claim_single_use(connection)
     require_still(connection, request.client, now_ms)
     waiting, own = connection.execute(_WAITING, {"now": now_ms, "client": row["client_id"]}).one()
-    if waiting >= MOST_WAITING or own >= MOST_WAITING // 2:
+    is_operators = request.client.configuration.origin == "operator"
+    if waiting >= (MOST_WAITING if is_operators else MOST_WAITING // 2) or own >= MOST_WAITING // 2:
         raise RateLimited("Too many devices are waiting. Try again later.", retry_after=60)
     if connection.execute(_INSERT, row).rowcount != 1:
         raise Unavailable()  # another device shows the same user code

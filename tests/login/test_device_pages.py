@@ -10,6 +10,7 @@ import pytest
 from entrypoints.browser import Browser
 from tests.installation import Installation
 from tests.login.world import API, Place, Visitor, World, claims_of
+from tests.registrations import let_register, registered
 
 pytestmark = pytest.mark.anyio
 
@@ -359,3 +360,38 @@ async def test_an_ordinary_request_is_no_devices_and_the_reverse(world: World) -
     page = await enter(visitor, await device.start())
     resumed = await visitor.http.get(str(page.url).replace("/u/login/identifier", "/authorize/resume"))
     assert resumed.headers["location"].startswith("/activate/confirm?")
+
+
+async def test_a_no_on_the_way_is_a_no(world: World) -> None:
+    client = await make_device(world.acme, is_first_party=False)
+    await world.acme.make_user()
+    visitor, device = world.visitor(client), Device(world, client)
+    await visitor.log_in()
+    page = await enter(visitor, await device.start())
+    await visitor.browser.open(str(page.url).replace("/activate/confirm", "/u/consent"))
+    assert says(await visitor.browser.submit(button=("decision", "deny")), "Nothing was connected")
+    assert await device.error() == "access_denied"
+
+
+async def test_a_client_that_registered_itself_is_shown_as_a_stranger(installation: Installation) -> None:
+    await let_register(installation, "acme", mode="open")
+    client = await registered(
+        installation,
+        "acme",
+        redirect_uris=[],
+        client_name="Acme Support",
+        grant_types=[DEVICE],
+        response_types=[],
+        token_endpoint_auth_method="none",
+    )
+    tenant = installation.tenant("acme")
+    form = {"client_id": client["client_id"], "scope": "openid"}
+    codes = (await installation.http.post(f"{tenant.issuer}oauth/device/code", data=form)).json()
+    async with installation.browser() as http:
+        browser = Browser(http, stops=())
+        await browser.open(codes["verification_uri_complete"])
+        await browser.submit()
+        await browser.submit({"email": tenant.users[0].email})
+        page = await browser.submit({"password": tenant.users[0].password})
+    assert says(page, "Connect Acme Support?")
+    assert says(page, "Acme Support registered itself here: nobody has checked who it is.")

@@ -362,5 +362,13 @@ async def test_how_many_wait_is_bounded_per_client_and_tenant(
     assert [(await start(acme, "tv2")).status_code for _ in range(2)] == [200, 200]
     assert (await start(acme, "box")).status_code == 429
     assert (await start(globex)).status_code == 200
+    await acme.tenant.database.alone(_became_a_stranger, "tv2")
     issuers.clock.time += 900
-    assert (await start(acme)).status_code == 200
+    assert [(await start(acme)).status_code for _ in range(2)] == [200, 200]
+    assert (await start(acme, "tv2")).status_code == 429  # who came on their own share half of the room
+    assert (await start(acme, "box")).status_code == 200
+
+
+def _became_a_stranger(connection: Connection, client_id: str) -> None:
+    table = models.Client.__table__
+    connection.execute(update(table).where(table.c.client_id == client_id).values(origin="registration"))
