@@ -32,13 +32,15 @@ from tenant_runtime.oauth.dpop import (
     with_next_nonce,
 )
 from tenant_runtime.oauth.issuing import organization_claims
+from tenant_runtime.oauth.signing import signing_key
 from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.oauth.subject import Subject, load_subject
-from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
+from tenant_runtime.oauth.wire import Answer, Call, json_answer, jwt_answer, serve
 
 PATH = "/userinfo"
 METHODS = ("GET", "POST")
 REALM = 'Bearer realm="userinfo"'
+_REGISTERED = "userinfo_signed_response_alg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,18 @@ async def _answer(call: Call, token: str, proof: Proof | None) -> Answer:
     found = await _find(call, current, token, proof)
     if "openid" not in found.presented.scope:
         raise InsufficientScope("openid")
-    return json_answer(_claims(found, current))
+    algorithm = current.clients[found.presented.client_id].registration.get(_REGISTERED)
+    if algorithm is None:
+        return json_answer(_claims(found, current))
+    return await _signed(call, current, found, algorithm)
+
+
+async def _signed(call: Call, current: Configuration, found: _Found, algorithm: str) -> Answer:
+    """As a JWT, for a client that registered so (OpenID Connect Core 1.0 section 5.3.2). Its type is one of its own,
+    so that it passes for no other token of this issuer (RFC 8725 section 3.11)."""
+    key = await signing_key(call.tenant, call.services, current, algorithm, call.now_ms)
+    claims = {"iss": call.tenant.issuer, "aud": found.presented.client_id, **_claims(found, current)}
+    return jwt_answer(jwt.sign(claims, key, typ="userinfo+jwt"))
 
 
 async def _shown(call: Call) -> ShownToken:

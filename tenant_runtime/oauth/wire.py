@@ -74,6 +74,10 @@ def json_answer(body: Mapping[str, Any], *, status: int = 200) -> Answer:
     return Answer(_encode(body), _JSON_HEADERS, status)
 
 
+def jwt_answer(token: str) -> Answer:
+    return Answer(token.encode(), [(b"content-type", b"application/jwt"), *_PLAIN])
+
+
 def text_answer(body: str) -> Answer:
     return Answer(body.encode(), [(b"content-type", b"text/plain; charset=utf-8"), *_PLAIN])
 

@@ -1,11 +1,13 @@
 """Clients that register themselves (RFC 7591, OpenID Connect Dynamic Client Registration 1.0)."""
 
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
 from core.ids import digest
 from entrypoints.demo_content import CALLBACK
@@ -30,8 +32,6 @@ async def open_to_all(
     golden: Any, tmp_path_factory: pytest.TempPathFactory, foreign: Elsewhere
 ) -> AsyncIterator[Installation]:
     """acme lets anybody register; globex, nobody."""
-    import shutil
-
     copy = tmp_path_factory.mktemp("registration") / "data"
     shutil.copytree(golden[0], copy)
     settings = settings_for(copy, outbound_allowed=frozenset({foreign.host}))
@@ -532,6 +532,70 @@ async def test_a_registered_client_has_no_power_of_its_own(open_to_all: Installa
         assert answer.error == "unauthorized_client"
         page = await party.authorize(code_challenge=None, code_challenge_method=None)
         assert party.landed["error"] == "invalid_request", page.text
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+async def test_id_token_and_userinfo_are_signed_as_the_client_registered(
+    open_to_all: Installation, algorithm: str
+) -> None:
+    told = await registered(
+        open_to_all,
+        "acme",
+        token_endpoint_auth_method="client_secret_post",
+        id_token_signed_response_alg=algorithm,
+        userinfo_signed_response_alg=algorithm,
+    )
+    issuer = open_to_all.tenant("acme").issuer
+    async with open_to_all.browser() as http:
+        party = stranger(open_to_all, "acme", told, http=http)
+        answer = await party.redeem(await consented_code(party, audience=None, scope="openid email"))
+        userinfo = await party.userinfo(answer.access_token)
+        keys = KeySet.import_key_set((await http.get(f"{issuer}.well-known/jwks.json")).json())
+        silent = await party.silent(audience=None, scope="openid", id_token_hint=userinfo.text)
+    assert silent["error"] == "invalid_request", "it passes for no ID token"
+    assert userinfo.headers["content-type"] == "application/jwt"
+    assert userinfo.headers["cache-control"] == "no-store"
+    of_token = jwt.decode(answer.body["id_token"], keys, algorithms=[algorithm])
+    told_of = jwt.decode(userinfo.text, keys, algorithms=[algorithm]).claims
+    assert (told_of["iss"], told_of["aud"]) == (issuer, told["client_id"])
+    assert (told_of["sub"], told_of["email"]) == (of_token.claims["sub"], party.user.email)
+
+
+async def test_keys_at_the_registered_address_prove_the_client_also_after_they_changed(
+    open_to_all: Installation, foreign: Elsewhere
+) -> None:
+    old, new = (ECKey.generate_key("P-256", {"kid": kid, "alg": "ES256"}) for kid in ("old", "new"))
+    address = foreign.put("/jwks.json", {"keys": [old.as_dict(private=False)]})
+    told = await registered(
+        open_to_all,
+        "acme",
+        token_endpoint_auth_method="private_key_jwt",
+        jwks_uri=address,
+        grant_types=["authorization_code", "refresh_token"],
+    )
+    assert told["jwks_uri"] == address
+
+    def proof(key: ECKey) -> dict[str, str]:
+        now = int(open_to_all.clock.now())
+        claims = {
+            "iss": told["client_id"],
+            "sub": told["client_id"],
+            "aud": open_to_all.tenant("acme").issuer,
+            "jti": secrets.token_hex(8),
+            "iat": now,
+            "exp": now + 60,
+        }
+        assertion = jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key, algorithms=["ES256"])
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        return {"client_assertion": assertion, "client_assertion_type": kind}
+
+    async with open_to_all.browser() as http:
+        party = stranger(open_to_all, "acme", told, http=http)
+        answer = await party.redeem(await consented_code(party), **proof(old))
+        assert answer.status == 200, answer.body
+        foreign.put("/jwks.json", {"keys": [new.as_dict(private=False)]})
+        open_to_all.clock.advance(60)
+        assert (await party.refresh(answer.refresh_token, **proof(new))).status == 200
 
 
 async def test_two_redirect_addresses_and_none_sent_is_a_page(open_to_all: Installation) -> None:
