@@ -77,7 +77,7 @@ def next_due(connection: Connection, kinds: Collection[str]) -> int | None:
     """When the next one may be claimed; None when nothing waits."""
     free_at = func.max(_d.due_at, func.coalesce(_d.leased_until, 0))
     due: int | None = connection.scalar(
-        select(func.min(free_at)).where(_d.due_at.is_not(None), _d.kind.in_(kinds))
+        select(func.min(free_at)).where(_d.due_at > 0, _d.kind.in_(kinds))  # by the index; NULL is not
     )
     return due
 

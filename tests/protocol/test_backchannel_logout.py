@@ -288,6 +288,10 @@ async def test_another_attempt_is_the_same_message_with_new_times(ground: Ground
     assert [claims["iat"] for claims in told] == sorted({claims["iat"] for claims in told})
     [row] = await ground.rows()
     assert row.delivered_at is not None
+    sample = ground.installation.app.metrics.registry.get_sample_value
+    for outcome, count in (("failed", 4), ("delivered", 1)):
+        labels = {"kind": "backchannel_logout", "outcome": outcome}
+        assert sample("keystead_deliveries_total", labels) == count
 
 
 async def test_a_redirect_is_a_failure_and_is_never_followed(ground: Ground) -> None:
