@@ -15,7 +15,7 @@ from tenant_runtime.login.authorization_requests import complete_request, load_r
 from tenant_runtime.login.consents import Consent, is_needed, remember_consent
 from tenant_runtime.login.device_requests import MARKER
 from tenant_runtime.login.flow import Step, next_step
-from tenant_runtime.login.sessions import Lifetimes, join_session, load_session, touch_session
+from tenant_runtime.login.sessions import Lifetimes, load_session, touch_session
 from tenant_runtime.login.standing import rules_of, situation
 from tenant_runtime.login.steps import StepVisit
 from tenant_runtime.models import DeviceCode
@@ -87,7 +87,6 @@ def approve(connection: Connection, decision: Decision) -> Step | None:
     if is_needed(visit.request):
         asked = Consent.asked(visit.request, session.user_id, organization_id)
         remember_consent(connection, asked, decision.grant_id, now)
-    join_session(connection, session, client_id)
     touch_session(connection, session, now, decision.lifetimes)
     return None
 

@@ -164,7 +164,7 @@ async def test_an_approved_device_has_tokens_of_the_person(issuers: Issuers) -> 
     assert claims["sub"] == "auth0|ann"
     assert claims["client_id"] == "tv"
     assert claims["org_id"] == "org_north"
-    assert claims["sid"] == "sess_ann"
+    assert "sid" not in claims
     assert claims["scope"] == "openid offline_access write:invoices"  # what she holds there
     assert claims_of(body["id_token"])["aud"] == "tv"
     refreshed = await acme.refresh(body["refresh_token"], "tv")
@@ -372,3 +372,12 @@ async def test_how_many_wait_is_bounded_per_client_and_tenant(
 def _became_a_stranger(connection: Connection, client_id: str) -> None:
     table = models.Client.__table__
     connection.execute(update(table).where(table.c.client_id == client_id).values(origin="registration"))
+
+
+async def test_a_device_goes_on_when_the_browser_that_approved_it_is_signed_out(issuers: Issuers) -> None:
+    acme = issuers.acme
+    await with_devices(acme)
+    tokens = (await poll(acme, await approved(acme))).json()
+    await acme.change(models.Session, {"id": "sess_ann"}, ended_at=acme.now_ms)
+    assert (await acme.userinfo(tokens["access_token"])).status_code == 200
+    assert (await acme.refresh(tokens["refresh_token"], "tv")).status_code == 200

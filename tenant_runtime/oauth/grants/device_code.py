@@ -49,6 +49,9 @@ _POLLED = (
 )
 _CLAIM = update(DeviceCode.__table__).where(_mine, _c.used_at.is_(None)).values(used_at=bindparam("now"))
 
+_EXPIRE = update(DeviceCode.__table__).where(_mine, _c.expires_at > 0).values(expires_at=0)
+"""What was told that it has expired stays so, wherever the clock goes."""
+
 
 async def redeem_device_code(request: TokenRequest) -> dict[str, Any]:
     request.require_grant_type(GRANT_TYPE)
@@ -71,7 +74,8 @@ def _redeem(connection: Connection, request: TokenRequest, code: str, minted: Mi
         end_family(connection, row.family_id, now_ms=request.call.now_ms, reason="device_code_reuse")
         return InvalidGrant("The device code was already used.")
     if request.call.now_ms >= row.expires_at:
-        raise ExpiredToken
+        connection.execute(_EXPIRE, {"code": code})
+        return ExpiredToken()
     if row.is_approved is None:
         return _wait(connection, row, request.call.now_ms)
     if not row.is_approved:
@@ -135,6 +139,6 @@ def _authorization(row: Row[Any]) -> Authorization:
             acr=row.acr,
             amr=tuple(row.amr),
             nonce=None,
-            session_id=row.session_id,
+            session_id=None,  # the browser that approved may be signed out, and the device goes on
         ),
     )
