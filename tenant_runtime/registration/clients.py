@@ -32,6 +32,7 @@ _UNUSED = (
     .where(
         _c.origin == bindparam("of_origin"),
         _c.updated_at < bindparam("before"),
+        _c.is_first_party.is_(False),
         ~exists().where(Grant.__table__.c.client_id == _c.client_id),
         ~exists().where(RefreshFamily.__table__.c.client_id == _c.client_id),
     )
@@ -57,7 +58,7 @@ class NewSecret:
 
 
 def make_room(connection: Connection, origin: str, most: int, before: int) -> None:
-    """Beyond `most`, those go that nobody ever consented to and that did not change since `before`."""
+    """Beyond `most`, those go that nobody ever consented to or vouched for and that did not change since `before`."""
     if connection.execute(_COUNT, {"of_origin": origin}).scalar_one() < most:
         return
     unused = connection.execute(_UNUSED, {"of_origin": origin, "before": before}).scalars().all()

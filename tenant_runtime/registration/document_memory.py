@@ -40,8 +40,14 @@ class DocumentMemory:
         if call is None:
             call = asyncio.create_task(self._fetch(place, now_ms, fetch))
             self._calls[place] = call
-            call.add_done_callback(lambda _: self._calls.pop(place, None))
+            call.add_done_callback(lambda done: self._end(place, done))
         return await asyncio.shield(call)  # one caller who goes away takes nothing from the others
+
+    def _end(self, place: Place, done: "asyncio.Task[Failure | None]") -> None:
+        """Whoever waited has the exception; where nobody waits any more, nobody wants it."""
+        self._calls.pop(place, None)
+        if not done.cancelled():
+            done.exception()
 
     async def _fetch(
         self, place: Place, now_ms: int, fetch: Callable[[], Awaitable[Failure | None]]

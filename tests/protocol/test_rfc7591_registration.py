@@ -1,5 +1,6 @@
 """Clients that register themselves (RFC 7591, OpenID Connect Dynamic Client Registration 1.0)."""
 
+import asyncio
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -87,6 +88,15 @@ async def test_with_an_initial_token_as_many_register_as_it_says(installation: I
     assert (await ask_to_register(installation, "acme", token=made["token"])).status_code == 401
 
 
+async def test_the_last_use_of_an_initial_token_is_one_of_many_at_once(installation: Installation) -> None:
+    await let_register(installation, "acme", mode="initial_token")
+    made = await (await installation.manager("acme")).post("/client-registration-tokens", {"max_uses": 2})
+    answers = await asyncio.gather(
+        *(ask_to_register(installation, "acme", token=made["token"]) for _ in range(8))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201] * 2 + [401] * 6
+
+
 async def test_an_initial_token_ends_by_time_by_removal_and_at_the_tenants_border(
     installation: Installation,
 ) -> None:
@@ -134,13 +144,17 @@ async def test_a_stranger_registers_so_many_clients_in_ten_minutes(installation:
 async def test_clients_that_nobody_used_make_room_and_the_used_ones_stay(installation: Installation) -> None:
     await let_register(installation, "acme", mode="open", max_clients=2)
     used, unused = await registered(installation, "acme"), await registered(installation, "acme")
+    await let_register(installation, "acme", mode="open", max_clients=3)
+    vouched = await registered(installation, "acme")
+    manager = await installation.manager("acme")
+    await manager.patch(f"/clients/{vouched['client_id']}", {"is_first_party": True})
     full = await ask_to_register(installation, "acme")
     assert (full.status_code, full.json()["error"]) == (403, "access_denied")
     async with installation.browser() as http:
         await consented_code(stranger(installation, "acme", used, http=http))
     installation.clock.advance(86_401)
     await registered(installation, "acme")
-    for client, status in ((used, 200), (unused, 401)):
+    for client, status in ((used, 200), (unused, 401), (vouched, 200)):
         headers = {"Authorization": f"Bearer {client['registration_access_token']}"}
         read = await installation.http.get(client["registration_client_uri"], headers=headers)
         assert read.status_code == status
