@@ -22,8 +22,12 @@ from tenant_runtime.oauth.acceptance import client_of
 from tenant_runtime.oauth.client_keys import signature_algorithms, signer_of
 from tenant_runtime.oauth.parameters import KNOWN, SIGNED, Sent, from_pairs
 from tenant_runtime.oauth.remote_keys import KeysUnavailable
+from tenant_runtime.registration.rates import Rate
 
 TYPES = ("oauth-authz-req+jwt", "JWT", "")
+ANY_ADDRESS = Rate(60, 60)
+"""How often one client's requests may lead to addresses that nobody registered: anybody can make them up."""
+
 MEDIA_TYPES = ("application/oauth-authz-req+jwt", "application/jwt")
 
 
@@ -35,7 +39,7 @@ async def read_object(outer: Sent, tenant: Tenant, services: Services, configura
         raise InvalidRequest("A request has a request object or a reference to one, not both.")
     if not client.keys and client.jwks_uri is None:
         raise InvalidRequestObject("The client has no keys to sign its requests with.")
-    token = by_value or await _fetched(services, client, by_reference or "")
+    token = by_value or await _fetched(tenant, services, client, by_reference or "")
     claims = await _verified(token, tenant, services, client)
     inner = _parameters(claims)
     if outer.get("redirect_uri") is not None and inner.get("redirect_uri") is None:
@@ -43,10 +47,9 @@ async def read_object(outer: Sent, tenant: Tenant, services: Services, configura
     return inner.marked(**{SIGNED: "1"})
 
 
-async def _fetched(services: Services, client: ClientConfiguration, address: str) -> str:
+async def _fetched(tenant: Tenant, services: Services, client: ClientConfiguration, address: str) -> str:
     address = _without_fragment(address)
-    if not _may_be_fetched(client, address):
-        raise InvalidRequestUri("The request_uri is not registered for this client.")
+    _check_address(tenant, services, client, address)
     try:
         answer = await services.outbound.get(address, accept=", ".join(MEDIA_TYPES), limit=jwt.MAX_TOKEN)
     except OutboundRefused as error:
@@ -59,11 +62,14 @@ async def _fetched(services: Services, client: ClientConfiguration, address: str
     return answer.body.decode("latin-1").strip()
 
 
-def _may_be_fetched(client: ClientConfiguration, address: str) -> bool:
+def _check_address(tenant: Tenant, services: Services, client: ClientConfiguration, address: str) -> None:
     registered = client.registration.get("request_uris")
-    if registered is None:
-        return client.origin == "operator"
-    return address in map(_without_fragment, registered)
+    if registered is not None and address in map(_without_fragment, registered):
+        return
+    if registered is not None or client.origin != "operator":
+        raise InvalidRequestUri("The request_uri is not registered for this client.")
+    who = (tenant.id, tenant.incarnation, "request objects", client.client_id)
+    services.rates.count(ANY_ADDRESS, who, now_ms(services.clock))
 
 
 def _without_fragment(address: str) -> str:

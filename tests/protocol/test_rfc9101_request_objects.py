@@ -428,6 +428,21 @@ async def test_a_client_that_registered_itself_has_only_its_registered_addresses
         assert {sent.target for sent in receiver.sent} == {"/r.jwt"}
 
 
+async def test_addresses_that_nobody_registered_are_called_so_often_and_no_more(
+    tmp_path: Path, migrated: Path
+) -> None:
+    async with requesting(tmp_path, migrated, receiver := Receiver()) as web:
+        for _ in range(60):
+            await web.authorize(request_uri=receiver.url())
+        assert receiver.connections == 60
+        refused = await web.authorize(request_uri=receiver.url())
+        assert is_page(refused, status=429)
+        assert receiver.connections == 60
+        web.world.clock.move(61)
+        receiver.usual = serving(web)
+        assert (await web.authorize(request_uri=receiver.url())).status_code == 302
+
+
 async def test_keys_are_read_from_the_clients_own_address(tmp_path: Path, migrated: Path) -> None:
     receiver = Receiver()
     async with receiving(receiver), build(tmp_path, migrated, allowed={receiver.address}) as world:
