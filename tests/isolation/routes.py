@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.crypto.keys import SigningKey
 from tests.isolation.conftest import CONTROL_PLANE, A, Neighbours
 
+CREDENTIAL = {"credential_type": "public_key", "jwk": dict(SigningKey.generate("ES256").public_jwk)}
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
 PLATFORM_DOCUMENT, TENANT_DOCUMENT = "api/v2/fleet/openapi.json", "api/v2/openapi.json"
 
@@ -25,7 +27,17 @@ class Route:
         """`/api/v2/roles/{id}` is filled by `roles`, a second parameter by its own name."""
         resource = self.path.split("/")[3]
         path = self.path
-        for name in ("id", "key", "client_id", "user_id", "tenant_id", "operation_id", "name"):
+        for name in (
+            "id",
+            "key",
+            "client_id",
+            "credential_id",
+            "kid",
+            "user_id",
+            "tenant_id",
+            "operation_id",
+            "name",
+        ):
             if name in ("id", "key", "name"):
                 value = ids[f"{resource}.{name}"] if f"{resource}.{name}" in ids else ids.get(resource, "")
             else:
@@ -79,6 +91,8 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
         "ClientIn": {"name": "Taken over"},
         "RegistrationTokenIn": {"max_uses": 1},
         "ClientPatch": {"name": "Taken over"},
+        "CredentialIn": CREDENTIAL,
+        "CredentialPatch": {"expires_at": "2040-01-01T00:00:00Z"},
         "ClientGrantIn": {"client_id": ids["client_id"], "audience": ids["identifier"], "scope": []},
         "ClientGrantPatch": {"scope": []},
         "UserIn": {
@@ -125,10 +139,25 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "grants": "cgr_0000000000000000",
         "clients": client["client_id"],
         "client_id": client["client_id"],
+        "credential_id": await _credential(neighbours, tenant_id, client["client_id"]),
         "user_id": user["user_id"],
+        "kid": await _signing_kid(neighbours, tenant_id),
         "organizations": organization["id"],
         "organizations.name": organization["name"],
         "logs": (await first("/logs"))["log_id"],
         "tenant_id": tenant_id,
         "operation_id": operation["id"],
     }
+
+
+async def _signing_kid(neighbours: Neighbours, tenant_id: str) -> str:
+    answer = await neighbours.http.get(f"{neighbours.issuer(tenant_id)}.well-known/jwks.json")
+    return str(answer.json()["keys"][0]["kid"])
+
+
+async def _credential(neighbours: Neighbours, tenant_id: str, client_id: str) -> str:
+    """No client of the demo has a key, so one is added."""
+    path = f"/clients/{client_id}/credentials"
+    found = (await neighbours.platform.call("GET", f"{neighbours.issuer(tenant_id)}api/v2{path}")).json()
+    jwk = dict(SigningKey.generate("ES256").public_jwk)
+    return str((found or [await neighbours.made(tenant_id, path, {"jwk": jwk})])[0]["id"])
