@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 HOUR, DAY = 3600, 86400
 YEARS = 3653 * DAY
 JUMPS = [HOUR, YEARS]
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 @pytest.fixture
@@ -74,6 +75,26 @@ async def test_a_refresh_token_that_was_refused_as_too_old_is_not_revived(
         assert (again.status, again.error) == (400, "invalid_grant")
     assert again.body["error_description"] == "The refresh token has expired."
     assert (await rp.userinfo(tokens.access_token)).status_code == 200, "which has an end of its own"
+
+
+async def test_a_device_code_that_was_refused_as_too_old_is_not_revived(installation: Installation) -> None:
+    holder = keyholder(installation)
+    body = {"name": "Screen", "app_type": "native", "grant_types": [DEVICE]}
+    made = await holder.call("POST", "/clients", body)
+    client = {"client_id": made.json()["client_id"]}
+    issuer = holder.tenant.issuer
+    codes = (await holder.http.post(f"{issuer}oauth/device/code", data={**client, "scope": "openid"})).json()
+    form = {**client, "grant_type": DEVICE, "device_code": codes["device_code"]}
+
+    async def error() -> str:
+        return str((await holder.http.post(f"{issuer}oauth/token", data=form)).json()["error"])
+
+    assert await error() == "authorization_pending"
+    installation.clock.advance(YEARS)
+    assert await error() == "expired_token"
+    for back in (YEARS, HOUR):
+        installation.clock.advance(-back)
+        assert await error() == "expired_token"
 
 
 async def test_an_expired_refresh_token_of_another_client_is_left_as_it_is(
