@@ -5,17 +5,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from entrypoints.demo_content import Demo
 from tests.conftest import serving, settings_for
 from tests.mailbox import OTP, Mailed, code_in, mailed
 from tests.protocol.issuer import claims_of
+from tests.protocol.phone import ADA, Phone, assert_wrong, wrong
 
 pytestmark = pytest.mark.anyio
-
-ADA = "ada.new@example.org"
 
 
 @pytest.fixture
@@ -33,53 +31,9 @@ async def shared_mail(
         yield made
 
 
-class Phone:
-    """An application that asks its user for the code."""
-
-    def __init__(self, mail: Mailed, client: dict[str, Any], tenant_id: str = "acme") -> None:
-        self.mail, self.client, self.tenant_id = mail, client, tenant_id
-        self.issuer = mail.tenant(tenant_id).issuer
-
-    @property
-    def credentials(self) -> dict[str, str]:
-        return {name: self.client[name] for name in ("client_id", "client_secret") if name in self.client}
-
-    async def start(self, email: str = ADA, **changes: Any) -> httpx.Response:
-        body = {**self.credentials, "connection": "email", "email": email, "send": "code"} | changes
-        sent = {name: value for name, value in body.items() if value is not None}
-        return await self.mail.http.post(f"{self.issuer}passwordless/start", json=sent)
-
-    async def code(self, email: str = ADA) -> str:
-        before = len(self.mail.server.received)
-        answer = await self.start(email)
-        assert answer.status_code == 200, answer.text
-        letters = await self.mail.settle(self.tenant_id)
-        assert len(letters) == before + 1
-        return code_in(letters[-1])
-
-    async def redeem(self, code: str, email: str = ADA, **changes: str | None) -> httpx.Response:
-        form = {
-            "grant_type": OTP, **self.credentials, "username": email, "otp": code, "realm": "email",
-            "scope": "openid profile email offline_access",
-        } | changes  # fmt: skip
-        sent = {name: value for name, value in form.items() if value is not None}
-        return await self.mail.http.post(f"{self.issuer}oauth/token", json=sent)
-
-
 @pytest.fixture
 async def phone(mail: Mailed) -> Phone:
     return Phone(mail, await mail.client())
-
-
-def assert_wrong(answer: httpx.Response) -> None:
-    assert answer.status_code == 400, answer.text
-    assert answer.json() == {
-        "error": "invalid_grant", "error_description": "Wrong email or verification code.",
-    }  # fmt: skip
-
-
-def wrong(code: str) -> str:
-    return f"{(int(code) + 1) % 1_000_000:06}"
 
 
 async def test_a_code_from_a_letter_signs_somebody_new_in(mail: Mailed, phone: Phone) -> None:
@@ -122,15 +76,6 @@ async def test_an_address_of_another_connection_is_another_person(mail: Mailed, 
     assert claims_of(answer.json()["id_token"])["sub"].startswith("email|")
     rows = await mail.rows("acme", f"SELECT user_id FROM users WHERE email = '{known}'")
     assert sorted(row[0].partition("|")[0] for row in rows) == ["auth0", "email"]
-
-
-async def test_a_confidential_client_proves_itself(mail: Mailed) -> None:
-    made = await mail.client(app_type="regular_web", token_endpoint_auth_method="client_secret_post")
-    phone = Phone(mail, made)
-    assert (await phone.start(client_secret=None)).status_code == 401
-    assert (await phone.start(client_secret="wrong")).status_code == 401
-    assert await mail.settle() == []
-    assert (await phone.redeem(await phone.code())).status_code == 200
 
 
 async def test_a_code_is_redeemed_once_even_a_hundred_times_at_once(phone: Phone) -> None:
@@ -295,14 +240,6 @@ async def test_what_the_sdks_send_along_is_taken(phone: Phone) -> None:
         assert (await phone.start(**changes)).status_code == 200
 
 
-async def test_only_a_first_party_client_that_is_registered_for_codes_may_ask_for_them(mail: Mailed) -> None:
-    for members in ({"grant_types": ["authorization_code"]}, {"is_first_party": False}):
-        phone = Phone(mail, await mail.client(**members))
-        for answer in (await phone.start(), await phone.redeem("123456")):
-            assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
-    assert await mail.settle() == []
-
-
 @pytest.mark.parametrize("missing", ["username", "otp", "realm"])
 async def test_what_is_missing_is_named_and_wears_no_code_out(phone: Phone, missing: str) -> None:
     code = await phone.code()
@@ -381,17 +318,6 @@ async def test_a_letter_that_comes_too_late_is_not_sent(golden: tuple[Path, Demo
         ((failed_at, error),) = await mail.rows("acme", "SELECT failed_at, last_error FROM deliveries")
     assert failed_at is not None
     assert "too late" in error
-
-
-async def test_a_browser_of_a_registered_origin_may_ask_and_no_other(mail: Mailed) -> None:
-    await mail.client(
-        app_type="spa", web_origins=["https://spa.example"], callbacks=["https://spa.example/cb"]
-    )
-    url = f"{mail.tenant().issuer}passwordless/start"
-    for origin, allowed in (("https://spa.example", "https://spa.example"), ("https://evil.example", None)):
-        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-        answer = await mail.http.options(url, headers=asked)
-        assert answer.headers.get("access-control-allow-origin") == allowed
 
 
 async def test_without_mail_it_is_refused_with_a_sentence(data_dir: Path, golden: tuple[Path, Demo]) -> None:
