@@ -31,6 +31,7 @@ from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, s
 from tenant_runtime.login.answers import branding_of, redirect
 from tenant_runtime.login.arrival import Arrival, arrive
 from tenant_runtime.login.authorization_requests import RequestGone, RequestKey, load_request
+from tenant_runtime.login.client_card import card_of
 from tenant_runtime.login.cookies import Browser, binding_cookie, browser_of, new_binding
 from tenant_runtime.login.device_requests import is_of_device
 from tenant_runtime.login.flow import Step
@@ -277,4 +278,13 @@ def _failed(visit: Visit, error: IdentityError) -> Response[str]:
         silent = visit.sent.get("prompt") == "none"
         told = f"{parameters['error']}: {parameters['error_description']}"
         visit.services.audit.add(visit.tenant, visit.event("fsa" if silent else "f", told))
+    if _must_stay(visit):
+        raise error
     return visit.answer(parameters)
+
+
+def _must_stay(visit: Visit) -> bool:
+    """Anybody may register an address, so nobody is sent there before they have signed in; only a silent request asks
+    nobody (RFC 9700 section 4.11.2)."""
+    is_alone = visit.browser.session is None and visit.sent.get("prompt") != "none"
+    return is_alone and card_of(visit.to.client).is_stranger

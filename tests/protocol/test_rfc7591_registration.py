@@ -544,6 +544,7 @@ async def test_a_registered_client_has_no_power_of_its_own(open_to_all: Installa
         party = stranger(open_to_all, "acme", told, http=http)
         answer = await party.token({"grant_type": "client_credentials", "audience": party.audience})
         assert answer.error == "unauthorized_client"
+        await consented_code(party)
         page = await party.authorize(code_challenge=None, code_challenge_method=None)
         assert party.landed["error"] == "invalid_request", page.text
 
@@ -610,6 +611,41 @@ async def test_keys_at_the_registered_address_prove_the_client_also_after_they_c
         foreign.put("/jwks.json", {"keys": [new.as_dict(private=False)]})
         open_to_all.clock.advance(60)
         assert (await party.refresh(answer.refresh_token, **proof(new))).status == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"response_type": "token"},
+        {"code_challenge": None, "code_challenge_method": None},
+        {"scope": 'a"b'},
+        {"audience": "https://no.such.api/"},
+        {"prompt": "none login"},
+        {"request_uri": "https://app.example.com/request"},
+        {"organization": " "},
+    ],
+)
+async def test_a_strangers_mistake_sends_nobody_to_its_address_before_they_signed_in(
+    open_to_all: Installation, wrong: dict[str, str | None]
+) -> None:
+    """Or registration would make every tenant an open redirector."""
+    told = await registered(open_to_all, "acme", redirect_uris=["https://evil.example/landing"])
+    async with open_to_all.browser() as http:
+        party = stranger(open_to_all, "acme", told, http=http)
+        page = await party.authorize(**wrong)
+        assert page.status_code in (400, 403)
+        assert party.browser.landed is None
+        assert "location" not in page.headers
+        await consented_code(party)
+        await party.authorize(**wrong)
+        assert "error" in party.landed, "whoever signed in is sent there"
+    async with open_to_all.browser() as http:
+        party = stranger(open_to_all, "acme", told, http=http)
+        assert (await party.silent())["error"] == "login_required", "a silent request asks nobody"
+    async with open_to_all.browser() as http:
+        own = open_to_all.relying_party("acme", http=http)
+        await own.authorize(**wrong)
+        assert "error" in own.landed, "a client of the tenant's own is told at once"
 
 
 async def test_two_redirect_addresses_and_none_sent_is_a_page(open_to_all: Installation) -> None:
