@@ -23,10 +23,19 @@ class Route:
     def writes(self) -> bool:
         return self.method in WRITING
 
+    @property
+    def query(self) -> str:
+        """Of a route that is told in its query whose things it is about."""
+        return "?user_id={user_id}" if (self.method, self.path) == ("DELETE", "/api/v2/grants") else ""
+
+    @property
+    def names_something(self) -> bool:
+        return "{" in self.path + self.query
+
     def at(self, ids: Mapping[str, str]) -> str:
         """`/api/v2/roles/{id}` is filled by `roles`, a second parameter by its own name."""
         resource = self.path.split("/")[3]
-        path = self.path
+        path = self.path + self.query
         for name in (
             "id",
             "key",
@@ -88,7 +97,8 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
         "UsersBody": {"users": [ids["user_id"]]},
         "RolesBody": {"roles": [ids["roles"]]},
         "MembersBody": {"members": [ids["user_id"]]},
-        "ClientIn": {"name": "Taken over"},
+        "ClientIn": {"name": "Taken over", "app_type": "resource_server"}
+        | {"resource_server_identifier": ids["identifier"]},
         "RegistrationTokenIn": {"max_uses": 1},
         "ClientPatch": {"name": "Taken over"},
         "CredentialIn": CREDENTIAL,
@@ -108,56 +118,3 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
         "ConvergeBody": {"dry_run": False},
     }
     return bodies[route.body]
-
-
-async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
-    """One of everything that stands in the tenant and is its own."""
-    base, caller = f"{neighbours.issuer(tenant_id)}api/v2", neighbours.platform
-
-    async def first(path: str, **query: Any) -> dict[str, Any]:
-        found = (await caller.call("GET", f"{base}{path}", per_page=100, **query)).json()
-        own = [
-            item for item in found if not item.get("is_system") and "api/v2" not in item.get("identifier", "")
-        ]
-        chosen: dict[str, Any] = own[0]
-        return chosen
-
-    user, organization, role = await first("/users"), await first("/organizations"), await first("/roles")
-    server, grant, client = (
-        await first("/resource-servers"),
-        await first("/client-grants"),
-        await first("/clients"),
-    )
-    plane = f"{neighbours.issuer(CONTROL_PLANE)}api/v2"
-    operation = (await caller.call("GET", f"{plane}/tenants/{tenant_id}/operations")).json()[0]
-    return {
-        "roles": role["id"],
-        "resource-servers": server["id"],
-        "identifier": server["identifier"],
-        "client-grants": grant["id"],
-        "client-registration-tokens": "crt_0000000000000000",
-        "grants": "cgr_0000000000000000",
-        "clients": client["client_id"],
-        "client_id": client["client_id"],
-        "credential_id": await _credential(neighbours, tenant_id, client["client_id"]),
-        "user_id": user["user_id"],
-        "kid": await _signing_kid(neighbours, tenant_id),
-        "organizations": organization["id"],
-        "organizations.name": organization["name"],
-        "logs": (await first("/logs"))["log_id"],
-        "tenant_id": tenant_id,
-        "operation_id": operation["id"],
-    }
-
-
-async def _signing_kid(neighbours: Neighbours, tenant_id: str) -> str:
-    answer = await neighbours.http.get(f"{neighbours.issuer(tenant_id)}.well-known/jwks.json")
-    return str(answer.json()["keys"][0]["kid"])
-
-
-async def _credential(neighbours: Neighbours, tenant_id: str, client_id: str) -> str:
-    """No client of the demo has a key, so one is added."""
-    path = f"/clients/{client_id}/credentials"
-    found = (await neighbours.platform.call("GET", f"{neighbours.issuer(tenant_id)}api/v2{path}")).json()
-    jwk = dict(SigningKey.generate("ES256").public_jwk)
-    return str((found or [await neighbours.made(tenant_id, path, {"jwk": jwk})])[0]["id"])

@@ -10,8 +10,8 @@ import pytest
 from tests.installation import Installation
 from tests.isolation.conftest import CONTROL_PLANE, A, B, Neighbours, neighbours_of
 from tests.isolation.routes import all_routes
-from tests.isolation.routes import ids_of as real_ids_of
 from tests.isolation.rows import rows_of
+from tests.isolation.standing import ids_of
 from tests.operators import CONNECTION
 from tests.relying_party import RelyingParty
 
@@ -84,7 +84,7 @@ async def sign_in(neighbours: Neighbours, canary: Canary) -> None:
 
 async def look_around(neighbours: Neighbours, canary: Canary) -> None:
     """Every GET of the documents for this tenant, with whoever may."""
-    ids = await real_ids_of(neighbours, canary.tenant_id)
+    ids = await ids_of(neighbours, canary.tenant_id)
     for host, route in await all_routes(neighbours):
         if route.writes or host == CONTROL_PLANE:
             continue

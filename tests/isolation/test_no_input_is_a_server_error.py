@@ -18,8 +18,8 @@ from tests.isolation.routes import (
     Route,
     all_routes,
     body_of,
-    ids_of,
 )
+from tests.isolation.standing import ids_of
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,71 @@
+"""One of everything that stands in a tenant and is its own: what the ids in paths and bodies are of."""
+
+import secrets
+from typing import Any
+
+from core.crypto.keys import SigningKey
+from entrypoints.demo_content import CALLBACK, DemoClient
+from tests.isolation.conftest import CONTROL_PLANE, Neighbours
+from tests.registrations import consented_code
+from tests.relying_party import RelyingParty
+
+
+async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
+    base, caller = f"{neighbours.issuer(tenant_id)}api/v2", neighbours.platform
+
+    async def first(path: str, **query: Any) -> dict[str, Any]:
+        found = (await caller.call("GET", f"{base}{path}", per_page=100, **query)).json()
+        own = [
+            item for item in found if not item.get("is_system") and "api/v2" not in item.get("identifier", "")
+        ]
+        chosen: dict[str, Any] = own[0]
+        return chosen
+
+    server, client = await first("/resource-servers"), await first("/clients")
+    user, organization = await first("/users"), await first("/organizations")
+    plane = f"{neighbours.issuer(CONTROL_PLANE)}api/v2"
+    operation = (await caller.call("GET", f"{plane}/tenants/{tenant_id}/operations")).json()[0]
+    token = await neighbours.made(tenant_id, "/client-registration-tokens", {"max_uses": 1})
+    return {
+        "roles": (await first("/roles"))["id"],
+        "resource-servers": server["id"],
+        "identifier": server["identifier"],
+        "client-grants": (await first("/client-grants"))["id"],
+        "client-registration-tokens": token["id"],
+        "grants": await _consent(neighbours, tenant_id),
+        "clients": client["client_id"],
+        "client_id": client["client_id"],
+        "credential_id": await _credential(neighbours, tenant_id, client["client_id"]),
+        "user_id": user["user_id"],
+        "kid": (await first("/keys/signing"))["kid"],
+        "organizations": organization["id"],
+        "organizations.name": organization["name"],
+        "logs": (await first("/logs"))["log_id"],
+        "tenant_id": tenant_id,
+        "operation_id": operation["id"],
+    }
+
+
+async def _credential(neighbours: Neighbours, tenant_id: str, client_id: str) -> str:
+    jwk = dict(SigningKey.generate("ES256").public_jwk)
+    body = {"credential_type": "public_key", "jwk": jwk}
+    return (await neighbours.made(tenant_id, f"/clients/{client_id}/credentials", body))["id"]
+
+
+async def _consent(neighbours: Neighbours, tenant_id: str) -> str:
+    """A person's, to a client that is not the tenant's own."""
+    tenant = neighbours.installation.tenant(tenant_id)
+    body = {
+        "name": f"Third party {secrets.token_hex(3)}",
+        "app_type": "native",
+        "is_first_party": False,
+        "callbacks": [CALLBACK],
+        "grant_types": ["authorization_code", "refresh_token"],
+    }
+    client = DemoClient((await neighbours.made(tenant_id, "/clients", body))["client_id"])
+    async with neighbours.installation.browser() as http:
+        party = RelyingParty(http, tenant.issuer, client, tenant.api_audience, tenant.users[0])
+        await consented_code(party)
+    url = f"{tenant.issuer}api/v2/grants"
+    [grant] = (await neighbours.platform.call("GET", url, client_id=client.client_id)).json()
+    return str(grant["id"])
