@@ -124,6 +124,7 @@ class ResourceServerConfiguration:
     enforce_policies: bool
     token_dialect: str
     skip_consent_for_verifiable_first_party_clients: bool
+    requires_dpop: bool  # its tokens are bound to a key, whoever asks
     is_management: bool
     is_system: bool
     scopes: Mapping[str, str | None]  # value -> description, in the API's own order
@@ -335,6 +336,7 @@ def _resource_servers(connection: Connection) -> dict[str, ResourceServerConfigu
             enforce_policies=row.enforce_policies,
             token_dialect=row.token_dialect,
             skip_consent_for_verifiable_first_party_clients=row.skip_consent_for_verifiable_first_party_clients,
+            requires_dpop=(row.attributes.get("proof_of_possession") or {}).get("required") is True,
             is_management=row.is_management,
             is_system=row.is_system,
             scopes=MappingProxyType(scopes.get(row.id, {})),

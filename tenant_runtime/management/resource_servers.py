@@ -60,6 +60,13 @@ class ScopeBody(Body):
 Scopes = Annotated[list[ScopeBody], Meta(max_length=1000)]
 
 
+class ProofOfPossession(Body):
+    """`required`: the API's access tokens are bound to a key, whichever client asks (RFC 9449)."""
+
+    mechanism: Literal["dpop"]
+    required: bool
+
+
 class ResourceServerPatch(Body):
     name: Maybe[Name] = UNSET
     scopes: Maybe[Scopes] = UNSET
@@ -72,11 +79,11 @@ class ResourceServerPatch(Body):
     token_dialect: Maybe[Dialect] = UNSET
     metadata: Maybe[Object | None] = UNSET
     labels: Maybe[Labels] = UNSET
+    proof_of_possession: Maybe[ProofOfPossession | None] = UNSET
     # what Auth0's clients write and this server keeps without acting on it
     token_encryption: Maybe[Object | None] = UNSET
     consent_policy: Maybe[ShortText | None] = UNSET
     authorization_details: Maybe[list[Object] | None] = UNSET
-    proof_of_possession: Maybe[Object | None] = UNSET
     subject_type_authorization: Maybe[Object | None] = UNSET
     allow_online_access: Maybe[bool] = UNSET
 

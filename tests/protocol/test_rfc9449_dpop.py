@@ -151,6 +151,16 @@ async def test_a_client_may_be_made_to_prove_a_key_always(issuers: Issuers, hold
     assert (await refresh(issuers.acme, holder, body["refresh_token"])).status_code == 200
 
 
+async def test_an_api_may_take_bound_tokens_alone(issuers: Issuers, holder: Holder) -> None:
+    attributes = {"proof_of_possession": {"mechanism": "dpop", "required": True}}
+    await issuers.acme.change(models.ResourceServer, {"identifier": API}, attributes=attributes)
+    assert refused(await issuers.acme.redeem(await issuers.acme.code(**OFFLINE)))
+    assert refused(await issuers.acme.machine(audience=API))
+    body = (await redeem(issuers.acme, holder, **OFFLINE)).json()
+    assert body["token_type"] == "DPoP"
+    assert (await refresh(issuers.acme, holder, body["refresh_token"])).status_code == 200
+
+
 @pytest.mark.parametrize("code", [{}, OFFLINE], ids=["opaque", "JWT"])
 async def test_introspection_tells_whose_a_token_is(
     issuers: Issuers, holder: Holder, code: dict[str, str]

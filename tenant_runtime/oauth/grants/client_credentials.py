@@ -74,6 +74,7 @@ async def client_credentials(request: TokenRequest) -> dict[str, Any]:
     server = request.target()
     if server is None:
         raise AccessDenied("No audience parameter was given, and there is no default audience.")
+    request.require_holder(server)
     asked = _Asked(
         request.client.client_id,
         request.client.secret_digest,

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.errors import InvalidRequest, InvalidTarget, UnauthorizedClient
+from core.errors import InvalidDpopProof, InvalidRequest, InvalidTarget, UnauthorizedClient
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, ResourceServerConfiguration
 from tenant_runtime.oauth.client_authentication import AuthenticatedClient
@@ -55,6 +55,11 @@ class TokenRequest:
         resource = self.parameters.get("resource")
         if resource is not None and (server := self.target()) is not None and server.identifier != authorized:
             raise InvalidTarget("The authorization is for another resource.")
+
+    def require_holder(self, server: ResourceServerConfiguration | None) -> None:
+        """An API may take tokens that are bound to a key alone (Auth0's `proof_of_possession`)."""
+        if server is not None and server.requires_dpop and self.proof is None:
+            raise InvalidDpopProof("A DPoP proof is required for this API.")
 
     def required(self, name: str) -> str:
         value = self.parameters.get(name)

@@ -127,6 +127,7 @@ def issue(
     configuration, user_id = request.configuration, subject.user.user_id
     _require_usage(request, subject)
     server = server_of(configuration, authorization.audience)
+    request.require_holder(server)
     permissions = frozenset[str]()
     if server is not None and needs_permissions(server):
         permissions = permissions_of(
