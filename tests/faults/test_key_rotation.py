@@ -12,10 +12,13 @@ import httpx
 import pytest
 
 from core.failpoints import EXIT_STATUS
+from entrypoints.demo_content import Demo
+from tests.conftest import serving as in_process
+from tests.conftest import settings_for
 from tests.faults.checks import file_of, is_whole, query
 from tests.faults.conftest import Ground
 from tests.faults.servers import serving, two_serving
-from tests.keyholders import Keyholder, kid_of
+from tests.keyholders import Keyholder, keyholder, kid_of
 from tests.serving import command
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
@@ -240,6 +243,31 @@ async def test_a_key_revoked_in_one_process_is_refused_in_all_at_once(ground: Gr
                 assert kid_of(token) not in await holder.published()
                 assert kid_of(await holder.token()) in await first.published()
     keys_are_sound(ground.data)
+
+
+async def test_a_database_that_cannot_be_written_costs_nobody_a_token(
+    data_dir: Path, golden: tuple[Path, Demo]
+) -> None:
+    """What is due waits until it can be done; the keys at hand go on."""
+    settings = settings_for(data_dir, write_deadline_seconds=0.3)
+    async with in_process(settings, golden[1]) as installation:
+        holder = keyholder(installation)
+        await holder.api_token()
+        before, made = await holder.published(), (await holder.rotate())["kid"]
+        installation.clock.advance(86_401)
+        await installation.running.services.audit.flush()
+        lock = sqlite3.connect(file_of(data_dir, "acme"), isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        try:
+            token = await holder.api_token()
+            assert set(await holder.published()) == {*before, made}
+            assert kid_of(token) in before
+            assert await holder.verifies(token)
+        finally:
+            lock.execute("ROLLBACK")
+            lock.close()
+        assert kid_of(await holder.api_token()) == made
+        assert await holder.verifies(token)
 
 
 async def test_the_command_and_a_server_rotate_at_once(ground: Ground) -> None:
