@@ -267,21 +267,20 @@ def key_change(data: ClientPatch, members: dict[str, Any]) -> KeyChange | None:
         raise InvalidInput(
             "The keys of a client are in `jwks` or in `client_authentication_methods`, not in both."
         )
+    change: KeyChange | None = None
     if by_set is not UNSET:
         change = KeyChange(() if by_set is None else keys_of_set(by_set), frozenset())
     elif methods is not UNSET:
         found = methods.private_key_jwt if methods else None
         change = _named_keys(found.credentials if found else [], stays=frozenset())
-    elif for_requests is not None:
-        change = KeyChange()
-    else:
-        change = KeyChange((), frozenset()) if data.jwks_uri else None
-    if change is None or for_requests is None:
-        return _without_address(change, data.jwks_uri)
-    known = {key.kid for key in change.new}
-    new = (*change.new, *(key for key in for_requests.new if key.kid not in known))
-    change = replace(change, new=new, named=change.named | for_requests.named)
-    return _without_address(change, data.jwks_uri)
+    elif data.jwks_uri and for_requests is None:
+        change = KeyChange((), frozenset())
+    if for_requests is not None:
+        base = change or KeyChange()
+        change = replace(base, new=base.new + for_requests.new, named=base.named | for_requests.named)
+    if change is not None and data.jwks_uri and (change.new or change.named):
+        raise InvalidInput("The keys of a client are here or at its `jwks_uri`, not at both.")
+    return change
 
 
 def _credentials(requests: Maybe[SignedRequestObject | None], members: dict[str, Any]) -> KeyChange | None:
@@ -300,12 +299,6 @@ def _credentials(requests: Maybe[SignedRequestObject | None], members: dict[str,
 def _named_keys(credentials: list[CredentialNamed], *, stays: frozenset[str] | None) -> KeyChange:
     new = tuple(new_key(given) for given in credentials if given.id is UNSET)
     return KeyChange(new, stays, frozenset(given.id for given in credentials if given.id is not UNSET))
-
-
-def _without_address(change: KeyChange | None, jwks_uri: Maybe[str | None]) -> KeyChange | None:
-    if change is not None and jwks_uri and (change.new or change.named):
-        raise InvalidInput("The keys of a client are here or at its `jwks_uri`, not at both.")
-    return change
 
 
 def check(members: Mapping[str, Any], outbound: Outbound) -> None:

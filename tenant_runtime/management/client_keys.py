@@ -160,7 +160,7 @@ def change_keys(connection: Connection, client_id: str, change: KeyChange, now: 
     if not change.named <= there:
         raise InvalidInput("A credential that is named by its id does not exist.")
     same = {row.id for row in before for key in change.new if key.is_row(row)}
-    added = [key for key in change.new if not any(key.is_row(row) for row in before)]
+    added = [key for key in _distinct(change.new) if not any(key.is_row(row) for row in before)]
     gone = [row.id for row in before if row.id not in stays | same]
     if len(before) - len(gone) + len(added) > MOST_KEYS:
         raise InvalidInput(f"A client may have {MOST_KEYS} keys.")
@@ -172,6 +172,23 @@ def change_keys(connection: Connection, client_id: str, change: KeyChange, now: 
     for key in added:
         connection.execute(insert(_table), key.row(client_id, now))
     return keys_of(connection, client_id)
+
+
+def _distinct(keys: Iterable[NewKey]) -> list[NewKey]:
+    """One key may be named for two uses; two keys of one name stay two, and are refused."""
+    found: list[NewKey] = []
+    for key in keys:
+        if not any((key.kid, key.jwk) == (other.kid, other.jwk) for other in found):
+            found.append(key)
+    return found
+
+
+def settled(requests: Mapping[str, Any], change: KeyChange, rows: Iterable[Row[Any]]) -> dict[str, Any]:
+    """`signed_request_object` with the ids that its keys have: one that was there already keeps its own."""
+    by_kid = {row.kid: row.id for row in rows}
+    ids = {key.id: by_kid[key.kid] for key in change.new}
+    named = [{"id": ids.get(key["id"], key["id"])} for key in requests.get("credentials", ())]
+    return {**requests, "credentials": named} if named else dict(requests)
 
 
 def shape(row: Row[Any]) -> dict[str, Any]:

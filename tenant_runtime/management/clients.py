@@ -211,7 +211,7 @@ def _create(connection: Connection, said: _Said, client_id: str, secret: _NewSec
     values["attributes"] = merged({}, _kept(members))
     row = ENTITY.create(connection, {**values, "client_id": client_id, "created_at": now, "updated_at": now})
     if said.keys is not None:
-        client_keys.change_keys(connection, client_id, said.keys, now)
+        row = ENTITY.change(connection, row, _change_keys(connection, row, said, values, now), now)
     _check_whole(connection, row)
     shown = _shown(connection, row)
     if row.token_endpoint_auth_method not in WITH_SECRET:
@@ -229,7 +229,7 @@ def _update(
         values["attributes"] = merged(row.attributes, kept)
     if said.keys is not None or values.get("jwks_uri") is not None:
         escalation.check_client(connection, actor, client_id)
-        values |= _change_keys(connection, row, said, now)
+        values |= _change_keys(connection, row, said, values, now)
     after = ENTITY.change(connection, row, values, now)
     _check_whole(connection, after)
     _keep_secret(connection, row, after, secret, now)
@@ -237,15 +237,19 @@ def _update(
     return Written(answer=shown, before=before, after=shown)
 
 
-def _change_keys(connection: Connection, row: Row[Any], said: _Said, now: int) -> dict[str, Any]:
-    """What follows for the client's row: when it changed. Keys for signed requests stay unless those are named anew."""
-    change = said.keys or KeyChange((), frozenset())
+def _change_keys(
+    connection: Connection, row: Row[Any], said: _Said, values: Mapping[str, Any], now: int
+) -> dict[str, Any]:
+    """What follows for the row: when it changed, and the ids of keys for signed requests. Those stay unless they
+    are named anew."""
+    change, before = said.keys or KeyChange((), frozenset()), client_keys.keys_of(connection, row.client_id)
     if change.stays is not None and "signed_request_object" not in said.members:
         named = row.signed_request_object.get("credentials", ())
         change = replace(change, stays=change.stays | {credential["id"] for credential in named})
-    before = client_keys.keys_of(connection, row.client_id)
     after = client_keys.change_keys(connection, row.client_id, change, now)
-    return {} if before == after else {"updated_at": now}
+    requests = values.get("signed_request_object", row.signed_request_object)
+    follows = {"signed_request_object": client_keys.settled(requests, change, after)}
+    return follows if before == after else {**follows, "updated_at": now}
 
 
 def _check_whole(connection: Connection, row: Row[Any]) -> None:

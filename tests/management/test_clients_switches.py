@@ -34,6 +34,22 @@ async def test_keys_for_signed_requests_are_keys_of_the_client(acme: Place) -> N
     assert "signed_request_object" not in (await api.patch(path, {"signed_request_object": None})).json()
 
 
+async def test_one_key_may_be_named_for_both_uses_and_again(acme: Place) -> None:
+    credential = {"credential_type": "public_key", "pem": pem(KEY)}
+    body = {
+        "client_authentication_methods": {"private_key_jwt": {"credentials": [credential]}},
+        "signed_request_object": {"required": True, "credentials": [credential]},
+    }
+    client = await acme.api().made("/clients", {**WEB, **body})
+    [row] = await acme.rows(ClientKey)
+    assert client["signed_request_object"]["credentials"] == [{"id": row.id}]
+    path, events = f"/clients/{client['client_id']}", len(await acme.events())
+    for change in (body, {"signed_request_object": body["signed_request_object"]}):
+        assert (await acme.api().patch(path, change)).json() == client
+    assert await acme.rows(ClientKey) == [row]
+    assert len(await acme.events()) == events
+
+
 async def test_what_a_client_says_of_logout_proofs_and_pushed_requests_is_kept_and_read_back(
     acme: Place,
 ) -> None:
