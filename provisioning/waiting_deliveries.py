@@ -1,18 +1,19 @@
 """Deliveries that a process left behind when it ended: looked for in every tenant at the start, then now and then.
 
 Opening ten thousand databases for nothing is what this avoids: a file that has not changed since it was last looked
-into is passed over after two `stat`, and what is opened is read by a plain reader, not by a lane.
+into is passed over after two `stat`, and what is opened is read by a plain reader, not by a lane. What was seen is
+noted in the data folder for the next start; a note that is lost or wrong about a file costs one more look.
 """
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import time_ns
 from typing import TypeAlias
 
+import msgspec
 import structlog
 from sqlalchemy import Connection, func, select
 
@@ -36,11 +37,11 @@ PAUSE_SECONDS = 0.02
 _due_at = Delivery.__table__.c.due_at
 _NEXT = select(func.min(_due_at)).where(_due_at > 0)
 
-Stamp: TypeAlias = tuple[tuple[int, int] | None, ...]
+Stamp: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int] | None]
+"""When the database and its log were last written, and how long they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, array_like=True):
     stamp: Stamp
     due_at: int | None
 
@@ -51,7 +52,8 @@ class WaitingDeliveries:
     def __init__(self, parts: Parts, resume: Callable[[str], Awaitable[None]]) -> None:
         self._parts = parts
         self._resume = resume
-        self._seen: dict[str, Seen] = {}
+        self._note = parts.settings.data_dir / "waiting-deliveries"
+        self._seen = _noted(self._note)  # by file
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -69,11 +71,12 @@ class WaitingDeliveries:
         one = await self._parts.registry.read(tenant_one)
         batch, last = [one] if one is not None else [], ""
         while batch:
-            known.update(tenant.id for tenant in batch)
+            known.update(str(self._parts.ref(tenant).path) for tenant in batch)
             found += await self._look_into(batch)
             batch = await self._parts.registry.read(tenants_after, last, BATCH)
             last = batch[-1].id if batch else last
-        self._seen = {tenant_id: seen for tenant_id, seen in self._seen.items() if tenant_id in known}
+        self._seen = {file: seen for file, seen in self._seen.items() if file in known}
+        await asyncio.to_thread(_keep, self._note, dict(self._seen))
         return found
 
     async def _run(self) -> None:
@@ -118,13 +121,13 @@ class WaitingDeliveries:
     def _next_due(self, tenant: RegisteredTenant) -> int | None:
         ref = self._parts.ref(tenant)
         stamp = _stamp(ref.path)  # before the read: what is written meanwhile is seen next time
-        seen = self._seen.get(tenant.id)
+        seen = self._seen.get(str(ref.path))
         if seen is not None and seen.stamp == stamp:
             return seen.due_at
         with self._parts.databases.read_only(ref) as connection:
             due_at = _first_due(connection)
         if _is_settled(stamp):
-            self._seen[tenant.id] = Seen(stamp, due_at)
+            self._seen[str(ref.path)] = Seen(stamp, due_at)
         return due_at
 
 
@@ -149,3 +152,17 @@ def _changed(path: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return (found.st_mtime_ns, found.st_size) if found.st_size else None
+
+
+def _noted(note: Path) -> dict[str, Seen]:
+    try:
+        return msgspec.json.decode(note.read_bytes(), type=dict[str, Seen])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _keep(note: Path, seen: dict[str, Seen]) -> None:
+    """Whole or not at all. Of several processes the last one's stands: each says what it saw."""
+    draft = note.with_name(f".{note.name}.{os.getpid()}")
+    draft.write_bytes(msgspec.json.encode(seen))
+    draft.replace(note)

@@ -300,6 +300,7 @@ async def test_what_waits_is_found_by_looking_into_files_that_changed_and_only_t
         file.write(bytes(16))
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
     assert await waiting.look() == 0
+    assert await WaitingDeliveries(installation.running.platform.parts, resume).look() == 0  # the next start
     assert b"waiting_deliveries_unknown" not in lines.getvalue()  # it was not opened
     os.utime(path)
     await post.put("two")
