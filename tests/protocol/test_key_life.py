@@ -10,6 +10,7 @@ from joserfc import jws
 from joserfc.jwk import KeySet
 
 from core.crypto import jwt
+from keystead_sdk import TokenInvalid, TokenVerifier
 from tenant_runtime.oauth.key_life import LONGEST_TOKEN_MS, MARGIN_MS, Key, Timetable, rotation, steps_due
 from tests.installation import Installation
 from tests.keyholders import ALGORITHMS, ends_at, keyholder, kid_of, stolen_key
@@ -48,6 +49,49 @@ async def test_a_rotated_key_is_published_a_day_before_it_signs_and_the_old_one_
     assert not await holder.verifies(longest)
     shown = await holder.keys()
     assert (shown[old]["state"], shown[new]["state"]) == ("retired", "current")
+
+
+async def test_a_verifier_that_keeps_the_key_set_for_its_max_age_never_notices_a_rotation(
+    installation: Installation,
+) -> None:
+    """It does not even ask again because of a `kid` that it does not know."""
+    holder, clock = keyholder(installation), installation.clock
+    kept, fetched_at = await holder.published(), clock.now()
+    await holder.rotate()
+    kids = set[str]()
+    for seconds in (200, 250, HOUR, 22 * HOUR, HOUR - 100, 50, 49, 5, 200, 301, 2 * DAY, 29 * DAY):
+        clock.advance(seconds)
+        token = await holder.api_token()
+        if clock.now() - fetched_at >= 300:
+            kept, fetched_at = await holder.published(), clock.now()
+        assert kid_of(token) in kept
+        assert jws.deserialize_compact(token, KeySet.import_key_set({"keys": list(kept.values())}))
+        kids.add(kid_of(token))
+    assert len(kids) == 2
+
+
+async def test_the_sdk_follows_rotations_and_revocations(installation: Installation) -> None:
+    holder, clock = keyholder(installation), installation.clock
+    verifier = TokenVerifier(
+        issuer=holder.tenant.issuer,
+        audience=holder.tenant.api_audience,
+        client=installation.http,
+        clock=clock.now,
+    )
+    await verifier.verify(await holder.api_token())
+    await holder.rotate()
+    for _ in range(26):
+        clock.advance(HOUR)
+        await verifier.verify(await holder.api_token())
+    clock.advance(60)
+    await holder.rotate(immediately=True)
+    token = await holder.api_token()
+    await verifier.verify(token)
+    await holder.revoke(kid_of(token))
+    clock.advance(601)
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(token)
+    await verifier.verify(await holder.api_token())
 
 
 async def test_lowering_lifetimes_before_a_rotation_does_not_cut_what_was_issued(
