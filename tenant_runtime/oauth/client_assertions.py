@@ -11,6 +11,7 @@ from typing import Any
 from core.crypto.jwt import TokenInvalid, Unverified, check_times, take_apart
 from core.errors import InvalidClient, InvalidRequest
 from tenant_runtime.configuration import ClientConfiguration, Configuration
+from tenant_runtime.oauth.client_documents import with_document
 from tenant_runtime.oauth.client_keys import BY_NO_KEY, Signer, signature_algorithms, signer_of
 from tenant_runtime.oauth.remote_keys import KeysUnavailable
 from tenant_runtime.oauth.signing import ALGORITHMS
@@ -42,7 +43,13 @@ class Asserted:
 
 async def read_assertion(call: Call, parameters: Mapping[str, str], configuration: Configuration) -> Asserted:
     token = _taken_apart(parameters)
-    client = _client(token, parameters.get("client_id"), configuration)
+    subject, named = token.claims.get("sub"), parameters.get("client_id")
+    if not isinstance(subject, str) or named not in (None, subject):
+        raise InvalidClient  # the body may name the client that the assertion is about, and no other
+    configuration = await with_document(call.tenant, call.services, configuration, subject)
+    client = configuration.clients.get(subject)
+    if client is None:
+        raise InvalidClient
     if token.alg not in _algorithms(client):
         raise InvalidClient
     if client.token_endpoint_auth_method == BY_SECRET:
@@ -67,15 +74,6 @@ def _taken_apart(parameters: Mapping[str, str]) -> Unverified:
         return take_apart(text, algorithms=(*ALGORITHMS, *MAC_ALGORITHMS), typ=_TYPES)
     except TokenInvalid as error:
         raise InvalidClient from error
-
-
-def _client(token: Unverified, named: str | None, configuration: Configuration) -> ClientConfiguration:
-    """The one that the assertion is about; beside it the body may name that one and no other."""
-    subject = token.claims.get("sub")
-    client = configuration.clients.get(subject) if isinstance(subject, str) else None
-    if client is None or named not in (None, subject):
-        raise InvalidClient
-    return client
 
 
 def _algorithms(client: ClientConfiguration) -> tuple[str, ...]:

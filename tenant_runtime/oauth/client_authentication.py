@@ -75,8 +75,6 @@ async def authenticate(
     call: Call, parameters: Mapping[str, str], configuration: Configuration
 ) -> AuthenticatedClient:
     refuse_credentials_in_address(call)
-    named = parameters.get("client_id")
-    configuration = await with_document(call.tenant, call.services, configuration, named)
     header = call.one_header(b"authorization")
     by_assertion = not _OF_ASSERTION.isdisjoint(parameters)
     if (header is not None) + ("client_secret" in parameters) + by_assertion > 1:
@@ -84,6 +82,7 @@ async def authenticate(
     if by_assertion:
         return _asserted(await read_assertion(call, parameters, configuration), parameters)
     given = _basic(header) if header is not None else _posted(parameters)
+    configuration = await with_document(call.tenant, call.services, configuration, given.client_id)
     client = configuration.clients.get(given.client_id)
     secret_digest = _check(client, given.secret, call.now_ms)
     assert client is not None

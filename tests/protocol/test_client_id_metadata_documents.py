@@ -1,6 +1,7 @@
 """Clients whose id is the address of a document about them (draft-ietf-oauth-client-id-metadata-document)."""
 
 import asyncio
+import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -426,6 +427,32 @@ async def test_a_published_key_proves_the_client_and_nothing_else_does(
         assert (await party.redeem(code, client_assertion=wrong, **by_key)).error == "invalid_client"
         answer = await party.redeem(code, client_assertion=assertion(KEY), **by_key)
         assert answer.status == 200, answer.body
+
+
+async def test_a_key_that_a_document_took_back_proves_nobody_also_where_the_assertion_alone_names_the_client(
+    world: Installation, host: Elsewhere
+) -> None:
+    other = ECKey.generate_key("P-256")
+    client_id = publish(host, token_endpoint_auth_method="private_key_jwt", jwks=JWKS)
+    issuer = world.tenant("acme").issuer
+
+    async def revoke(key: ECKey) -> int:
+        now = int(world.clock.now())
+        claims = {"iss": client_id, "sub": client_id, "aud": issuer, "exp": now + 60}
+        claims |= {"jti": secrets.token_urlsafe()}
+        form = {
+            "token": "nobodys",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": jwt.encode({"alg": "ES256", "kid": "one"}, claims, key, algorithms=["ES256"]),
+        }
+        return (await world.http.post(f"{issuer}oauth/revoke", data=form)).status_code
+
+    assert await revoke(KEY) == 200
+    published = {"keys": [{**other.as_dict(private=False), "kid": "one", "use": "sig"}]}
+    publish(host, token_endpoint_auth_method="private_key_jwt", jwks=published)
+    assert (await revoke(KEY), await revoke(other)) == (200, 401)
+    world.clock.advance(3601)
+    assert (await revoke(KEY), await revoke(other)) == (401, 200)
 
 
 async def test_a_first_request_may_be_pushed(world: Installation, host: Elsewhere) -> None:
