@@ -196,7 +196,10 @@ class Grant(TenantBase):
     """What a user consented to: one row per client, API (empty: none) and organization (empty: none)."""
 
     __tablename__ = "grants"
-    __table_args__ = (UniqueConstraint("user_id", "client_id", "audience", "organization_id"),)
+    __table_args__ = (
+        UniqueConstraint("user_id", "client_id", "audience", "organization_id"),
+        Index("ix_grants_created", "created_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     user_id: Mapped[str] = mapped_column(owned_by("users.user_id"))

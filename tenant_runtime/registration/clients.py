@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from core.crypto.sealing import DataKey
 from core.errors import AccessDenied, InvalidToken
 from core.http.security import is_equal
 from core.ids import digest, new_id, new_secret
-from tenant_runtime.models import Client, ClientKey, ClientSecret, Grant, RefreshFamily
+from tenant_runtime.models import Client, ClientKey, ClientSecret, Grant
 from tenant_runtime.oauth.withdrawal import Given, end_given
 from tenant_runtime.registration.client_keys import NewKey
 from tenant_runtime.registration.metadata import Registered
@@ -33,8 +33,7 @@ _UNUSED = (
         _c.origin == bindparam("of_origin"),
         _c.updated_at < bindparam("before"),
         _c.is_first_party.is_(False),
-        ~exists().where(Grant.__table__.c.client_id == _c.client_id),
-        ~exists().where(RefreshFamily.__table__.c.client_id == _c.client_id),
+        _c.client_id.not_in(select(Grant.__table__.c.client_id)),
     )
     .order_by(_c.updated_at)
     .limit(REMOVED_AT_ONCE)

@@ -156,6 +156,7 @@ def upgrade() -> None:
         ["alg"],
         unique=True,
         sqlite_where=sa.text("state = 'current'"),
+    op.create_index("ix_grants_created", "grants", ["created_at", "id"], unique=False)
     )
     op.create_index(
         "uq_signing_keys_next", "signing_keys", ["alg"], unique=True, sqlite_where=sa.text("state = 'next'")
