@@ -125,3 +125,24 @@ def test_a_second_run_finds_nothing(connection: Connection) -> None:
     before = connection.execute(select(Client.__table__)).one()
     migrations.upgrade(connection, "tenant")
     assert connection.execute(select(Client.__table__)).one() == before
+
+
+def connections_of(connection: Connection) -> list[tuple[str, str]]:
+    rows = connection.execute(text("SELECT name, strategy FROM connections"))
+    return [(row[0], row[1]) for row in rows]
+
+
+def test_a_tenant_gets_the_connection_that_new_ones_begin_with(connection: Connection) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO tenant (id, incarnation, config_version, converging, conflicts, dangling)"
+            " VALUES ('acme', 'acme-1', 1, 0, '[]', '[]')"
+        )
+    )
+    migrations.upgrade(connection, "tenant")
+    assert connections_of(connection) == [("email", "email")]
+
+
+def test_an_empty_database_gets_none(connection: Connection) -> None:
+    migrations.upgrade(connection, "tenant")
+    assert connections_of(connection) == []

@@ -8,6 +8,15 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+_CONNECTION_FOR_CODES = """
+INSERT INTO connections (id, name, strategy, options, metadata, is_domain_connection, enabled_for_all_clients,
+                         is_system, created_at, updated_at)
+SELECT 'con_' || lower(hex(randomblob(8))), 'email', 'email', '{}', '{}', 0, 1, 0, now, now
+FROM (SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000 AS now)
+WHERE EXISTS (SELECT 1 FROM tenant) AND NOT EXISTS (SELECT 1 FROM connections WHERE name = 'email')
+"""
+"""Every new tenant begins with it; those that are there already get it."""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -147,6 +156,7 @@ def upgrade() -> None:
     op.add_column("clients", sa.Column("registration", sa.JSON(), nullable=False, server_default="{}"))
     op.add_column("clients", sa.Column("registration_digest", sa.String(), nullable=True))
     op.add_column("clients", sa.Column("fresh_until", sa.BigInteger(), nullable=True))
+    op.create_index("ix_grants_created", "grants", ["created_at", "id"], unique=False)
     op.add_column("refresh_families", sa.Column("dpop_jkt", sa.String(), nullable=True))
     op.add_column("signing_keys", sa.Column("activates_at", sa.BigInteger(), nullable=True))
     op.add_column("signing_keys", sa.Column("certificate", sa.LargeBinary(), nullable=True))
@@ -156,12 +166,12 @@ def upgrade() -> None:
         ["alg"],
         unique=True,
         sqlite_where=sa.text("state = 'current'"),
-    op.create_index("ix_grants_created", "grants", ["created_at", "id"], unique=False)
     )
     op.create_index(
         "uq_signing_keys_next", "signing_keys", ["alg"], unique=True, sqlite_where=sa.text("state = 'next'")
     )
     _act_on_what_was_kept(op.get_bind())
+    op.execute(_CONNECTION_FOR_CODES)
 
 
 def _act_on_what_was_kept(connection: sa.Connection) -> None:
