@@ -87,8 +87,8 @@ class StepVisit:
             form_token=form_token(self.tenant, self.browser.binding or "", self.path, self.state),
             state=self.state,
             client_name=self.request.client.name,
-            **values,
             client=card_of(self.request.client),
+            **values,
         )
 
     def show(
