@@ -29,6 +29,9 @@ EVENT = "signing_keys"
 """The log's word for what the time did to keys; Auth0 has none."""
 
 DESTROYED = b""
+MOST_HOURS = 24 * 365
+"""A key that waits longer than a year before it signs is not what anybody meant."""
+
 REMEMBERED = 50
 """Retired keys that are kept for `GET /keys/signing` and for clocks that come back."""
 
@@ -134,7 +137,7 @@ class Asked:
             algorithms=tuple(seen) if algorithm is None else (algorithm,),
             seen=seen,
             now_ms=now_ms,
-            publication_ms=int(publication_hours * 3_600_000),
+            publication_ms=int(min(publication_hours, MOST_HOURS) * 3_600_000),
             immediately=immediately,
         )
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -10,8 +11,10 @@ from joserfc import jws
 from joserfc.jwk import KeySet
 
 from core.crypto import jwt
+from entrypoints.demo_content import Demo
 from keystead_sdk import TokenInvalid, TokenVerifier
 from tenant_runtime.oauth.key_life import LONGEST_TOKEN_MS, MARGIN_MS, Key, Timetable, rotation, steps_due
+from tests.conftest import serving, settings_for
 from tests.installation import Installation
 from tests.keyholders import ALGORITHMS, ends_at, keyholder, kid_of, stolen_key
 from tests.relying_party import payload
@@ -92,6 +95,20 @@ async def test_the_sdk_follows_rotations_and_revocations(installation: Installat
     with pytest.raises(TokenInvalid):
         await verifier.verify(token)
     await verifier.verify(await holder.api_token())
+
+
+@pytest.mark.parametrize(("hours", "state"), [(0, "current"), (0.5, "next"), (1e300, "next")])
+async def test_how_long_a_key_is_published_before_it_signs_is_the_installations_to_say(
+    data_dir: Path, golden: tuple[Path, Demo], hours: float, state: str
+) -> None:
+    settings = settings_for(data_dir, key_publication_hours=hours)
+    async with serving(settings, golden[1]) as installation:
+        holder = keyholder(installation)
+        made = (await holder.rotate())["kid"]
+        assert (await holder.keys())[made]["state"] == state
+        assert (await holder.rotate())["kid"] == made, "asked again, also where nothing is waited for"
+        installation.clock.advance(HOUR)
+        assert (kid_of(await holder.api_token()) == made) is (hours < 1)
 
 
 async def test_lowering_lifetimes_before_a_rotation_does_not_cut_what_was_issued(
