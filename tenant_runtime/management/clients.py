@@ -30,6 +30,7 @@ from tenant_runtime.management.routing import changing, creating, reading, remov
 from tenant_runtime.models import Client, ClientSecret, ResourceServer
 from tenant_runtime.oauth.client_assertions import BY_KEY
 from tenant_runtime.oauth.client_keys import FAPI_ALGORITHMS
+from tenant_runtime.oauth.withdrawal import Given, end_given
 
 _table, _secrets = Client.__table__, ClientSecret.__table__
 _MERGED = ("jwt_configuration", "refresh_token", "client_metadata", "signed_request_object", "oidc_logout")
@@ -132,7 +133,7 @@ async def update_client(
 
 @removing("/clients/{client_id:str}", "delete:clients")
 async def delete_client(call: CallOf, client_id: FromPath[str]) -> None:
-    await call.write(_delete, client_id)
+    await call.write(_delete, client_id, call.now)
 
 
 @creating("/clients/{client_id:str}/rotate-secret", "update:client_keys", status_code=200)
@@ -299,10 +300,12 @@ def _kept(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if name not in COLUMNS}
 
 
-def _delete(connection: Connection, client_id: str) -> Written:
+def _delete(connection: Connection, client_id: str, now: int) -> Written:
+    """What people gave it ends with it: its access tokens name a family that is over."""
     row = ENTITY.find(connection, client_id)
     if row is not None and row.is_global:
         raise InvalidInput("The global client cannot be deleted.", code="operation_not_supported", status=403)
+    end_given(connection, Given(client_id=client_id), now_ms=now, reason="client_deleted")
     return ENTITY.remove(connection, client_id)
 
 

@@ -20,7 +20,7 @@ _FAMILY, _TOKEN = RefreshFamily.__table__, RefreshToken.__table__
 class Given:
     """To whom, by whom, for what; None: whatever it is. API and organization are empty where there is none."""
 
-    client_id: str | None = None
+    client_id: str
     user_id: str | None = None
     audience: str | None = None
     organization_id: str | None = None
@@ -44,9 +44,7 @@ def end_given(connection: Connection, given: Given, *, now_ms: int, reason: str)
 
 
 def _matching(table: FromClause, given: Given) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if given.client_id is not None:
-        found.append(table.c.client_id == given.client_id)
+    found: list[ColumnElement[bool]] = [table.c.client_id == given.client_id]
     if given.user_id is not None:
         found.append(table.c.user_id == given.user_id)
     if given.audience is not None and "audience" in table.c:

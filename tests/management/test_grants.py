@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from entrypoints.demo_content import DemoUser
+from entrypoints.network import Api
 from tests.installation import Installation
 from tests.registrations import consented_code, let_register, registered, stranger
 from tests.relying_party import Answer, RelyingParty
@@ -179,3 +180,21 @@ async def test_withdrawing_is_told_in_the_log(opened: Installation) -> None:
         await opened.running.services.audit.flush()
         events = await manager.get("/logs", per_page=100)
         assert [event["type"] for event in events if event.get("description") == "Delete grant"] == ["sapi"]
+
+
+async def test_a_deleted_clients_tokens_open_the_management_api_no_more(opened: Installation) -> None:
+    """They are somebody's own tokens, and the somebody still stands."""
+    tenant, manager = opened.tenant("acme"), await opened.manager("acme")
+    client = await registered(opened, "acme", **CLIENT)
+    user = (await manager.get("/users", q=f'email:"{tenant.users[0].email}"'))[0]
+    permission = {
+        "permission_name": "read:clients",
+        "resource_server_identifier": tenant.management_audience,
+    }
+    await manager.post(f"/users/{user['user_id']}/permissions", {"permissions": [permission]})
+    asked = {"audience": tenant.management_audience, "scope": "openid read:clients"}
+    async with signed_in(opened, client, **asked) as (_, answer):
+        api = Api(opened.http, f"{tenant.issuer}api/v2", answer.access_token)
+        assert await api.status("GET", "/clients") == 200
+        await manager.delete(f"/clients/{client['client_id']}")
+        assert await api.status("GET", "/clients") == 401
