@@ -65,6 +65,7 @@ class JwtConfiguration(Body):
     )
     lifetime_in_seconds: Maybe[Annotated[int, Meta(ge=1, le=2_592_000)]] = UNSET
     secret_encoded: Maybe[bool] = UNSET
+    scope_claims: Maybe[bool] = UNSET
     scopes: Maybe[Object] = UNSET
 
 

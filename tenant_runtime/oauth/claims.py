@@ -1,7 +1,8 @@
 """Which claims about a user go where (OpenID Connect Core 1.0, sections 5.1, 5.4 and 5.5).
 
 Claims that a scope stands for come from /userinfo. The ID token carries only what its own part of the `claims`
-parameter names, so that it stays small and is not a copy of the profile. Claims that are not of the standard, and
+parameter names, so that it stays small and is not a copy of the profile; a client that shows names without asking
+/userinfo, as Auth0's browser SDKs do, has the claims of its scopes there too (`jwt_configuration.scope_claims`). Claims that are not of the standard, and
 values that a user's profile lacks, are left out; an essential claim that is missing is no error (section 5.5.1).
 """
 
@@ -41,12 +42,18 @@ _COLUMNS: Mapping[str, Callable[[User], Any]] = {
 
 
 def userinfo_claims(user: User, scope: Iterable[str], requested: Mapping[str, Any] | None) -> dict[str, Any]:
-    names = [name for item in scope for name in SCOPE_CLAIMS.get(item, ())]
-    return _values(user, (*names, *_named(requested, "userinfo")))
+    return _values(user, (*_of_scope(scope), *_named(requested, "userinfo")))
 
 
-def id_token_claims(user: User, requested: Mapping[str, Any] | None) -> dict[str, Any]:
-    return _values(user, _named(requested, "id_token"))
+def id_token_claims(
+    user: User, requested: Mapping[str, Any] | None, scope: Iterable[str] = ()
+) -> dict[str, Any]:
+    """`scope`: where the client wants the claims that stand for it."""
+    return _values(user, (*_of_scope(scope), *_named(requested, "id_token")))
+
+
+def _of_scope(scope: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for item in scope for name in SCOPE_CLAIMS.get(item, ()))
 
 
 def _named(requested: Mapping[str, Any] | None, where: str) -> tuple[str, ...]:

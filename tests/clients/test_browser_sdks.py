@@ -79,6 +79,7 @@ async def client_id(served: Served, app: str) -> str:
                 "callbacks": [f"{app}/", f"{app}/silent"],
                 "allowed_logout_urls": [f"{app}/"],
                 "web_origins": [app],
+                "jwt_configuration": {"alg": "RS256", "scope_claims": True},
             },
         )
     return str(made["client_id"])
@@ -119,7 +120,7 @@ async def test_auth0_spa_js_switches_organization_in_a_hidden_frame(
 ) -> None:
     north, south, east = served.tenant.organizations
     claims = await auth0_signs_in(page, served, app, client_id)
-    assert claims["org_id"] == north.id
+    assert (claims["org_id"], claims["email"]) == (north.id, served.tenant.users[0].email)
     token = await page.evaluate(AUTH0_SILENT, south.id)
     assert isinstance(token, str), token
     assert payload(token)["org_id"] == south.id

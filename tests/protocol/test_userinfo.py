@@ -56,6 +56,15 @@ async def test_a_scope_brings_nothing_of_another(
     assert absent not in claims
 
 
+async def test_a_client_may_have_the_claims_of_its_scopes_in_the_id_token(issuers: Issuers) -> None:
+    plain = claims_of((await issuers.acme.tokens(scope="openid profile email"))["id_token"])
+    assert not {"name", "email"} & plain.keys()
+    await issuers.acme.change(models.Client, {"client_id": "web"}, jwt_configuration={"scope_claims": True})
+    claims = claims_of((await issuers.acme.tokens(scope="openid email"))["id_token"])
+    assert (claims["email"], claims["email_verified"]) == ("ann@example.com", True)
+    assert "name" not in claims
+
+
 async def test_claims_may_be_asked_for_one_by_one(issuers: Issuers) -> None:
     asked = {"userinfo": {"name": {"essential": True}, "gender": None, "app_metadata": None}}
     token = (await issuers.acme.tokens(claims=asked))["access_token"]

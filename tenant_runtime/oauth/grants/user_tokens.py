@@ -265,6 +265,10 @@ async def _id_token(request: TokenRequest, issued: Issued, access_token: str) ->
         login=issued.authorization.login,
         access_token=access_token,
         organization=issuing.organization_claims(issued.subject.organization, named=named),
-        extra=claims.id_token_claims(issued.subject.user, issued.authorization.requested_claims),
+        extra=claims.id_token_claims(
+            issued.subject.user,
+            issued.authorization.requested_claims,
+            issued.scope if client.jwt_configuration.get("scope_claims") is True else (),
+        ),
         key=await signing_key(call.tenant, call.services, request.configuration, algorithm, call.now_ms),
     )
