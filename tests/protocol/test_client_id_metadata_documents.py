@@ -13,9 +13,11 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from sqlalchemy import update
 
 from entrypoints.demo_content import CALLBACK, Demo
 from tenant_runtime.configuration import configuration
+from tenant_runtime.models import Client
 from tests.authority import new_authority
 from tests.conftest import serving, settings_for
 from tests.elsewhere import Elsewhere, elsewhere
@@ -476,9 +478,10 @@ async def test_nobody_may_vouch_for_what_a_document_says(world: Installation, ho
     async with world.browser() as http:
         party = party_of(world, client_id, http)
         await party.authorize()
-        manager = await world.manager("acme")
-        quoted = httpx.URL("http://x/").copy_with(path=f"/{client_id}").raw_path.decode()
-        await manager.status("PATCH", f"/clients{quoted}", {"is_first_party": True})
+        tenant = await world.running.platform.directory.by_id("acme")
+        assert tenant is not None
+        vouched = update(Client.__table__).values(is_first_party=True)
+        await tenant.database.write(lambda connection: connection.execute(vouched).rowcount)
         await party.log_in()
         assert party.browser.landed is None
 
