@@ -153,6 +153,9 @@ class Settings:
         " data folder",
         values.path,
     )
+    outbound_authorities: Path | None = _setting(
+        "PEM file of certificate authorities that such calls trust instead of the public ones", values.path
+    )
     log_level: str = _setting("debug, info, warning or error", values.log_level, "info")
     spare_keys: int = _setting("RSA keys kept ready", values.natural, 8)
     key_publication_hours: float = _setting(

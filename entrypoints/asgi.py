@@ -111,7 +111,7 @@ class Keystead:
                 backends=self._backends,
             )
             stack.push_async_callback(platform.close)
-            outbound = await stack.enter_async_context(Outbound(self.settings.outbound_allowed))
+            outbound = await stack.enter_async_context(self._outbound())
             running = self._assemble(platform, outbound)
             stack.callback(running.services.passwords.close)
             stack.push_async_callback(running.services.audit.flush)
@@ -125,6 +125,15 @@ class Keystead:
                 yield running
             finally:
                 self.running = None
+
+    def _outbound(self) -> Outbound:
+        authorities = self.settings.outbound_authorities
+        try:
+            return Outbound(
+                self.settings.outbound_allowed, authorities=str(authorities) if authorities else None
+            )
+        except OSError as error:
+            raise SettingsError(f"KEYSTEAD_OUTBOUND_AUTHORITIES cannot be read: {error.strerror}.") from error
 
     def _assemble(self, platform: Platform, outbound: Outbound) -> Running:
         keys, vitals = ControlPlaneKeys(platform.directory), Vitals(platform)

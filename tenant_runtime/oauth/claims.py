@@ -2,8 +2,10 @@
 
 Claims that a scope stands for come from /userinfo. The ID token carries only what its own part of the `claims`
 parameter names, so that it stays small and is not a copy of the profile; a client that shows names without asking
-/userinfo, as Auth0's browser SDKs do, has the claims of its scopes there too (`jwt_configuration.scope_claims`). Claims that are not of the standard, and
-values that a user's profile lacks, are left out; an essential claim that is missing is no error (section 5.5.1).
+/userinfo, as Auth0's browser SDKs do, has the claims of its scopes there too (`jwt_configuration.scope_claims`).
+
+Claims that are not of the standard, and values that a user's profile lacks, are left out; an essential claim that is
+missing is no error (section 5.5.1).
 """
 
 from collections.abc import Callable, Iterable, Mapping
