@@ -22,8 +22,8 @@ from provisioning.platform import Platform, open_platform
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import configuration
 from tenant_runtime.management.signing_keys import shape
-from tenant_runtime.oauth import key_changes
-from tenant_runtime.oauth.key_changes import Asked, Changed, NewKey, Spare
+from tenant_runtime.oauth.keys import changes as key_changes
+from tenant_runtime.oauth.keys.changes import Asked, Changed, NewKey, Spare
 
 COLUMNS = ("alg", "state", "kid", "since", "until")
 

@@ -6,7 +6,7 @@ So a proof counts once in all processes, and one nonce is good for everything on
 from core.errors import InvalidDpopProof
 from core.tenants import Directory
 from keystead_sdk.dpop import NonceVerdict
-from tenant_runtime.oauth.dpop import judge_nonce, use_of
+from tenant_runtime.oauth.dpop.proofs import judge_nonce, use_of
 from tenant_runtime.oauth.single_use import claim
 
 

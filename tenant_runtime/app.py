@@ -18,7 +18,8 @@ from tenant_runtime.login import handlers as pages
 from tenant_runtime.login.answers import error_page
 from tenant_runtime.management import api
 from tenant_runtime.management.routing import SECURITY_SCHEME
-from tenant_runtime.oauth import authorize, endpoints, logout
+from tenant_runtime.oauth import endpoints, logout
+from tenant_runtime.oauth.authorization import endpoint as authorize
 from tenant_runtime.oauth.protected_resource import with_resource_metadata
 
 FORM_LIMIT = 64 * 1024

@@ -32,7 +32,7 @@ from tenant_runtime.models import (
     TenantRow,
 )
 from tenant_runtime.models import Connection as ConnectionRow
-from tenant_runtime.oauth.key_life import PUBLISHED, Key, Timetable
+from tenant_runtime.oauth.keys.life import PUBLISHED, Key, Timetable
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
 FAPI = "fapi2_sp_pkj_dpop"

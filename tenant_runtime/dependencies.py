@@ -20,7 +20,7 @@ from core.settings import Settings
 from core.tenants import Operators, Tenant, TenantLifecycle
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
-from tenant_runtime.oauth.remote_keys import RemoteKeys
+from tenant_runtime.oauth.clients.remote_keys import RemoteKeys
 from tenant_runtime.registration.document_memory import DocumentMemory
 from tenant_runtime.registration.rates import Rates
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from core.database.prepared import Prepared
 from tenant_runtime.models import Client, User
-from tenant_runtime.oauth.families import is_revoked
+from tenant_runtime.oauth.tokens.families import is_revoked
 
 MACHINE = "@clients"
 

@@ -22,10 +22,10 @@ from tenant_runtime.login.flow import Step, next_step
 from tenant_runtime.login.sessions import Lifetimes, join_session, load_session, touch_session
 from tenant_runtime.login.standing import Situation, rules_of, situation
 from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
-from tenant_runtime.oauth.acceptance import AcceptedRequest
-from tenant_runtime.oauth.codes import NewCode, issue_code
-from tenant_runtime.oauth.parameters import PUSHED
-from tenant_runtime.oauth.pushed_requests import claim_pushed
+from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
+from tenant_runtime.oauth.authorization.codes import NewCode, issue_code
+from tenant_runtime.oauth.authorization.parameters import PUSHED
+from tenant_runtime.oauth.authorization.pushed_requests import claim_pushed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

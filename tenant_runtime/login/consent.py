@@ -12,7 +12,7 @@ from tenant_runtime.login.pages import ConsentPage, ScopeItem
 from tenant_runtime.login.sessions import load_session
 from tenant_runtime.login.standing import Situation, situation
 from tenant_runtime.login.steps import CONSENT, IDENTIFIER, RESUME, AnyRequest, StepVisit, at, opened, posted
-from tenant_runtime.oauth.acceptance import AcceptedRequest
+from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 
 
 @get(CONSENT, include_in_schema=False)

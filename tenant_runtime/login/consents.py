@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tenant_runtime.models import Grant
-from tenant_runtime.oauth.acceptance import AcceptedRequest
+from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.oauth.policy import needs_consent
 
 _g = Grant.__table__.c

@@ -2,7 +2,6 @@
 
 from tenant_runtime.login import (
     consent,
-    device,
     front,
     identifier,
     organization,
@@ -12,6 +11,7 @@ from tenant_runtime.login import (
     signup,
     stylesheet,
 )
+from tenant_runtime.login.devices import endpoint as device
 
 handlers = [
     *front.handlers,

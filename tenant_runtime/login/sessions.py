@@ -13,7 +13,7 @@ from core.crypto.sealing import DataKey
 from core.database import Prepared
 from tenant_runtime.models import RefreshFamily, Session, SessionClient, User
 from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
-from tenant_runtime.oauth.families import end_family
+from tenant_runtime.oauth.tokens.families import end_family
 from tenant_runtime.tenant_settings import TenantSettings
 
 TOUCH_MS = 60_000

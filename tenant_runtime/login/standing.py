@@ -10,7 +10,7 @@ from core.errors import OAuthError
 from tenant_runtime.login import consents
 from tenant_runtime.login.authorization_requests import Progress
 from tenant_runtime.login.flow import Rules, Standing
-from tenant_runtime.oauth.acceptance import AcceptedRequest
+from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.organizations.membership import MemberOrganization, organizations_of, resolve_organization
 
 

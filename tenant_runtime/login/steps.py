@@ -23,13 +23,13 @@ from tenant_runtime.login.answers import branding_of, redirect, show
 from tenant_runtime.login.authorization_requests import Progress, RequestKey, StoredRequest, load_request
 from tenant_runtime.login.client_card import card_of
 from tenant_runtime.login.cookies import Browser, browser_of
-from tenant_runtime.login.device_requests import accept_device, is_of_device
+from tenant_runtime.login.devices.requests import accept_device, is_of_device
 from tenant_runtime.login.flow import Step
 from tenant_runtime.login.forms import check_token, form_token, state_of, submitted
 from tenant_runtime.login.pages import FormPage
 from tenant_runtime.login.sessions import load_session
-from tenant_runtime.oauth.acceptance import AcceptedRequest, accept, destination
-from tenant_runtime.oauth.parameters import Sent
+from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest, accept, destination
+from tenant_runtime.oauth.authorization.parameters import Sent
 
 IDENTIFIER = "/u/login/identifier"
 PASSWORD = "/u/login/password"

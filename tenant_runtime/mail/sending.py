@@ -17,7 +17,7 @@ from tenant_runtime.login import reset
 from tenant_runtime.login.answers import branding_of
 from tenant_runtime.mail.letters import Contents, letter
 from tenant_runtime.mail.texts import Template
-from tenant_runtime.oauth import passwordless
+from tenant_runtime.oauth.authentication_api import passwordless
 
 Writer: TypeAlias = Callable[[Tenant, Mapping[str, Any], int], Awaitable[Contents | None]]
 

@@ -28,7 +28,7 @@ from core.tenants import Tenant
 from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import AnyConnection, Services, services_of, tenant_of
 from tenant_runtime.management.permissions import PLATFORM
-from tenant_runtime.oauth.dpop import (
+from tenant_runtime.oauth.dpop.proofs import (
     HEADER,
     NONCE_HEADER,
     Proof,
@@ -37,8 +37,8 @@ from tenant_runtime.oauth.dpop import (
     check_proof,
     require_holder,
 )
-from tenant_runtime.oauth.dpop_proofs import Target
-from tenant_runtime.oauth.signing import ALGORITHMS
+from tenant_runtime.oauth.dpop.verification import Target
+from tenant_runtime.oauth.keys.signing import ALGORITHMS
 from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.standing import still_stands
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from core.errors import InvalidInput
 from tenant_runtime.login.addresses import origin_of
-from tenant_runtime.oauth.redirect_uris import is_safe
+from tenant_runtime.oauth.authorization.redirect_uris import is_safe
 
 _USER_INFORMATION = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*@")
 

@@ -34,9 +34,9 @@ from tenant_runtime.management.editing import (
     named,
 )
 from tenant_runtime.models import Client
-from tenant_runtime.oauth.client_assertions import BY_KEY
-from tenant_runtime.oauth.client_keys import FAPI_ALGORITHMS
-from tenant_runtime.oauth.signing import ALGORITHMS
+from tenant_runtime.oauth.clients.assertions import BY_KEY
+from tenant_runtime.oauth.clients.keys import FAPI_ALGORITHMS
+from tenant_runtime.oauth.keys.signing import ALGORITHMS
 
 AppType = Literal["native", "spa", "regular_web", "non_interactive", "resource_server"]
 AuthMethod = Literal[

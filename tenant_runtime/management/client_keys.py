@@ -18,7 +18,7 @@ from core.errors import Conflict, InvalidInput
 from core.ids import new_id
 from tenant_runtime.management.editing import Body, Id, Maybe, Name, Object
 from tenant_runtime.models import ClientKey
-from tenant_runtime.oauth.signing import ALGORITHMS
+from tenant_runtime.oauth.keys.signing import ALGORITHMS
 
 MOST_KEYS = 10
 _table = ClientKey.__table__

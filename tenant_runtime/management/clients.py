@@ -28,9 +28,9 @@ from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.models import Client, ClientSecret, ResourceServer
-from tenant_runtime.oauth.client_assertions import BY_KEY
-from tenant_runtime.oauth.client_keys import FAPI_ALGORITHMS
-from tenant_runtime.oauth.withdrawal import Given, end_given
+from tenant_runtime.oauth.clients.assertions import BY_KEY
+from tenant_runtime.oauth.clients.keys import FAPI_ALGORITHMS
+from tenant_runtime.oauth.tokens.withdrawal import Given, end_given
 
 _table, _secrets = Client.__table__, ClientSecret.__table__
 _MERGED = ("jwt_configuration", "refresh_token", "client_metadata", "signed_request_object", "oidc_logout")

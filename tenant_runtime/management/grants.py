@@ -15,7 +15,7 @@ from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import reading, removing
 from tenant_runtime.models import Grant
-from tenant_runtime.oauth.withdrawal import Given, end_given
+from tenant_runtime.oauth.tokens.withdrawal import Given, end_given
 
 _table = Grant.__table__
 _g = _table.c

@@ -36,8 +36,8 @@ from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.models import ResourceServer, Scope
+from tenant_runtime.oauth.keys.signing import ALGORITHMS
 from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
-from tenant_runtime.oauth.signing import ALGORITHMS
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 Dialect = Literal["access_token", "access_token_authz", "rfc9068_profile", "rfc9068_profile_authz"]

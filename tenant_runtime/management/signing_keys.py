@@ -1,6 +1,6 @@
 """`/api/v2/keys/signing`: the tenant's signing keys, their rotation, and what is done when one got out.
 
-`rotate` publishes a new key that signs later (`oauth.key_life`), or lets one sign at once that has been published long
+`rotate` publishes a new key that signs later (`oauth.keys.life`), or lets one sign at once that has been published long
 enough; with `immediately` it signs at once in any case. Asked again, by whomever, it answers the same key. `revoke`
 takes a key out of the key set and refuses what it signed, from the answer on and in every process. No answer and no
 event holds a private part.
@@ -19,11 +19,11 @@ from core.errors import InsufficientScope, InvalidInput, NotFound
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import Body
 from tenant_runtime.management.routing import creating, reading, replacing
-from tenant_runtime.oauth import key_changes
-from tenant_runtime.oauth.certificates import Shown
-from tenant_runtime.oauth.key_changes import Asked, Changed, NewKey, Spare, certificate_of
-from tenant_runtime.oauth.key_life import PUBLISHED, Key
-from tenant_runtime.oauth.signing import DEFAULT
+from tenant_runtime.oauth.keys import changes as key_changes
+from tenant_runtime.oauth.keys.certificates import Shown
+from tenant_runtime.oauth.keys.changes import Asked, Changed, NewKey, Spare, certificate_of
+from tenant_runtime.oauth.keys.life import PUBLISHED, Key
+from tenant_runtime.oauth.keys.signing import DEFAULT
 
 _JSON = "application/json"
 

@@ -42,7 +42,7 @@ class Setting(TenantBase):
 
 class SigningKeyRow(TenantBase):
     """A signing key. `state`: next (published, does not sign yet), current (one per algorithm), previous, retired,
-    revoked (`oauth.key_life`).
+    revoked (`oauth.keys.life`).
 
     The private part is DER (PKCS 8), sealed for (`signing_keys`, `private_key`, kid); empty once the key signs no
     more. `retired_at` is when that was. `certificate` is DER; absent, it can be made while the private part is there.

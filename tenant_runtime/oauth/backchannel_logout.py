@@ -22,7 +22,7 @@ from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import DeliveryFailed, Outgoing, enqueue
 from tenant_runtime.dependencies import Services
 from tenant_runtime.models import Client, Session, SessionClient
-from tenant_runtime.oauth.signing import signing_key
+from tenant_runtime.oauth.keys.signing import signing_key
 
 KIND = "backchannel_logout"
 LOGOUT_TOKEN_TYPE = "logout+jwt"

@@ -5,14 +5,14 @@ from functools import partial
 from typing import Any
 
 from core.clock import Clock
-from tenant_runtime.oauth import dbconnections, passwordless
-from tenant_runtime.oauth.device_authorization import device_code
+from tenant_runtime.oauth.authentication_api import dbconnections, passwordless
+from tenant_runtime.oauth.authorization.pushed_requests import push
+from tenant_runtime.oauth.device.authorization import device_code
 from tenant_runtime.oauth.introspection import introspect
-from tenant_runtime.oauth.key_set import key_set, send_key_set
+from tenant_runtime.oauth.keys.key_set import key_set, send_key_set
 from tenant_runtime.oauth.metadata import PATHS, metadata
 from tenant_runtime.oauth.protected_resource import PATHS as RESOURCES
 from tenant_runtime.oauth.protected_resource import protected_resource
-from tenant_runtime.oauth.pushed_requests import push
 from tenant_runtime.oauth.revocation import revoke
 from tenant_runtime.oauth.token import token
 from tenant_runtime.oauth.userinfo import userinfo

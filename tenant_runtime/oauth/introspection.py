@@ -20,12 +20,12 @@ from core.errors import InvalidClient, InvalidRequest
 from core.ids import digest
 from tenant_runtime.configuration import configuration
 from tenant_runtime.models import Organization, RefreshFamily, RefreshToken
-from tenant_runtime.oauth.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
-from tenant_runtime.oauth.client_authentication import authenticate, require_still
-from tenant_runtime.oauth.families import is_revoked
+from tenant_runtime.oauth.clients.authentication import authenticate, require_still
 from tenant_runtime.oauth.grants.request import TokenRequest
-from tenant_runtime.oauth.issuing import token_type
-from tenant_runtime.oauth.subject import Subject, load_subject
+from tenant_runtime.oauth.tokens.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
+from tenant_runtime.oauth.tokens.families import is_revoked
+from tenant_runtime.oauth.tokens.issuing import token_type
+from tenant_runtime.oauth.tokens.subject import Subject, load_subject
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 from tenant_runtime.standing import MACHINE
 

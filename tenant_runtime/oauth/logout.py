@@ -38,11 +38,11 @@ from tenant_runtime.login.cookies import (
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
 from tenant_runtime.login.pages import LogoutPage, SignedOutPage
 from tenant_runtime.login.sessions import end_session, load_session
+from tenant_runtime.oauth.authorization.id_token_hint import Hint, read_hint
+from tenant_runtime.oauth.authorization.parameters import MAX_LENGTH, MAX_LENGTHS
+from tenant_runtime.oauth.authorization.redirect_uris import is_safe, with_query
 from tenant_runtime.oauth.backchannel_logout import Initiator
 from tenant_runtime.oauth.body import parse_form
-from tenant_runtime.oauth.id_token_hint import Hint, read_hint
-from tenant_runtime.oauth.parameters import MAX_LENGTH, MAX_LENGTHS
-from tenant_runtime.oauth.redirect_uris import is_safe, with_query
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -13,15 +13,15 @@ from litestar.types import Receive, Scope, Send
 from core.errors import Unavailable
 from core.tenants import Tenant
 from tenant_runtime.configuration import configuration
-from tenant_runtime.oauth import acr
-from tenant_runtime.oauth.claims import STANDARD_CLAIMS
-from tenant_runtime.oauth.client_assertions import MAC_ALGORITHMS
-from tenant_runtime.oauth.dpop_proofs import ALGORITHMS as PROOF_ALGORITHMS
-from tenant_runtime.oauth.key_set import PUBLIC_HEADERS
-from tenant_runtime.oauth.parameters import PROMPTS
+from tenant_runtime.oauth.authorization import acr
+from tenant_runtime.oauth.authorization.parameters import PROMPTS
+from tenant_runtime.oauth.clients.assertions import MAC_ALGORITHMS
+from tenant_runtime.oauth.dpop.verification import ALGORITHMS as PROOF_ALGORITHMS
+from tenant_runtime.oauth.keys.key_set import PUBLIC_HEADERS
+from tenant_runtime.oauth.keys.signing import ALGORITHMS
 from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
-from tenant_runtime.oauth.signing import ALGORITHMS
 from tenant_runtime.oauth.token import GRANTS
+from tenant_runtime.oauth.tokens.claims import STANDARD_CLAIMS
 from tenant_runtime.oauth.wire import send_document
 from tenant_runtime.tenant_settings import ClientRegistration
 

@@ -18,8 +18,8 @@ from core.errors import NotFound
 from core.http.errors import AnyRequest, Handler
 from core.tenants import Tenant
 from tenant_runtime.management.permissions import PLATFORM, TENANT
-from tenant_runtime.oauth.dpop_proofs import ALGORITHMS as PROOF_ALGORITHMS
-from tenant_runtime.oauth.key_set import PUBLIC_HEADERS
+from tenant_runtime.oauth.dpop.verification import ALGORITHMS as PROOF_ALGORITHMS
+from tenant_runtime.oauth.keys.key_set import PUBLIC_HEADERS
 from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
 from tenant_runtime.oauth.wire import send_document
 

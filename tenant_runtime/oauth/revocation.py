@@ -16,10 +16,10 @@ from core.ids import digest
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import configuration
 from tenant_runtime.models import AccessToken, RefreshFamily, RefreshToken
-from tenant_runtime.oauth.access_tokens import looks_like_jwt, read_jwt
-from tenant_runtime.oauth.client_authentication import authenticate, require_still
-from tenant_runtime.oauth.families import end_family, refuse_tokens
+from tenant_runtime.oauth.clients.authentication import authenticate, require_still
 from tenant_runtime.oauth.grants.request import TokenRequest
+from tenant_runtime.oauth.tokens.access_tokens import looks_like_jwt, read_jwt
+from tenant_runtime.oauth.tokens.families import end_family, refuse_tokens
 from tenant_runtime.oauth.wire import Answer, Call, empty_answer, serve
 
 METHODS = ("POST",)

@@ -16,8 +16,8 @@ from core.errors import (
     UseDpopNonce,
 )
 from tenant_runtime.configuration import configuration
-from tenant_runtime.oauth.client_authentication import authenticate
-from tenant_runtime.oauth.dpop import Proof, proof_of, with_next_nonce
+from tenant_runtime.oauth.clients.authentication import authenticate
+from tenant_runtime.oauth.dpop.proofs import Proof, proof_of, with_next_nonce
 from tenant_runtime.oauth.grants import (
     authorization_code,
     client_credentials,

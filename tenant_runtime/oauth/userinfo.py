@@ -19,11 +19,9 @@ from core.errors import InsufficientScope, InvalidDpopProof, InvalidRequest, Inv
 from core.http.security import ShownToken, shown_token
 from core.ids import digest
 from tenant_runtime.configuration import Configuration, configuration
-from tenant_runtime.oauth.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
 from tenant_runtime.oauth.body import FORM, media_type, parse_form, read_body
-from tenant_runtime.oauth.claims import userinfo_claims
-from tenant_runtime.oauth.client_authentication import refuse_credentials_in_address
-from tenant_runtime.oauth.dpop import (
+from tenant_runtime.oauth.clients.authentication import refuse_credentials_in_address
+from tenant_runtime.oauth.dpop.proofs import (
     Proof,
     challenged,
     proof_of,
@@ -31,10 +29,12 @@ from tenant_runtime.oauth.dpop import (
     require_proof,
     with_next_nonce,
 )
-from tenant_runtime.oauth.issuing import organization_claims
-from tenant_runtime.oauth.signing import signing_key
+from tenant_runtime.oauth.keys.signing import signing_key
 from tenant_runtime.oauth.single_use import claim
-from tenant_runtime.oauth.subject import Subject, load_subject
+from tenant_runtime.oauth.tokens.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
+from tenant_runtime.oauth.tokens.claims import userinfo_claims
+from tenant_runtime.oauth.tokens.issuing import organization_claims
+from tenant_runtime.oauth.tokens.subject import Subject, load_subject
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, jwt_answer, serve
 
 PATH = "/userinfo"

@@ -8,7 +8,7 @@ from core.errors import InvalidClientMetadata, InvalidRedirectUri
 from core.outbound import Outbound, OutboundRefused
 from core.settings import is_loopback
 from tenant_runtime.login.addresses import origin_of
-from tenant_runtime.oauth.redirect_uris import is_safe
+from tenant_runtime.oauth.authorization.redirect_uris import is_safe
 
 _WEB = re.compile(r"https?://")
 

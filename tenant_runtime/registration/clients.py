@@ -15,7 +15,7 @@ from core.errors import AccessDenied, InvalidToken
 from core.http.security import is_equal
 from core.ids import digest, new_id, new_secret
 from tenant_runtime.models import Client, ClientKey, ClientSecret, Grant
-from tenant_runtime.oauth.withdrawal import Given, end_given
+from tenant_runtime.oauth.tokens.withdrawal import Given, end_given
 from tenant_runtime.registration.client_keys import NewKey
 from tenant_runtime.registration.metadata import Registered
 

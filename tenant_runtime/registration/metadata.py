@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from core.errors import InvalidClientMetadata, InvalidRedirectUri
 from core.outbound import Outbound
-from tenant_runtime.oauth.signing import ALGORITHMS
+from tenant_runtime.oauth.keys.signing import ALGORITHMS
 from tenant_runtime.registration.addresses import check_link, check_outward, check_redirects, is_native
 from tenant_runtime.registration.client_keys import NewKey, keys_of
 

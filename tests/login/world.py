@@ -34,7 +34,8 @@ from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.answers import error_page
 from tenant_runtime.login.handlers import handlers as login_handlers
-from tenant_runtime.oauth import authorize, logout
+from tenant_runtime.oauth import logout
+from tenant_runtime.oauth.authorization import endpoint as authorize
 from tenant_runtime.oauth.endpoints import handlers as oauth_handlers
 
 NAMES = ("acme", "globex", "secure")

@@ -17,7 +17,7 @@ from core.ids import digest, new_id, new_secret
 from core.outbound import Outbound
 from tenant_runtime import models
 from tenant_runtime.dependencies import Services
-from tenant_runtime.oauth.remote_keys import RemoteKeys
+from tenant_runtime.oauth.clients.remote_keys import RemoteKeys
 from tests.protocol.issuer import API, Issuer, Issuers, add_client, second_worker
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

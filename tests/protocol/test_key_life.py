@@ -13,7 +13,7 @@ from joserfc.jwk import KeySet
 from core.crypto import jwt
 from entrypoints.demo_content import Demo
 from keystead_sdk import TokenInvalid, TokenVerifier
-from tenant_runtime.oauth.key_life import LONGEST_TOKEN_MS, MARGIN_MS, Key, Timetable, rotation, steps_due
+from tenant_runtime.oauth.keys.life import LONGEST_TOKEN_MS, MARGIN_MS, Key, Timetable, rotation, steps_due
 from tests.conftest import serving, settings_for
 from tests.installation import Installation
 from tests.keyholders import ALGORITHMS, ends_at, keyholder, kid_of, stolen_key

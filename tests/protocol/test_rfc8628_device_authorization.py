@@ -10,7 +10,7 @@ from sqlalchemy import Connection, update
 
 from core.ids import digest
 from tenant_runtime import models
-from tenant_runtime.oauth import device_authorization
+from tenant_runtime.oauth.device import authorization as device_authorization
 from tests.holder import Holder
 from tests.protocol.issuer import API, CODE_GRANTS, Issuer, Issuers, add_client, claims_of, second_worker
 
@@ -50,7 +50,7 @@ async def started(issuer: Issuer, client_id: str = "tv", **form: str) -> dict[st
 
 
 async def decide(issuer: Issuer, code: str, *, is_approved: bool = True, **values: Any) -> None:
-    """What the page writes (`login.device_decisions`)."""
+    """What the page writes (`login.devices.decisions`)."""
     row = {
         "is_approved": is_approved,
         "user_id": "auth0|ann",

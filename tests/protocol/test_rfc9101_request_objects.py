@@ -9,7 +9,7 @@ from joserfc.jws import JWSRegistry
 
 from core.crypto import jwt
 from core.crypto.keys import SigningKey
-from tenant_runtime.oauth.parameters import KNOWN
+from tenant_runtime.oauth.authorization.parameters import KNOWN
 from tests.login.world import API, CALLBACK, World, answer_of, claims_of
 from tests.protocol.requesters import (
     KEYS,

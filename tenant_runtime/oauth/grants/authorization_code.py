@@ -19,7 +19,6 @@ from core.errors import InvalidGrant
 from core.http.security import is_equal
 from core.ids import digest
 from tenant_runtime.models import AuthorizationCode
-from tenant_runtime.oauth.families import end_family
 from tenant_runtime.oauth.grants.request import Refused, TokenRequest
 from tenant_runtime.oauth.grants.user_tokens import (
     Authorization,
@@ -30,9 +29,10 @@ from tenant_runtime.oauth.grants.user_tokens import (
     issue,
     tell,
 )
-from tenant_runtime.oauth.issuing import Login
 from tenant_runtime.oauth.policy import split_scope
-from tenant_runtime.oauth.subject import Subject, load_subject
+from tenant_runtime.oauth.tokens.families import end_family
+from tenant_runtime.oauth.tokens.issuing import Login
+from tenant_runtime.oauth.tokens.subject import Subject, load_subject
 
 GRANT_TYPE = "authorization_code"
 SUCCEEDED = "seacft"

@@ -15,13 +15,13 @@ from core.errors import AccessDenied, InvalidClient, InvalidRequest, InvalidScop
 from core.ids import new_secret
 from tenant_runtime.configuration import ResourceServerConfiguration
 from tenant_runtime.models import ClientGrant, ClientSecret, Organization
-from tenant_runtime.oauth import issuing
-from tenant_runtime.oauth.client_authentication import require_still
-from tenant_runtime.oauth.families import new_jti
+from tenant_runtime.oauth.clients.authentication import require_still
 from tenant_runtime.oauth.grants.request import TokenRequest
+from tenant_runtime.oauth.keys.signing import signing_key
 from tenant_runtime.oauth.policy import machine_scope, shown, split_scope
-from tenant_runtime.oauth.signing import signing_key
-from tenant_runtime.oauth.subject import OrganizationClaims
+from tenant_runtime.oauth.tokens import issuing
+from tenant_runtime.oauth.tokens.families import new_jti
+from tenant_runtime.oauth.tokens.subject import OrganizationClaims
 from tenant_runtime.organizations.membership import SUSPENDED, UNKNOWN
 
 GRANT_TYPE = "client_credentials"

@@ -11,9 +11,8 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from core.errors import AccessDenied, AuthorizationPending, ExpiredToken, InvalidGrant, OAuthError, SlowDown
 from core.ids import digest
-from tenant_runtime.login.device_requests import GRANT_TYPE
+from tenant_runtime.login.devices.requests import GRANT_TYPE
 from tenant_runtime.models import DeviceCode
-from tenant_runtime.oauth.families import end_family
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.grants.user_tokens import (
     Authorization,
@@ -24,9 +23,10 @@ from tenant_runtime.oauth.grants.user_tokens import (
     issue,
     tell,
 )
-from tenant_runtime.oauth.issuing import Login
 from tenant_runtime.oauth.policy import split_scope
-from tenant_runtime.oauth.subject import Subject, load_subject
+from tenant_runtime.oauth.tokens.families import end_family
+from tenant_runtime.oauth.tokens.issuing import Login
+from tenant_runtime.oauth.tokens.subject import Subject, load_subject
 
 __all__ = ["FAILED", "GRANT_TYPE", "STILL_WAITING", "redeem_device_code"]
 

@@ -21,7 +21,15 @@ from tenant_runtime.login.accounts import logged_in
 from tenant_runtime.login.consents import Consent, is_covered
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.models import Identity, LoginCode, User
-from tenant_runtime.oauth.acr import acr_of
+from tenant_runtime.oauth.authentication_api.passwordless import (
+    GRANT_TYPE,
+    STRATEGY,
+    code_digest,
+    email_connection,
+    find_person,
+    require_grant,
+)
+from tenant_runtime.oauth.authorization.acr import acr_of
 from tenant_runtime.oauth.grants.request import Refused, TokenRequest
 from tenant_runtime.oauth.grants.user_tokens import (
     Authorization,
@@ -33,17 +41,9 @@ from tenant_runtime.oauth.grants.user_tokens import (
     switched_organization,
     tell,
 )
-from tenant_runtime.oauth.issuing import Login
-from tenant_runtime.oauth.passwordless import (
-    GRANT_TYPE,
-    STRATEGY,
-    code_digest,
-    email_connection,
-    find_person,
-    require_grant,
-)
 from tenant_runtime.oauth.policy import cut_scope, needs_consent
-from tenant_runtime.oauth.subject import load_subject
+from tenant_runtime.oauth.tokens.issuing import Login
+from tenant_runtime.oauth.tokens.subject import load_subject
 
 __all__ = ["FAILED", "GRANT_TYPE", "redeem_otp"]
 

@@ -16,7 +16,6 @@ from core.errors import AccessDenied, ConsentRequired, InvalidGrant, InvalidScop
 from core.ids import digest
 from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Grant, RefreshFamily, RefreshToken
-from tenant_runtime.oauth.families import end_family
 from tenant_runtime.oauth.grants.request import Refused, TokenRequest
 from tenant_runtime.oauth.grants.user_tokens import (
     Authorization,
@@ -28,10 +27,11 @@ from tenant_runtime.oauth.grants.user_tokens import (
     switched_organization,
     tell,
 )
-from tenant_runtime.oauth.issuing import Login
 from tenant_runtime.oauth.policy import is_defined, needs_consent, resolve_audience, split_scope
-from tenant_runtime.oauth.refresh_policy import RefreshPolicy, refresh_policy
-from tenant_runtime.oauth.subject import Subject, load_subject
+from tenant_runtime.oauth.tokens.families import end_family
+from tenant_runtime.oauth.tokens.issuing import Login
+from tenant_runtime.oauth.tokens.refresh_policy import RefreshPolicy, refresh_policy
+from tenant_runtime.oauth.tokens.subject import Subject, load_subject
 
 GRANT_TYPE = "refresh_token"
 SUCCEEDED = "sertft"

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from core.errors import InvalidDpopProof, InvalidRequest, InvalidTarget, UnauthorizedClient
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, ResourceServerConfiguration
-from tenant_runtime.oauth.client_authentication import AuthenticatedClient
-from tenant_runtime.oauth.dpop import Proof
+from tenant_runtime.oauth.clients.authentication import AuthenticatedClient
+from tenant_runtime.oauth.dpop.proofs import Proof
 from tenant_runtime.oauth.policy import resolve_target
 from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.oauth.wire import Call

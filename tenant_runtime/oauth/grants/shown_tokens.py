@@ -11,8 +11,8 @@ from typing import Any
 from core.crypto import jwt
 from core.errors import InvalidGrant, InvalidRequest
 from tenant_runtime.configuration import ResourceServerConfiguration
-from tenant_runtime.oauth.access_tokens import Presented, looks_like_jwt, read_jwt
 from tenant_runtime.oauth.grants.request import TokenRequest
+from tenant_runtime.oauth.tokens.access_tokens import Presented, looks_like_jwt, read_jwt
 from tenant_runtime.standing import MACHINE
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"

@@ -30,9 +30,6 @@ from core.errors import (
 from tenant_runtime.configuration import ResourceServerConfiguration
 from tenant_runtime.login.consents import Consent, is_covered
 from tenant_runtime.models import ClientGrant
-from tenant_runtime.oauth import issuing
-from tenant_runtime.oauth.access_tokens import Presented
-from tenant_runtime.oauth.families import is_revoked
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.grants.shown_tokens import (
     ACCESS_TOKEN,
@@ -52,9 +49,12 @@ from tenant_runtime.oauth.grants.user_tokens import (
     switched_organization,
     tell,
 )
+from tenant_runtime.oauth.keys.signing import signing_key
 from tenant_runtime.oauth.policy import machine_scope, needs_consent, shown, split_scope
-from tenant_runtime.oauth.signing import signing_key
-from tenant_runtime.oauth.subject import Subject, load_subject
+from tenant_runtime.oauth.tokens import issuing
+from tenant_runtime.oauth.tokens.access_tokens import Presented
+from tenant_runtime.oauth.tokens.families import is_revoked
+from tenant_runtime.oauth.tokens.subject import Subject, load_subject
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 SUCCEEDED = "sete"

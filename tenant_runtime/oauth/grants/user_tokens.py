@@ -12,13 +12,13 @@ from core.ids import digest, new_secret
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, ResourceServerConfiguration
 from tenant_runtime.models import AccessToken, RefreshFamily, RefreshToken
-from tenant_runtime.oauth import claims, issuing
-from tenant_runtime.oauth.families import new_jti
 from tenant_runtime.oauth.grants.request import TokenRequest
+from tenant_runtime.oauth.keys.signing import signing_key
 from tenant_runtime.oauth.policy import granted_scope, may_be_offline, needs_permissions, permissions_of
-from tenant_runtime.oauth.refresh_policy import refresh_policy
-from tenant_runtime.oauth.signing import signing_key
-from tenant_runtime.oauth.subject import Subject
+from tenant_runtime.oauth.tokens import claims, issuing
+from tenant_runtime.oauth.tokens.families import new_jti
+from tenant_runtime.oauth.tokens.refresh_policy import refresh_policy
+from tenant_runtime.oauth.tokens.subject import Subject
 from tenant_runtime.organizations.membership import resolve_organization
 
 _INSERT_FAMILY = Prepared(insert(RefreshFamily.__table__))

@@ -1,0 +1,1 @@
+"""Auth0's Authentication API beside OAuth: codes by mail, sign-up, forgotten passwords."""

@@ -1,0 +1,1 @@
+"""Who a client is: how it proves itself, the keys it has, the document that describes it."""

@@ -1,0 +1,112 @@
+"""An access token as it comes back to the server that issued it: opaque by its row, JWT by its signature."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+
+from core.crypto import jwt
+from core.crypto.keys import PublicKeys
+from core.database import Prepared
+from core.tenants import Tenant
+from tenant_runtime.configuration import Configuration
+from tenant_runtime.models import AccessToken
+from tenant_runtime.oauth.dpop.proofs import bound_key
+from tenant_runtime.oauth.keys.signing import ALGORITHMS
+from tenant_runtime.oauth.policy import split_scope
+from tenant_runtime.oauth.tokens.families import family_of
+from tenant_runtime.oauth.tokens.issuing import ACCESS_TOKEN_TYPE
+
+_a = AccessToken.__table__.c
+_OPAQUE = Prepared(select(*_a).where(_a.digest == bindparam("token")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """A token of this tenant that is good by itself; whether its person still is, `subject` says."""
+
+    client_id: str
+    user_id: str
+    scope: tuple[str, ...]
+    session_id: str | None
+    organization_id: str | None
+    family_id: str
+    jti: str
+    issued_at: int
+    """Milliseconds; of a JWT, whose `iat` is whole seconds, the last of its second."""
+
+    audiences: tuple[str, ...]
+    issuer: str
+    jkt: str | None = None
+    """Of the key that it is bound to: good with a proof of that key only."""
+
+    requested_claims: Mapping[str, Any] | None = None
+    expires_at: int = 0
+    """Milliseconds, of an opaque token; a JWT says so itself."""
+
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """Of a JWT."""
+
+
+def looks_like_jwt(token: str) -> bool:
+    return token.count(".") >= 2
+
+
+def read_jwt(token: str, tenant: Tenant, configuration: Configuration, now: float) -> Presented:
+    """Raises `jwt.TokenInvalid`. Of this tenant only; any of its issuers, each with its own audience."""
+    claims, presented = _signed(token, configuration.keys.public)
+    jwt.check_times(claims, now)
+    if presented.issuer not in tenant.issuers:
+        raise jwt.TokenInvalid("issuer")
+    return presented
+
+
+@lru_cache(1024)
+def _signed(token: str, keys: PublicKeys) -> tuple[Mapping[str, Any], Presented]:
+    """What follows from the token and the keys alone is found out once; changed keys are another object."""
+    claims = jwt.verify(token, keys, algorithms=ALGORITHMS, typ=(ACCESS_TOKEN_TYPE,))
+    texts = [claims.get(name) for name in ("iss", "sub", "client_id", "jti", "scope")]
+    if not all(isinstance(text, str) for text in texts) or not claims["sub"]:
+        raise jwt.TokenInvalid("a claim is missing or no text")
+    if not isinstance(claims.get("iat"), int):  # ours always are
+        raise jwt.TokenInvalid("iat")
+    session_id, organization_id = claims.get("sid"), claims.get("org_id")
+    audience = claims.get("aud")
+    presented = Presented(
+        client_id=claims["client_id"],
+        user_id=claims["sub"],
+        scope=split_scope(claims["scope"]),
+        session_id=session_id if isinstance(session_id, str) else None,
+        organization_id=organization_id if isinstance(organization_id, str) else None,
+        family_id=family_of(claims["jti"]),
+        jti=claims["jti"],
+        issued_at=int(claims["iat"]) * 1000 + 999,
+        audiences=tuple(audience) if isinstance(audience, list) else (str(audience),),
+        issuer=claims["iss"],
+        jkt=bound_key(claims),
+        claims=claims,
+    )
+    return claims, presented
+
+
+def find_opaque(connection: Connection, token_digest: str, now_ms: int) -> Presented | None:
+    row = _OPAQUE.first(connection, {"token": token_digest})
+    if row is None or row.revoked_at is not None or now_ms >= row.expires_at:
+        return None
+    return Presented(
+        client_id=row.client_id,
+        user_id=row.user_id,
+        scope=split_scope(row.scope),
+        session_id=row.session_id,
+        organization_id=row.organization_id,
+        family_id=row.family_id,
+        jti="",
+        issued_at=row.created_at,
+        audiences=(f"{row.issuer}userinfo",),
+        issuer=row.issuer,
+        jkt=row.dpop_jkt,
+        requested_claims=row.claims,
+        expires_at=row.expires_at,
+    )
