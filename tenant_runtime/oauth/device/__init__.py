@@ -1,4 +1,5 @@
 """Devices without a browser (RFC 8628): the endpoint that hands out codes, and the letters that people type.
 
-The pages are in `login.devices`, the grant is in `oauth.grants.device_code`.
+`authorization` answers the device, which then asks at the token endpoint (`oauth.grants.device_code`) while a person
+is at the pages (`login.devices`).
 """
