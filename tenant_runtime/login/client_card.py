@@ -38,6 +38,13 @@ def card_of(client: ClientConfiguration) -> ClientCard:
     )
 
 
+def way_on(client: ClientConfiguration | None) -> str | None:
+    """Where a page leads that anybody can send somebody to: never where a stranger says."""
+    if client is None or card_of(client).is_stranger:
+        return None
+    return client.initiate_login_uri
+
+
 def host_of(address: str) -> str:
     """Host and port; empty for what is no web address."""
     return urlsplit(address).netloc if origin_of(address) else ""

@@ -18,6 +18,7 @@ from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.login.answers import branding_of, show
+from tenant_runtime.login.client_card import way_on
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
@@ -191,8 +192,7 @@ async def _form(
 
 
 def _done(request: AnyRequest, found: Configuration, good: Good) -> MessagePage:
-    texts, client = Texts(choose_language("")), found.clients.get(good.client_id)
-    back = client.initiate_login_uri if client is not None else None
+    texts, back = Texts(choose_language("")), way_on(found.clients.get(good.client_id))
     return MessagePage(
         branding=branding_of(tenant_of(request), found.settings),
         heading=texts.say("new_password_done_title"),

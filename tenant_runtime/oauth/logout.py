@@ -28,6 +28,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import ClientConfiguration, Configuration, configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.login.answers import branding_of, redirect, show
+from tenant_runtime.login.client_card import way_on
 from tenant_runtime.login.cookies import (
     Browser,
     binding_cookie,
@@ -254,7 +255,7 @@ def _page(leaving: Leaving, cookies: list[Cookie] | tuple[Cookie, ...]) -> Respo
     page = SignedOutPage(
         branding=branding_of(leaving.tenant, leaving.configuration.settings),
         ui_locales=leaving.sent.get("ui_locales", ""),
-        login_url=client.initiate_login_uri if client else None,
+        login_url=way_on(client),
         client_name=client.name if client else "",
     )
     return show(page, cookies=cookies)
