@@ -32,7 +32,7 @@ from tenant_runtime.oauth.grants.user_tokens import (
 from tenant_runtime.oauth.policy import split_scope
 from tenant_runtime.oauth.tokens.families import end_family
 from tenant_runtime.oauth.tokens.issuing import Login
-from tenant_runtime.oauth.tokens.subject import Subject, load_subject
+from tenant_runtime.oauth.tokens.subject import load_subject, redemption_problem
 
 GRANT_TYPE = "authorization_code"
 SUCCEEDED = "seacft"
@@ -97,7 +97,7 @@ def _redeem(
         client=request.client,
         now_ms=request.call.now_ms,
     )
-    problem = _standing(subject, code)
+    problem = redemption_problem(subject, code)
     if subject is None or problem is not None:
         return Refused(problem or "The user does not exist.")
     request.require_target(code.audience)
@@ -147,14 +147,6 @@ def _verifier_problem(challenge: str | None, verifier: str | None) -> str | None
 def code_challenge(verifier: str) -> str:
     """S256, the only method."""
     return urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
-
-
-def _standing(subject: Subject | None, code: Row[Any]) -> str | None:
-    if subject is None:
-        return "The user does not exist."
-    if code.session_id is not None and (subject.session_ended or not subject.session_found):
-        return "The session has ended."
-    return subject.refusal(code.authenticated_at)
 
 
 def _authorization(code: Row[Any]) -> Authorization:

@@ -26,7 +26,7 @@ from tenant_runtime.oauth.grants.user_tokens import (
 from tenant_runtime.oauth.policy import split_scope
 from tenant_runtime.oauth.tokens.families import end_family
 from tenant_runtime.oauth.tokens.issuing import Login
-from tenant_runtime.oauth.tokens.subject import Subject, load_subject
+from tenant_runtime.oauth.tokens.subject import load_subject, redemption_problem
 
 __all__ = ["FAILED", "GRANT_TYPE", "STILL_WAITING", "redeem_device_code"]
 
@@ -111,21 +111,13 @@ def _issue(
         client=request.client,
         now_ms=request.call.now_ms,
     )
-    problem = _standing(subject, row)
+    problem = redemption_problem(subject, row)
     if subject is None or problem is not None:
         return InvalidGrant(problem)
     request.require_target(row.audience)
     authorization = _authorization(row)
     offline = begin_family(connection, request, authorization, subject)
     return issue(connection, request, authorization, subject, minted, with_refresh_token=offline)
-
-
-def _standing(subject: Subject | None, row: Row[Any]) -> str | None:
-    if subject is None:
-        return "The user does not exist."
-    if row.session_id is not None and (subject.session_ended or not subject.session_found):
-        return "The session has ended."
-    return subject.refusal(row.authenticated_at)
 
 
 def _authorization(row: Row[Any]) -> Authorization:

@@ -128,3 +128,12 @@ def load_subject(
     if client is not None and not row.client_holds:
         raise InvalidClient
     return Subject(row, organization_id)
+
+
+def redemption_problem(subject: Subject | None, approval: Row[Any]) -> str | None:
+    """Why what somebody approved is not redeemed any more: a code's row, or a device's."""
+    if subject is None:
+        return "The user does not exist."
+    if approval.session_id is not None and (subject.session_ended or not subject.session_found):
+        return "The session has ended."
+    return subject.refusal(approval.authenticated_at)
