@@ -142,8 +142,11 @@ PRIVATE = {**KEY.public_jwk, **KEY.jose.as_dict(private=True)}
         None,
         "text",
     ],
-    ids=lambda jwk: str(jwk)[:40],
-)
+    ids=[
+        "private", "private RSA", "symmetric", "for encryption", "of another algorithm", "of none", "off the curve",
+        "too small", "of a curve without an algorithm here", "without members", "empty", "a number", "null", "a text",
+    ],
+)  # fmt: skip
 async def test_a_key_that_proves_nothing_is_refused(acme: Place, jwk: Any) -> None:
     path, client = await made(acme, jwks=jwks(KEYS["EdDSA"]))
     api = acme.api()
