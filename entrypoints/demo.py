@@ -5,6 +5,7 @@ What it made is kept beside the data (`demo.json`, mode 0600), so that a second 
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,4 +122,10 @@ def _sign_in(name: str, issuer: str, user: DemoUser) -> list[str]:
 
 def _walk_command(demo: Demo, data_dir: Path) -> str:
     where = "" if data_dir == Path("data").absolute() else f" --data {shlex.quote(str(data_dir))}"
-    return f"keystead walk --url {demo.control_plane.issuer.rstrip('/')}{where}"
+    return f"{_own_name()} walk --url {demo.control_plane.issuer.rstrip('/')}{where}"
+
+
+def _own_name() -> str:
+    """As it was called, so that what is printed can be pasted: `make run` activates no environment."""
+    called = sys.argv[0]
+    return shlex.quote(called) if Path(called).name == "keystead" else "keystead"
