@@ -7,8 +7,9 @@ from core.ids import new_id
 from core.tenants import Tenant
 from tenant_runtime.deliveries import Outgoing
 from tenant_runtime.dependencies import Services
-from tenant_runtime.mail.limits import PER_TENANT
+from tenant_runtime.mail.limits import PER_CALLER, PER_TENANT
 from tenant_runtime.mail.texts import Template
+from tenant_runtime.registration.rates import network_of
 
 KIND = "email"
 
@@ -24,11 +25,14 @@ def require_mail(services: Services) -> None:
         raise MailUnavailable()
 
 
-def admit(services: Services, tenant: Tenant, now: int) -> None:
-    """Somebody whom nobody knows asks for a letter. Raises `MailUnavailable`, and `RateLimited` beyond what strangers
-    may ask of one tenant."""
+def admit(services: Services, tenant: Tenant, caller: str | None, now: int) -> None:
+    """Somebody whom nobody knows asks for a letter, from the address `caller`; None: a client that proved itself asks
+    for them. Raises `MailUnavailable`, and `RateLimited` beyond what strangers may ask of one tenant."""
     require_mail(services)
-    services.rates.count(PER_TENANT, ("mail", tenant.id, tenant.incarnation), now)
+    who = ("mail", tenant.id, tenant.incarnation)
+    if caller is not None:
+        services.rates.count(PER_CALLER, (*who, network_of(caller)), now)
+    services.rates.count(PER_TENANT, who, now)
 
 
 def posted(template: Template, to: str, *, expires_at: int, **values: Any) -> Outgoing:

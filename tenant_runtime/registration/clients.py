@@ -31,11 +31,11 @@ _UNUSED = (
     select(_c.client_id)
     .where(
         _c.origin == bindparam("of_origin"),
-        _c.updated_at < bindparam("before"),
+        _c.created_at < bindparam("before"),
         _c.is_first_party.is_(False),
         _c.client_id.not_in(select(Grant.__table__.c.client_id)),
     )
-    .order_by(_c.updated_at)
+    .order_by(_c.created_at)
     .limit(REMOVED_AT_ONCE)
 )
 _KEYS = select(ClientKey.__table__).where(_k.client_id == bindparam("of")).order_by(_k.kid)

@@ -27,7 +27,7 @@ from tenant_runtime.oauth.body import JSON, media_type, read_body
 from tenant_runtime.oauth.wire import Answer, Call, empty_answer, json_answer, serve
 from tenant_runtime.registration import clients, initial_tokens
 from tenant_runtime.registration.metadata import ClientMetadata, Registered, registered, understood
-from tenant_runtime.registration.rates import Rate
+from tenant_runtime.registration.rates import Rate, network_of
 from tenant_runtime.registration.reading import json_object
 
 PATH = "/oidc/register"
@@ -130,7 +130,7 @@ def _token(call: Call) -> str | None:
 
 def _count(call: Call) -> None:
     who = (call.tenant.id, call.tenant.incarnation, "registration")
-    call.services.rates.count(BY_ADDRESS, (*who, call.ip), call.now_ms)
+    call.services.rates.count(BY_ADDRESS, (*who, network_of(call.ip)), call.now_ms)
     call.services.rates.count(BY_TENANT, who, call.now_ms)
 
 

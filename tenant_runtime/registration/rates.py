@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 from core.errors import RateLimited
 
@@ -15,23 +16,34 @@ class Rate:
 
 
 class Rates:
-    """Counts in windows that begin with the first time; the longest unseen are forgotten first."""
+    """Counts in windows that begin with the first time. Of each rate the longest unseen are forgotten first: who makes
+    up a thousand names of one kind makes nobody forget another."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[str, ...], tuple[int, int]] = OrderedDict()
+        self._seen: dict[Rate, OrderedDict[tuple[str, ...], tuple[int, int]]] = {}
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return sum(map(len, self._seen.values()))
 
     def count(self, rate: Rate, key: tuple[str, ...], now_ms: int) -> None:
         """Raises `RateLimited` beyond the rate; what was refused does not count."""
-        began, times = self._seen.pop(key, (now_ms, 0))
+        seen = self._seen.setdefault(rate, OrderedDict())
+        began, times = seen.pop(key, (now_ms, 0))
         ends = began + rate.seconds * 1000
         if not began <= now_ms < ends:
             began, times, ends = now_ms, 0, now_ms + rate.seconds * 1000
         is_refused = times >= rate.most
-        self._seen[key] = (began, times if is_refused else times + 1)
-        if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
+        seen[key] = (began, times if is_refused else times + 1)
+        if len(seen) > REMEMBERED:
+            seen.popitem(last=False)
         if is_refused:
             raise RateLimited(retry_after=max(1, -(-(ends - now_ms) // 1000)))
+
+
+def network_of(ip: str) -> str:
+    """Whom an address is counted as: whoever has one of IPv6 has the 2^64 beside it."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ip
+    return str(int(address) >> 64) if isinstance(address, IPv6Address) else ip

@@ -200,10 +200,11 @@ async def test_letters_to_one_address_are_few_known_or_not(mail: Mailed, phone: 
     assert (await other.start()).status_code == 200
 
 
-async def test_strangers_may_ask_one_tenant_for_so_many_letters_and_no_more(
-    mail: Mailed, phone: Phone
-) -> None:
+async def test_strangers_may_ask_one_tenant_for_so_many_letters_and_no_more(mail: Mailed) -> None:
+    """Through a client that proves itself; a caller who does not is told sooner
+    (`tests/security/test_strangers_use_up_nothing_of_others.py`)."""
     await mail.set(signup_enabled=False)
+    phone = Phone(mail, await mail.client(token_endpoint_auth_method="client_secret_post"))
     answers = [await phone.start(f"nobody{number}@example.org") for number in range(121)]
     assert [answer.status_code for answer in answers] == [200] * 120 + [429]
     other = Phone(mail, await mail.client("globex"), "globex")

@@ -29,7 +29,7 @@ from tenant_runtime.login.reset import Asked, ask
 from tenant_runtime.models import User
 from tenant_runtime.oauth.authentication_api.shared import Body, read
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve, text_answer
-from tenant_runtime.registration.rates import Rate
+from tenant_runtime.registration.rates import Rate, network_of
 
 METHODS = ("POST",)
 SIGNUPS = Rate(60, 600)
@@ -85,7 +85,7 @@ async def _signup(call: Call) -> Answer:
     email, password = body.address(), body.required("password")
     profile = _profile(body)
     _check_password(password, email, profile.get("name", ""), call.tenant.id, client.name)
-    counted_as = ("signup", call.tenant.id, call.tenant.incarnation, call.ip)
+    counted_as = ("signup", call.tenant.id, call.tenant.incarnation, network_of(call.ip))
     call.services.rates.count(SIGNUPS, counted_as, call.now_ms)
     account = NewAccount(
         user_id=new_user_id(PROVIDER),

@@ -18,14 +18,13 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, bindparam, select
 
-from core.clock import now_ms
+from core.clock import LEEWAY_MS, now_ms
 from core.errors import (
     AccessDenied,
     IdentityError,
     InvalidClient,
     InvalidClientMetadata,
     InvalidRedirectUri,
-    RateLimited,
 )
 from core.outbound import Fetched, OutboundFailed, OutboundRefused
 from core.tenants import Tenant
@@ -79,14 +78,9 @@ async def with_document(
     if not current.settings.client_registration.client_id_metadata_documents:
         return current
     known, now = current.clients.get(client_id), now_ms(services.clock)
-    if known is not None and (known.origin != DOCUMENT or now < (known.fresh_until or 0)):
+    if known is not None and (known.origin != DOCUMENT or _is_fresh(known, now)):
         return current
-    try:
-        failure = await _fetched_once(tenant, services, current, client_id, now)
-    except RateLimited:
-        if _still_serves(known, now):
-            return current
-        raise
+    failure = await _fetched_once(tenant, services, current, client_id, now)
     if failure is None:
         return await configuration(tenant)
     if failure.is_passing and _still_serves(known, now):
@@ -94,26 +88,35 @@ async def with_document(
     raise error(failure.reason)
 
 
+def _is_fresh(known: ClientConfiguration, now: int, *, stale_ms: int = 0) -> bool:
+    """No answer holds longer than the longest: what does was fetched while the clock was ahead."""
+    until = known.fresh_until or 0
+    return now < until + stale_ms and until <= now + MOST_KEPT_MS + LEEWAY_MS
+
+
 def _still_serves(known: ClientConfiguration | None, now: int) -> bool:
-    return known is not None and now < (known.fresh_until or 0) + STALE_MS
+    return known is not None and _is_fresh(known, now, stale_ms=STALE_MS)
 
 
 async def _fetched_once(
     tenant: Tenant, services: Services, current: Configuration, client_id: str, now: int
 ) -> Failure | None:
-    most = current.settings.client_registration.max_clients
-
     async def fetch() -> Failure | None:
-        return await _fetch(tenant, services, client_id, most, now)
+        return await _fetch(tenant, services, current, client_id, now)
 
     return await services.documents.once((tenant.id, tenant.incarnation, client_id), now, fetch)
 
 
-async def _fetch(tenant: Tenant, services: Services, client_id: str, most: int, now: int) -> Failure | None:
+async def _fetch(
+    tenant: Tenant, services: Services, current: Configuration, client_id: str, now: int
+) -> Failure | None:
+    """A client that is known is asked about once in a while, however much strangers make up meanwhile."""
+    most = current.settings.client_registration.max_clients
     try:
         _check_address(client_id)
         services.outbound.check(client_id)
-        _count(tenant, services, client_id, now)
+        if client_id not in current.clients:
+            _count(tenant, services, client_id, now)
         fetched = await services.outbound.get(client_id, limit=DOCUMENT_BYTES)
         new = _client_of(services, client_id, fetched)
         await tenant.database.write(_store, _Document(client_id, new, now, now + _kept_ms(fetched)), most)
@@ -141,9 +144,10 @@ def _check_address(client_id: str) -> None:
 
 
 def _count(tenant: Tenant, services: Services, client_id: str, now: int) -> None:
+    """Of addresses that anybody can make up. The tenant's bound first: beyond it, not even the host is remembered."""
     who = (tenant.id, tenant.incarnation, "client documents")
-    services.rates.count(BY_HOST, (*who, urlsplit(client_id).netloc.lower()), now)
     services.rates.count(BY_TENANT, who, now)
+    services.rates.count(BY_HOST, (*who, urlsplit(client_id).netloc.lower()), now)
 
 
 def _client_of(services: Services, client_id: str, fetched: Fetched) -> Registered:

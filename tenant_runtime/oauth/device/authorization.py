@@ -23,6 +23,7 @@ from tenant_runtime.oauth.device.user_codes import digest_of, new_user_code, sho
 from tenant_runtime.oauth.dpop.proofs import proof_of, with_next_nonce
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
+from tenant_runtime.registration.rates import Rate, network_of
 
 METHODS = ("POST",)
 PATH = "/oauth/device/code"
@@ -33,6 +34,9 @@ INTERVAL = 5
 MOST_WAITING = 1000
 """Of one tenant at a time: how many codes wait is how likely a guess is. One client has at most half of them, and so
 have all that came on their own (RFC 7591), who may be one and the same."""
+
+BY_CALLER = Rate(60, 300)
+"""Of those who prove nothing, in one process: no one of them takes all the codes of a client."""
 
 FAILED = "fdeaz"
 
@@ -69,6 +73,7 @@ async def _begin(request: TokenRequest) -> dict[str, Any]:
     asked = {name: sent[name] for name in ASKED if name in sent} | {"client_id": request.client.client_id}
     accepted = accept_device(asked, request.configuration, call.tenant.issuer)
     code, user_code = new_secret(), new_user_code()
+    _count(request)
     row = _row(request, accepted, digest(code), digest_of(call.tenant.data_key, user_code), new_id("fam"))
     await call.tenant.database.write(_store, request, row)
     page = f"{call.tenant.issuer}activate"
@@ -80,6 +85,13 @@ async def _begin(request: TokenRequest) -> dict[str, Any]:
         "expires_in": LIFETIME,
         "interval": INTERVAL,
     }
+
+
+def _count(request: TokenRequest) -> None:
+    call, client = request.call, request.client.configuration
+    if client.is_public or client.origin != "operator":
+        who = (call.tenant.id, call.tenant.incarnation, "device codes", network_of(call.ip))
+        call.services.rates.count(BY_CALLER, who, call.now_ms)
 
 
 def _row(
