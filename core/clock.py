@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
 
+LEEWAY_MS = 60_000
+"""How far two machines' clocks may be apart, and one may be set back, before it shows."""
+
 
 class Clock(Protocol):
     def now(self) -> float:

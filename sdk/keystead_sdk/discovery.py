@@ -42,14 +42,15 @@ class DiscoveredKeys:
         self,
         *,
         fetch: Fetch | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         key_origins: Collection[str] = (),
         max_age: float = 600.0,
         refetch_floor: float = 30.0,
         max_stale: float = 86_400.0,
         max_issuers: int = 1000,
     ) -> None:
-        """`key_origins`: where, besides its own origin, an issuer may keep its key set."""
+        """`key_origins`: where, besides its own origin, an issuer may keep its key set. `clock`: seconds, only ever
+        compared with one another."""
         self._fetch: Fetch = fetch or HttpFetch(LARGEST_ANSWER)
         self._clock = clock
         self._key_origins = frozenset(origin_of(one) for one in key_origins)
@@ -62,6 +63,7 @@ class DiscoveredKeys:
     async def keys(self, issuer: str, key_id: str) -> KeySet:
         held = self._held(issuer)
         now = self._clock()
+        self._set_back(held, now)
         if held.keys is not None and key_id in held.keys and now - held.fetched_at < self._max_age:
             return held.keys
         if _is_running(held.fetching) or now - held.tried_at >= self._wait_after(held):
@@ -76,6 +78,13 @@ class DiscoveredKeys:
         if len(self._issuers) > self._max_issuers:
             self._issuers.popitem(last=False)
         return held
+
+    def _set_back(self, held: _Held, now: float) -> None:
+        """By a clock that was ahead and no longer is: how old the keys are is not known. They are due, not useless."""
+        if held.fetched_at > now:
+            held.fetched_at = now - self._max_age
+        if held.tried_at > now:
+            held.tried_at = -math.inf
 
     def _wait_after(self, held: _Held) -> float:
         return self._refetch_floor if held.keys is not None else min(RETRY_SECONDS, self._refetch_floor)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from tenant_runtime.login.throttling import wait_after
+from tenant_runtime.login.throttling import is_blocked, wait_after
 from tenant_runtime.models import Identity, Password, User
 
 PROVIDER = "auth0"
@@ -78,7 +78,7 @@ def try_account(connection: Connection, connection_id: str, email: str, now: int
     row = connection.execute(_FIND, {"connection_id": connection_id, "email": email}).one_or_none()
     if row is None or row.hash is None:
         return None
-    if row.blocked_until > now:
+    if is_blocked(row.blocked_until, now):
         return Account(row.user_id, row.email, row.blocked, row.hash, row.blocked_until)
     failures = row.failures + 1
     _count(connection, row.user_id, failures, now + wait_after(failures) if wait_after(failures) else 0)

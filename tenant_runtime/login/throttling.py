@@ -8,6 +8,7 @@ memory: otherwise the wait would tell which accounts exist.
 
 from collections import OrderedDict
 
+from core.clock import LEEWAY_MS
 from core.ids import digest
 from core.tenants import Tenant
 
@@ -23,6 +24,11 @@ def wait_after(failures: int) -> int:
     return int(min(1000 * 2 ** min(failures - FREE_FAILURES, 20), LONGEST_WAIT_MS))
 
 
+def is_blocked(blocked_until: int, now: int) -> bool:
+    """A wait that is longer than any was begun by a clock that was ahead, and is over."""
+    return now < blocked_until <= now + LONGEST_WAIT_MS + LEEWAY_MS
+
+
 class UnknownAccounts:
     """The same rule for identifiers without an account; the longest unseen are forgotten first."""
 
@@ -36,7 +42,7 @@ class UnknownAccounts:
         """Counts one attempt. Answers until when attempts are refused; 0 if this one was let through."""
         key = digest(f"{tenant.id}\0{tenant.incarnation}\0{identifier}")
         failures, blocked_until = self._attempts.pop(key, (0, 0))
-        refused = blocked_until > now
+        refused = is_blocked(blocked_until, now)
         if not refused:
             failures += 1
             blocked_until = now + wait_after(failures)

@@ -47,13 +47,16 @@ class _Kept:
     failure: str | None = None
 
     def is_due(self, now_ms: int, *, again: bool) -> bool:
-        age = now_ms - self.read_at
         if self.failure is not None:
-            return age >= FAILED_MS
-        return age >= KEPT_MS or (again and self._may_ask_again(now_ms))
+            return not self.is_younger(now_ms, FAILED_MS)
+        return not self.is_younger(now_ms, KEPT_MS) or (again and self._may_ask_again(now_ms))
+
+    def is_younger(self, now_ms: int, age: int) -> bool:
+        """What was read at a time that has yet to come is old: the clock was ahead."""
+        return 0 <= now_ms - self.read_at < age
 
     def _may_ask_again(self, now_ms: int) -> bool:
-        return self.asked_again_at is None or now_ms - self.asked_again_at >= AGAIN_MS
+        return self.asked_again_at is None or not 0 <= now_ms - self.asked_again_at < AGAIN_MS
 
 
 class RemoteKeys:
@@ -89,7 +92,7 @@ class RemoteKeys:
         try:
             kept = _Kept(await _fetch(outbound, place[2]), now_ms, asked_again_at)
         except KeysUnavailable as error:
-            if before is not None and before.failure is None and now_ms - before.read_at < KEPT_MS:
+            if before is not None and before.failure is None and before.is_younger(now_ms, KEPT_MS):
                 kept = replace(before, asked_again_at=asked_again_at)
             else:
                 kept = _Kept((), now_ms, failure=error.reason)
