@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from controlplane.registry.operations import (
+    LEASE_MS,
+    LONGEST_BACK_OFF_MS,
     OperationRecord,
     refuse_lost,
     release_operation,
@@ -19,9 +21,7 @@ from core.errors import NotFound
 from provisioning.parts import Parts
 from sync.fleet import describe
 
-LEASE_MS = 30_000
 FIRST_BACK_OFF_MS = 1_000
-LONGEST_BACK_OFF_MS = 300_000
 
 Steps = list[dict[str, Any]]
 
@@ -51,7 +51,7 @@ class Journal:
         """As `step`, but written only when the run has taken long: otherwise its end, a moment away, tells it. That
         the operation is still this run's is asked all the same."""
         now = self._parts.now()
-        if now - self._written_at >= LEASE_MS // 30:
+        if not 0 <= now - self._written_at < LEASE_MS // 30:
             await self.step(name)
             return
         await self._parts.registry.read(refuse_lost, self.operation.id, self.operation.fencing)

@@ -15,6 +15,7 @@ from controlplane.registry.hosts import resolve
 from controlplane.registry.idempotency_keys import claim_key
 from controlplane.registry.ledger import SyncRecord, count_lagging, sync_record
 from controlplane.registry.operations import (
+    LEASE_MS,
     OperationRecord,
     cancel_operations,
     insert_operation,
@@ -38,7 +39,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import new_id
 from core.tenants import NewTenant, RequestKey
 from provisioning.converge import desired_for, ensure_organization
-from provisioning.journal import LEASE_MS, running
+from provisioning.journal import running
 from provisioning.operations import claim, run_operation
 from provisioning.organization import refuse_taken_name
 from provisioning.parts import Parts

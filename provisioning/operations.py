@@ -3,6 +3,7 @@
 import structlog
 
 from controlplane.registry.operations import (
+    LEASE_MS,
     LeaseLost,
     OperationRecord,
     claim_operation,
@@ -11,7 +12,7 @@ from controlplane.registry.operations import (
 )
 from controlplane.registry.tenants import RegisteredTenant, find_tenant
 from provisioning.converge import Convergence
-from provisioning.journal import LEASE_MS, Journal
+from provisioning.journal import Journal
 from provisioning.parts import Parts
 from provisioning.presence import is_alive
 from provisioning.removal import remove

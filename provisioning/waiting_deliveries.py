@@ -22,12 +22,14 @@ from controlplane.registry.tenants import RegisteredTenant, tenant_one
 from controlplane.registry.worklists import tenants_after
 from core.errors import IdentityError
 from provisioning.parts import Parts
+from tenant_runtime.deliveries.queue import LONGEST_WAIT_MS, due_at
 from tenant_runtime.models import Delivery
 
 _log = structlog.get_logger(__name__)
 
 FIRST_SECONDS = 1.0
 EVERY_SECONDS = 600.0
+_EVERY_MS = int(EVERY_SECONDS * 1000)
 BATCH = 256
 READ_AT_ONCE = 32
 SETTLED_NS = 1_000_000_000
@@ -35,7 +37,6 @@ PAUSE_SECONDS = 0.02
 """Between two handfuls of reads: requests go first."""
 
 _due_at = Delivery.__table__.c.due_at
-_NEXT = select(func.min(_due_at)).where(_due_at > 0)
 
 Stamp: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int] | None]
 """When the database and its log were last written, and how long they are."""
@@ -106,34 +107,34 @@ class WaitingDeliveries:
         return found
 
     def _due_among(self, tenants: Sequence[RegisteredTenant]) -> list[str]:
-        horizon = self._parts.now() + int(EVERY_SECONDS * 1000)
+        now = self._parts.now()
         found = []
         for tenant in tenants:
             try:
-                due_at = self._next_due(tenant)
+                first = self._next_due(tenant, now)
             except Exception as error:  # noqa: BLE001  (one bad tenant does not hide the others')
                 _log.warning("waiting_deliveries_unknown", tenant=tenant.id, reason=type(error).__name__)
                 continue
-            if due_at is not None and due_at <= horizon:
+            if first is not None and not now + _EVERY_MS < first <= now + LONGEST_WAIT_MS:
                 found.append(tenant.id)
         return found
 
-    def _next_due(self, tenant: RegisteredTenant) -> int | None:
+    def _next_due(self, tenant: RegisteredTenant, now: int) -> int | None:
         ref = self._parts.ref(tenant)
         stamp = _stamp(ref.path)  # before the read: what is written meanwhile is seen next time
         seen = self._seen.get(str(ref.path))
         if seen is not None and seen.stamp == stamp:
             return seen.due_at
         with self._parts.databases.read_only(ref) as connection:
-            due_at = _first_due(connection)
+            first = _first_due(connection, now)
         if _is_settled(stamp):
-            self._seen[str(ref.path)] = Seen(stamp, due_at)
-        return due_at
+            self._seen[str(ref.path)] = Seen(stamp, first)
+        return first
 
 
-def _first_due(connection: Connection) -> int | None:
-    due_at: int | None = connection.scalar(_NEXT)
-    return due_at
+def _first_due(connection: Connection, now: int) -> int | None:
+    first: int | None = connection.scalar(select(func.min(due_at(now))).where(_due_at > 0))
+    return first
 
 
 def _stamp(database: Path) -> Stamp:

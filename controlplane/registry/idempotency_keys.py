@@ -6,16 +6,30 @@ soon, because what it stands for may be repeated.
 """
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from controlplane.models import RegistryBase
 from core.errors import Conflict, Unprocessable
+from core.http.idempotency import KEPT_MS
 from core.tenants import RequestKey
 
 _KEYS = RegistryBase.metadata.tables["idempotency_keys"]
-_FIND = select(_KEYS).where(_KEYS.c.digest == bindparam("of"), _KEYS.c.expires_at > bindparam("now"))
-_EXPIRE = delete(_KEYS).where(_KEYS.c.expires_at <= bindparam("now"))
+_IS_CLAIM = and_(_KEYS.c.status.is_(None), _KEYS.c.body.is_(None))
+_FIND = select(_KEYS).where(
+    _KEYS.c.digest == bindparam("of"),
+    _KEYS.c.expires_at > bindparam("now"),
+    ~and_(_IS_CLAIM, _KEYS.c.expires_at > bindparam("now") + KEPT_MS),
+)
+_EXPIRE = delete(_KEYS).where(
+    or_(
+        _KEYS.c.expires_at <= bindparam("now"),
+        and_(_IS_CLAIM, _KEYS.c.expires_at > bindparam("now") + KEPT_MS),
+    )
+)
+"""A claim that would last longer than an answer was made while the clock was ahead. Answers are kept then: telling one
+for too long does less harm than doing the same thing twice."""
+
 _CLAIM = insert(_KEYS).on_conflict_do_nothing()
 _RELEASE = delete(_KEYS).where(_KEYS.c.digest == bindparam("of"), _KEYS.c.status.is_(None))
 _KEEP = (

@@ -13,7 +13,11 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, sel
 from sqlalchemy.dialects.sqlite import insert
 
 from controlplane.models import RegistryBase
+from controlplane.registry.moments import is_past
 from controlplane.registry.tenants import SERVING, RegisteredTenant, registered
+
+LONGEST_WAIT_MS = 300_000
+"""Of any claim and any back-off."""
 
 _STATES = RegistryBase.metadata.tables["sync_states"]
 _TENANTS = RegistryBase.metadata.tables["tenants"]
@@ -66,7 +70,7 @@ def claim_lagging(
     due = (
         select(_STATES.c.tenant_id)
         .join(_TENANTS, _TENANTS.c.id == _STATES.c.tenant_id)
-        .where(*_FOLLOWS, _behind(wanted), _STATES.c.next_attempt_at <= now)
+        .where(*_FOLLOWS, _behind(wanted), is_past(_STATES.c.next_attempt_at, now, LONGEST_WAIT_MS))
         .limit(limit)
     )
     ids = [row[0] for row in connection.execute(due)]

@@ -24,10 +24,13 @@ from sqlalchemy import (
 )
 
 from controlplane.models import RegistryBase
+from controlplane.registry.moments import is_past
 from core.errors import Conflict, NotFound
 
 _OPERATIONS = RegistryBase.metadata.tables["operations"]
 
+LEASE_MS = 30_000
+LONGEST_BACK_OFF_MS = 300_000
 UNFINISHED = ("pending", "running", "failed")
 
 
@@ -201,12 +204,18 @@ def claim_operation(
 
 
 def _due(now: int, dead: Sequence[str], *, at_once: bool = False) -> list[ColumnElement[bool]]:
-    free: ColumnElement[bool] = _OPERATIONS.c.lease_expires_at <= now
+    free = is_past(_OPERATIONS.c.lease_expires_at, now, LEASE_MS)
     if dead:
         free = or_(free, _OPERATIONS.c.lease_owner.in_(dead))
     conditions = [_OPERATIONS.c.state.in_(UNFINISHED), free]
     if not at_once:
-        conditions.append(_OPERATIONS.c.next_attempt_at <= now)
+        has_failed = _OPERATIONS.c.state == "failed"  # a deletion that sleeps may do so for long
+        conditions.append(
+            or_(
+                _OPERATIONS.c.next_attempt_at <= now,
+                and_(has_failed, is_past(_OPERATIONS.c.next_attempt_at, now, LONGEST_BACK_OFF_MS)),
+            )
+        )
     return conditions
 
 

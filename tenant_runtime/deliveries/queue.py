@@ -2,6 +2,9 @@
 
 Waiting rows have `due_at`. A lease keeps other workers away from a row while one sends it, and ends by itself when
 that one dies. An attempt is counted when it is claimed, so that what kills its sender is not tried for ever.
+
+What was written while the clock was ahead holds nothing up when it is right again: a row that was never tried is due,
+and so is one whose time or lease is further away than any can be.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, insert, or_, select, update
 
+from core.clock import LEEWAY_MS
 from core.crypto.sealing import DataKey
 from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Delivery
@@ -21,6 +25,12 @@ KEPT_MS = 86_400_000
 FAILED_KEPT_MS = 14 * 86_400_000
 SWEPT_AT_ONCE = 1000
 LOOKED_AT = 256
+LEASE_MS = 120_000
+"""Longer than a send may take and its outcome waits to be written."""
+
+LONGEST_WAIT_MS = 16 * 3_600_000
+"""Longer than any pause between two attempts."""
+
 PER_RECIPIENT = 4
 """Of one recipient at once, so that a slow one leaves room for others."""
 
@@ -73,13 +83,23 @@ def enqueue(connection: Connection, data_key: DataKey, outgoing: Outgoing, now: 
     )
 
 
-def next_due(connection: Connection, kinds: Collection[str]) -> int | None:
+def next_due(connection: Connection, kinds: Collection[str], now: int) -> int | None:
     """When the next one may be claimed; None when nothing waits."""
-    free_at = func.max(_d.due_at, func.coalesce(_d.leased_until, 0))
+    free_at = func.max(due_at(now), _leased_until(now))
     due: int | None = connection.scalar(
         select(func.min(free_at)).where(_d.due_at > 0, _d.kind.in_(kinds))  # by the index; NULL is not
     )
     return due
+
+
+def due_at(now: int) -> ColumnElement[int]:
+    is_due = or_(_d.attempts == 0, _d.due_at > now + LONGEST_WAIT_MS)
+    return case((is_due, func.min(_d.due_at, now)), else_=_d.due_at)
+
+
+def _leased_until(now: int) -> ColumnElement[int]:
+    is_held = _d.leased_until <= now + LEASE_MS + LEEWAY_MS
+    return case((is_held, _d.leased_until), else_=0)
 
 
 def claim(
@@ -89,8 +109,9 @@ def claim(
     due = (
         select(_d.id, _d.recipient, _d.due_at)
         .where(
-            _d.due_at <= now,
-            or_(_d.leased_until.is_(None), _d.leased_until <= now),
+            _d.due_at > 0,
+            due_at(now) <= now,
+            _leased_until(now) <= now,
             _d.kind.in_(kinds),
             _d.recipient.not_in(busy),
         )

@@ -22,6 +22,7 @@ from core.failpoints import failpoint
 from core.tenants import Tenant, TenantState
 from tenant_runtime.audit import Event
 from tenant_runtime.deliveries.queue import (
+    LEASE_MS,
     Claimed,
     claim,
     next_due,
@@ -39,9 +40,6 @@ BACK_OFF_SECONDS = (5.0, 25.0, 2 * _MINUTE, 10 * _MINUTE, _HOUR, 4 * _HOUR, 8 * 
 by everything at once."""
 
 SEND_SECONDS = 30.0
-LEASE_MS = 120_000
-"""Longer than a send may take and its outcome waits to be written."""
-
 PER_TENANT = 8
 PER_PROCESS = 64
 CLOSE_SECONDS = 5.0
@@ -211,8 +209,8 @@ class Deliveries:
         tenant, kinds, busy = runner.tenant, tuple(self._senders), tuple(runner.sending.values())
         if self._is_closing or tenant.state is not TenantState.ACTIVE:
             return ()
-        runner.next_due = await tenant.database.read(next_due, kinds)
         now = now_ms(self._clock)
+        runner.next_due = await tenant.database.read(next_due, kinds, now)
         if runner.next_due is None or runner.next_due > now:
             return ()
         return await tenant.database.write(claim, kinds, busy, now, now + LEASE_MS, limit)
