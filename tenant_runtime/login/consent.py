@@ -69,10 +69,10 @@ def _allow(connection: Connection, visit: StepVisit, grant_id: str) -> None:
 def scope_items(request: AcceptedRequest) -> list[ScopeItem]:
     server = request.resource_server
     if server is None:
-        return [ScopeItem(value) for value in request.scope]
+        return [ScopeItem(value) for value in request.to_consent]
     return [
         ScopeItem(value, server.scopes[value] or value, server.name)
         if value in server.scopes
         else ScopeItem(value)
-        for value in request.scope
+        for value in request.to_consent
     ]

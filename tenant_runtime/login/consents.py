@@ -32,7 +32,7 @@ class Consent:
     @classmethod
     def asked(cls, request: AcceptedRequest, user_id: str, organization_id: str | None) -> "Consent":
         client_id, audience = request.client.client_id, request.audience or ""
-        return cls(user_id, client_id, audience, organization_id or "", request.scope)
+        return cls(user_id, client_id, audience, organization_id or "", request.to_consent)
 
     @property
     def key(self) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """Whoever has to ask a person gets what that person saw and allowed: not what else they hold."""
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 
 from entrypoints.demo_content import CALLBACK
+from tenant_runtime.login.texts import Texts
 from tests.installation import Installation
 from tests.registrations import let_register, registered, stranger
 from tests.relying_party import RelyingParty, payload
@@ -15,8 +17,8 @@ pytestmark = pytest.mark.anyio
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-async def consented(party: RelyingParty, scope: str) -> Any:
-    await party.authorize(scope=scope)
+async def consented(party: RelyingParty, scope: str, **changes: str | None) -> Any:
+    await party.authorize(scope=scope, **changes)
     if party.browser.landed is None and any("email" in form.fields for form in party.browser.forms()):
         await party.log_in()
     assert party.browser.landed is None, "nobody was asked"
@@ -44,6 +46,40 @@ async def test_a_client_that_was_allowed_to_know_who_it_is_has_no_permission(
         assert refreshed.claims["permissions"] == ["read:invoices"]
         narrower = await party.refresh(refreshed.refresh_token, scope="openid")
         assert narrower.claims["permissions"] == []
+
+
+CLAIMS = json.dumps({"userinfo": {"email": None, "picture": None}, "id_token": {"phone_number": None}})
+
+
+async def test_claims_that_are_named_one_by_one_are_asked_for_too(installation: Installation) -> None:
+    """`claims` (OpenID Connect Core 1.0, section 5.5) is no way around the page."""
+    await let_register(installation, "acme", mode="open")
+    client = await registered(installation, "acme", token_endpoint_auth_method="none")
+    async with installation.browser() as http:
+        party = stranger(installation, "acme", client, http=http)
+        answer = await consented(party, "openid", audience=None)
+        assert (await party.userinfo(answer.access_token)).json().keys() == {"sub"}
+        refused = await party.silent(scope="openid", audience=None, claims=CLAIMS)
+        assert refused["error"] == "consent_required"
+        page = await party.authorize(scope="openid", audience=None, claims=CLAIMS)
+        texts = Texts("en")
+        for scope in ("email", "profile", "phone"):
+            assert str(texts.scope(scope, "")) in page.text
+        await party.browser.submit(button=("decision", "allow"))
+        answer = await party.redeem(party.landed["code"])
+        assert "email" in (await party.userinfo(answer.access_token)).json()
+        assert "code" in await party.silent(scope="openid", audience=None, claims=CLAIMS)
+
+
+async def test_no_claim_goes_beyond_the_scope_that_a_client_registered(installation: Installation) -> None:
+    await let_register(installation, "acme", mode="open")
+    client = await registered(installation, "acme", token_endpoint_auth_method="none", scope="openid profile")
+    async with installation.browser() as http:
+        party = stranger(installation, "acme", client, http=http)
+        answer = await consented(party, "openid", audience=None, claims=CLAIMS)
+        told = (await party.userinfo(answer.access_token)).json()
+        assert "email" not in told
+        assert "phone_number" not in answer.id_claims
 
 
 async def test_an_operators_consent_to_be_known_opens_neither_the_platform_nor_a_tenant(

@@ -5,7 +5,7 @@ the rest; what it raises travels to that destination. Both look at the configura
 is resumed after a login is checked again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from core.errors import InvalidRequest, UnauthorizedClient, UnsupportedResponseType
@@ -20,7 +20,8 @@ from tenant_runtime.oauth.authorization.acr import check_essential
 from tenant_runtime.oauth.authorization.id_token_hint import read_hint
 from tenant_runtime.oauth.authorization.parameters import AuthorizationParameters, Sent, understood
 from tenant_runtime.oauth.authorization.redirect_uris import is_registered
-from tenant_runtime.oauth.policy import cut_scope, resolve_target
+from tenant_runtime.oauth.policy import cut_scope, resolve_target, split_scope
+from tenant_runtime.oauth.tokens.claims import scopes_of, within
 
 ResponseMode: TypeAlias = Literal["query", "fragment", "form_post", "web_message"]
 RESPONSE_MODES: tuple[ResponseMode, ...] = get_args(ResponseMode)
@@ -55,6 +56,11 @@ class AcceptedRequest:
         return self.destination.client
 
     @property
+    def to_consent(self) -> tuple[str, ...]:
+        """The scope, and what stands for claims that are named beside it."""
+        return tuple(dict.fromkeys((*self.scope, *scopes_of(self.parameters.claims))))
+
+    @property
     def audience(self) -> str | None:
         return self.resource_server.identifier if self.resource_server else None
 
@@ -87,7 +93,7 @@ def accept(
     _check_response(request, to)
     if "authorization_code" not in client.grant_types:
         raise UnauthorizedClient("The client is not registered for the authorization code grant.")
-    parameters = understood(request)
+    parameters = _registered_claims(client, understood(request))
     if parameters.code_challenge is None and (client.is_public or client.require_pkce or client.is_fapi):
         raise InvalidRequest("A code_challenge is required (RFC 7636).")
     check_organization(client, parameters)
@@ -101,6 +107,16 @@ def accept(
         scope=tuple(cut_scope(configuration, client, server, parameters.scope)),
         expected_subject=_expected_subject(client, parameters, configuration, issuers),
     )
+
+
+def _registered_claims(
+    client: ClientConfiguration, parameters: AuthorizationParameters
+) -> AuthorizationParameters:
+    """A client that registered a scope gets no claim beyond it (`policy.cut_scope`)."""
+    registered = client.registration.get("scope")
+    if registered is None or parameters.claims is None:
+        return parameters
+    return replace(parameters, claims=within(parameters.claims, split_scope(registered)))
 
 
 def client_of(request: Sent, configuration: Configuration) -> ClientConfiguration:

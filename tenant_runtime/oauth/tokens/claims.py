@@ -25,6 +25,7 @@ SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
     "phone": ("phone_number", "phone_number_verified"),
 }  # fmt: skip
 
+_PLACES = ("userinfo", "id_token")
 STANDARD_CLAIMS = tuple(name for names in SCOPE_CLAIMS.values() for name in names)
 
 _COLUMNS: Mapping[str, Callable[[User], Any]] = {
@@ -52,6 +53,21 @@ def id_token_claims(
 ) -> dict[str, Any]:
     """`scope`: where the client wants the claims that stand for it."""
     return _values(user, (*_of_scope(scope), *_named(requested, "id_token")))
+
+
+def scopes_of(requested: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The scopes that stand for claims that are named one by one: what the person is asked for."""
+    named = {name for where in _PLACES for name in _named(requested, where)}
+    return tuple(scope for scope, names in SCOPE_CLAIMS.items() if not named.isdisjoint(names))
+
+
+def within(requested: Mapping[str, Any], scopes: Iterable[str]) -> dict[str, Any]:
+    """Without the claims that other scopes stand for."""
+    others = set(STANDARD_CLAIMS).difference(_of_scope(scopes))
+    return {
+        where: {name: value for name, value in part.items() if name not in others}
+        for where, part in requested.items()
+    }
 
 
 def _of_scope(scope: Iterable[str]) -> tuple[str, ...]:
