@@ -166,11 +166,10 @@ def _texts(good: Good) -> Iterator[tuple[str, str]]:
     ):
         bomb = encoded(zlib.compress(b"\0" * 1_000_000)[2:-4])
         yield f"encrypted by {name}", f"{encoded(_raw(members))}.eA.eA.{bomb}.eA"
-    for name, members in (
-        ("jku", {"jku": "http://127.0.0.1:1/keys"}), ("x5u", {"x5u": "http://127.0.0.1:1/keys"}),
-        ("x5c", {"x5c": ["AA"]}), ("jwk", {"jwk": STRANGER.public_jwk}),
-    ):  # fmt: skip
-        other = Good({**good.header, **members, "alg": STRANGER.alg}, good.claims, STRANGER)
+    for name, value in {
+        "jku": "http://127.0.0.1:1/keys", "x5u": "http://127.0.0.1:1/keys", "x5c": ["AA"], "jwk": STRANGER.public_jwk,
+    }.items():  # fmt: skip
+        other = Good({**good.header, name: value, "alg": STRANGER.alg}, good.claims, STRANGER)
         yield f"a stranger's, by {name}", other.made()
 
 

@@ -11,6 +11,7 @@ import httpx
 from core.crypto import jwt
 from entrypoints.browser import Browser, Form, forms_of, origin_of
 from entrypoints.demo_content import CALLBACK
+from tenant_runtime.login.forms import form_token
 from tests.isolation.sides import API, DEVICE, EXCHANGE, KEY, VERIFIER, Side
 from tests.mailbox import OTP, code_in, link_in
 from tests.operators import machine_token
@@ -97,6 +98,14 @@ async def device_code(side: Side) -> str:
     page = await browser.submit(button=("decision", "allow"))
     assert page.status_code == 200, page.text
     return made["device_code"]
+
+
+async def device_state(side: Side, binding: str) -> str:
+    """Of the browser with this secret, which has entered the code of a device."""
+    made = await device(side)
+    data = {"user_code": made["user_code"], "form_token": form_token(side.tenant, binding, "/activate")}
+    answer = await side.post("activate", data, Cookie=f"{BROWSER}={binding}")
+    return parse_qs(urlsplit(answer.headers["location"]).query)["state"][0]
 
 
 def request_of(side: Side, client: str = "app") -> dict[str, str]:

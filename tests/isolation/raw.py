@@ -34,6 +34,7 @@ async def ask(
     *,
     method: str = "GET",
     query: bytes = b"",
+    body: bytes = b"",
     peer: str = "127.0.0.1",
 ) -> Answer:
     """Straight into the application."""
@@ -45,14 +46,14 @@ async def ask(
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
     await app(scope, receive, send)
-    body = b"".join(message.get("body", b"") for message in sent[1:])
-    return Answer(sent[0]["status"], list(sent[0]["headers"]), body)
+    answered = b"".join(message.get("body", b"") for message in sent[1:])
+    return Answer(sent[0]["status"], list(sent[0]["headers"]), answered)
 
 
 @asynccontextmanager

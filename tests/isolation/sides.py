@@ -144,8 +144,10 @@ async def two_sides(golden: tuple[Path, Demo], folder: Path) -> AsyncIterator[Si
             }
             tenant = await _tenant(mail, tenant_id)
             await tenant.database.write(_tell_of_logouts, known["app"]["client_id"], receiver.url("/logout"))
-            browsers = [await stack.enter_async_context(mail.installation.browser()) for _ in range(2)]
-            sides.append(Side(mail, tenant, user, known, receiver, *browsers))
+            browser, stranger = [
+                await stack.enter_async_context(mail.installation.browser()) for _ in range(2)
+            ]
+            sides.append(Side(mail, tenant, user, known, receiver, browser, stranger))
         yield Sides(*sides)
 
 

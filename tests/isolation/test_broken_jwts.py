@@ -55,7 +55,7 @@ GOOD_TIMES = {"claim exp: next century", "claim iat: a number", "claim nbf: a nu
 OF_ONE_KEY = {"header kid: missing", "header kid: null"}
 WITHOUT_TYPE = {"header typ: missing", "header typ: empty"}
 MAY_BE_MISSING = {
-    *(f"claim {name}: missing" for name in ("iss", "aud", "exp", "redirect_uri")),
+    *(f"claim {name}: missing" for name in ("iss", "aud", "exp", "iat", "redirect_uri")),
     "claim redirect_uri: empty",
 }
 AROUND_A_HEADER = {"a line more"}
