@@ -26,6 +26,9 @@ async def consent_page(request: AnyRequest) -> Response[str]:
         ConsentPage,
         email=visit.session.email or visit.session.user_id,
         scopes=tuple(scope_items(visit.request)),
+        asked=Consent.asked(
+            visit.request, visit.session.user_id, organization.id if organization else None
+        ).fingerprint,
         organization_name=(organization.display_name or organization.name) if organization else "",
         redirect_uri=visit.request.destination.redirect_uri,
         switch_url=at(IDENTIFIER, visit.state),
@@ -40,9 +43,9 @@ async def decide(request: AnyRequest) -> Response[str]:
     if visit.session is None:
         return visit.go(RESUME)
     if visit.fields.get("decision") == "allow":
-        await visit.tenant.database.write(_allow, visit, new_id("cgr"))
-    else:
-        await visit.tenant.database.write(refuse_request, visit.key, visit.now)
+        is_seen = await visit.tenant.database.write(_allow, visit, new_id("cgr"))
+        return visit.go(RESUME if is_seen else CONSENT)
+    await visit.tenant.database.write(refuse_request, visit.key, visit.now)
     return visit.go(RESUME)
 
 
@@ -54,16 +57,20 @@ def _situation(connection: Connection, visit: StepVisit) -> Situation:
     return situation(connection, visit.request, visit.session, visit.progress, names_allowed=names)
 
 
-def _allow(connection: Connection, visit: StepVisit, grant_id: str) -> None:
-    """Consent is given by the session of this moment, for the organization of this moment."""
+def _allow(connection: Connection, visit: StepVisit, grant_id: str) -> bool:
+    """Consent is given by the session of this moment, for the organization of this moment, and for what the page said:
+    False where the client, the API or another page of the person has changed that since."""
     progress = load_request(connection, visit.key, visit.now).progress
     session = load_session(connection, visit.browser.session_digest, visit.now, visit.key.issuer)
     found = situation(connection, visit.request, session, progress, names_allowed=visit.names_allowed)
     if session is None or found.standing.refusal is not None:
-        return
+        return True
     asked = Consent.asked(visit.request, session.user_id, found.standing.organization_id)
+    if visit.fields.get("asked") != asked.fingerprint:
+        return False
     remember_consent(connection, asked, grant_id, visit.now)
     save_progress(connection, visit.key.digest, msgspec.structs.replace(progress, has_consented=True))
+    return True
 
 
 def scope_items(request: AcceptedRequest) -> list[ScopeItem]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from core.ids import digest
 from tenant_runtime.models import Grant
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.oauth.policy import needs_consent
@@ -33,6 +34,11 @@ class Consent:
     def asked(cls, request: AcceptedRequest, user_id: str, organization_id: str | None) -> "Consent":
         client_id, audience = request.client.client_id, request.audience or ""
         return cls(user_id, client_id, audience, organization_id or "", request.to_consent)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that is asked, so that what was shown is what is allowed."""
+        return digest("\0".join((*self.key.values(), *self.scope)))
 
     @property
     def key(self) -> dict[str, str]:

@@ -139,13 +139,14 @@ class ScopeItem:
 
 @dataclass(frozen=True, slots=True)
 class ConsentPage(FormPage):
-    """Posts `decision`: `allow` or `deny`."""
+    """Posts `decision`: `allow` or `deny`. `asked` comes back with it, and says what the person saw."""
 
     template: ClassVar[str] = "consent.html"
 
     _: KW_ONLY
     email: str
     scopes: tuple[ScopeItem, ...]
+    asked: str = ""
     organization_name: str = ""
     redirect_uri: str = ""
     switch_url: str | None = None

@@ -144,3 +144,42 @@ async def test_an_api_that_wants_consent_wants_it_for_its_permissions_too(instal
 
 async def _get(http: httpx.AsyncClient, url: str, token: str) -> httpx.Response:
     return await http.get(url, headers={"Authorization": f"Bearer {token}"})
+
+
+async def test_what_a_client_changes_while_somebody_reads_is_shown_before_it_counts(
+    installation: Installation,
+) -> None:
+    """It asks for more than it registered, which is left out of the page, and then registers more."""
+    await let_register(installation, "acme", mode="open")
+    tenant = installation.tenant("acme")
+    client = await registered(installation, "acme", token_endpoint_auth_method="none", scope="openid")
+    said = {
+        "client_id": client["client_id"],
+        "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": "none",
+    }
+    bearer = {"Authorization": f"Bearer {client['registration_access_token']}"}
+    async with installation.browser() as http:
+        party = stranger(installation, "acme", client, http=http)
+        await party.authorize(scope="openid read:invoices write:invoices", claims=CLAIMS)
+        page = await party.log_in()
+        assert "Read invoices" not in page.text
+        changed = await installation.http.put(
+            f"{tenant.issuer}oidc/register/{client['client_id']}", json=said, headers=bearer
+        )
+        assert changed.status_code == 200, changed.text
+        page = await party.browser.submit(button=("decision", "allow"))
+        assert party.browser.landed is None, "asked again"
+        assert "Read invoices" in page.text
+        assert await grants(installation, client["client_id"]) == []
+        await party.browser.submit(button=("decision", "allow"))
+        answer = await party.redeem(party.landed["code"])
+        assert answer.claims["permissions"] == ["read:invoices", "write:invoices"]
+        (grant,) = await grants(installation, client["client_id"])
+        assert {"openid", "read:invoices", "write:invoices", "email"} <= set(grant["scope"])
+
+
+async def grants(installation: Installation, client_id: str) -> list[dict[str, Any]]:
+    manager = await installation.manager("acme")
+    found: list[dict[str, Any]] = await manager.get("/grants", client_id=client_id)
+    return found
