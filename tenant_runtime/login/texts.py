@@ -84,9 +84,10 @@ ENGLISH: Mapping[str, str] = {
     "stranger": "{client} registered itself here: nobody has checked who it is.",
     "stranger_unnamed": "This application registered itself here: nobody has checked who it is.",
     "stranger_published": "Nobody here has checked who this application is. It is described at {host}.",
-    "client_home": "About {client}",
-    "client_policy": "Privacy policy of {client}",
-    "client_terms": "Terms of {client}",
+    "client_unnamed": "The application",
+    "client_home": "Website",
+    "client_policy": "Privacy policy",
+    "client_terms": "Terms",
     "allow": "Allow",
     "deny": "Cancel",
     # device
