@@ -19,7 +19,7 @@ from tenant_runtime.login.authorization_requests import (
     store_request,
 )
 from tenant_runtime.login.flow import Step, next_step
-from tenant_runtime.login.sessions import Lifetimes, join_session, load_session, touch_session
+from tenant_runtime.login.sessions import Lifetimes, join_session, session_here, touch_session
 from tenant_runtime.login.standing import Situation, rules_of, situation
 from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
@@ -46,7 +46,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The next step; or, of a stored request, the error that ended it."""
+    """The next step; or the error that ends the request. What is over by then is kept as over."""
 
     step: Step | None
     error: OAuthError | None = None
@@ -55,16 +55,15 @@ class Outcome:
 def arrive(connection: Connection, arrival: Arrival) -> Outcome:
     stored = Progress() if arrival.is_new else load_request(connection, arrival.key, arrival.now).progress
     client_id, issuer = arrival.request.client.client_id, arrival.key.issuer
-    session = load_session(connection, arrival.session_digest, arrival.now, issuer, client_id=client_id)
+    session = session_here(connection, arrival.session_digest, arrival.now, issuer, client_id=client_id)
     found = situation(connection, arrival.request, session, stored, names_allowed=arrival.names_allowed)
     try:
         step = next_step(rules_of(arrival.request), found.standing, arrival.now)
         if step is Step.DONE and (pushed := arrival.parameters.get(PUSHED)) is not None:
             claim_pushed(connection, pushed, arrival.now)
     except OAuthError as error:
-        if arrival.is_new:
-            raise
-        complete_request(connection, arrival.key.digest, arrival.now)
+        if not arrival.is_new:
+            complete_request(connection, arrival.key.digest, arrival.now)
         return Outcome(None, error)
     if step is Step.DONE:
         _finish(connection, arrival, found)

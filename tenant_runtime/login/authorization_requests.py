@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from core.errors import InvalidRequest
+from tenant_runtime.expiry import is_current
 from tenant_runtime.models import AuthorizationRequest
 
 LIFETIME_MS = 3_600_000
@@ -21,7 +22,7 @@ _LOAD = select(_a.digest, _a.parameters, _a.progress, _a.created_at).where(
     _a.digest == bindparam("request"),
     _a.browser_digest == bindparam("browser"),
     _a.issuer == bindparam("issuer"),
-    _a.expires_at > bindparam("now"),
+    is_current(AuthorizationRequest.__table__),
     _a.completed_at.is_(None),
 )
 _SAVE = (

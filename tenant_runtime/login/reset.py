@@ -18,6 +18,7 @@ from core.tenants import Tenant
 from tenant_runtime.audit import Event, record
 from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.dependencies import Services
+from tenant_runtime.expiry import Lapsing, is_current
 from tenant_runtime.limits import take
 from tenant_runtime.login.accounts import find_account, set_password
 from tenant_runtime.mail.letters import Contents
@@ -40,8 +41,9 @@ _IS_GOOD = (
     _t.digest == bindparam("of"),
     _t.kind == KIND,
     _t.used_at.is_(None),
-    _t.expires_at > bindparam("now"),
+    is_current(Ticket.__table__),
 )
+_LAPSING = Lapsing(Ticket.__table__, _t.kind == KIND)
 _FIND = select(_t.payload).where(*_IS_GOOD)
 _CLAIM = update(Ticket.__table__).where(*_IS_GOOD).values(used_at=bindparam("now")).returning(_t.payload)
 _VERIFY = (
@@ -152,7 +154,15 @@ def _as_it_is(password_hash: str | None) -> str:
 # --- When the link is followed -------------------------------------------------------------------------------------
 
 
-def look_at(connection: Connection, of: str, now: int) -> Good:
+async def look_at(tenant: Tenant, of: str, now: int) -> Good:
+    try:
+        return await tenant.database.read(_look_at, of, now)
+    except ResetLinkUsed:
+        await _LAPSING.refused(tenant, of, now)
+        raise
+
+
+def _look_at(connection: Connection, of: str, now: int) -> Good:
     payload = connection.execute(_FIND, {"of": of, "now": now}).scalar_one_or_none()
     return _good(connection, payload)
 

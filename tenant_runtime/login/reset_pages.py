@@ -126,7 +126,7 @@ def _request_page(visit: StepVisit, email: str, problems: Problems | None = None
 @get(PATH, include_in_schema=False)
 async def new_password_page(request: AnyRequest) -> Response[str]:
     ticket = parse_form(request.scope["query_string"]).get("ticket", "")
-    good = await tenant_of(request).database.read(look_at, digest(ticket), _now(request))
+    good = await look_at(tenant_of(request), digest(ticket), _now(request))
     return await _form(request, ticket, good)
 
 
@@ -137,7 +137,7 @@ async def set_new_password(request: AnyRequest) -> Response[str]:
     ticket, password = fields.get("state", ""), fields.get("password", "")
     check_token(tenant, fields, browser_of(request.scope["headers"], tenant.issuer).binding, PATH, ticket)
     now = _now(request)
-    good = await tenant.database.read(look_at, digest(ticket), now)
+    good = await look_at(tenant, digest(ticket), now)
     found = await configuration(tenant)
     problem = problem_of(password, good.email, tenant.id, found.settings.friendly_name or tenant.display_name)
     if problem is not None:

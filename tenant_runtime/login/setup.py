@@ -15,6 +15,7 @@ from core.ids import digest, new_user_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
+from tenant_runtime.expiry import Lapsing, is_current
 from tenant_runtime.login.accounts import PROVIDER, NewAccount, create_account
 from tenant_runtime.login.answers import branding_of, show
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
@@ -33,8 +34,9 @@ _IS_GOOD = (
     _t.digest == bindparam("of"),
     _t.kind == KIND,
     _t.used_at.is_(None),
-    _t.expires_at > bindparam("now"),
+    is_current(Ticket.__table__),
 )
+_LAPSING = Lapsing(Ticket.__table__, _t.kind == KIND)
 _FIND = select(_t.digest).where(*_IS_GOOD)
 _CLAIM = update(Ticket.__table__).where(*_IS_GOOD).values(used_at=bindparam("now")).returning(_t.payload)
 _NEW_ROLE = insert(UserRole.__table__)
@@ -51,7 +53,9 @@ class LinkUsed(Forbidden):
 @get(PATH, include_in_schema=False)
 async def setup_page(request: AnyRequest) -> Response[str]:
     tenant, ticket = tenant_of(request), state_of(request)
-    if not await tenant.database.read(_is_good, digest(ticket), now_ms(services_of(request).clock)):
+    now = now_ms(services_of(request).clock)
+    if not await tenant.database.read(_is_good, digest(ticket), now):
+        await _LAPSING.refused(tenant, digest(ticket), now)
         raise LinkUsed()
     return await _form(request, ticket)
 
@@ -90,7 +94,11 @@ async def set_up(request: AnyRequest) -> Response[str]:
         ip=client_ip_of(request),
         request_id=request_id_of(request),
     )
-    await tenant.database.write(_make_operator, digest(ticket), account, event)
+    try:
+        await tenant.database.write(_make_operator, digest(ticket), account, event)
+    except LinkUsed:
+        await _LAPSING.refused(tenant, digest(ticket), now)
+        raise
     return show(_done(request, found))
 
 

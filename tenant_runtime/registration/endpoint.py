@@ -71,17 +71,23 @@ async def _register(call: Call) -> Answer:
     members = await _members(call)
     new = await _understood(call, understood(members))
     secret, access_token = clients.NewSecret.made(call.tenant.data_key), new_secret()
-    made = await call.tenant.database.write(
-        _create,
-        call.tenant,
-        new_client_id(),
-        new,
-        digest(token) if token is not None else None,
-        digest(access_token),
-        secret,
-        settings.max_clients,
-        _event(call, "Register a client"),
-    )
+    initial_digest = digest(token) if token is not None else None
+    try:
+        made = await call.tenant.database.write(
+            _create,
+            call.tenant,
+            new_client_id(),
+            new,
+            initial_digest,
+            digest(access_token),
+            secret,
+            settings.max_clients,
+            _event(call, "Register a client"),
+        )
+    except InvalidToken:
+        if initial_digest is not None:
+            await initial_tokens.lapsing.refused(call.tenant, initial_digest, call.now_ms)
+        raise
     return json_answer(_with_address(call, made, access_token), status=201)
 
 

@@ -8,13 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from core.errors import InvalidToken
+from tenant_runtime.expiry import Lapsing, is_current
 from tenant_runtime.models import Ticket
 
 KIND = "client_registration"
 
 _t = Ticket.__table__.c
 _OF_KIND = _t.kind == KIND
-_GOOD = (_OF_KIND, _t.expires_at > bindparam("now"), _t.used_at.is_(None))
+_GOOD = (_OF_KIND, is_current(Ticket.__table__), _t.used_at.is_(None))
+lapsing = Lapsing(Ticket.__table__, _OF_KIND)
 _INSERT = insert(Ticket.__table__)
 _FIND = select(_t.payload).where(_t.digest == bindparam("token"), *_GOOD)
 _USE = (

@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from core.errors import InvalidRequest
 from tenant_runtime.audit import Event, record
+from tenant_runtime.expiry import is_current
 from tenant_runtime.login.authorization_requests import complete_request, load_request
 from tenant_runtime.login.consents import Consent, is_needed, remember_consent
 from tenant_runtime.login.devices.requests import MARKER
 from tenant_runtime.login.flow import Step, next_step
-from tenant_runtime.login.sessions import Lifetimes, load_session, touch_session
+from tenant_runtime.login.sessions import Lifetimes, load_session, session_here, touch_session
 from tenant_runtime.login.standing import rules_of, situation
 from tenant_runtime.login.steps import StepVisit
 from tenant_runtime.models import DeviceCode
@@ -29,7 +30,7 @@ _is_waiting = (
     _c.digest == bindparam("device"),
     _c.client_id == bindparam("client"),
     _c.issuer == bindparam("of"),
-    _c.expires_at > bindparam("now"),
+    is_current(DeviceCode.__table__),
     _c.is_approved.is_(None),
 )
 _FIND = select(_c.digest).where(*_is_waiting)
@@ -76,7 +77,7 @@ def approve(connection: Connection, decision: Decision) -> Step | None:
     visit, now = decision.visit, decision.visit.now
     client_id, issuer = visit.request.client.client_id, visit.key.issuer
     progress = load_request(connection, visit.key, now).progress
-    session = load_session(connection, visit.browser.session_digest, now, issuer, client_id=client_id)
+    session = session_here(connection, visit.browser.session_digest, now, issuer, client_id=client_id)
     found = situation(connection, visit.request, session, progress, names_allowed=visit.names_allowed)
     step = next_step(rules_of(visit.request), found.standing, now)
     if step in (Step.LOG_IN, Step.CHOOSE_ORGANIZATION):

@@ -22,6 +22,7 @@ from core.tenants import Tenant, TenantState
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
+from tenant_runtime.expiry import is_current
 from tenant_runtime.login.answers import branding_of, redirect, show
 from tenant_runtime.login.authorization_requests import RequestKey, store_request
 from tenant_runtime.login.consent import scope_items
@@ -57,7 +58,7 @@ _c = DeviceCode.__table__.c
 _BY_USER_CODE = select(_c.digest, _c.client_id, _c.scope, _c.audience, _c.organization).where(
     _c.user_code_digest == bindparam("user_code"),
     _c.issuer == bindparam("issuer"),
-    _c.expires_at > bindparam("now"),
+    is_current(DeviceCode.__table__),
     _c.is_approved.is_(None),
 )
 

@@ -23,6 +23,7 @@ from core.errors import (
 from core.ids import digest, new_secret
 from core.tenants import Tenant
 from tenant_runtime.configuration import configuration
+from tenant_runtime.expiry import Lapsing, is_current
 from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
 from tenant_runtime.models import PushedRequest
 from tenant_runtime.oauth.authorization.acceptance import accept, destination
@@ -47,9 +48,10 @@ _LOAD = select(_p.parameters).where(
     _p.digest == bindparam("request"),
     _p.client_id == bindparam("client"),
     _p.issuer == bindparam("issuer"),
-    _p.expires_at > bindparam("now"),
+    is_current(PushedRequest.__table__),
     _p.used_at.is_(None),
 )
+_LAPSING = Lapsing(PushedRequest.__table__)
 _CLAIM = (
     update(PushedRequest.__table__)
     .where(_p.digest == bindparam("request"), _p.used_at.is_(None))
@@ -162,19 +164,22 @@ def is_pushed(request_uri: str) -> bool:
 
 async def read_pushed(tenant: Tenant, client_id: str, request_uri: str, now: int) -> Sent:
     """Unknown, over, used, another client's and another issuer's are one answer."""
+    pushed = digest(request_uri.removeprefix(PREFIX))
     values: dict[str, str | int] = {
-        "request": digest(request_uri.removeprefix(PREFIX)),
+        "request": pushed,
         "client": client_id,
         "issuer": tenant.issuer,
         "now": now,
     }
-    return Sent(await tenant.database.read(_load, values))
-
-
-def _load(connection: Connection, values: Mapping[str, str | int]) -> dict[str, str]:
-    parameters: dict[str, str] | None = connection.execute(_LOAD, values).scalar_one_or_none()
+    parameters = await tenant.database.read(_load, values)
     if parameters is None:
+        await _LAPSING.refused(tenant, pushed, now)
         raise InvalidRequestUri
+    return Sent(parameters)
+
+
+def _load(connection: Connection, values: Mapping[str, str | int]) -> dict[str, str] | None:
+    parameters: dict[str, str] | None = connection.execute(_LOAD, values).scalar_one_or_none()
     return parameters
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
+from core.clock import LEEWAY_MS
 from core.database import Prepared
 from core.errors import InvalidGrant
 from core.http.security import is_equal
@@ -36,10 +37,6 @@ from tenant_runtime.oauth.tokens.subject import load_subject, redemption_problem
 
 GRANT_TYPE = "authorization_code"
 SUCCEEDED = "seacft"
-
-LEEWAY_MS = 60_000
-"""By which the clock of the process that made the code may be ahead. One that is further ahead was set back since
-then, and the code would live for longer than its minute."""
 
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 """RFC 7636 section 4.1."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
+from core.clock import LEEWAY_MS
 from core.errors import AccessDenied, AuthorizationPending, ExpiredToken, InvalidGrant, OAuthError, SlowDown
 from core.ids import digest
 from tenant_runtime.login.devices.requests import GRANT_TYPE
@@ -73,7 +74,7 @@ def _redeem(connection: Connection, request: TokenRequest, code: str, minted: Mi
     if row.used_at is not None:
         end_family(connection, row.family_id, now_ms=request.call.now_ms, reason="device_code_reuse")
         return InvalidGrant("The device code was already used.")
-    if request.call.now_ms >= row.expires_at:
+    if not row.created_at - LEEWAY_MS <= request.call.now_ms < row.expires_at:
         connection.execute(_EXPIRE, {"code": code})
         return ExpiredToken()
     if row.is_approved is None:
@@ -93,7 +94,7 @@ def _require_own(request: TokenRequest, row: Row[Any]) -> None:
 
 
 def _wait(connection: Connection, row: Row[Any], now_ms: int) -> OAuthError:
-    is_early = row.polled_at is not None and now_ms - row.polled_at < row.interval_ms - JITTER_MS
+    is_early = row.polled_at is not None and 0 <= now_ms - row.polled_at < row.interval_ms - JITTER_MS
     interval = row.interval_ms + (SLOWER_MS if is_early else 0)
     connection.execute(_POLLED, {"code": row.digest, "now": now_ms, "new_interval": interval})
     return SlowDown() if is_early else AuthorizationPending()

@@ -17,6 +17,7 @@ from core.http.security import is_equal
 from core.ids import new_id, new_user_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import ConnectionConfiguration
+from tenant_runtime.expiry import is_current
 from tenant_runtime.login.accounts import logged_in
 from tenant_runtime.login.consents import Consent, is_covered
 from tenant_runtime.login.emails import normal_email
@@ -54,14 +55,17 @@ MOST_FAILURES = 3
 WRONG = "Wrong email or verification code."
 
 _c = LoginCode.__table__.c
+_UNUSED = (_c.connection_id == bindparam("connection"), _c.address == bindparam("of"), _c.used_at.is_(None))
 _ACTIVE = Prepared(
-    select(_c.id, _c.digest, _c.client_id, _c.failures).where(
-        _c.connection_id == bindparam("connection"),
-        _c.address == bindparam("of"),
-        _c.used_at.is_(None),
-        _c.expires_at > bindparam("now"),
-    )
+    select(_c.id, _c.digest, _c.client_id, _c.failures).where(*_UNUSED, is_current(LoginCode.__table__))
 )
+_LAPSE = Prepared(
+    update(LoginCode.__table__)
+    .where(*_UNUSED, _c.client_id == bindparam("client"), _c.expires_at <= bindparam("now"))
+    .values(used_at=bindparam("now"))
+)
+"""What was told that it is wrong because it was too old stays so, wherever the clock goes."""
+
 _FAIL = Prepared(
     update(LoginCode.__table__)
     .where(_c.id == bindparam("code"))
@@ -133,7 +137,10 @@ def _claim_code(connection: Connection, request: TokenRequest, presented: _Prese
     now = request.call.now_ms
     where = {"connection": presented.connection.id, "of": presented.address, "now": now}
     code = _ACTIVE.first(connection, where)
-    if code is None or code.client_id != request.client.client_id:
+    if code is None:
+        _LAPSE.run(connection, {**where, "client": request.client.client_id})
+        return False
+    if code.client_id != request.client.client_id:
         return False
     if not is_equal(code.digest, presented.digest):
         is_over = code.failures + 1 >= MOST_FAILURES

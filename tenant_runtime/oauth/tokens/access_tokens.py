@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from core.clock import LEEWAY_MS
 from core.crypto import jwt
 from core.crypto.keys import PublicKeys
 from core.database import Prepared
@@ -93,7 +94,9 @@ def _signed(token: str, keys: PublicKeys) -> tuple[Mapping[str, Any], Presented]
 
 def find_opaque(connection: Connection, token_digest: str, now_ms: int) -> Presented | None:
     row = _OPAQUE.first(connection, {"token": token_digest})
-    if row is None or row.revoked_at is not None or now_ms >= row.expires_at:
+    if row is None or row.revoked_at is not None:
+        return None
+    if not row.created_at - LEEWAY_MS <= now_ms < row.expires_at:
         return None
     return Presented(
         client_id=row.client_id,
