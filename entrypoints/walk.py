@@ -18,6 +18,8 @@ import httpx
 from entrypoints.browser import Browser
 from entrypoints.demo_content import CALLBACK, Demo, DemoControlPlane
 from entrypoints.network import Api, ApiError, LoopbackTransport, client_credentials
+from entrypoints.walk_protocol import Endpoints, expect, rotate_a_key
+from keystead_sdk.testing import KeyHolder
 
 Say = Callable[[str], None]
 
@@ -47,7 +49,9 @@ class Walk:
         tokens = await self._sign_in(first)
         await self._administer(first, second, tokens)
         await self._switch(first, second, tokens)
+        await self._prove_a_key(first)
         await self._change_the_role(platform, first, server, role)
+        await self._rotate(first, server)
         await self._clean_up(platform, [first, second], server, role)
         self._say("done: every step ended as promised")
 
@@ -66,7 +70,7 @@ class Walk:
         tenant: dict[str, Any] = await platform.post(
             "/tenants", {"id": tenant_id, "display_name": tenant_id.title()}
         )
-        _expect(tenant["state"] == "active", f"{tenant_id} is {tenant['state']}, not active")
+        expect(tenant["state"] == "active", f"{tenant_id} is {tenant['state']}, not active")
         organization = f"/organizations/{tenant['organization_id']}/members"
         await platform.post(organization, {"members": [operator]})
         roles = await platform.get("/roles", name_filter="Tenant Admin")
@@ -102,9 +106,9 @@ class Walk:
         api = await self._machine_at(tenant)
         copy = await api.get(f"/resource-servers/{server['id']}")
         role_copy = await api.get(f"/roles/{role['id']}")
-        _expect(copy["is_system"] and role_copy["is_system"], "the copies are not system entities")
+        expect(copy["is_system"] and role_copy["is_system"], "the copies are not system entities")
         refused = await api.status("PATCH", f"/roles/{role['id']}", {"name": "mine"})
-        _expect(refused == 403, f"changing a system role answered {refused}, not 403")
+        expect(refused == 403, f"changing a system role answered {refused}, not 403")
         self._say(
             f"both stand in {tenant['id']} as system entities with the same ids, and cannot be changed there"
         )
@@ -127,7 +131,7 @@ class Walk:
         await self._browser.submit({"email": operator.email})
         await self._browser.submit({"password": operator.password})
         tokens = await self._redeem(verifier)
-        _expect(
+        expect(
             tokens.claims.get("org_id") == tenant["organization_id"], "the token names another organization"
         )
         self._say(
@@ -141,14 +145,14 @@ class Walk:
         self._say(f"used it on the Management API of {tenant['id']}: {len(roles)} roles")
         foreign = Api(self._http, f"{self._issuer(other)}api/v2", tokens.access_token)
         refused = await foreign.status("GET", "/roles")
-        _expect(refused == 403, f"{other['id']} answered {refused}, not 403")
+        expect(refused == 403, f"{other['id']} answered {refused}, not 403")
         self._say(f"was refused with it on {other['id']}: 403")
 
     async def _switch(self, tenant: dict[str, Any], other: dict[str, Any], tokens: Tokens) -> None:
         verifier = secrets.token_urlsafe(48)
         await self._browser.open(self._authorize(other, verifier, prompt="none"))
         silent = await self._redeem(verifier)
-        _expect(
+        expect(
             silent.claims.get("org_id") == other["organization_id"],
             "the silent token names another organization",
         )
@@ -162,10 +166,30 @@ class Walk:
             grant_type="refresh_token", refresh_token=refresh_token, organization=other["organization_id"]
         )
         claims = _claims(answer["access_token"])
-        _expect(
+        expect(
             claims.get("org_id") == other["organization_id"], "the refreshed token names another organization"
         )
         self._say(f"switched to {other['id']} by a token refresh as well")
+
+    async def _prove_a_key(self, tenant: dict[str, Any]) -> None:
+        """The request is pushed, and the code is redeemed with a key: nobody else can use the token."""
+        plane, holder = Endpoints(self._http, self._plane.issuer), KeyHolder()
+        verifier = secrets.token_urlsafe(48)
+        query = self._query(tenant, verifier, prompt="none")
+        pushed = {"client_id": query["client_id"], "request_uri": await plane.push(query)}
+        await self._browser.open(f"{self._plane.issuer}authorize?{urlencode(pushed)}")
+        token = await plane.redeem_bound(holder, self._code(verifier) | {"client_id": query["client_id"]})
+        answer = await Endpoints(self._http, self._issuer(tenant)).ask_bound(holder, token, "api/v2/roles")
+        expect(answer.is_success, f"the bound token was answered with {answer.status_code}")
+        refused = await Api(self._http, f"{self._issuer(tenant)}api/v2", token).status("GET", "/roles")
+        expect(refused == 401, f"the bound token without its key was answered with {refused}, not 401")
+        self._say(
+            "pushed a request, got a token bound to a key (DPoP), and was refused without that key: 401"
+        )
+
+    async def _rotate(self, tenant: dict[str, Any], server: dict[str, Any]) -> None:
+        endpoints = Endpoints(self._http, self._issuer(tenant))
+        await rotate_a_key(await self._machine_at(tenant), endpoints, server["identifier"], self._say)
 
     async def _change_the_role(
         self, platform: Api, tenant: dict[str, Any], server: dict[str, Any], role: dict[str, Any]
@@ -177,8 +201,8 @@ class Walk:
         copy = await api.get(f"/roles/{role['id']}")
         permissions = await api.get(f"/roles/{role['id']}/permissions")
         names = {permission["permission_name"] for permission in permissions}
-        _expect(copy["name"] == f"Strider {self._mark}", "the new name has not arrived")
-        _expect(names == {"read:things", "write:things"}, f"the permissions are {names}")
+        expect(copy["name"] == f"Strider {self._mark}", "the new name has not arrived")
+        expect(names == {"read:things", "write:things"}, f"the permissions are {names}")
         self._say(f"renamed the role and added a permission; {tenant['id']} has both at its next request")
 
     async def _clean_up(
@@ -197,7 +221,12 @@ class Walk:
     def _authorize(
         self, tenant: dict[str, Any], verifier: str, *, scope: str = "openid", prompt: str = ""
     ) -> str:
-        query = {
+        return f"{self._plane.issuer}authorize?{urlencode(self._query(tenant, verifier, scope=scope, prompt=prompt))}"
+
+    def _query(
+        self, tenant: dict[str, Any], verifier: str, *, scope: str = "openid", prompt: str = ""
+    ) -> dict[str, str]:
+        return {
             "response_type": "code",
             "client_id": self._plane.clients["console"].client_id,
             "redirect_uri": CALLBACK,
@@ -210,18 +239,21 @@ class Walk:
             "code_challenge_method": "S256",
             **({"prompt": prompt} if prompt else {}),
         }
-        return f"{self._plane.issuer}authorize?{urlencode(query)}"
+
+    def _code(self, verifier: str) -> dict[str, str]:
+        """What redeems the code that the browser brought."""
+        expect(self._browser.landed is not None, f"no answer came back; the page says: {self._page_text()}")
+        answer = self._browser.parameters()
+        expect("code" in answer, f"no code was issued: {answer}")
+        return {
+            "grant_type": "authorization_code",
+            "code": answer["code"],
+            "redirect_uri": CALLBACK,
+            "code_verifier": verifier,
+        }
 
     async def _redeem(self, verifier: str) -> Tokens:
-        _expect(self._browser.landed is not None, f"no answer came back; the page says: {self._page_text()}")
-        answer = self._browser.parameters()
-        _expect("code" in answer, f"no code was issued: {answer}")
-        tokens = await self._token(
-            grant_type="authorization_code",
-            code=answer["code"],
-            redirect_uri=CALLBACK,
-            code_verifier=verifier,
-        )
+        tokens = await self._token(**self._code(verifier))
         access_token = str(tokens["access_token"])
         return Tokens(access_token, tokens.get("refresh_token"), _claims(access_token))
 
@@ -231,7 +263,7 @@ class Walk:
     async def _token(self, **form: str) -> dict[str, Any]:
         form["client_id"] = self._plane.clients["console"].client_id
         response = await self._http.post(f"{self._plane.issuer}oauth/token", data=form)
-        _expect(response.is_success, f"the token endpoint answered {response.status_code}: {response.text}")
+        expect(response.is_success, f"the token endpoint answered {response.status_code}: {response.text}")
         tokens: dict[str, Any] = response.json()
         return tokens
 
@@ -253,8 +285,3 @@ def _claims(token: str) -> dict[str, Any]:
     body = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return claims
-
-
-def _expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise ApiError(otherwise)

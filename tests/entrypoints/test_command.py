@@ -49,6 +49,8 @@ def test_the_main_line_can_be_walked(served: Demo, demo_folder: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert "switched to" in ended.stdout
     assert "by a token refresh" in ended.stdout
+    assert "a token bound to a key (DPoP), and was refused without that key: 401" in ended.stdout
+    assert "introspection says that the token from before is good" in ended.stdout
     assert ended.stdout.rstrip().endswith("every step ended as promised")
 
 
