@@ -33,7 +33,8 @@ from tenant_runtime.registration.reading import json_object
 PATH = "/oidc/register"
 BY_ADDRESS = Rate(60, 600)
 BY_TENANT = Rate(300, 600)
-"""For those who show no token. In one process; how many there may be in all is counted in the database."""
+"""Registrations without an initial access token, and changes. Each makes every process read the configuration anew.
+Counted in one process; how many clients there may be in all is counted in the database."""
 
 _BELOW = re.compile(r"/(?:([A-Za-z0-9]+)/)?")
 _NOT_THE_CLIENTS = frozenset(
@@ -64,31 +65,38 @@ async def _register(call: Call) -> Answer:
     token = _token(call)
     if settings.mode == "off":
         raise AccessDenied("Clients do not register themselves at this tenant.")
-    if token is None:
-        if settings.mode != "open":
-            raise InvalidToken("An initial access token is required.")
-        _count(call)
+    if token is None and settings.mode != "open":
+        raise InvalidToken("An initial access token is required.")
+    initial_digest = await _admitted(call, token)
     members = await _members(call)
     new = await _understood(call, understood(members))
     secret, access_token = clients.NewSecret.made(call.tenant.data_key), new_secret()
-    initial_digest = digest(token) if token is not None else None
-    try:
-        made = await call.tenant.database.write(
-            _create,
-            call.tenant,
-            new_client_id(),
-            new,
-            initial_digest,
-            digest(access_token),
-            secret,
-            settings.max_clients,
-            _event(call, "Register a client"),
-        )
-    except InvalidToken:
-        if initial_digest is not None:
-            await initial_tokens.lapsing.refused(call.tenant, initial_digest, call.now_ms)
-        raise
+    made = await call.tenant.database.write(
+        _create,
+        call.tenant,
+        new_client_id(),
+        new,
+        initial_digest,
+        digest(access_token),
+        secret,
+        settings.max_clients,
+        _event(call, "Register a client"),
+    )
     return json_answer(_with_address(call, made, access_token), status=201)
+
+
+async def _admitted(call: Call, token: str | None) -> str | None:
+    """The digest of the initial access token. Asked before anything else is done for whoever shows it."""
+    if token is None:
+        _count(call, "registration")
+        return None
+    initial_digest = digest(token)
+    try:
+        await call.tenant.database.read(initial_tokens.require_good, initial_digest, call.now_ms)
+    except InvalidToken:
+        await initial_tokens.lapsing.refused(call.tenant, initial_digest, call.now_ms)
+        raise
+    return initial_digest
 
 
 async def _manage(call: Call, client_id: str) -> Answer:
@@ -105,6 +113,7 @@ async def _manage(call: Call, client_id: str) -> Answer:
     told = await call.tenant.database.read(_read, call.tenant, client_id, digest(token))
     if (await configuration(call.tenant)).settings.client_registration.mode == "off":
         raise AccessDenied("Clients do not change themselves at this tenant.")
+    _count(call, "changes of registration")
     members = await _members(call)
     _check_change(members, told)
     new = await _understood(call, understood(members))
@@ -134,8 +143,8 @@ def _token(call: Call) -> str | None:
     return token
 
 
-def _count(call: Call) -> None:
-    who = (call.tenant.id, call.tenant.incarnation, "registration")
+def _count(call: Call, what: str) -> None:
+    who = (call.tenant.id, call.tenant.incarnation, what)
     call.services.rates.count(BY_ADDRESS, (*who, network_of(call.ip)), call.now_ms)
     call.services.rates.count(BY_TENANT, who, call.now_ms)
 

@@ -42,6 +42,11 @@ def store(
     connection.execute(_INSERT, row)
 
 
+def require_good(connection: Connection, token_digest: str, now_ms: int) -> None:
+    if connection.execute(_FIND, {"token": token_digest, "now": now_ms}).first() is None:
+        raise InvalidToken
+
+
 def use(connection: Connection, token_digest: str, now_ms: int) -> None:
     """One use less, in the unit that registers: what is refused there costs none."""
     payload: dict[str, Any] | None = connection.execute(

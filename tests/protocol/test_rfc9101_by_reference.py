@@ -153,6 +153,25 @@ async def test_addresses_that_nobody_registered_are_called_so_often_and_no_more(
         assert (await web.authorize(request_uri=receiver.url())).status_code == 302
 
 
+async def test_registered_addresses_of_clients_that_came_on_their_own_have_one_bound(
+    tmp_path: Path, migrated: Path
+) -> None:
+    """They may all be one and the same, and share their places with whatever else this server calls."""
+    receiver = Receiver()
+    async with receiving(receiver), build(tmp_path, migrated, allowed={receiver.address}) as world:
+        known = {"origin": "registration", "registration": {"request_uris": [receiver.url("/r.jwt")]}}
+        strangers = [await make_requester(world, **known) for _ in range(2)]
+        for number in range(120):
+            await strangers[number % 2].authorize(request_uri=receiver.url("/r.jwt"))
+        assert receiver.connections == 120
+        for stranger in strangers:
+            assert is_page(await stranger.authorize(request_uri=receiver.url("/r.jwt")), status=429)
+        assert receiver.connections == 120
+        own = await make_requester(world)
+        await own.authorize(request_uri=receiver.url("/own.jwt"))
+        assert receiver.connections == 121
+
+
 async def test_keys_are_read_from_the_clients_own_address(tmp_path: Path, migrated: Path) -> None:
     receiver = Receiver()
     async with receiving(receiver), build(tmp_path, migrated, allowed={receiver.address}) as world:

@@ -28,6 +28,9 @@ TYPES = ("oauth-authz-req+jwt", "JWT", "")
 ANY_ADDRESS = Rate(60, 60)
 """How often one client's requests may lead to addresses that nobody registered: anybody can make them up."""
 
+OF_STRANGERS = Rate(120, 60)
+"""The same for all clients of a tenant that came on their own, who may be one and the same."""
+
 MEDIA_TYPES = ("application/oauth-authz-req+jwt", "application/jwt")
 
 
@@ -63,13 +66,16 @@ async def _fetched(tenant: Tenant, services: Services, client: ClientConfigurati
 
 
 def _check_address(tenant: Tenant, services: Services, client: ClientConfiguration, address: str) -> None:
-    registered = client.registration.get("request_uris")
-    if registered is not None and address in map(_without_fragment, registered):
-        return
-    if registered is not None or client.origin != "operator":
+    """What a client registered by itself is no address that the tenant chose, either."""
+    registered, is_own = client.registration.get("request_uris"), client.origin == "operator"
+    is_registered = registered is not None and address in map(_without_fragment, registered)
+    if not is_registered and (registered is not None or not is_own):
         raise InvalidRequestUri("The request_uri is not registered for this client.")
-    who = (tenant.id, tenant.incarnation, "request objects", client.client_id)
-    services.rates.count(ANY_ADDRESS, who, now_ms(services.clock))
+    who = (tenant.id, tenant.incarnation, "request objects")
+    if not is_own:
+        services.rates.count(OF_STRANGERS, who, now_ms(services.clock))
+    elif not is_registered:
+        services.rates.count(ANY_ADDRESS, (*who, client.client_id), now_ms(services.clock))
 
 
 def _without_fragment(address: str) -> str:
