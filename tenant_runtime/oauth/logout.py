@@ -28,7 +28,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import ClientConfiguration, Configuration, configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.login.answers import branding_of, redirect, show
-from tenant_runtime.login.client_card import way_on
+from tenant_runtime.login.client_card import card_of, way_on
 from tenant_runtime.login.cookies import (
     Browser,
     binding_cookie,
@@ -108,11 +108,11 @@ async def answer_question(request: AnyRequest) -> Response[str]:
 @get("/v2/logout", include_in_schema=False)
 async def auth0_logout(request: AnyRequest) -> Response[str]:
     """No hint and no question, as Auth0's SDKs expect; so only where the browser itself goes, not for an image or a
-    frame of somebody's page."""
+    frame of somebody's page, and never on to where a stranger says."""
     leaving = await _leaving(request, parse_form(request.scope["query_string"]))
     return_to = leaving.sent.get("returnTo")
     allowed = leaving.configuration.settings.allowed_logout_urls
-    if leaving.client is not None:
+    if leaving.client is not None and not card_of(leaving.client).is_stranger:
         allowed = (*leaving.client.allowed_logout_urls, *allowed)
     if return_to is not None and not (return_to in allowed and is_safe(return_to)):
         raise InvalidRequest("The returnTo address is not registered.")

@@ -58,3 +58,20 @@ async def test_a_link_to_sign_out_leads_on_to_no_stranger(mail: Mailed) -> None:
         page = await mail.http.get(f"{mail.tenant().issuer}oidc/logout", params=asked)
         assert page.status_code == 200
         assert (ELSEWHERE in page.text) is is_vouched_for
+
+
+async def test_auth0s_logout_leads_on_to_no_stranger(mail: Mailed) -> None:
+    """It asks nobody, and anybody may send somebody there."""
+    manager, issuer = await mail.installation.manager("acme"), mail.tenant().issuer
+    said = {"post_logout_redirect_uris": [ELSEWHERE], "redirect_uris": [ELSEWHERE]}
+    client_id = (await registered(mail.installation, "acme", **said))["client_id"]
+    asked = {"client_id": client_id, "returnTo": ELSEWHERE}
+    async with mail.installation.browser() as http:
+        party = mail.installation.relying_party("acme", "spa", http=http)
+        await party.code()
+        answer = await http.get(f"{issuer}v2/logout", params=asked)
+        assert (answer.status_code, "location" in answer.headers) == (400, False)
+        assert "code" in await party.silent(), "still signed in"
+        await manager.patch(f"/clients/{client_id}", {"is_first_party": True})
+        answer = await http.get(f"{issuer}v2/logout", params=asked)
+        assert answer.headers["location"] == ELSEWHERE
