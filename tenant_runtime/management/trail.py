@@ -101,5 +101,5 @@ def _shown_body(body: bytes) -> Any:
         return None
     try:
         return masked(msgspec.json.decode(body))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None

@@ -95,7 +95,7 @@ def bodies(
     url = base + route.at(ids)
     for document in DOCUMENTS:
         yield Attack(route.method, url, document)
-    good = body_of(route, ids)
+    good = body_of(route, ids) or {}
     for member in members.get(route.body or "", []):
         for value in VALUES:
             kept = {name: item for name, item in good.items() if name != member}
@@ -135,7 +135,7 @@ async def attacks_on(neighbours: Neighbours) -> list[Attack]:
     found: list[Attack] = []
     for host, route in await all_routes(neighbours):
         base = neighbours.issuer(host)
-        if route.body is not None:
+        if route.writes:
             found += bodies(base, route, ids, members)
         found += addresses(base, route, ids)
         if route.method in ("POST", "PATCH"):
