@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from sqlalchemy import Connection, String, and_, bindparam, exists, or_, select
+from sqlalchemy import Connection, String, and_, bindparam, case, exists, false, or_, select, true
 
+from core.database import Prepared
 from core.errors import InvalidClient, InvalidRequest
 from core.http.security import is_equal
 from core.ids import digest
@@ -159,7 +160,7 @@ def _check(client: ClientConfiguration | None, secret: str | None, now_ms: int) 
 
 _s, _k, _c = ClientSecret.__table__.c, ClientKey.__table__.c, Client.__table__.c
 _by_key = _c.token_endpoint_auth_method == "private_key_jwt"
-STILL_HOLDS = or_(
+_holds = or_(
     exists().where(
         _s.client_id == bindparam("client_id"),
         _s.digest == bindparam("secret_digest"),
@@ -179,10 +180,11 @@ STILL_HOLDS = or_(
         exists().where(_c.client_id == bindparam("client_id"), _c.token_endpoint_auth_method == "none"),
     ),
 )
+STILL_HOLDS = case((_holds, true()), else_=false())
 """A condition on the values of `still_holds`: the client and what it showed may have been taken away by another
-process since the snapshot was read."""
+process since the snapshot was read. In a `CASE` SQLite looks no further than the first part that is true."""
 
-_ASK = select(STILL_HOLDS)
+_ASK = Prepared(select(STILL_HOLDS))
 
 
 def still_holds(client: AuthenticatedClient, now_ms: int) -> dict[str, str | int | None]:
@@ -196,5 +198,6 @@ def still_holds(client: AuthenticatedClient, now_ms: int) -> dict[str, str | int
 
 
 def require_still(connection: Connection, client: AuthenticatedClient, now_ms: int) -> None:
-    if not connection.execute(_ASK, still_holds(client, now_ms)).scalar_one():
+    (holds,) = _ASK.rows(connection, still_holds(client, now_ms))[0]
+    if not holds:
         raise InvalidClient

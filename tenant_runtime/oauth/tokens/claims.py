@@ -70,8 +70,8 @@ def within(requested: Mapping[str, Any], scopes: Iterable[str]) -> dict[str, Any
     }
 
 
-def _of_scope(scope: Iterable[str]) -> tuple[str, ...]:
-    return tuple(name for item in scope for name in SCOPE_CLAIMS.get(item, ()))
+def _of_scope(scope: Iterable[str]) -> list[str]:
+    return [name for item in scope for name in SCOPE_CLAIMS.get(item, ())]
 
 
 def _named(requested: Mapping[str, Any] | None, where: str) -> tuple[str, ...]:
