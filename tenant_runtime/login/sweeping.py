@@ -20,8 +20,8 @@ from tenant_runtime.models import (
     PushedRequest,
     Session,
     Ticket,
-    UsedId,
 )
+from tenant_runtime.oauth.single_use import sweep_used_ids
 
 SWEEP_WHEN = "00"
 """The first digits of the new code's digest: chance without a die, so that the unit stays pure."""
@@ -38,7 +38,6 @@ Swept: TypeAlias = type[
     | PushedRequest
     | Session
     | Ticket
-    | UsedId
 ]
 _KEPT_MS: Mapping[Swept, int] = {
     AccessToken: 0,
@@ -49,7 +48,6 @@ _KEPT_MS: Mapping[Swept, int] = {
     PushedRequest: _HOUR_MS,  # a login that was begun with it goes on
     Session: 30 * _DAY_MS,
     Ticket: _DAY_MS,
-    UsedId: 0,
 }
 
 
@@ -67,3 +65,4 @@ def sweep(connection: Connection, now: int) -> None:
     for removal, kept in _REMOVALS:
         connection.execute(removal, {"before": now - kept})
     sweep_deliveries(connection, now)
+    sweep_used_ids(connection, now)

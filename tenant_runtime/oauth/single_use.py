@@ -3,7 +3,9 @@
 Its id is claimed in the unit that acts on it, so that of two requests with the same one, in whatever process, one
 acts. A unit that is undone gives the claim back with everything else: then nothing was done on its word.
 
-What is over is removed by one claim of 256: machines prove themselves in tenants where nobody ever signs in.
+What is over is removed by one claim of 256: machines prove themselves in tenants where nobody ever signs in. It is
+kept for more than an hour beyond its end, because a clock that is set back makes it good again by its own word; and
+what ended years ago is left alone, because a clock that is years ahead says so of what is good now.
 """
 
 from collections.abc import Iterable
@@ -26,10 +28,13 @@ _CLAIM = Prepared(
 
 _SWEEP_WHEN = "00"
 _MOST = 1000
-_SURELY_OVER_MS = 900_000
-"""No single use is accepted for so long, so what ended so long before this one ends has ended by now."""
-
-_over = select(_u.digest).where(_u.expires_at < bindparam("before")).limit(_MOST)
+_KEPT_MS = 90 * 60_000
+_YEARS_MS = 2 * 365 * 86_400_000
+_over = (
+    select(_u.digest)
+    .where(_u.expires_at < bindparam("before"), _u.expires_at > bindparam("before") - _YEARS_MS)
+    .limit(_MOST)
+)
 _SWEEP = Prepared(delete(UsedId.__table__).where(_u.digest.in_(_over)))
 
 
@@ -53,4 +58,8 @@ def claim(connection: Connection, ids: Iterable[SingleUse]) -> None:
         if _CLAIM.first(connection, {"digest": one.digest, "expires_at": one.expires_at}) is None:
             raise one.error()
         if one.digest.startswith(_SWEEP_WHEN):
-            _SWEEP.run(connection, {"before": one.expires_at - _SURELY_OVER_MS})
+            sweep_used_ids(connection, one.expires_at)
+
+
+def sweep_used_ids(connection: Connection, now: int) -> None:
+    _SWEEP.run(connection, {"before": now - _KEPT_MS})
