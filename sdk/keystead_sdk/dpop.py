@@ -9,8 +9,9 @@ import base64
 import hashlib
 import hmac
 import secrets
+import time
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,26 +38,29 @@ class NonceSource(Protocol):
 
 
 class LocalReplays:
-    """In this process. While `most` proofs are remembered that could still be used, others are refused."""
+    """In this process. While `most` proofs are remembered that could still be used, others are refused. `clock`, in
+    seconds, is not the time of day: that may be set, and a proof be used again that was good for a minute more."""
 
-    def __init__(self, *, most: int = 100_000) -> None:
+    def __init__(self, *, most: int = 100_000, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
+        self._clock = clock
         self._until: OrderedDict[bytes, float] = OrderedDict()
 
     async def is_first(self, key_thumbprint: str, proof_id: str, *, now: float, until: float) -> bool:
-        self._forget(now)
+        moment = self._clock()
+        self._forget(moment)
         name = hashlib.sha256(f"{key_thumbprint} {proof_id}".encode()).digest()
         if name in self._until:
             return False
         if len(self._until) >= self._most:
             raise ReplaysFull("Too many requests. Try again shortly.")
-        self._until[name] = until
+        self._until[name] = moment + until - now
         return True
 
-    def _forget(self, now: float) -> None:
+    def _forget(self, moment: float) -> None:
         while self._until:
             name, until = next(iter(self._until.items()))
-            if until > now:
+            if until > moment:
                 break
             del self._until[name]
 

@@ -102,6 +102,33 @@ async def test_held_keys_outlive_an_issuer_that_is_away_but_not_for_ever(clock: 
     await verifier.verify(issuer.token())
 
 
+async def test_keys_that_were_fetched_while_the_clock_was_ahead_are_old_and_not_useless(clock: Clock) -> None:
+    issuer, away = FakeIssuer(clock=clock), False
+
+    async def fetch(address: str) -> bytes:
+        if away:
+            raise OSError("unreachable")
+        return await issuer.fetch(address)
+
+    verifier = issuer.verifier(fetch=fetch)
+    for _ in range(2):
+        clock.now += 3653 * 86_400
+        away = False
+        await verifier.verify(issuer.token())
+        clock.now = START
+        before, token = key_fetches(issuer), issuer.token()
+        away = True
+        await verifier.verify(token)
+        assert key_fetches(issuer) == before
+        away = False
+        clock.now += 31
+        issuer.rotate(keep=False)
+        await verifier.verify(issuer.token())
+        with pytest.raises(TokenInvalid):
+            await verifier.verify(token)
+        clock.now = START + 700
+
+
 async def test_an_issuer_never_reached_is_tried_again_soon(clock: Clock) -> None:
     issuer, tries = FakeIssuer(clock=clock), 0
 

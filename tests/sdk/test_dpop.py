@@ -248,7 +248,7 @@ async def test_processes_may_share_what_they_remember(issuer: FakeIssuer, holder
 async def test_memory_is_bounded_and_never_forgets_too_early(
     issuer: FakeIssuer, holder: Holder, clock: Clock
 ) -> None:
-    dpop = ProofOfPossession(origins=[ORIGIN], replays=LocalReplays(most=2))
+    dpop = ProofOfPossession(origins=[ORIGIN], replays=LocalReplays(most=2, clock=clock))
     verifier, token = issuer.verifier(dpop=dpop), bound(issuer, holder)
     first, second, third = (holder.proof("GET", URL, token) for _ in range(3))
     await principal(verifier, shown(token, first))
@@ -257,6 +257,21 @@ async def test_memory_is_bounded_and_never_forgets_too_early(
     await refused(verifier, shown(token, first), ProofInvalid)
     clock.time += 61
     assert await principal(verifier, shown(token, holder.proof("GET", URL, token)))
+
+
+async def test_a_proof_is_not_forgotten_because_the_clock_ran_ahead_for_a_moment(
+    issuer: FakeIssuer, holder: Holder, clock: Clock
+) -> None:
+    verifier = issuer.verifier(dpop=ProofOfPossession(origins=[ORIGIN]))
+    token = bound(issuer, holder)
+    proof = holder.proof("GET", URL, token)
+    assert await principal(verifier, shown(token, proof))
+    for jump in (300.0, 3600.0, 3653 * 86400.0):
+        clock.time += jump
+        later = bound(issuer, holder)
+        assert await principal(verifier, shown(later, holder.proof("GET", URL, later)))
+        clock.time -= jump
+        await refused(verifier, shown(token, proof), ProofInvalid)
 
 
 # --- Nonces ----------------------------------------------------------------------------------------------------------
