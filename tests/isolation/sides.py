@@ -14,15 +14,15 @@ from core.crypto.keys import SigningKey
 from core.ids import digest
 from core.tenants import Tenant
 from entrypoints.demo_content import CALLBACK, Demo, DemoClient, DemoUser
+from entrypoints.network import Api
 from tenant_runtime import models
 from tests.conformance.conftest import twins
 from tests.holder import Holder
-from tests.isolation.conftest import A, B
-from tests.isolation.rows import TRAIL, rows_of
+from tests.isolation.conftest import CONTROL_PLANE, A, B
+from tests.isolation.rows import TRAIL, Rows, all_rows, rows_of
 from tests.mailbox import OTP, Mailed, mailed
 from tests.operators import machine_token, make_user
 from tests.receivers import Receiver, receiving
-from tests.registrations import let_register
 from tests.relying_party import RelyingParty
 
 API = "https://billing.example.com"
@@ -120,10 +120,19 @@ class Side:
 class Sides:
     a: Side
     b: Side
+    plane: Side
+    """The control plane is a tenant, too."""
 
     async def signed_in(self) -> None:
-        for side in (self.a, self.b):
+        for side in (self.a, self.b, self.plane):
             await side.sign_in()
+
+    async def rows(self) -> Rows:
+        """Of every database, when the control plane has told everybody what it had to tell."""
+        installation = self.a.mail.installation
+        await installation.running.platform.lifecycle.wait_synced()
+        await installation.running.services.audit.flush()
+        return all_rows(installation, without=(*TRAIL, "sync_states"))
 
 
 @asynccontextmanager
@@ -135,8 +144,9 @@ async def two_sides(golden: tuple[Path, Demo], folder: Path) -> AsyncIterator[Si
         made = await twins(mail.installation, CLIENTS)
         user = await _twin_users(mail)
         sides = []
-        for tenant_id in (A, B):
-            await let_register(mail.installation, tenant_id, mode="initial_token")
+        for tenant_id in (A, B, CONTROL_PLANE):
+            settings = {"client_registration": {"mode": "initial_token"}}
+            await (await _manager(mail, tenant_id)).patch("/tenants/settings", settings)
             known = {
                 name: {"client_id": client.client_id}
                 | ({"client_secret": client.secret} if name == "server" else {})
@@ -157,13 +167,19 @@ async def _tenant(mail: Mailed, tenant_id: str) -> Tenant:
     return tenant
 
 
+async def _manager(mail: Mailed, tenant_id: str) -> Api:
+    installation = mail.installation
+    return await (installation.operator() if tenant_id == CONTROL_PLANE else installation.manager(tenant_id))
+
+
 async def _twin_users(mail: Mailed) -> DemoUser:
-    """One person, made at A, and again at B with the same id, address and password."""
+    """One person, made at A, and again elsewhere with the same id, address and password."""
     a = mail.tenant(A)
     token = await machine_token(mail.http, a.issuer, a.clients["m2m"], a.management_audience)
     user_id, user = await make_user(mail.installation, a.issuer, token)
     rows = await (await _tenant(mail, A)).database.read(_rows_of_user, user_id)
-    await (await _tenant(mail, B)).database.write(_copy_user, rows)
+    for tenant_id in (B, CONTROL_PLANE):
+        await (await _tenant(mail, tenant_id)).database.write(_copy_user, rows)
     return user
 
 
