@@ -6,16 +6,17 @@ generation holds (`core.database`). What must be exact at the moment of issue (a
 membership) is checked again in the unit that issues.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from core.crypto.keys import PublicKeys, SigningKey
 from core.crypto.sealing import DataKey, SealBroken
+from core.database import Prepared
 from core.tenants import Tenant
 from tenant_runtime.models import (
     Client,
@@ -197,42 +198,46 @@ async def configuration(tenant: Tenant) -> Configuration:
 
 
 def load_configuration(connection: Connection, data_key: DataKey) -> Configuration:
-    tenant = connection.execute(_TENANT).one()
+    (tenant,) = _TENANT.rows(connection, {})
     servers = _resource_servers(connection)
-    connections = {row.id: _connection(row) for row in connection.execute(_CONNECTIONS)}
+    connections = _CONNECTIONS.rows(connection, {})
     settings = _settings(connection)
     return Configuration(
         version=tenant.config_version,
         applied_digest=tenant.applied_digest,
-        clients=MappingProxyType(_clients(connection, data_key, settings)),
+        clients=MappingProxyType(_clients(connection, data_key, settings, connections)),
         resource_servers=MappingProxyType(servers),
         audiences=MappingProxyType({server.identifier: server for server in servers.values()}),
         roles=MappingProxyType(_roles(connection)),
         client_grants=MappingProxyType(_client_grants(connection)),
-        connections=MappingProxyType(connections),
+        connections=MappingProxyType({row.id: _connection(row) for row in connections}),
         settings=settings,
         keys=_keys(connection, data_key),
     )
 
 
-_TENANT = select(TenantRow.__table__)
-_CONNECTIONS = select(ConnectionRow.__table__).order_by(ConnectionRow.__table__.c.created_at)
-_CONNECTION_CLIENTS = select(ConnectionClient.__table__)
-_CLIENTS = select(Client.__table__)
-_SECRETS = select(ClientSecret.__table__).order_by(ClientSecret.__table__.c.created_at.desc())
-_CLIENT_KEYS = select(ClientKey.__table__).order_by(ClientKey.__table__.c.created_at.desc())
-_SERVERS = select(ResourceServer.__table__)
+_TENANT = Prepared(select(TenantRow.__table__))
+_CONNECTIONS = Prepared(select(ConnectionRow.__table__).order_by(ConnectionRow.__table__.c.created_at))
+_CONNECTION_CLIENTS = Prepared(select(ConnectionClient.__table__))
+_CLIENTS = Prepared(select(Client.__table__))
+_SECRETS = Prepared(select(ClientSecret.__table__).order_by(ClientSecret.__table__.c.created_at.desc()))
+_CLIENT_KEYS = Prepared(select(ClientKey.__table__).order_by(ClientKey.__table__.c.created_at.desc()))
+_SERVERS = Prepared(select(ResourceServer.__table__))
 _s, _p = Scope.__table__.c, RolePermission.__table__.c
-_SCOPES = select(_s.resource_server_id, _s.value, _s.description, _s.is_platform).order_by(
-    _s.position, _s.value
+_SCOPES = Prepared(
+    select(_s.resource_server_id, _s.value, _s.description, _s.is_platform).order_by(_s.position, _s.value)
 )
-_ROLES = select(Role.__table__)
-_ROLE_PERMISSIONS = select(_p.role_id, _p.resource_server_id, _p.permission)
-_CLIENT_GRANTS = select(ClientGrant.__table__)
-_SETTINGS = select(Setting.__table__)
+_ROLES = Prepared(select(Role.__table__))
+_ROLE_PERMISSIONS = Prepared(select(_p.role_id, _p.resource_server_id, _p.permission))
+_CLIENT_GRANTS = Prepared(select(ClientGrant.__table__))
+_SETTINGS = Prepared(select(Setting.__table__))
 _k = SigningKeyRow.__table__.c
-_KEYS = select(SigningKeyRow.__table__).where(_k.state.in_(PUBLISHED)).order_by(_k.created_at, _k.kid)
-_LAST_RETIRED = select(func.max(_k.retired_at)).where(_k.state == "retired")
+_KEYS = Prepared(
+    select(SigningKeyRow.__table__)
+    .where(or_(*(_k.state == state for state in PUBLISHED)))
+    .order_by(_k.created_at, _k.kid)
+)
+_LAST_RETIRED = Prepared(select(func.max(_k.retired_at)).where(_k.state == "retired"))
 
 
 def _connection(row: Row[Any]) -> ConnectionConfiguration:
@@ -240,23 +245,23 @@ def _connection(row: Row[Any]) -> ConnectionConfiguration:
 
 
 def _clients(
-    connection: Connection, data_key: DataKey, settings: TenantSettings
+    connection: Connection, data_key: DataKey, settings: TenantSettings, connections: Sequence[Row[Any]]
 ) -> dict[str, ClientConfiguration]:
     """Those of documents only where the tenant takes them: taken back, they are unknown at once."""
     takes_documents = settings.client_registration.client_id_metadata_documents
-    clients = [row for row in connection.execute(_CLIENTS) if takes_documents or row.origin != "document"]
+    clients = [row for row in _CLIENTS.rows(connection, {}) if takes_documents or row.origin != "document"]
     signing = {row.client_id for row in clients if row.token_endpoint_auth_method == "client_secret_jwt"}
     secrets: dict[str, list[Secret]] = {}
-    for row in connection.execute(_SECRETS):
+    for row in _SECRETS.rows(connection, {}):
         text = _text_of(row, data_key) if row.client_id in signing else None
         secrets.setdefault(row.client_id, []).append(Secret(row.digest, row.expires_at, text))
     keys: dict[str, list[PublicClientKey]] = {}
-    for row in connection.execute(_CLIENT_KEYS):
+    for row in _CLIENT_KEYS.rows(connection, {}):
         key = PublicClientKey(row.id, row.kid, row.alg, row.jwk, row.expires_at)
         keys.setdefault(row.client_id, []).append(key)
-    for_all = {row.id for row in connection.execute(_CONNECTIONS) if row.enabled_for_all_clients}
+    for_all = {row.id for row in connections if row.enabled_for_all_clients}
     chosen: dict[str, set[str]] = {}
-    for row in connection.execute(_CONNECTION_CLIENTS):
+    for row in _CONNECTION_CLIENTS.rows(connection, {}):
         chosen.setdefault(row.client_id, set()).add(row.connection_id)
     return {
         row.client_id: _client(
@@ -320,7 +325,7 @@ def _client(
 def _resource_servers(connection: Connection) -> dict[str, ResourceServerConfiguration]:
     scopes: dict[str, dict[str, str | None]] = {}
     platform: dict[str, set[str]] = {}
-    for server, value, description, is_platform in connection.execute(_SCOPES):  # hundreds: by position
+    for server, value, description, is_platform in _SCOPES.rows(connection, {}):  # hundreds: by position
         scopes.setdefault(server, {})[value] = description
         if is_platform:
             platform.setdefault(server, set()).add(value)
@@ -342,13 +347,13 @@ def _resource_servers(connection: Connection) -> dict[str, ResourceServerConfigu
             scopes=MappingProxyType(scopes.get(row.id, {})),
             platform_scopes=frozenset(platform.get(row.id, ())),
         )
-        for row in connection.execute(_SERVERS)
+        for row in _SERVERS.rows(connection, {})
     }
 
 
 def _roles(connection: Connection) -> dict[str, RoleConfiguration]:
     permissions: dict[str, dict[str, set[str]]] = {}
-    for role, server, permission in connection.execute(_ROLE_PERMISSIONS):
+    for role, server, permission in _ROLE_PERMISSIONS.rows(connection, {}):
         permissions.setdefault(role, {}).setdefault(server, set()).add(permission)
     return {
         row.id: RoleConfiguration(
@@ -357,7 +362,7 @@ def _roles(connection: Connection) -> dict[str, RoleConfiguration]:
             is_system=row.is_system,
             permissions=MappingProxyType({k: frozenset(v) for k, v in permissions.get(row.id, {}).items()}),
         )
-        for row in connection.execute(_ROLES)
+        for row in _ROLES.rows(connection, {})
     }
 
 
@@ -371,29 +376,30 @@ def _client_grants(connection: Connection) -> dict[tuple[str, str], ClientGrantC
             organization_usage=row.organization_usage,
             allow_any_organization=row.allow_any_organization,
         )
-        for row in connection.execute(_CLIENT_GRANTS)
+        for row in _CLIENT_GRANTS.rows(connection, {})
     }
 
 
 def _settings(connection: Connection) -> TenantSettings:
     layers: dict[str, dict[str, Any]] = {"control_plane": {}, "tenant": {}}
-    for row in connection.execute(_SETTINGS):
+    for row in _SETTINGS.rows(connection, {}):
         layers[row.source][row.key] = row.value
     return effective(layers["control_plane"], layers["tenant"])
 
 
 def _keys(connection: Connection, data_key: DataKey) -> KeyRing:
     rows = sorted(
-        connection.execute(_KEYS), key=lambda row: row.state != "current"
+        _KEYS.rows(connection, {}), key=lambda row: row.state != "current"
     )  # some read only the first
     signing = {row.alg: _signing_key(row, data_key) for row in rows if row.state == "current"}
     public, published = [row.public_jwk for row in rows], tuple(map(Key.of, rows))
+    ((last_retired,),) = _LAST_RETIRED.rows(connection, {})
     return KeyRing(
         signing=MappingProxyType(signing),
         public=PublicKeys(public),
         jwks=msgspec.json.encode({"keys": public}),
         published=published,
-        timetable=Timetable.of(published, connection.execute(_LAST_RETIRED).scalar()),
+        timetable=Timetable.of(published, last_retired),
     )
 
 
