@@ -39,6 +39,7 @@ class Services:
     `control_plane_keys` answers tenant one's public keys, which may have signed a token for this tenant, and
     `operators` whether its holder still stands; without them only a tenant's own tokens are accepted. `lifecycle` is
     handed to tenant one's application only. Without `mail` no letter can be sent, and nothing that needs one is begun.
+    Keys of clients that came on their own are read and remembered apart, so that they displace nobody else's.
     """
 
     settings: Settings
@@ -51,6 +52,7 @@ class Services:
     mail: Mailer | None = None
     control_plane_keys: ControlPlaneKeys | None = None
     remote_keys: RemoteKeys = field(default_factory=RemoteKeys)
+    strangers_keys: RemoteKeys = field(default_factory=lambda: RemoteKeys(at_once=8))
     operators: Operators | None = None
     lifecycle: TenantLifecycle | None = None
     on_control_plane_write: Callable[[], None] = _nobody_waits

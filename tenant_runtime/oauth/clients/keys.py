@@ -46,7 +46,7 @@ async def signer_of(
     if client.jwks_uri is None:
         known = [key for key in client.keys if key.expires_at is None or key.expires_at > now_ms]
         return Signer(_made_by(token, _parsed(known)).kid, None)
-    remote = services.remote_keys
+    remote = services.remote_keys if client.origin == "operator" else services.strangers_keys
     try:
         _made_by(token, await remote.get(services.outbound, tenant, client.jwks_uri, now_ms))
     except TokenInvalid:

@@ -60,9 +60,11 @@ class _Kept:
 
 
 class RemoteKeys:
-    """One per process. Of the loop that it is used in; needs no lock."""
+    """Of one process and the loop that it is used in; needs no lock. `at_once`: how many of a tenant's addresses are
+    asked at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = MOST_ADDRESSES) -> None:
+        self._at_once = at_once
         self._kept: OrderedDict[Place, _Kept] = OrderedDict()
         self._calls: dict[Place, asyncio.Task[_Kept]] = {}
 
@@ -81,6 +83,8 @@ class RemoteKeys:
     async def _ask_once(self, outbound: Outbound, place: Place, now_ms: int, *, again: bool) -> _Kept:
         call = self._calls.get(place)
         if call is None:
+            if sum(asked[:2] == place[:2] for asked in self._calls) >= self._at_once:
+                raise KeysUnavailable("too many are asked at once")
             call = asyncio.create_task(self._ask(outbound, place, now_ms, again))
             self._calls[place] = call
             call.add_done_callback(lambda _: self._calls.pop(place, None))
