@@ -59,8 +59,13 @@ MAY_BE_MISSING = {
     "claim redirect_uri: empty",
 }
 AROUND_A_HEADER = {"a line more"}
-TOKEN = ("iss", "sub", *TIMES, "cnf")
-OF_TOKEN = ("jti", "client_id", "scope", "sid", "org_id", "act")
+TOKEN = ("iss", "sub", *TIMES, "cnf", "sid", "org_id")
+OF_TOKEN = ("jti", "client_id", "scope", "act")
+OF_A_PERSON = {
+    *GOOD_TIMES,
+    *(f"claim sid: {value}" for value in ("missing", "null", "empty", "10 kB", "NUL")),
+    "claim org_id: null",
+}
 PLACES = {
     "client assertion": Place(
         make=kinds.client_assertion,
@@ -99,7 +104,7 @@ PLACES = {
         key=tenants_key,
         use=kinds.exchange,
         claims=TOKEN,
-        harmless=GOOD_TIMES,
+        harmless=OF_A_PERSON,
         others=OF_TOKEN,
     ),
     "bearer at userinfo": Place(
@@ -107,7 +112,7 @@ PLACES = {
         key=tenants_key,
         use=kinds.userinfo,
         claims=TOKEN,
-        harmless=GOOD_TIMES | AROUND_A_HEADER,
+        harmless=OF_A_PERSON | AROUND_A_HEADER,
         others=OF_TOKEN,
     ),
     "token, introspected": Place(
@@ -115,16 +120,16 @@ PLACES = {
         key=tenants_key,
         use=kinds.introspect,
         claims=TOKEN,
-        harmless=GOOD_TIMES,
+        harmless=OF_A_PERSON,
         others=OF_TOKEN,
     ),
     "Management API": Place(
         make=kinds.management_token,
         key=tenants_key,
         use=kinds.manage,
-        claims=(*TOKEN, "aud"),
+        claims=("iss", "sub", *TIMES, "cnf", "aud"),
         harmless={*GOOD_TIMES, *AROUND_A_HEADER, "claim iat: missing"},
-        others=OF_TOKEN,
+        others=(*OF_TOKEN, "sid", "org_id"),
     ),
     "hint": Place(
         make=kinds.id_token,

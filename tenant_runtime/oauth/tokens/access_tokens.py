@@ -74,13 +74,15 @@ def _signed(token: str, keys: PublicKeys) -> tuple[Mapping[str, Any], Presented]
     if not isinstance(claims.get("iat"), int):  # ours always are
         raise jwt.TokenInvalid("iat")
     session_id, organization_id = claims.get("sid"), claims.get("org_id")
+    if not isinstance(session_id, str | None) or not isinstance(organization_id, str | None):
+        raise jwt.TokenInvalid("a claim is no text")  # never a token without session or organization instead
     audience = claims.get("aud")
     presented = Presented(
         client_id=claims["client_id"],
         user_id=claims["sub"],
         scope=split_scope(claims["scope"]),
-        session_id=session_id if isinstance(session_id, str) else None,
-        organization_id=organization_id if isinstance(organization_id, str) else None,
+        session_id=session_id,
+        organization_id=organization_id,
         family_id=family_of(claims["jti"]),
         jti=claims["jti"],
         issued_at=int(claims["iat"]) * 1000 + 999,
