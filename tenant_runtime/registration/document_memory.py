@@ -28,6 +28,18 @@ class DocumentMemory:
     def __init__(self) -> None:
         self._failures: OrderedDict[Place, tuple[int, Failure]] = OrderedDict()
         self._calls: dict[Place, asyncio.Task[Failure | None]] = {}
+        self._fresh: OrderedDict[Place, int] = OrderedDict()
+
+    def fresh_until(self, place: Place) -> int:
+        """As `keep_fresh` was told, or 0."""
+        return self._fresh.get(place, 0)
+
+    def keep_fresh(self, place: Place, until: int) -> None:
+        """For what holds longer than its row says: each write of that makes every process read everything anew."""
+        self._fresh[place] = until
+        self._fresh.move_to_end(place)
+        while len(self._fresh) > REMEMBERED:
+            self._fresh.popitem(last=False)
 
     async def once(
         self, place: Place, now_ms: int, fetch: Callable[[], Awaitable[Failure | None]]

@@ -9,7 +9,10 @@ import httpx
 import pytest
 
 from entrypoints.demo_content import CALLBACK, Demo
+from tenant_runtime.configuration import configuration
+from tenant_runtime.oauth.clients import documents
 from tenant_runtime.registration import rates
+from tenant_runtime.registration.rates import Rate
 from tests.elsewhere import Elsewhere
 from tests.installation import Installation
 from tests.mailbox import Mailed, mailed
@@ -114,6 +117,51 @@ async def test_documents_that_somebody_keeps_fresh_make_room_like_any_that_nobod
             page = await party_of(installation, publish(host, f"/{name}.json"), http).authorize()
         assert page.status_code == 200, page.text
     assert host.address("/second.json") in await known(installation)
+
+
+async def test_documents_that_are_fresh_for_minutes_are_not_written_every_few_minutes(both: Both) -> None:
+    """Each write makes every process read the tenant's configuration anew."""
+    installation, host = both
+    client_id = _short(host, 1)
+    versions = []
+    for _ in range(13):
+        await make_up(installation, client_id)
+        versions.append(await version(installation))
+        installation.clock.advance(301)
+    assert len(host.asked) == 13
+    assert versions[-1] - versions[0] == 1, "once in the hour"
+    host.put("/mine1", {}, status=503)
+    await make_up(installation, client_id)
+    asked = {"client_id": client_id, "grant_type": "refresh_token", "refresh_token": "x"}
+    answer = await installation.http.post(f"{installation.tenant('acme').issuer}oauth/token", data=asked)
+    assert answer.json()["error"] == "invalid_grant", "still known"
+
+
+async def test_documents_that_change_all_the_time_change_the_tenant_so_often_and_no_more(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation, host = both
+    monkeypatch.setattr(documents, "CHANGES", Rate(3, 60))
+    mine = [_short(host, number) for number in range(5)]
+    await make_up(installation, *mine)
+    installation.clock.advance(301)
+    for number in range(5):
+        publish(host, f"/mine{number}", client_name="Changed", answered={"cache_control": "max-age=0"})
+    for changed in (3, 5):
+        await make_up(installation, *mine)
+        assert (await names(installation)).count("Changed") == changed
+        installation.clock.advance(61)
+
+
+async def names(installation: Installation) -> list[str]:
+    clients = await (await installation.manager("acme")).get("/clients", per_page=100)
+    return [client["name"] for client in clients]
+
+
+async def version(installation: Installation) -> int:
+    tenant = await installation.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    return (await configuration(tenant)).version
 
 
 def _short(host: Elsewhere, number: int) -> str:

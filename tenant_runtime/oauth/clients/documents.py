@@ -11,7 +11,7 @@ host is what the consent page shows.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from core.errors import (
     InvalidClient,
     InvalidClientMetadata,
     InvalidRedirectUri,
+    RateLimited,
 )
 from core.outbound import Fetched, OutboundFailed, OutboundRefused
 from core.tenants import Tenant
@@ -38,7 +39,7 @@ from tenant_runtime.registration.clients import (
     refresh_client,
     replace_client,
 )
-from tenant_runtime.registration.document_memory import Failure
+from tenant_runtime.registration.document_memory import Failure, Place
 from tenant_runtime.registration.metadata import Registered, registered, understood
 from tenant_runtime.registration.rates import Rate
 from tenant_runtime.registration.reading import json_object
@@ -51,7 +52,10 @@ STALE_MS = 3_600_000
 """How long a client is known beyond its document's time, while the document cannot be reached."""
 
 UNUSED_MS = 3_600_000
-BY_HOST, BY_TENANT = Rate(10, 60), Rate(60, 60)
+BY_HOST, BY_TENANT, CHANGES = Rate(10, 60), Rate(60, 60), Rate(60, 60)
+WRITTEN_AFTER_MS = 3_600_000
+"""How much longer a document must hold before that is written. Each write of a client makes every process read the
+tenant's configuration anew; until then a process remembers it by itself."""
 
 _ADDRESS = re.compile(r"https://[^/?#@]+/[^#]*")
 _DOTS = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
@@ -78,24 +82,31 @@ async def with_document(
     if not current.settings.client_registration.client_id_metadata_documents:
         return current
     known, now = current.clients.get(client_id), now_ms(services.clock)
-    if known is not None and (known.origin != DOCUMENT or _is_fresh(known, now)):
+    until = _fresh_until(tenant, services, known)
+    if known is not None and (known.origin != DOCUMENT or _is_fresh(until, now)):
         return current
     failure = await _fetched_once(tenant, services, current, client_id, now)
     if failure is None:
         return await configuration(tenant)
-    if failure.is_passing and _still_serves(known, now):
+    if failure.is_passing and known is not None and _is_fresh(until, now, stale_ms=STALE_MS):
         return current
     raise error(failure.reason)
 
 
-def _is_fresh(known: ClientConfiguration, now: int, *, stale_ms: int = 0) -> bool:
+def _fresh_until(tenant: Tenant, services: Services, known: ClientConfiguration | None) -> int:
+    """As its row says, or as this process has learned since."""
+    if known is None:
+        return 0
+    return max(known.fresh_until or 0, services.documents.fresh_until(_place(tenant, known.client_id)))
+
+
+def _place(tenant: Tenant, client_id: str) -> Place:
+    return tenant.id, tenant.incarnation, client_id
+
+
+def _is_fresh(until: int, now: int, *, stale_ms: int = 0) -> bool:
     """No answer holds longer than the longest: what does was fetched while the clock was ahead."""
-    until = known.fresh_until or 0
     return now < until + stale_ms and until <= now + MOST_KEPT_MS + LEEWAY_MS
-
-
-def _still_serves(known: ClientConfiguration | None, now: int) -> bool:
-    return known is not None and _is_fresh(known, now, stale_ms=STALE_MS)
 
 
 async def _fetched_once(
@@ -104,7 +115,7 @@ async def _fetched_once(
     async def fetch() -> Failure | None:
         return await _fetch(tenant, services, current, client_id, now)
 
-    return await services.documents.once((tenant.id, tenant.incarnation, client_id), now, fetch)
+    return await services.documents.once(_place(tenant, client_id), now, fetch)
 
 
 async def _fetch(
@@ -119,13 +130,21 @@ async def _fetch(
             _count(tenant, services, client_id, now)
         fetched = await services.outbound.get(client_id, limit=DOCUMENT_BYTES)
         new = _client_of(services, client_id, fetched)
-        await tenant.database.write(_store, _Document(client_id, new, now, now + _kept_ms(fetched)), most)
+        document = _Document(client_id, new, now, now + _kept_ms(fetched))
+        if client_id in current.clients and not await tenant.database.read(_is_there, document):
+            services.rates.count(CHANGES, (tenant.id, tenant.incarnation, "changed documents"), now)
+        await tenant.database.write(_store, document, most)
+        services.documents.keep_fresh(_place(tenant, client_id), document.fresh_until)
     except OutboundFailed:
         return Failure("The document at the client_id cannot be reached.", is_passing=True)
     except OutboundRefused as refused:
         return Failure(f"The client_id is refused. {refused}")
     except (InvalidClientMetadata, InvalidRedirectUri, AccessDenied) as wrong:
         return Failure(f"The document at the client_id is refused. {wrong.description}")
+    except RateLimited:
+        if client_id not in current.clients:
+            raise
+        return Failure("The documents of this tenant's clients change too often.", is_passing=True)
     except _Away:
         return Failure("The document at the client_id is not answered now.", is_passing=True)
     return None
@@ -188,7 +207,7 @@ class _Document:
 
 
 def _store(connection: Connection, document: _Document, most: int) -> None:
-    """Unchanged, it is only fresh again."""
+    """Unchanged, it is only fresh again, and that is written once in a while."""
     client_id, new, now = document.client_id, document.client, document.now
     values = {**new.columns, "origin": DOCUMENT, "fresh_until": document.fresh_until}
     row = connection.execute(_FIND, {"of": client_id}).one_or_none()
@@ -197,16 +216,22 @@ def _store(connection: Connection, document: _Document, most: int) -> None:
         insert_client(connection, client_id, values, new.keys, now)
     elif row.origin != DOCUMENT:
         raise InvalidClientMetadata("The client_id is another client's.")
-    elif _is_same(row._mapping, new.columns, connection.execute(_KEYS, {"of": client_id}).all(), new):
-        refresh_client(connection, client_id, document.fresh_until, now)
+    elif _is_same(connection, row._mapping, document):
+        if document.fresh_until - (row.fresh_until or 0) >= WRITTEN_AFTER_MS:
+            refresh_client(connection, client_id, document.fresh_until, now)
     else:
         replace_client(connection, client_id, values, new.keys, now)
 
 
-def _is_same(
-    row: Mapping[Any, Any], columns: Mapping[str, Any], keys: Sequence[Any], new: Registered
-) -> bool:
+def _is_there(connection: Connection, document: _Document) -> bool:
+    row = connection.execute(_FIND, {"of": document.client_id}).one_or_none()
+    return row is not None and _is_same(connection, row._mapping, document)
+
+
+def _is_same(connection: Connection, row: Mapping[Any, Any], document: _Document) -> bool:
+    new = document.client
+    keys = connection.execute(_KEYS, {"of": document.client_id}).all()
     held = {key.kid: (key.alg, key.jwk) for key in keys}
     return held == {key.kid: (key.alg, dict(key.jwk)) for key in new.keys} and all(
-        row[name] == value for name, value in columns.items()
+        row[name] == value for name, value in new.columns.items()
     )
