@@ -50,8 +50,9 @@ def test_every_flow_can_be_done_by_copying_it(tmp_path: Path, monkeypatch: pytes
     assert not re.search(r'"statusCode": ?[45]', ended.stdout), ended.stdout
     shown = parts(ended.stdout)
     assert shown.keys() == set(re.findall(r"^## (.*)$", read(PAGE), re.MULTILINE))
-    assert ended.stdout.count('"active":true') == 2
+    assert ended.stdout.count('"active":true') == 3
     assert '"token_type":"DPoP"' in shown["FAPI 2.0"]
     assert "Your device is connected" in shown["Devices (RFC 8628)"]
+    assert '"act":' in shown["An API asks, and calls another one"]
     assert "backchannel-logout" in shown["Back-channel logout"]
     assert "Your password is changed" in shown["Accounts, sign-in by code, a forgotten password"]
