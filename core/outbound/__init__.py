@@ -5,6 +5,7 @@ saved and again at every connection, of the very address that is connected to (`
 """
 
 from core.outbound.addresses import OutboundRefused, check_address, is_public
-from core.outbound.client import Fetched, Outbound, OutboundFailed
+from core.outbound.answers import Fetched, OutboundFailed
+from core.outbound.client import Outbound
 
 __all__ = ["Fetched", "Outbound", "OutboundFailed", "OutboundRefused", "check_address", "is_public"]

@@ -31,7 +31,7 @@ def check_address(url: str, allowed: Collection[str] = ()) -> SplitResult:
     """Syntax only, for when an address is saved: nothing is looked up. `allowed` are `host:port` that may be called
     whatever they are, plain http included."""
     parts = _split(url)
-    host, port = parts.hostname or "", parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
+    host, port = parts.hostname or "", port_of(parts)
     if f"{host}:{port}" in allowed and parts.scheme in ("http", "https"):
         return parts
     if parts.scheme != "https":
@@ -40,6 +40,10 @@ def check_address(url: str, allowed: Collection[str] = ()) -> SplitResult:
         raise OutboundRefused("The address has a port that is not used for the web.")
     _check_host(host)
     return parts
+
+
+def port_of(parts: SplitResult) -> int:
+    return parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
 
 
 def _split(url: str) -> SplitResult:

@@ -4,51 +4,30 @@ A name is looked up here, every address it has must be public, and the connectio
 look-up would say does not matter. TLS still checks the name. Size and time are bounded as a whole; a redirect is
 followed only where the caller says so, and is judged like the first address. Every call has a connection of its own,
 so every call is judged anew; proxies of the environment are not asked.
+
+Most installations call nobody: what a call needs (the HTTP library, the public authorities) is loaded by the first one.
 """
 
 import asyncio
 import ssl
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from functools import cached_property
 from types import TracebackType
 from typing import Self
-from urllib.parse import SplitResult, urldefrag, urljoin
+from urllib.parse import urldefrag, urljoin
 
-import certifi
-import httpcore
-
-from core.outbound.addresses import HTTPS_PORT, OutboundRefused, check_address
-from core.outbound.connecting import Connecting, TooLong
+from core.outbound.addresses import OutboundRefused, check_address, port_of
+from core.outbound.answers import Fetched, OutboundFailed
 from core.outbound.places import Places
 
 SECONDS = 5.0
 BYTES = 64 * 1024
-AROUND_BYTES = 64 * 1024
-"""Headers, framing and interim answers beside the body."""
-
 IN_ALL = 128
 PER_HOST = 8
 RESOLVERS = 64
 USER_AGENT = "Keystead"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-class OutboundFailed(Exception):
-    """Nothing useful came: no connection, no answer in time, too long an answer. `reason` is for the log."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    status: int
-    headers: Mapping[str, str]
-    """By names in small letters; of several with one name, the last."""
-
-    body: bytes = field(repr=False)
 
 
 class Outbound:
@@ -60,10 +39,16 @@ class Outbound:
     ) -> None:
         self._allowed = frozenset(allowed)
         self._seconds = seconds
-        self._tls = ssl.create_default_context(cafile=authorities or certifi.where())
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self._places = Places(in_all=IN_ALL, per_host=PER_HOST)
         self._resolver = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
+        if authorities is not None:  # a file that cannot be read is noticed at the start
+            self._tls = _trusting(authorities)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        import certifi
+
+        return _trusting(certifi.where())
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,46 +96,13 @@ class Outbound:
     async def _ask(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int
     ) -> Fetched:
+        from core.outbound.exchange import Route, exchange
+
         parts = check_address(url, self._allowed)
-        host, port = parts.hostname or "", _port(parts)
-        backend = Connecting(
-            self._resolver, may_be_inside=f"{host}:{port}" in self._allowed, limit=limit + AROUND_BYTES
-        )
-        origin = httpcore.Origin(parts.scheme.encode(), host.encode(), port)
-        connection = httpcore.AsyncHTTPConnection(origin, self._tls, network_backend=backend)
-        address = httpcore.URL(scheme=origin.scheme, host=origin.host, port=port, target=_path(parts))
-        wanted = [("Host", _host(parts)), *headers.items(), *_ALWAYS]
-        async with self._places.taken(f"{host}:{port}"):
-            try:
-                async with connection.stream(method, address, headers=wanted, content=body) as answer:
-                    return await _fetched(answer, limit)
-            except TooLong:
-                raise OutboundFailed("the answer is too long") from None
-            except _FAILURES as error:
-                raise OutboundFailed(type(error).__name__) from error
-            finally:
-                await backend.close()
-
-
-_FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError)
-_ALWAYS = (("Accept-Encoding", "identity"), ("Connection", "close"))
-
-
-def _port(parts: SplitResult) -> int:
-    return parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
-
-
-def _host(parts: SplitResult) -> str:
-    """As the header has it: RFC 9110 section 7.2."""
-    host = parts.hostname or ""
-    named = f"[{host}]" if ":" in host else host
-    return named if parts.port is None else f"{named}:{parts.port}"
-
-
-def _path(parts: SplitResult) -> bytes:
-    """What was checked, letter for letter; nobody takes the address apart a second time."""
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.path or '/'}{query}".encode("ascii")
+        at = f"{parts.hostname or ''}:{port_of(parts)}"
+        route = Route(parts, self._tls, self._resolver, may_be_inside=at in self._allowed)
+        async with self._places.taken(at):
+            return await exchange(route, method, headers, body, limit)
 
 
 def _target(url: str, location: str) -> str:
@@ -161,23 +113,7 @@ def _target(url: str, location: str) -> str:
         raise OutboundRefused("The address is malformed.") from None
 
 
-async def _fetched(answer: httpcore.Response, limit: int) -> Fetched:
-    headers = _headers(answer.headers)
-    if headers.get("content-encoding", "identity").lower() != "identity":  # what is small may not unfold
-        raise OutboundFailed("the answer is compressed")
-    return Fetched(answer.status, headers, await _body(answer, limit))
-
-
-def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
-
-
-async def _body(answer: httpcore.Response, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in answer.aiter_stream():
-        size += len(part)
-        if size > limit:
-            raise OutboundFailed("the answer is too long")
-        parts.append(part)
-    return b"".join(parts)
+def _trusting(authorities: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authorities)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
