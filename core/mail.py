@@ -9,7 +9,6 @@ import asyncio
 import os
 import re
 import secrets
-import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -20,16 +19,12 @@ from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, make_msgid, parseaddr
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
-import aiosmtplib
-import certifi
 import idna
 
 from core.clock import Clock
-from core.settings import Settings, is_loopback
+from core.settings import Settings
 
-SECONDS = 20.0
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _NAME_LENGTH = 100
@@ -63,73 +58,10 @@ class Mailer(Protocol):
 def open_mailer(settings: Settings, clock: Clock) -> Mailer | None:
     sender = settings.mail_from or f"keystead@{settings.base_domain}"
     if settings.smtp_url is not None:
+        from core.smtp import SmtpMailer, SmtpServer  # loaded only where there is a mail server
+
         return SmtpMailer(SmtpServer.at(settings.smtp_url.reveal()), sender, clock)
     return FolderMailer(settings.mail_folder, sender, clock) if settings.mail_folder else None
-
-
-@dataclass(frozen=True, slots=True)
-class SmtpServer:
-    """`smtps` speaks TLS from the first byte, `smtp` must be given it by STARTTLS except on loopback."""
-
-    host: str
-    port: int
-    username: str | None
-    password: str | None = field(repr=False)
-    is_implicit: bool
-    is_plain: bool
-
-    @classmethod
-    def at(cls, url: str) -> "SmtpServer":
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        is_plain = parts.scheme == "smtp+plain" or (parts.scheme == "smtp" and is_loopback(host))
-        return cls(
-            host=host,
-            port=parts.port or {"smtps": 465, "smtp": 587, "smtp+plain": 25}[parts.scheme],
-            username=unquote(parts.username) if parts.username is not None else None,
-            password=unquote(parts.password) if parts.password is not None else None,
-            is_implicit=parts.scheme == "smtps",
-            is_plain=is_plain,
-        )
-
-
-class SmtpMailer:
-    def __init__(
-        self, server: SmtpServer, sender: str, clock: Clock, *, authorities: str | None = None
-    ) -> None:
-        self._server = server
-        self._sender = sender
-        self._clock = clock
-        self._tls = ssl.create_default_context(cafile=authorities or certifi.where())
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-
-    async def send(self, letter: Letter) -> None:
-        server, message = self._server, message_of(letter, self._sender, self._clock)
-        sender = parseaddr(self._sender)[1]
-        try:
-            await aiosmtplib.send(
-                message,
-                sender=sender,
-                recipients=[_wire_address(letter.to)],
-                hostname=server.host,
-                local_hostname=sender.rpartition("@")[2],  # else the machine's own name is looked up and told
-                port=server.port,
-                username=server.username,
-                password=server.password,
-                use_tls=server.is_implicit,
-                start_tls=not server.is_plain and not server.is_implicit,
-                tls_context=None if server.is_plain else self._tls,
-                timeout=SECONDS,
-            )
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            codes = [refused.code for refused in error.recipients]
-            raise MailFailed(_answered(min(codes)), is_final=min(codes) >= 500) from error
-        except aiosmtplib.SMTPDataError as error:
-            raise MailFailed(_answered(error.code), is_final=error.code >= 500) from error
-        except aiosmtplib.SMTPResponseException as error:
-            raise MailFailed(_answered(error.code)) from error
-        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            raise MailFailed(f"the mail server could not be used: {type(error).__name__}") from error
 
 
 class FolderMailer:
@@ -169,7 +101,7 @@ def letters_in(folder: Path) -> list[EmailMessage]:
 def message_of(letter: Letter, sender: str, clock: Clock) -> EmailMessage:
     """Raises `MailFailed` for an address that no header can hold."""
     own_name, own_address = parseaddr(sender)
-    to = _wire_address(letter.to)
+    to = wire_address(letter.to)
     message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
     try:
         message["From"] = Address(clean(letter.sender_name) or own_name, addr_spec=own_address)
@@ -193,7 +125,7 @@ def clean(text: str, length: int = _NAME_LENGTH) -> str:
     return _CONTROLS.sub(" ", text).strip()[:length]
 
 
-def _wire_address(address: str) -> str:
+def wire_address(address: str) -> str:
     """A domain outside ASCII has a spelling inside it; a local part outside it needs SMTPUTF8 (RFC 6531)."""
     local, _, domain = address.rpartition("@")
     if domain.isascii():
@@ -202,7 +134,3 @@ def _wire_address(address: str) -> str:
         return f"{local}@{idna.encode(domain, uts46=True).decode()}"
     except idna.IDNAError as error:
         raise MailFailed("the address cannot be written to", is_final=True) from error
-
-
-def _answered(code: int) -> str:
-    return f"the mail server answered {code}"

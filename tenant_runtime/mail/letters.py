@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Template as Page
 
 from core.mail import Letter, clean
 from tenant_runtime.login.branding import DEFAULT_PRIMARY, Branding
@@ -62,7 +64,7 @@ def _text(said: Sentences, contents: Contents) -> str:
 
 def _html(said: Sentences, contents: Contents, branding: Branding) -> str:
     primary = Colour.parse(branding.primary_color) or DEFAULT_PRIMARY
-    return _TEMPLATE.render(
+    return _template().render(
         said=said,
         brand=clean(branding.display_name),
         code=contents.code,
@@ -72,11 +74,15 @@ def _html(said: Sentences, contents: Contents, branding: Branding) -> str:
     )
 
 
-_TEMPLATE = Environment(
-    loader=FileSystemLoader(Path(__file__).parent.parent / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    auto_reload=False,
-    trim_blocks=True,
-    lstrip_blocks=True,
-).get_template("letter.html")
+@cache
+def _template() -> Page:
+    """Compiled by the first letter, not by every start."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent.parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("letter.html")
