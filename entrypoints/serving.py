@@ -23,7 +23,11 @@ class _Announcing(uvicorn.Server):
         self._listening = listening
 
     async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
+        gc.disable()  # what a start makes stays
+        try:
+            await super().startup(sockets)
+        finally:
+            gc.enable()
         if self.started:
             spare_the_collector()
             self._listening()
