@@ -120,12 +120,12 @@ async def _with_proof(connection: AnyConnection, token: str) -> Actor:
     given = [value for name, value in scope["headers"] if name == HEADER]
     try:
         proof = check_proof(tenant, given, target, now_ms(services.clock))
+        if proof.next_nonce is not None:
+            scope["state"]["answer_headers"] = [(NONCE_HEADER, proof.next_nonce.encode("ascii"))]
         actor = await _authenticated(tenant, services, token, proof)
         await tenant.database.write(claim, (proof.used,))
     except (Unauthenticated, InvalidDpopProof, UseDpopNonce) as error:
         raise challenged(error) from error
-    if proof.next_nonce is not None:
-        scope["state"]["answer_headers"] = [(NONCE_HEADER, proof.next_nonce.encode("ascii"))]
     return actor
 
 

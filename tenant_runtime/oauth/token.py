@@ -17,7 +17,7 @@ from core.errors import (
 )
 from tenant_runtime.configuration import configuration
 from tenant_runtime.oauth.clients.authentication import authenticate
-from tenant_runtime.oauth.dpop.proofs import Proof, proof_of, with_next_nonce
+from tenant_runtime.oauth.dpop.proofs import Proof, proof_of, tell_next_nonce, with_next_nonce
 from tenant_runtime.oauth.grants import (
     authorization_code,
     client_credentials,
@@ -70,6 +70,7 @@ async def _token(call: Call) -> Answer:
     current = await configuration(call.tenant)
     client = await authenticate(call, parameters, current)
     request = TokenRequest(call, current, client, parameters)
+    proof = None
     try:
         if client.named not in (None, client.client_id):
             raise InvalidGrant if grant.is_bound else InvalidRequest("client_id names another client.")
@@ -77,10 +78,12 @@ async def _token(call: Call) -> Answer:
         if proof is not None:
             request = replace(request, proof=proof)
         return with_next_nonce(json_answer(await grant.exchange(request)), proof)
-    except (UseDpopNonce, *device_code.STILL_WAITING):
+    except (UseDpopNonce, *device_code.STILL_WAITING) as error:
+        tell_next_nonce(error, proof)
         raise  # no failure: how every conversation with a proof begins, and how devices wait
     except OAuthError as error:
         _tell_failure(request, grant, error)
+        tell_next_nonce(error, proof)
         raise
 
 

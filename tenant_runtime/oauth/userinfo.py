@@ -27,6 +27,7 @@ from tenant_runtime.oauth.dpop.proofs import (
     proof_of,
     require_holder,
     require_proof,
+    tell_next_nonce,
     with_next_nonce,
 )
 from tenant_runtime.oauth.keys.signing import signing_key
@@ -59,10 +60,12 @@ async def _userinfo(call: Call) -> Answer:
     shown = await _shown(call)
     if not shown.is_dpop:
         return await _answer(call, shown.token, None)
+    proof = None
     try:
         proof = require_proof(proof_of(call, PATH, shown.token))
         return with_next_nonce(await _answer(call, shown.token, proof), proof)
     except (InvalidToken, InsufficientScope, InvalidDpopProof, UseDpopNonce) as error:
+        tell_next_nonce(error, proof)
         raise challenged(error, realm="userinfo") from error
 
 

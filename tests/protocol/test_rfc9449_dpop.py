@@ -322,6 +322,23 @@ async def test_a_nonce_that_gets_old_is_followed_by_another(issuers: Issuers, re
     assert (await machine(issuers.acme, [ready.proof("POST", url)])).status_code == 200
 
 
+async def test_a_refusal_brings_the_next_nonce_as_well(issuers: Issuers, ready: Holder) -> None:
+    acme, url, first = issuers.acme, address(issuers.acme), ready.nonce
+    form = {"grant_type": "refresh_token", "refresh_token": "made up"}
+    assert "dpop-nonce" not in (await ask(acme, "spa", [ready.proof("POST", url)], **form)).headers
+    issuers.clock.time += 200
+    answer = await ask(acme, "spa", [ready.proof("POST", url)], **form)
+    assert refused(answer, "invalid_grant")
+    assert answer.headers["dpop-nonce"] != first
+    proof = ready.proof("POST", url)
+    assert (await machine(acme, [proof])).status_code == 200
+    again = await machine(acme, [proof])
+    assert refused(again)
+    ready.nonce = again.headers["dpop-nonce"]
+    issuers.clock.time += 200
+    assert (await machine(acme, [ready.proof("POST", url)])).status_code == 200
+
+
 async def test_every_worker_knows_the_others_nonces(issuers: Issuers, ready: Holder) -> None:
     async with second_worker(issuers.acme, issuers.services) as other:
         assert (await machine(other, [ready.proof("POST", address(other))])).status_code == 200

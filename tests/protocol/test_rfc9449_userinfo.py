@@ -203,3 +203,13 @@ async def test_without_the_scheme_nothing_is_written(issuers: Issuers) -> None:
     token = (await issuers.acme.tokens())["access_token"]
     assert (await issuers.acme.userinfo(token)).status_code == 200
     assert await issuers.acme.rows(models.UsedId) == []
+
+
+async def test_a_refusal_brings_the_next_nonce_as_well(issuers: Issuers, holder: Holder) -> None:
+    acme = issuers.acme
+    token = await bound_token(acme, holder)
+    assert (await show_well(acme, holder, token)).status_code == 200
+    issuers.clock.time += 200
+    answer = await show_well(acme, holder, "made-up")
+    assert refused(answer, "invalid_token")
+    assert answer.headers["dpop-nonce"] != holder.nonce

@@ -32,7 +32,7 @@ from tenant_runtime.oauth.authorization.request_objects import read_object
 from tenant_runtime.oauth.body import JSON, json_object, media_type, parse_form, read_body, texts_of
 from tenant_runtime.oauth.clients.authentication import authenticate, require_still
 from tenant_runtime.oauth.clients.documents import with_document
-from tenant_runtime.oauth.dpop.proofs import proof_of, with_next_nonce
+from tenant_runtime.oauth.dpop.proofs import proof_of, tell_next_nonce, with_next_nonce
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 
@@ -80,6 +80,7 @@ async def _push(call: Call) -> Answer:
     current = await configuration(call.tenant)
     current = await with_document(call.tenant, call.services, current, parameters.get("client_id"))
     request = TokenRequest(call, current, await authenticate(call, parameters, current), parameters)
+    proof = None
     try:
         proof = proof_of(call, PATH)
         request = replace(request, proof=proof)
@@ -88,6 +89,7 @@ async def _push(call: Call) -> Answer:
         raise
     except OAuthError as error:
         call.services.audit.add(call.tenant, request.event(FAILED, description=error.description))
+        tell_next_nonce(error, proof)
         raise
 
 

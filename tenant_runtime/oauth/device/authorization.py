@@ -20,7 +20,7 @@ from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.oauth.clients.authentication import authenticate, require_still
 from tenant_runtime.oauth.clients.documents import with_document
 from tenant_runtime.oauth.device.user_codes import digest_of, new_user_code, shown
-from tenant_runtime.oauth.dpop.proofs import proof_of, with_next_nonce
+from tenant_runtime.oauth.dpop.proofs import proof_of, tell_next_nonce, with_next_nonce
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 from tenant_runtime.registration.rates import Rate, network_of
@@ -64,6 +64,7 @@ async def _device_code(call: Call) -> Answer:
         return with_next_nonce(json_answer(await _begin(request)), request.proof)
     except OAuthError as error:
         call.services.audit.add(call.tenant, request.event(FAILED, description=error.description))
+        tell_next_nonce(error, request.proof)
         raise
 
 

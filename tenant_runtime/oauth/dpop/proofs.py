@@ -84,6 +84,12 @@ def with_next_nonce(answer: Answer, proof: Proof | None) -> Answer:
     return Answer(answer.body, [*answer.headers, header], answer.status)
 
 
+def tell_next_nonce(error: IdentityError, proof: Proof | None) -> None:
+    """With the refusal of a request whose proof was good: its nonce gets old all the same (section 8.2)."""
+    if proof is not None and proof.next_nonce is not None:
+        error.headers.setdefault("DPoP-Nonce", proof.next_nonce)
+
+
 # --- At a resource (section 7) ---------------------------------------------------------------------------------------
 
 
