@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from core.errors import InvalidClientMetadata, InvalidRedirectUri
 from core.outbound import Outbound
+from tenant_runtime.oauth.authorization.acr import SUPPORTED
 from tenant_runtime.oauth.keys.signing import ALGORITHMS
 from tenant_runtime.registration.addresses import check_link, check_outward, check_redirects, is_native
 from tenant_runtime.registration.client_keys import NewKey, keys_of
@@ -122,6 +123,7 @@ def registered(said: ClientMetadata, outbound: Outbound) -> Registered:
         )
     _check_addresses(said, outbound)
     _check_algorithms(said)
+    _check_acr(said.default_acr_values)
     grant_types, response_types = _grants(said)
     return Registered(_columns(said, grant_types, response_types), _keys(said))
 
@@ -174,6 +176,12 @@ def _check_algorithms(said: ClientMetadata) -> None:
         raise InvalidClientMetadata(
             "The token_endpoint_auth_signing_alg does not fit the token_endpoint_auth_method."
         )
+
+
+def _check_acr(values: list[str] | None) -> None:
+    """What can be had, everybody has; so a wish for one of it is kept without being looked at again."""
+    if values and set(values).isdisjoint(SUPPORTED):
+        raise InvalidClientMetadata(f"The default_acr_values must have one of {', '.join(SUPPORTED)}.")
 
 
 _ASSERTION_ALGORITHMS: Mapping[str, tuple[str, ...]] = {

@@ -421,6 +421,21 @@ async def test_an_address_inside_is_refused_when_it_is_registered(
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata"), answer.text
 
 
+async def test_a_default_acr_that_cannot_be_had_is_refused_and_one_that_can_is_had(
+    open_to_all: Installation,
+) -> None:
+    wanted = ["urn:example:gold", "urn:keystead:acr:single-factor"]
+    answer = await ask_to_register(open_to_all, "acme", {**MINIMUM, "default_acr_values": wanted[:1]})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
+    assert wanted[1] in answer.json()["error_description"]
+    told = await registered(open_to_all, "acme", default_acr_values=wanted)
+    assert told["default_acr_values"] == wanted
+    async with open_to_all.browser() as http:
+        party = stranger(open_to_all, "acme", told, http=http)
+        tokens = await party.redeem(await consented_code(party, audience=None))
+        assert tokens.id_claims["acr"] == wanted[1]
+
+
 async def test_a_software_statement_is_trusted_by_nobody(open_to_all: Installation) -> None:
     answer = await ask_to_register(open_to_all, "acme", {**MINIMUM, "software_statement": "e30.e30."})
     assert (answer.status_code, answer.json()["error"]) == (400, "unapproved_software_statement")
