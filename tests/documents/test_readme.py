@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -45,6 +46,20 @@ def test_the_python_in_the_readme_runs() -> None:
     assert blocks
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_python_in_the_readme_of_the_sdk_runs_from_top_to_bottom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One module, whose tests are run as well."""
+    module = ModuleType("readme")
+    monkeypatch.setitem(sys.modules, "readme", module)
+    for block in re.findall(r"```python\n(.*?)```", read("sdk/README.md"), re.DOTALL):
+        exec(compile(block, "sdk/README.md", "exec"), vars(module))
+    tests = [value for name, value in vars(module).items() if name.startswith("test_")]
+    assert tests
+    for test in tests:
+        test()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
