@@ -3,6 +3,9 @@
 A secret is shown when it is made, and otherwise only to who holds `read:client_keys` and could grant what the client
 is granted; it is stored as a digest to compare and sealed to be shown. A client that proves itself by a key has none.
 Who says what a client's keys are could act as the client, and so must hold what it is granted.
+
+A client that is described by a document has that document's address as its id, which no path can hold: in paths it is
+named by the digest of its id (`path_id`). It can be read and deleted; what it is, its document says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +16,7 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select
 
 from core.clock import to_iso
-from core.errors import InvalidInput
+from core.errors import InvalidInput, InvalidQuery
 from core.http.paging import parse_boolean, parse_text
 from core.ids import digest, new_client_id, new_id, new_secret
 from core.tenants import Tenant
@@ -31,9 +34,12 @@ from tenant_runtime.models import Client, ClientSecret, ResourceServer
 from tenant_runtime.oauth.clients.assertions import BY_KEY
 from tenant_runtime.oauth.clients.keys import FAPI_ALGORITHMS
 from tenant_runtime.oauth.tokens.withdrawal import Given, end_given
+from tenant_runtime.registration.clients import DOCUMENT
 
 _table, _secrets = Client.__table__, ClientSecret.__table__
 _MERGED = ("jwt_configuration", "refresh_token", "client_metadata", "signed_request_object", "oidc_logout")
+_NAMED = "sha256-"
+_DOCUMENTS = select(_table.c.client_id).where(_table.c.origin == DOCUMENT)
 _API = select(ResourceServer.__table__.c.is_management).where(
     ResourceServer.__table__.c.identifier == bindparam("identifier")
 )
@@ -77,8 +83,21 @@ def shape(row: Row[Any]) -> dict[str, Any]:
         "signed_request_object": row.signed_request_object,
         "oidc_logout": row.oidc_logout,
         "resource_server_identifier": row.resource_server_identifier,
+        "path_id": path_id(row.client_id) if row.origin == DOCUMENT else None,
     }
     return {**row.attributes, **shown, **{name: value for name, value in kept.items() if value}}
+
+
+def path_id(client_id: str) -> str:
+    return f"{_NAMED}{digest(client_id)}"
+
+
+def _meant(connection: Connection, named: str) -> str:
+    """The client's id, by how a path names it."""
+    if not named.startswith(_NAMED):
+        return named
+    documents = connection.execute(_DOCUMENTS).scalars()
+    return next((client_id for client_id in documents if path_id(client_id) == named), named)
 
 
 def shape_all(connection: Connection, rows: Rows) -> Items:
@@ -136,6 +155,15 @@ async def delete_client(call: CallOf, client_id: FromPath[str]) -> None:
     await call.write(_delete, client_id, call.now)
 
 
+@removing("/clients", "delete:clients")
+async def delete_client_by_address(call: CallOf) -> None:
+    """For a client whose id is an address, which no path can hold: the query must say which."""
+    client_id = parse_text(call.request.query_params, "client_id")
+    if not client_id:
+        raise InvalidQuery("The query parameter 'client_id' is missing.")
+    await call.write(_delete, client_id, call.now)
+
+
 @creating("/clients/{client_id:str}/rotate-secret", "update:client_keys", status_code=200)
 async def rotate_client_secret(call: CallOf, client_id: FromPath[str]) -> dict[str, Any]:
     return await call.write(_rotate, client_id, _new_secret(call), call.actor, call.now)
@@ -184,6 +212,8 @@ def _filters(call: Call) -> list[ColumnElement[bool]]:
     for name in ("is_global", "is_first_party"):
         if parse_text(query, name) is not None:
             found.append(_table.c[name].is_(parse_boolean(query, name, default=False)))
+    if client_id := parse_text(query, "client_id"):
+        found.append(_table.c.client_id == client_id)
     if app_types := parse_text(query, "app_type"):
         found.append(_table.c.app_type.in_(app_types.split(",")))
     return found
@@ -198,6 +228,7 @@ def _secret_of(connection: Connection, client_id: str, tenant: Tenant) -> str | 
 
 
 def _get(connection: Connection, client_id: str, actor: Actor, tenant: Tenant) -> dict[str, Any]:
+    client_id = _meant(connection, client_id)
     shown = _shown(connection, ENTITY.load(connection, client_id))
     if actor.holds("read:client_keys") and escalation.may_act_as(connection, actor, client_id):
         secret = _secret_of(connection, client_id, tenant)
@@ -302,6 +333,7 @@ def _kept(members: Mapping[str, Any]) -> dict[str, Any]:
 
 def _delete(connection: Connection, client_id: str, now: int) -> Written:
     """What people gave it ends with it: its access tokens name a family that is over."""
+    client_id = _meant(connection, client_id)
     row = ENTITY.find(connection, client_id)
     if row is not None and row.is_global:
         raise InvalidInput("The global client cannot be deleted.", code="operation_not_supported", status=403)
@@ -327,5 +359,6 @@ handlers: Sequence[Any] = [
     create_client,
     update_client,
     delete_client,
+    delete_client_by_address,
     rotate_client_secret,
 ]

@@ -1,6 +1,7 @@
 """Clients whose id is the address of a document about them (draft-ietf-oauth-client-id-metadata-document)."""
 
 import asyncio
+import hashlib
 import secrets
 import shutil
 import time
@@ -494,3 +495,32 @@ async def test_a_registration_token_opens_no_document(world: Installation, host:
     for path in (client_id, "https:"):
         answer = await world.http.get(f"{world.tenant('acme').issuer}oidc/register/{path}")
         assert answer.status_code in (401, 404)
+
+
+async def test_an_operator_reads_and_deletes_such_a_client(world: Installation, host: Elsewhere) -> None:
+    client_id, other = publish(host), publish(host, "/other.json", client_name="Another")
+    manager = await world.manager("acme")
+    async with world.browser() as http:
+        party = party_of(world, client_id, http)
+        answer = await party.redeem(await consented_code(party, audience=None))
+        await party_of(world, other, http).authorize()
+        [shown] = [one for one in await manager.get("/clients") if one["client_id"] == client_id]
+        assert shown["path_id"] == f"sha256-{hashlib.sha256(client_id.encode()).hexdigest()}"
+        path = f"/clients/{shown['path_id']}"
+        assert await manager.get(path) == shown
+        assert await manager.status("PATCH", path, {"name": "Mine"}) == 404
+        neighbour = await world.manager("globex")
+        assert await neighbour.status("GET", path) == 404
+        assert await neighbour.status("DELETE", path) == 204, "which is nobody there"
+        assert await known(world) == [client_id, other]
+        assert await manager.status("DELETE", path) == 204
+        assert await manager.status("GET", path) == 404
+        assert await known(world) == [other]
+        assert (await party.userinfo(answer.access_token)).status_code == 401
+        assert (await party.refresh(answer.refresh_token)).error == "invalid_grant"
+    for made_up in ("sha256-", "sha256-" + "0" * 64, shown["path_id"].upper(), client_id.replace("/", "%2F")):
+        assert await manager.status("GET", f"/clients/{made_up}") in (400, 404)
+    mine = next(one for one in await manager.get("/clients") if not one["client_id"].startswith("https:"))
+    assert "path_id" not in mine
+    digest = hashlib.sha256(mine["client_id"].encode()).hexdigest()
+    assert await manager.status("GET", f"/clients/sha256-{digest}") == 404, "it has a path of its own"
