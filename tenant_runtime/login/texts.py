@@ -117,6 +117,8 @@ ENGLISH: Mapping[str, str] = {
     "back": "Back to the application",
     # errors
     "error_title": "Something went wrong",
+    "error_application": "Go back to the application and begin again. If that does not help, tell its support "
+    "what this page says.",
     "error_support": "If you ask for help, quote this id:",
     "try_again": "Try again",
     # form post
