@@ -16,7 +16,7 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select
 
 from core.clock import to_iso
-from core.errors import InvalidInput, InvalidQuery
+from core.errors import InvalidInput
 from core.http.paging import parse_boolean, parse_text
 from core.ids import digest, new_client_id, new_id, new_secret
 from core.tenants import Tenant
@@ -155,15 +155,6 @@ async def delete_client(call: CallOf, client_id: FromPath[str]) -> None:
     await call.write(_delete, client_id, call.now)
 
 
-@removing("/clients", "delete:clients")
-async def delete_client_by_address(call: CallOf) -> None:
-    """For a client whose id is an address, which no path can hold: the query must say which."""
-    client_id = parse_text(call.request.query_params, "client_id")
-    if not client_id:
-        raise InvalidQuery("The query parameter 'client_id' is missing.")
-    await call.write(_delete, client_id, call.now)
-
-
 @creating("/clients/{client_id:str}/rotate-secret", "update:client_keys", status_code=200)
 async def rotate_client_secret(call: CallOf, client_id: FromPath[str]) -> dict[str, Any]:
     return await call.write(_rotate, client_id, _new_secret(call), call.actor, call.now)
@@ -212,8 +203,6 @@ def _filters(call: Call) -> list[ColumnElement[bool]]:
     for name in ("is_global", "is_first_party"):
         if parse_text(query, name) is not None:
             found.append(_table.c[name].is_(parse_boolean(query, name, default=False)))
-    if client_id := parse_text(query, "client_id"):
-        found.append(_table.c.client_id == client_id)
     if app_types := parse_text(query, "app_type"):
         found.append(_table.c.app_type.in_(app_types.split(",")))
     return found
@@ -359,6 +348,5 @@ handlers: Sequence[Any] = [
     create_client,
     update_client,
     delete_client,
-    delete_client_by_address,
     rotate_client_secret,
 ]

@@ -26,10 +26,7 @@ class Route:
     @property
     def query(self) -> str:
         """Of a route that is told in its query whose things it is about."""
-        if self.method != "DELETE":
-            return ""
-        by = {"/api/v2/grants": "?user_id={user_id}", "/api/v2/clients": "?client_id={client_id}"}
-        return by.get(self.path, "")
+        return "?user_id={user_id}" if (self.method, self.path) == ("DELETE", "/api/v2/grants") else ""
 
     @property
     def names_something(self) -> bool:
