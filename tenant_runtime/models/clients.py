@@ -73,7 +73,7 @@ class ClientKey(TenantBase):
     """A public key by which a client proves itself (`private_key_jwt`) and signs its requests (RFC 9101)."""
 
     __tablename__ = "client_keys"
-    __table_args__ = (UniqueConstraint("client_id", "kid"),)
+    __table_args__ = (UniqueConstraint("client_id", "kid"), {"sqlite_with_rowid": False})
 
     id: Mapped[str] = mapped_column(primary_key=True)
     client_id: Mapped[str] = mapped_column(owned_by("clients.client_id"))

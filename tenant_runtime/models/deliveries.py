@@ -13,7 +13,7 @@ class Delivery(TenantBase):
     """
 
     __tablename__ = "deliveries"
-    __table_args__ = (Index("ix_deliveries_due_at", "due_at"),)
+    __table_args__ = (Index("ix_deliveries_due_at", "due_at"), {"sqlite_with_rowid": False})
 
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]

@@ -37,7 +37,7 @@ class PushedRequest(TenantBase):
     """What a client pushed (RFC 9126): found by the digest of its `request_uri`, over once a code was issued for it."""
 
     __tablename__ = "pushed_requests"
-    __table_args__ = (Index("ix_pushed_requests_expires_at", "expires_at"),)
+    __table_args__ = (Index("ix_pushed_requests_expires_at", "expires_at"), {"sqlite_with_rowid": False})
 
     digest: Mapped[str] = mapped_column(primary_key=True)
     issuer: Mapped[str]
@@ -145,7 +145,7 @@ class DeviceCode(TenantBase):
     follows is who did."""
 
     __tablename__ = "device_codes"
-    __table_args__ = (Index("ix_device_codes_expires_at", "expires_at"),)
+    __table_args__ = (Index("ix_device_codes_expires_at", "expires_at"), {"sqlite_with_rowid": False})
 
     digest: Mapped[str] = mapped_column(primary_key=True)
     user_code_digest: Mapped[str] = mapped_column(unique=True)

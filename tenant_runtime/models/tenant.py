@@ -50,8 +50,13 @@ class SigningKeyRow(TenantBase):
 
     __tablename__ = "signing_keys"
     __table_args__ = (
-        Index("uq_signing_keys_current", "alg", unique=True, sqlite_where=text("state = 'current'")),
-        Index("uq_signing_keys_next", "alg", unique=True, sqlite_where=text("state = 'next'")),
+        Index(
+            "uq_signing_keys_state",
+            "alg",
+            "state",
+            unique=True,
+            sqlite_where=text("state IN ('current', 'next')"),
+        ),
     )
 
     kid: Mapped[str] = mapped_column(primary_key=True)

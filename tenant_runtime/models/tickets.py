@@ -27,7 +27,10 @@ class LoginCode(TenantBase):
     """
 
     __tablename__ = "login_codes"
-    __table_args__ = (Index("ix_login_codes_address", "connection_id", "address"),)
+    __table_args__ = (
+        Index("ix_login_codes_address", "connection_id", "address"),
+        {"sqlite_with_rowid": False},
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     connection_id: Mapped[str] = mapped_column(owned_by("connections.id"))

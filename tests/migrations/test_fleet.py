@@ -13,7 +13,7 @@ from tests.provisioning.installations import create, opened, sql
 
 REVISION = Path(migrations.__file__).parent / "tenant/versions/0003_the_whole_protocol.py"
 TABLES = ("client_keys", "deliveries", "device_codes", "login_codes", "pushed_requests", "used_ids")
-INDEXES = ("ix_grants_created", "uq_signing_keys_current", "uq_signing_keys_next")
+INDEXES = ("ix_grants_created", "uq_signing_keys_state")
 
 
 def make_older(path: Path) -> None:

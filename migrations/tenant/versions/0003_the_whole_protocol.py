@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
         sa.Column("failed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_deliveries_due_at", "deliveries", ["due_at"], unique=False)
     op.create_table(
@@ -58,6 +59,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_client_keys")),
         sa.UniqueConstraint("client_id", "kid", name=op.f("uq_client_keys_client_id_kid")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "device_codes",
@@ -90,6 +92,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_device_codes")),
         sa.UniqueConstraint("user_code_digest", name=op.f("uq_device_codes_user_code_digest")),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_device_codes_expires_at", "device_codes", ["expires_at"], unique=False)
     op.create_table(
@@ -113,6 +116,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_login_codes")),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_login_codes_address", "login_codes", ["connection_id", "address"], unique=False)
     op.create_table(
@@ -131,6 +135,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_pushed_requests")),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_pushed_requests_expires_at", "pushed_requests", ["expires_at"], unique=False)
     op.add_column("access_tokens", sa.Column("dpop_jkt", sa.String(), nullable=True))
@@ -161,14 +166,11 @@ def upgrade() -> None:
     op.add_column("signing_keys", sa.Column("activates_at", sa.BigInteger(), nullable=True))
     op.add_column("signing_keys", sa.Column("certificate", sa.LargeBinary(), nullable=True))
     op.create_index(
-        "uq_signing_keys_current",
+        "uq_signing_keys_state",
         "signing_keys",
-        ["alg"],
+        ["alg", "state"],
         unique=True,
-        sqlite_where=sa.text("state = 'current'"),
-    )
-    op.create_index(
-        "uq_signing_keys_next", "signing_keys", ["alg"], unique=True, sqlite_where=sa.text("state = 'next'")
+        sqlite_where=sa.text("state IN ('current', 'next')"),
     )
     _act_on_what_was_kept(op.get_bind())
     op.execute(_CONNECTION_FOR_CODES)
