@@ -16,7 +16,14 @@ from litestar import asgi
 from litestar.types import Receive, Scope, Send
 from sqlalchemy import Connection
 
-from core.errors import AccessDenied, InvalidClientMetadata, InvalidRequest, InvalidToken, NotFound
+from core.errors import (
+    AccessDenied,
+    InvalidClientMetadata,
+    InvalidRequest,
+    InvalidToken,
+    NotFound,
+    PayloadTooLarge,
+)
 from core.http.security import bearer_token, is_equal
 from core.ids import digest, new_client_id, new_secret
 from core.outbound import OutboundFailed, OutboundRefused
@@ -35,6 +42,9 @@ BY_ADDRESS = Rate(60, 600)
 BY_TENANT = Rate(300, 600)
 """Registrations without an initial access token, and changes. Each makes every process read the configuration anew.
 Counted in one process; how many clients there may be in all is counted in the database."""
+
+LARGEST = 16 * 1024
+"""Bytes that a client may say of itself: each is in the memory of every process, `max_clients` of them."""
 
 _BELOW = re.compile(r"/(?:([A-Za-z0-9]+)/)?")
 _NOT_THE_CLIENTS = frozenset(
@@ -152,7 +162,10 @@ def _count(call: Call, what: str) -> None:
 async def _members(call: Call) -> dict[str, Any]:
     if media_type(call.one_header(b"content-type")) != JSON:
         raise InvalidRequest("The body must be application/json.", status=415)
-    return json_object(await read_body(call.receive, call.one_header(b"content-length")))
+    body = await read_body(call.receive, call.one_header(b"content-length"))
+    if len(body) > LARGEST:
+        raise PayloadTooLarge
+    return json_object(body)
 
 
 async def _understood(call: Call, said: ClientMetadata) -> Registered:

@@ -476,6 +476,7 @@ async def test_a_sector_that_leads_elsewhere_or_is_not_there_is_refused(
         (b'{"client_name":NaN}', "application/json", 400),
         (b'\xff\xfe{"a":1}', "application/json", 400),
         (b'{"a":"' + b"x" * 70_000 + b'"}', "application/json", 413),
+        (b'{"a":"' + b"x" * 17_000 + b'"}', "application/json", 413),
     ],
 )
 async def test_a_body_that_is_no_metadata_is_refused(
