@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import JSON, Connection, Row, bindparam, delete, func, insert, select
 
 from core.clock import to_iso
 from core.crypto.keys import PublicKey, UnsupportedKey, public_jwk_of_pem, public_members, read_public_key
+from core.database import Prepared
 from core.errors import Conflict, InvalidInput
 from core.ids import new_id
 from tenant_runtime.management.editing import Body, Id, Maybe, Name, Object
@@ -25,9 +26,10 @@ _table = ClientKey.__table__
 _OF = (
     select(_table).where(_table.c.client_id == bindparam("client")).order_by(_table.c.created_at, _table.c.id)
 )
-_OF_ALL = (
+_of_page = func.json_each(bindparam("clients", type_=JSON)).table_valued("value")
+_OF_ALL = Prepared(
     select(_table.c.client_id, _table.c.id)
-    .where(_table.c.client_id.in_(bindparam("clients", expanding=True)))
+    .where(_table.c.client_id.in_(select(_of_page.c.value)))
     .order_by(_table.c.created_at, _table.c.id)
 )
 _REMOVE = delete(_table).where(_table.c.id.in_(bindparam("ids", expanding=True)))
@@ -147,7 +149,7 @@ def keys_of(connection: Connection, client_id: str) -> Sequence[Row[Any]]:
 
 def ids_of_all(connection: Connection, client_ids: Iterable[str]) -> dict[str, list[str]]:
     ids: dict[str, list[str]] = {}
-    for client_id, id in connection.execute(_OF_ALL, {"clients": list(client_ids)}):
+    for client_id, id in _OF_ALL.rows(connection, {"clients": list(client_ids)}):
         ids.setdefault(client_id, []).append(id)
     return ids
 
