@@ -18,8 +18,8 @@ VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 7, 10**40, 1.5, "", " ", "\0", "\ud800", "A", "AA", "====", "!", "\u00e9", "a" * 43, "_" * 43,
     "a" * 86, "a" * 342, "_" * 340 + "w", "a" * 5_000, "a" * 30_000, [], ["a"], [None], {}, {"a": {}}, [[[]]],
     "EC", "RSA", "OKP", "oct", "P-256", "P-521", "secp256k1", "Ed25519", "X25519", "Ed448", "sig", "enc", "none",
-    "HS256", "RS256", "ES256", "EdDSA", "AQAB", "AQ", "Ag", "AA", number(1, 256), number(2**2047, 256), number(2**2048 - 1, 256),
-    number(2**31, 4), number(2**256 - 1, 32), number(0, 32),
+    "HS256", "RS256", "ES256", "EdDSA", "AQAB", "AQ", "Ag", "AA", number(1, 256), number(2**2047, 256),
+    number(2**2048 - 1, 256), number(2**31, 4), number(2**256 - 1, 32), number(0, 32),
 )  # fmt: skip
 
 
