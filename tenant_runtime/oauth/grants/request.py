@@ -47,8 +47,8 @@ class TokenRequest:
 
     def target(self) -> ResourceServerConfiguration | None:
         """The API that `audience` or `resource` names."""
-        named = (self.parameters.get(name) for name in ("audience", "resource"))
-        return resolve_target(self.configuration, *named)
+        audience, resource = self.parameters.get("audience"), self.parameters.get("resource")
+        return resolve_target(self.configuration, audience, resource)
 
     def require_target(self, authorized: str | None) -> None:
         """Where the API was chosen before, it may be named again, and no other (RFC 8707 section 2.2)."""
