@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, case, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from core.clock import LEEWAY_MS
 from tenant_runtime.login.throttling import is_blocked, wait_after
 from tenant_runtime.models import Identity, Password, User
 
@@ -33,8 +34,18 @@ _REHASH = update(Password.__table__).where(_p.user_id == bindparam("user")).valu
 _LOGGED_IN = (
     update(User.__table__)
     .where(_u.user_id == bindparam("user"))
-    .values(last_login_at=bindparam("now"), last_ip=bindparam("ip"), logins_count=_u.logins_count + 1)
+    .values(
+        last_login_at=bindparam("now"),
+        last_ip=bindparam("ip"),
+        logins_count=_u.logins_count + 1,
+        sessions_valid_from=case(
+            (_u.sessions_valid_from > bindparam("now") + LEEWAY_MS, bindparam("now")),
+            else_=_u.sessions_valid_from,
+        ),
+    )
 )
+"""Sessions that were ended while the clock was ahead are those before this one."""
+
 _NEW_USER = insert(User.__table__)
 _NEW_IDENTITY = insert(Identity.__table__)
 _NEW_PASSWORD = insert(Password.__table__)
