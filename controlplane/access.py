@@ -21,6 +21,7 @@ from core.errors import (
     Unauthenticated,
 )
 from core.errors import Unavailable as KeysAway
+from core.given import consent_of
 from core.http.errors import as_management
 from core.http.security import header_values
 from keystead_sdk.errors import (
@@ -74,7 +75,9 @@ async def stands(connection: AnyConnection, _: BaseRouteHandler) -> None:
     claims = principal.claims
     if "act" in claims:  # somebody else's name is borrowed for no such power (RFC 8693 section 4.1)
         raise Unauthenticated()
-    if not await services.operators.still_stand(principal.subject, claims["iat"], claims.get("jti")):
+    if not await services.operators.still_stand(
+        principal.subject, claims["iat"], claims.get("jti"), consent_of(claims)
+    ):
         raise Unauthenticated()
 
 

@@ -26,10 +26,16 @@ _PERSON = Prepared(
 )
 
 
-def still_stands(connection: Connection, subject: str, issued_at: int, jti: str | None) -> bool:
-    """`issued_at` in seconds, as `iat` names it: everything within that second came before."""
+def still_stands(
+    connection: Connection, subject: str, issued_at: int, jti: str | None, consent: str = ""
+) -> bool:
+    """`issued_at` in seconds, as `iat` names it: everything within that second came before. `consent`: what the token
+    rests on (`core.given`)."""
+    until = issued_at * 1000 + 999
     if subject.endswith(MACHINE):
         holder = _CLIENT.first(connection, {"client": subject.removesuffix(MACHINE)})
     else:
-        holder = _PERSON.first(connection, {"user": subject, "issued_at": issued_at * 1000 + 999})
-    return holder is not None and (jti is None or not is_revoked(connection, jti))
+        holder = _PERSON.first(connection, {"user": subject, "issued_at": until})
+    if holder is None or jti is None:
+        return holder is not None
+    return not is_revoked(connection, jti, consent=consent, issued_at=until)

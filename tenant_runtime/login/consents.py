@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from core.given import consent_name
 from core.ids import digest
 from tenant_runtime.models import Grant
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.oauth.policy import needs_consent
+from tenant_runtime.oauth.tokens.families import give_again
 
 _g = Grant.__table__.c
 _KEY = ("user_id", "client_id", "audience", "organization_id")
@@ -59,6 +61,7 @@ def remember_consent(connection: Connection, consent: Consent, grant_id: str, no
     if row is None:
         values = {"id": grant_id, "scope": list(consent.scope), "created_at": now, "updated_at": now}
         connection.execute(_INSERT, consent.key | values)
+        give_again(connection, consent_name(**consent.key), now_ms=now)
         return
     scope = list(dict.fromkeys([*row.scope, *consent.scope]))
     connection.execute(_UPDATE, {"grant": row.id, "new_scope": scope, "now": now})

@@ -22,6 +22,7 @@ from core.errors import (
     Unauthenticated,
     UseDpopNonce,
 )
+from core.given import consent_of
 from core.http.security import header_values, shown_token
 from core.settings import is_loopback
 from core.tenants import Tenant
@@ -64,6 +65,7 @@ class Actor:
     jti: str | None
     is_local: bool  # of this tenant's own issuer, so that `subject` may be one of its users
     jkt: str | None = None  # the key that the token is bound to
+    consent: str = ""  # that the token rests on
 
     def holds(self, *any_of: str) -> bool:
         return not self.permissions.isdisjoint(any_of)
@@ -143,9 +145,13 @@ async def _authenticated(tenant: Tenant, services: Services, token: str, proof: 
 async def _still_stands(actor: Actor, tenant: Tenant, services: Services) -> bool:
     """Asked of the tenant that issued the token: there its holder lives."""
     if actor.is_local:
-        return await tenant.database.read(still_stands, actor.subject, actor.issued_at, actor.jti)
+        return await tenant.database.read(
+            still_stands, actor.subject, actor.issued_at, actor.jti, actor.consent
+        )
     operators = services.operators
-    return operators is not None and await operators.still_stand(actor.subject, actor.issued_at, actor.jti)
+    return operators is not None and await operators.still_stand(
+        actor.subject, actor.issued_at, actor.jti, actor.consent
+    )
 
 
 async def _verified(token: str, tenant: Tenant, services: Services) -> Actor:
@@ -232,6 +238,7 @@ def _actor(claims: Mapping[str, Any], *, is_local: bool, is_platform: bool) -> A
         jti=claims.get("jti"),
         is_local=is_local,
         jkt=bound_key(claims),
+        consent=consent_of(claims),
     )
 
 

@@ -146,6 +146,8 @@ def _subject(connection: Connection, request: TokenRequest, presented: Presented
         organization_id=presented.organization_id,
         family_id=presented.family_id,
         jti=presented.jti,
+        consent=presented.consent,
+        issued_at=presented.issued_at,
         client=request.client,
         now_ms=request.call.now_ms,
     )

@@ -164,6 +164,8 @@ def _of_jwt(connection: Connection, presented: Presented, proof: Proof | None) -
         organization_id=presented.organization_id,
         family_id=presented.family_id,
         jti=presented.jti,
+        consent=presented.consent,
+        issued_at=presented.issued_at,
     )
     return None if subject is None else _Found(presented, subject)
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from entrypoints.browser import Browser
-from entrypoints.demo_content import Demo
+from entrypoints.demo_content import Demo, DemoUser
 from tests.faults.checks import file_of, query
 from tests.faults.test_clock import two
 from tests.installation import Installation, MovableClock
@@ -16,7 +16,7 @@ from tests.login.test_password_reset import follow, link
 from tests.login.test_setup import set_up
 from tests.mailbox import Mailed, mailed
 from tests.protocol.phone import Phone, assert_wrong
-from tests.registrations import ask_to_register, let_register
+from tests.registrations import ask_to_register, consented_code, let_register, registered, stranger
 from tests.relying_party import RelyingParty
 
 __all__ = ["two"]
@@ -233,6 +233,50 @@ async def test_a_sign_in_that_was_begun_ahead_is_begun_again(installation: Insta
     page = await rp.browser.submit({"email": rp.user.email})
     assert page.status_code == 400
     assert await rp.code()
+
+
+@pytest.mark.parametrize("jump", AHEAD)
+async def test_who_got_a_new_password_while_the_clock_was_ahead_is_not_kept_out(
+    installation: Installation, jump: float
+) -> None:
+    rp, old = installation.relying_party("acme"), installation.relying_party("acme")
+    before = await rp.sign_in()
+    installation.clock.advance(jump)
+    installation._tokens.clear()
+    manager = await installation.manager("acme")
+    person = next(user for user in await manager.get("/users") if user["email"] == rp.user.email)
+    await manager.patch(f"/users/{person['user_id']}", {"password": "seven unrelated words"})
+    installation.clock.advance(-jump)
+    rp.user = DemoUser(rp.user.email, "seven unrelated words")
+    tokens = await rp.sign_in()
+    assert await is_signed_in(rp)
+    assert (await rp.userinfo(tokens.access_token)).status_code == 200
+    assert (await rp.refresh(tokens.refresh_token)).status == 200
+    assert (await old.userinfo(before.access_token)).status_code == 401
+    assert (await old.refresh(before.refresh_token)).error == "invalid_grant"
+
+
+@pytest.mark.parametrize("jump", AHEAD)
+async def test_who_withdrew_their_consent_while_the_clock_was_ahead_may_give_it_again(
+    installation: Installation, jump: float
+) -> None:
+    await let_register(installation, "acme", mode="open")
+    client = await registered(installation, "acme", token_endpoint_auth_method="none")
+    async with installation.browser() as http:
+        party = stranger(installation, "acme", client, http=http)
+        alone = {"scope": "openid read:invoices"}
+        before = await party.redeem(await consented_code(party, **alone))
+        assert (await party.userinfo(before.access_token)).status_code == 200
+        installation.clock.advance(jump)
+        installation._tokens.clear()
+        manager = await installation.manager("acme")
+        for grant in await manager.get("/grants", client_id=client["client_id"]):
+            await manager.delete(f"/grants/{grant['id']}")
+        installation.clock.advance(-jump)
+        assert (await party.userinfo(before.access_token)).status_code == 401
+        again = await party.redeem(await consented_code(party, **alone))
+        assert (await party.userinfo(again.access_token)).status_code == 200
+        assert (await party.userinfo(before.access_token)).status_code == 401
 
 
 # --- Tokens that count more than once --------------------------------------------------------------------------------

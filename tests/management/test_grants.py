@@ -7,11 +7,14 @@ import pytest
 
 from entrypoints.demo_content import DemoUser
 from entrypoints.network import Api
+from tenant_runtime.login.sweeping import sweep
 from tests.installation import Installation
 from tests.registrations import consented_code, let_register, registered, stranger
 from tests.relying_party import Answer, RelyingParty
 
 pytestmark = pytest.mark.anyio
+
+DAY = 86_400
 
 CLIENT = {
     "grant_types": ["authorization_code", "refresh_token"],
@@ -98,6 +101,53 @@ async def test_tokens_without_a_refresh_token_end_too(opened: Installation) -> N
             for grant in await manager.get("/grants", client_id=client["client_id"]):
                 await manager.delete(f"/grants/{grant['id']}")
             assert (await party.userinfo(answer.access_token)).status_code == 401
+
+
+async def test_a_token_that_stands_alone_ends_however_long_ago_its_code_was(opened: Installation) -> None:
+    """Its code is gone from the database after a day; it may live for thirty."""
+    client = await registered(opened, "acme", **CLIENT)
+    manager = await opened.manager("acme")
+    server = next(
+        one
+        for one in await manager.get("/resource-servers")
+        if one["identifier"] == opened.tenant("acme").api_audience
+    )
+    await manager.patch(f"/resource-servers/{server['id']}", {"token_lifetime": 30 * DAY})
+    alone = {"scope": "openid read:invoices"}
+    tenant = await opened.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    async with (
+        signed_in(opened, client, **alone) as (party, answer),
+        signed_in(opened, client, user=opened.tenant("acme").users[1], **alone) as (neighbour, other),
+    ):
+        assert "refresh_token" not in answer.body
+        opened.clock.advance(5 * DAY)
+        await tenant.database.write(sweep, int(opened.clock.now() * 1000))
+        assert (await party.userinfo(answer.access_token)).status_code == 200
+        opened._tokens.clear()
+        manager = await opened.manager("acme")
+        query = {"client_id": client["client_id"], "user_id": answer.claims["sub"]}
+        for _ in range(2):  # withdrawn, given again, and withdrawn again
+            for grant in await manager.get("/grants", **query):
+                await manager.delete(f"/grants/{grant['id']}")
+            assert (await party.userinfo(answer.access_token)).status_code == 401
+            assert not await is_active(party, answer)
+            assert (await neighbour.userinfo(other.access_token)).status_code == 200
+            opened.clock.advance(2)
+            answer = await party.redeem(await consented_code(party, **alone))
+            assert (await party.userinfo(answer.access_token)).status_code == 200
+            assert await is_active(party, answer)
+
+
+async def is_active(party: RelyingParty, answer: Answer) -> bool:
+    form = {
+        "token": answer.access_token,
+        "client_id": party.client.client_id,
+        "client_secret": party.client.client_secret,
+    }
+    told = await party.http.post(f"{party.issuer}oauth/introspect", data=form)
+    assert told.status_code == 200, told.text
+    return bool(told.json()["active"])
 
 
 async def test_withdrawing_one_consent_leaves_every_other(opened: Installation) -> None:

@@ -191,7 +191,7 @@ class Standing:
     async def is_verified(self, user_id: str) -> bool:
         return True
 
-    async def still_stand(self, subject: str, issued_at: float, jti: str | None) -> bool:
+    async def still_stand(self, subject: str, issued_at: float, jti: str | None, consent: str) -> bool:
         return True
 
 

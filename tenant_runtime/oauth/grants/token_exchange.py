@@ -166,6 +166,8 @@ def _standing(
         organization_id=organization_id,
         family_id=presented.family_id,
         jti=presented.jti,
+        consent=presented.consent,
+        issued_at=presented.issued_at,
         client=request.client,
         now_ms=request.call.now_ms,
     )

@@ -11,6 +11,7 @@ from core.clock import LEEWAY_MS
 from core.crypto import jwt
 from core.crypto.keys import PublicKeys
 from core.database import Prepared
+from core.given import consent_of
 from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.models import AccessToken
@@ -49,6 +50,9 @@ class Presented:
 
     claims: Mapping[str, Any] = field(default_factory=dict)
     """Of a JWT."""
+
+    consent: str = ""
+    """That a JWT rests on, by name; an opaque token is found by its row."""
 
 
 def looks_like_jwt(token: str) -> bool:
@@ -90,6 +94,7 @@ def _signed(token: str, keys: PublicKeys) -> tuple[Mapping[str, Any], Presented]
         issuer=claims["iss"],
         jkt=bound_key(claims),
         claims=claims,
+        consent=consent_of(claims),
     )
     return claims, presented
 

@@ -2,10 +2,12 @@
 
 A family is one authorization's code, refresh tokens and access tokens. A JWT names its family in the first part of
 its `jti`. `revoked_families` is what this server looks at when it is shown an access token; it holds the id of a
-whole family, or the `jti` of a single token.
+whole family, the `jti` of a single token, or the name of a consent (`core.given`), which is over for what was issued
+before.
 """
 
-from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core.database.prepared import Prepared
 from core.ids import new_secret
@@ -24,11 +26,26 @@ _REMEMBER = insert(RevokedFamily.__table__).from_select(
         ~exists().where(_v.family_id == bindparam("family"))
     ),
 )
+_WITHDRAW = upsert(RevokedFamily.__table__).values(
+    family_id=bindparam("consent"), revoked_at=bindparam("now"), reason=bindparam("reason")
+)
+_WITHDRAW = _WITHDRAW.on_conflict_do_update(
+    index_elements=[_v.family_id], set_={"revoked_at": func.max(_v.revoked_at, _WITHDRAW.excluded.revoked_at)}
+)
+_GIVE_AGAIN = (
+    update(RevokedFamily.__table__)
+    .where(_v.family_id == bindparam("consent"), _v.revoked_at > bindparam("now"))
+    .values(revoked_at=bindparam("now"))
+)
 REVOKED = or_(
-    exists().where(_v.family_id.in_((bindparam("family_id"), bindparam("jti")))),
+    exists().where(
+        _v.family_id.in_((bindparam("family_id"), bindparam("jti"), bindparam("consent"))),
+        or_(_v.family_id != bindparam("consent"), _v.revoked_at > bindparam("issued_at")),
+    ),
     exists().where(_f.id == bindparam("family_id"), _f.revoked_at.is_not(None)),
 )
-"""A condition on `family_id` and `jti`: the family or the one token was ended, by whoever ended it."""
+"""A condition on `family_id`, `jti`, and `consent` with `issued_at` (milliseconds): the family or the one token was
+ended, by whoever ended it, or the consent withdrawn since."""
 
 _IS_REVOKED = Prepared(select(REVOKED))
 
@@ -51,7 +68,19 @@ def refuse_tokens(connection: Connection, family_id_or_jti: str, *, now_ms: int,
     connection.execute(_REMEMBER, {"family": family_id_or_jti, "now": now_ms, "reason": reason})
 
 
-def is_revoked(connection: Connection, jti: str) -> bool:
-    """For whoever accepts an access token of this tenant: its family or it alone may have been ended."""
-    row = _IS_REVOKED.first(connection, {"family_id": family_of(jti), "jti": jti})
+def withdraw(connection: Connection, consent: str, *, now_ms: int, reason: str) -> None:
+    """What was issued on that consent until now is not accepted here any more."""
+    connection.execute(_WITHDRAW, {"consent": consent, "now": now_ms, "reason": reason})
+
+
+def give_again(connection: Connection, consent: str, *, now_ms: int) -> None:
+    """A consent that was withdrawn while the clock was ahead holds from now on, not from then."""
+    connection.execute(_GIVE_AGAIN, {"consent": consent, "now": now_ms})
+
+
+def is_revoked(connection: Connection, jti: str, *, consent: str = "", issued_at: int = 0) -> bool:
+    """For whoever accepts an access token of this tenant: its family or it alone may have been ended, or the consent
+    it rests on. `issued_at` in milliseconds, the last of its second."""
+    known = {"family_id": family_of(jti), "jti": jti, "consent": consent, "issued_at": issued_at}
+    row = _IS_REVOKED.first(connection, known)
     return row is None or bool(row[0])

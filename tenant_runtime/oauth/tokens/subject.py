@@ -107,15 +107,20 @@ def load_subject(
     organization_id: str | None,
     family_id: str,
     jti: str = "",
+    consent: str = "",
+    issued_at: int = 0,
     client: AuthenticatedClient | None = None,
     now_ms: int = 0,
 ) -> Subject | None:
-    """None: the user was deleted. With `client`, it too is looked at again, in the same statement."""
+    """None: the user was deleted. Of a token that is shown: its `jti`, the consent it rests on and when it was issued
+    (milliseconds, the last of its second). With `client`, it too is looked at again, in the same statement."""
     values: dict[str, Any] = {
         "user_id": user_id,
         "session_id": session_id,
         "family_id": family_id,
         "jti": jti,
+        "consent": consent,
+        "issued_at": issued_at,
     }
     if organization_id is not None:
         values["organization_id"] = organization_id

@@ -2,7 +2,8 @@
 
 Whatever was issued belongs to a family, and the family is what ends: its refresh tokens at once, its codes when they
 are redeemed, its access tokens wherever this server looks at them (`families`). Codes are kept for a day after their
-use, so a family without refresh tokens is found by its code.
+use, so a family without refresh tokens is found by its code; an access token that is older and stands alone, by the
+consent it rests on.
 """
 
 from dataclasses import dataclass
@@ -10,10 +11,18 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, exists, func, literal, or_, select, union
 
-from tenant_runtime.models import AccessToken, AuthorizationCode, DeviceCode, RefreshFamily, RefreshToken
-from tenant_runtime.oauth.tokens.families import end_family
+from core.given import consent_name
+from tenant_runtime.models import (
+    AccessToken,
+    AuthorizationCode,
+    DeviceCode,
+    Grant,
+    RefreshFamily,
+    RefreshToken,
+)
+from tenant_runtime.oauth.tokens.families import end_family, withdraw
 
-_FAMILY, _TOKEN = RefreshFamily.__table__, RefreshToken.__table__
+_FAMILY, _TOKEN, _CONSENT = RefreshFamily.__table__, RefreshToken.__table__, Grant.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,12 @@ def end_given(connection: Connection, given: Given, *, now_ms: int, reason: str)
     families = connection.execute(union(*sources)).scalars().all()
     for family in families:
         end_family(connection, family, now_ms=now_ms, reason=reason)
+    if given.user_id is not None or given.client_id.startswith(
+        "https://"
+    ):  # whoever else is deleted has no tokens
+        for consent in connection.execute(select(_CONSENT).where(*_matching(_CONSENT, given))):
+            name = consent_name(consent.user_id, consent.client_id, consent.audience, consent.organization_id)
+            withdraw(connection, name, now_ms=now_ms, reason=reason)
     return len(families)
 
 
