@@ -143,12 +143,15 @@ async def test_documents_that_change_all_the_time_change_the_tenant_so_often_and
     installation, host = both
     monkeypatch.setattr(documents, "CHANGES", Rate(3, 60))
     mine = [_short(host, number) for number in range(5)]
-    await make_up(installation, *mine)
+    for client_id in mine:
+        await make_up(installation, client_id)
+    assert sorted(await known(installation)) == sorted(mine)
     installation.clock.advance(301)
     for number in range(5):
         publish(host, f"/mine{number}", client_name="Changed", answered={"cache_control": "max-age=0"})
     for changed in (3, 5):
-        await make_up(installation, *mine)
+        for client_id in mine:
+            await make_up(installation, client_id)
         assert (await names(installation)).count("Changed") == changed
         installation.clock.advance(61)
 
