@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar.handlers.base import BaseRouteHandler
+from sqlalchemy import Connection
 
 from core.clock import now_ms
 from core.crypto.jwt import TokenInvalid, check_times, verify
@@ -125,7 +126,6 @@ async def _with_proof(connection: AnyConnection, token: str) -> Actor:
         if proof.next_nonce is not None:
             scope["state"]["answer_headers"] = [(NONCE_HEADER, proof.next_nonce.encode("ascii"))]
         actor = await _authenticated(tenant, services, token, proof)
-        await tenant.database.write(claim, (proof.used,))
     except (Unauthenticated, InvalidDpopProof, UseDpopNonce) as error:
         raise challenged(error) from error
     return actor
@@ -137,21 +137,31 @@ async def _authenticated(tenant: Tenant, services: Services, token: str, proof: 
     except TokenInvalid as refused:
         raise Unauthenticated() from refused
     require_holder(actor.jkt, proof, Unauthenticated)
-    if not await _still_stands(actor, tenant, services):
+    if not await _still_stands(actor, tenant, services, proof):
         raise Unauthenticated()
     return actor
 
 
-async def _still_stands(actor: Actor, tenant: Tenant, services: Services) -> bool:
-    """Asked of the tenant that issued the token: there its holder lives."""
+async def _still_stands(actor: Actor, tenant: Tenant, services: Services, proof: Proof | None) -> bool:
+    """Asked of the tenant that issued the token: there its holder lives. The proof of one that stands counts once, in
+    the tenant it was sent to."""
     if actor.is_local:
-        return await tenant.database.read(
-            still_stands, actor.subject, actor.issued_at, actor.jti, actor.consent
-        )
+        run = tenant.database.read if proof is None else tenant.database.write
+        return await run(_stands, actor, proof)
     operators = services.operators
-    return operators is not None and await operators.still_stand(
+    stands = operators is not None and await operators.still_stand(
         actor.subject, actor.issued_at, actor.jti, actor.consent
     )
+    if stands and proof is not None:
+        await tenant.database.write(claim, (proof.used,))
+    return stands
+
+
+def _stands(connection: Connection, actor: Actor, proof: Proof | None) -> bool:
+    stands = still_stands(connection, actor.subject, actor.issued_at, actor.jti, actor.consent)
+    if stands and proof is not None:
+        claim(connection, (proof.used,))
+    return stands
 
 
 async def _verified(token: str, tenant: Tenant, services: Services) -> Actor:
