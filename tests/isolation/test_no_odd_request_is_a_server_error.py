@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from entrypoints.demo_content import Demo
+from tests.isolation.kinds import registration_token
 from tests.isolation.odd_requests import JSON, Attack, Place, attacks
 from tests.isolation.places import REGISTRATION, places_of
 from tests.isolation.raw import Answer, Header, ask
@@ -38,20 +39,18 @@ async def side(golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFacto
         yield sides.a
 
 
-def registrations(token: str) -> Iterator[Attack]:
-    place = Place("oidc/register", {}, headers={"Authorization": f"Bearer {token}", "Content-Type": JSON})
+def registrations(token: str, client_id: str = "") -> Iterator[Attack]:
+    """With an initial access token, or of a client that changes itself."""
+    path, method = (f"oidc/register/{client_id}", "PUT") if client_id else ("oidc/register", "POST")
+    place = Place(path, {}, method, headers={"Authorization": f"Bearer {token}", "Content-Type": JSON})
+    said = {**REGISTRATION, "client_id": json.dumps(client_id)} if client_id else REGISTRATION
+    needed = ["redirect_uris", "token_endpoint_auth_method", *(["client_id"] if client_id else [])]
     bodies = [*DOCUMENTS]
-    for name in REGISTRATION:
-        rest = "".join(
-            f",{json.dumps(other)}:{value}"
-            for other, value in REGISTRATION.items()
-            if other != name and other in ("redirect_uris", "token_endpoint_auth_method")
-        )
-        bodies += [
-            f"{{{json.dumps(name)}:{value}{rest}}}".encode() for value in (*VALUES, REGISTRATION[name])
-        ]
+    for name in said:
+        rest = "".join(f",{json.dumps(other)}:{said[other]}" for other in needed if other != name)
+        bodies += [f"{{{json.dumps(name)}:{value}{rest}}}".encode() for value in (*VALUES, said[name])]
     for body in bodies:
-        yield Attack(place, "POST", body, place.headers)
+        yield Attack(place, method, body, place.headers)
 
 
 async def sent(side: Side, attack: Attack, number: int) -> tuple[Answer, float]:
@@ -120,6 +119,8 @@ async def test_no_odd_request_is_a_server_error(side: Side) -> None:
         "/tenants/settings", {"client_registration": {"mode": "initial_token", "max_clients": 100_000}}
     )
     found += registrations(token)
+    own, own_token = (await registration_token(side)).split(" ")
+    found += registrations(own_token, own)
     Random(datetime.now(UTC).toordinal()).shuffle(found)
     until, wrong = monotonic() + SECONDS, []
     for number, attack in enumerate(found):
