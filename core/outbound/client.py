@@ -25,6 +25,7 @@ SECONDS = 5.0
 BYTES = 64 * 1024
 IN_ALL = 128
 PER_HOST = 8
+PER_TENANT = 32
 RESOLVERS = 64
 USER_AGENT = "Keystead"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -39,7 +40,7 @@ class Outbound:
     ) -> None:
         self._allowed = frozenset(allowed)
         self._seconds = seconds
-        self._places = Places(in_all=IN_ALL, per_host=PER_HOST)
+        self._places = Places(in_all=IN_ALL, per_host=PER_HOST, per_tenant=PER_TENANT)
         self._resolver = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
         if authorities is not None:  # a file that cannot be read is noticed at the start
             self._tls = _trusting(authorities)
@@ -66,42 +67,60 @@ class Outbound:
         check_address(url, self._allowed)
 
     async def get(
-        self, url: str, *, accept: str = "application/json", limit: int = BYTES, redirects: int = 0
+        self,
+        url: str,
+        *,
+        tenant: str = "",
+        accept: str = "application/json",
+        limit: int = BYTES,
+        redirects: int = 0,
     ) -> Fetched:
         """Raises `OutboundRefused` and `OutboundFailed`. Any status is an answer, a redirect that may not be followed
-        too."""
+        too. `tenant` is the id of the one that is called for: it has a part of all places."""
         headers = {"Accept": accept, "User-Agent": USER_AGENT}
         try:
             async with asyncio.timeout(self._seconds):
                 for _ in range(redirects):
-                    fetched = await self._ask("GET", url, headers, None, limit)
+                    fetched = await self._ask("GET", url, headers, None, limit, tenant)
                     if fetched.status not in _REDIRECTS or "location" not in fetched.headers:
                         return fetched
                     url = _target(url, fetched.headers["location"])
-                return await self._ask("GET", url, headers, None, limit)
+                return await self._ask("GET", url, headers, None, limit, tenant)
         except TimeoutError:
             raise OutboundFailed("no answer in time") from None
 
     async def post(
-        self, url: str, body: bytes, content_type: str, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        body: bytes,
+        content_type: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        tenant: str = "",
     ) -> Fetched:
         """As `get`; redirects are never followed: a POST belongs to the address it was meant for."""
         named = {"Content-Type": content_type, "User-Agent": USER_AGENT, **(headers or {})}
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._ask("POST", url, named, body, BYTES)
+                return await self._ask("POST", url, named, body, BYTES, tenant)
         except TimeoutError:
             raise OutboundFailed("no answer in time") from None
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit: int,
+        tenant: str,
     ) -> Fetched:
         from core.outbound.exchange import Route, exchange
 
         parts = check_address(url, self._allowed)
         at = f"{parts.hostname or ''}:{port_of(parts)}"
         route = Route(parts, self._tls, self._resolver, may_be_inside=at in self._allowed)
-        async with self._places.taken(at):
+        async with self._places.taken(at, tenant):
             return await exchange(route, method, headers, body, limit)
 
 

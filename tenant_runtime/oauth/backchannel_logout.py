@@ -93,7 +93,7 @@ async def send_logout_token(services: Services, tenant: Tenant, payload: Mapping
     url = payload["url"]
     body = urlencode({"logout_token": await _logout_token(services, tenant, payload)}).encode("ascii")
     try:
-        fetched = await services.outbound.post(url, body, FORM)
+        fetched = await services.outbound.post(url, body, FORM, tenant=tenant.id)
     except OutboundRefused as refused:
         raise DeliveryFailed(str(refused), is_final=True) from refused
     except OutboundFailed as failed:

@@ -178,7 +178,7 @@ async def _understood(call: Call, said: ClientMetadata) -> Registered:
 async def _check_sector(call: Call, address: str, redirects: list[str]) -> None:
     """OpenID Connect Dynamic Client Registration 1.0, section 5."""
     try:
-        fetched = await call.services.outbound.get(address)
+        fetched = await call.services.outbound.get(address, tenant=call.tenant.id)
         listed = msgspec.json.decode(fetched.body, type=list[str])
     except (OutboundRefused, OutboundFailed, msgspec.DecodeError):
         raise InvalidClientMetadata("The sector_identifier_uri answers no list of addresses.") from None

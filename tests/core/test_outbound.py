@@ -4,12 +4,13 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.outbound import Outbound, OutboundFailed, OutboundRefused
+from core.outbound import Outbound, OutboundFailed, OutboundRefused, client
 from tests.authority import new_authority
 from tests.receivers import Receiver, Sent, Speak, receiving, saying
 
@@ -467,6 +468,28 @@ async def test_a_slow_host_takes_no_place_from_others(receiver: Receiver) -> Non
         assert all(isinstance(outcome, OutboundFailed) for outcome in outcomes)
         slow.delay = 0.0
         assert (await outbound.get(slow.url())).status == 200
+
+
+async def test_a_tenant_whose_hosts_are_slow_takes_no_place_from_others(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "IN_ALL", 4)
+    monkeypatch.setattr(client, "PER_TENANT", 3)
+    others = [Receiver(delay=2.0) for _ in range(8)]
+    async with AsyncExitStack() as stack:
+        for other in others:
+            await stack.enter_async_context(receiving(other))
+        allowed = frozenset(one.address for one in (*others, receiver))
+        outbound = await stack.enter_async_context(Outbound(allowed))
+        slow = [asyncio.create_task(outbound.get(other.url(), tenant="slow")) for other in others]
+        await others[0].arrivals(1)
+        began = time.monotonic()
+        assert (await outbound.get(receiver.url(), tenant="quick")).status == 200
+        assert time.monotonic() - began < 1.0
+        assert sum(other.connections for other in others) == 3
+        outcomes = await asyncio.gather(*slow, return_exceptions=True)
+        assert sum(isinstance(outcome, OutboundFailed) for outcome in outcomes) == 5
+        assert (await outbound.get(receiver.url(), tenant="slow")).status == 200
 
 
 async def test_a_slow_name_server_takes_no_place_from_others(

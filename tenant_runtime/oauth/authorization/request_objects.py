@@ -54,7 +54,9 @@ async def _fetched(tenant: Tenant, services: Services, client: ClientConfigurati
     address = _without_fragment(address)
     _check_address(tenant, services, client, address)
     try:
-        answer = await services.outbound.get(address, accept=", ".join(MEDIA_TYPES), limit=jwt.MAX_TOKEN)
+        answer = await services.outbound.get(
+            address, tenant=tenant.id, accept=", ".join(MEDIA_TYPES), limit=jwt.MAX_TOKEN
+        )
     except OutboundRefused as error:
         raise InvalidRequestUri(str(error)) from error
     except OutboundFailed as error:

@@ -128,7 +128,7 @@ async def _fetch(
         services.outbound.check(client_id)
         if client_id not in current.clients:
             _count(tenant, services, client_id, now)
-        fetched = await services.outbound.get(client_id, limit=DOCUMENT_BYTES)
+        fetched = await services.outbound.get(client_id, tenant=tenant.id, limit=DOCUMENT_BYTES)
         new = _client_of(services, client_id, fetched)
         document = _Document(client_id, new, now, now + _kept_ms(fetched))
         if client_id in current.clients and not await tenant.database.read(_is_there, document):

@@ -94,7 +94,7 @@ class RemoteKeys:
         before = self._kept.get(place)
         asked_again_at = now_ms if again else (before.asked_again_at if before is not None else None)
         try:
-            kept = _Kept(await _fetch(outbound, place[2]), now_ms, asked_again_at)
+            kept = _Kept(await _fetch(outbound, place[0], place[2]), now_ms, asked_again_at)
         except KeysUnavailable as error:
             if before is not None and before.failure is None and before.is_younger(now_ms, KEPT_MS):
                 kept = replace(before, asked_again_at=asked_again_at)
@@ -110,9 +110,9 @@ class RemoteKeys:
             self._kept.popitem(last=False)
 
 
-async def _fetch(outbound: Outbound, url: str) -> tuple[PublicKey, ...]:
+async def _fetch(outbound: Outbound, tenant: str, url: str) -> tuple[PublicKey, ...]:
     try:
-        fetched = await outbound.get(url, accept=_ACCEPT)
+        fetched = await outbound.get(url, tenant=tenant, accept=_ACCEPT)
     except OutboundRefused as error:
         raise KeysUnavailable(str(error)) from error
     except OutboundFailed as error:
