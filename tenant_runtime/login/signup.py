@@ -2,7 +2,10 @@
 
 from litestar import Response, get, post
 
+from core.errors import RateLimited
 from core.ids import new_secret, new_user_id
+from core.tenants import Tenant
+from tenant_runtime.dependencies import Services
 from tenant_runtime.login.accounts import PROVIDER, NewAccount
 from tenant_runtime.login.authentication import enter_anew, sign_in, signed_in
 from tenant_runtime.login.emails import is_email, normal_email
@@ -10,8 +13,11 @@ from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import Problems, SignupPage
 from tenant_runtime.login.password_rules import MINIMUM, problem_of
 from tenant_runtime.login.steps import IDENTIFIER, SIGNUP, AnyRequest, StepVisit, at, opened, posted
+from tenant_runtime.registration.rates import Rate, network_of
 
 NAME_LENGTH = 150
+SIGNUPS = Rate(60, 600)
+"""Of one caller and process, by whatever door: an answer tells whether an address is taken."""
 
 
 @get(SIGNUP, include_in_schema=False)
@@ -30,6 +36,11 @@ async def sign_up(request: AnyRequest) -> Response[str]:
     problems = _problems(visit, email, name)
     if problems:
         return visit.show(_page(visit, email, name, problems), status=400)
+    try:
+        count_signup(visit.services, visit.tenant, visit.ip, visit.now)
+    except RateLimited as error:
+        page = _page(visit, email, name, {"": "too_many"})
+        return visit.show(page, status=error.status, headers=error.headers)
     account = NewAccount(
         user_id=new_user_id(PROVIDER),
         connection_id=visit.request.connection.id,
@@ -48,6 +59,10 @@ async def sign_up(request: AnyRequest) -> Response[str]:
 
 
 handlers = [signup_page, sign_up]
+
+
+def count_signup(services: Services, tenant: Tenant, ip: str, now: int) -> None:
+    services.rates.count(SIGNUPS, ("signup", tenant.id, tenant.incarnation, network_of(ip)), now)
 
 
 def _problems(visit: StepVisit, email: str, name: str) -> Problems:

@@ -203,3 +203,30 @@ async def test_one_caller_leaves_a_clients_device_codes_to_others(installation: 
     assert int(answers[-1].headers["retry-after"]) <= 300
     async with caller(installation, "203.0.113.7") as http:
         assert (await http.post(url, data=asked)).status_code == 200
+
+
+# --- Accounts ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_bound_of_sign_ups_holds_for_both_doors_and_for_one_caller(
+    installation: Installation,
+) -> None:
+    """An answer tells whether an address is taken, and each costs the hash of a password."""
+    tenant, password = installation.tenant("acme"), "seven unrelated words"
+    url, body = f"{tenant.issuer}dbconnections/signup", {"connection": "Username-Password-Authentication"}
+    asked = {**body, "client_id": tenant.clients["spa"].client_id, "password": password}
+    taken = {**asked, "email": tenant.users[0].email}
+    async with installation.browser() as http:
+        party = installation.relying_party("acme", "spa", http=http)
+        await party.authorize(screen_hint="signup")
+        for _ in range(59):
+            assert (await installation.http.post(url, json=taken)).status_code == 400
+        refused = await party.browser.submit({"email": tenant.users[0].email, "password": password})
+        assert refused.status_code == 400
+        refused = await party.browser.submit({"email": "new@example.org", "password": password})
+        assert (refused.status_code, party.browser.landed) == (429, None)
+        assert 0 < int(refused.headers["retry-after"]) <= 600
+    new = {**asked, "email": "new@example.org"}
+    assert (await installation.http.post(url, json=new)).status_code == 429
+    async with caller(installation, "203.0.113.7") as http:
+        assert (await http.post(url, json=new)).status_code == 200

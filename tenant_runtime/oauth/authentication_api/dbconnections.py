@@ -26,15 +26,12 @@ from tenant_runtime.login.accounts import PROVIDER, NewAccount, create_account
 from tenant_runtime.login.addresses import image_of
 from tenant_runtime.login.password_rules import problem_of
 from tenant_runtime.login.reset import Asked, ask
+from tenant_runtime.login.signup import count_signup
 from tenant_runtime.models import User
 from tenant_runtime.oauth.authentication_api.shared import Body, read
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve, text_answer
-from tenant_runtime.registration.rates import Rate, network_of
 
 METHODS = ("POST",)
-SIGNUPS = Rate(60, 600)
-"""Of one caller: an answer tells whether an address is taken."""
-
 SENT = "We've just sent you an email to reset your password."
 TEXT_LENGTH = 300
 METADATA_MEMBERS = 10
@@ -85,8 +82,7 @@ async def _signup(call: Call) -> Answer:
     email, password = body.address(), body.required("password")
     profile = _profile(body)
     _check_password(password, email, profile.get("name", ""), call.tenant.id, client.name)
-    counted_as = ("signup", call.tenant.id, call.tenant.incarnation, network_of(call.ip))
-    call.services.rates.count(SIGNUPS, counted_as, call.now_ms)
+    count_signup(call.services, call.tenant, call.ip, call.now_ms)
     account = NewAccount(
         user_id=new_user_id(PROVIDER),
         connection_id=database.id,
