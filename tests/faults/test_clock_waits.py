@@ -12,6 +12,7 @@ from core.tenants import NewTenant, RequestKey
 from provisioning.platform import Platform
 from provisioning.waiting_deliveries import WaitingDeliveries
 from tenant_runtime.deliveries import DeliveryFailed
+from tests.faults.conftest import until
 from tests.faults.test_deliveries import Carrier, Post, post
 from tests.installation import Installation
 from tests.keyholders import keyholder
@@ -55,7 +56,11 @@ async def test_a_lease_of_a_dead_worker_whose_clock_was_ahead_holds_nothing(post
     post.clock.advance(jump)
     await post.put("one")
     stuck.soon(post.tenant)
-    await asyncio.sleep(0.2)
+
+    async def is_held() -> bool:
+        return (await post.rows())["one"].leased_until is not None
+
+    await until(is_held)
     post.clock.advance(-jump)
     await post.by(other).run_due(post.tenant)
     assert other.arrived == ["one"]
@@ -141,12 +146,12 @@ async def test_an_operation_of_a_process_whose_clock_was_ahead_is_taken_over(
     clock = MovableClock()
     async with opened(settings_for(folder), clock=clock) as platform:
         await platform.lifecycle.create(NewTenant(id="late", display_name="Late"))
-        until = int((clock.now() + jump + 20) * 1000)
+        ends = int((clock.now() + jump + 20) * 1000)
         await platform.registry.write(
             sql(
                 "UPDATE operations SET state = 'running', lease_owner = :owner, lease_expires_at = :until"
                 " WHERE tenant_id = 'late'",
-                until=until,
+                until=ends,
                 owner=platform.parts.owner,
             )
         )
@@ -158,10 +163,10 @@ async def test_a_lease_that_runs_is_left_to_its_holder(folder: Path) -> None:
     clock = MovableClock()
     async with opened(settings_for(folder), clock=clock) as platform:
         await platform.lifecycle.create(NewTenant(id="late", display_name="Late"))
-        until = int((clock.now() + 5 + 30) * 1000)  # by a process five seconds ahead
+        ends = int((clock.now() + 5 + 30) * 1000)  # by a process five seconds ahead
         taken = "UPDATE operations SET state = 'running', lease_owner = :owner, lease_expires_at = :until"
         owner = platform.parts.owner
-        await platform.registry.write(sql(f"{taken} WHERE tenant_id = 'late'", until=until, owner=owner))
+        await platform.registry.write(sql(f"{taken} WHERE tenant_id = 'late'", until=ends, owner=owner))
         await settle(platform)
         assert await states(platform) == ["running"]
 
