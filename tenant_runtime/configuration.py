@@ -94,6 +94,12 @@ class ClientConfiguration:
         return self.token_endpoint_auth_method == "none"
 
     @property
+    def is_vouched_for(self) -> bool:
+        """Whether somebody of the tenant made it, or made it one of the tenant's own. What a document says of a client
+        may be another thing tomorrow."""
+        return self.origin == "operator" or (self.origin == "registration" and self.is_first_party)
+
+    @property
     def is_fapi(self) -> bool:
         """FAPI 2.0 Security Profile with private_key_jwt and DPoP."""
         return self.compliance_level == FAPI

@@ -33,8 +33,7 @@ def card_of(client: ClientConfiguration) -> ClientCard:
         policy_url=said.get("policy_uri"),
         terms_url=said.get("tos_uri"),
         published_at=host_of(client.client_id) if client.origin == "document" else "",
-        is_stranger=client.origin == "document"
-        or (client.origin == "registration" and not client.is_first_party),
+        is_stranger=not client.is_vouched_for,
     )
 
 

@@ -100,8 +100,8 @@ def cut_scope(
     server: ResourceServerConfiguration | None,
     requested: str | Iterable[str] | None,
 ) -> tuple[str, ...]:
-    """In the order asked for. What neither the protocol nor the API defines is left out, as Auth0 does, and what a
-    client that registered itself did not register (RFC 7591 section 2)."""
+    """In the order asked for. What neither the protocol nor the API defines is left out, as Auth0 does, what a client
+    that registered itself did not register (RFC 7591 section 2), and what nobody of the tenant lets a stranger have."""
     wanted = split_scope(requested) if requested is None or isinstance(requested, str) else requested
     offline = may_be_offline(client, server)
     registered = client.registration.get("scope")
@@ -112,7 +112,22 @@ def cut_scope(
         if (scope != "offline_access" or offline)
         and is_defined(scope, server)
         and (known is None or scope in known)
+        and (scope in PROTOCOL_SCOPES or _may_administer(configuration, client, server, scope))
     )
+
+
+def _may_administer(
+    configuration: Configuration,
+    client: ClientConfiguration,
+    server: ResourceServerConfiguration | None,
+    scope: str,
+) -> bool:
+    """The Management API's permissions are a person's to use, not to give away to a client that nobody vouches for: it
+    has those of its client grant, which an operator made."""
+    if server is None or not server.is_management or client.is_vouched_for:
+        return True
+    grant = configuration.client_grants.get((client.client_id, server.identifier))
+    return grant is not None and scope in grant.scope
 
 
 def is_defined(scope: str, server: ResourceServerConfiguration | None) -> bool:

@@ -82,7 +82,7 @@ async def test_no_claim_goes_beyond_the_scope_that_a_client_registered(installat
         assert "phone_number" not in answer.id_claims
 
 
-async def test_an_operators_consent_to_be_known_opens_neither_the_platform_nor_a_tenant(
+async def test_an_operators_consent_opens_neither_the_platform_nor_a_tenant_to_a_stranger(
     installation: Installation,
 ) -> None:
     plane = installation.demo.control_plane
@@ -102,7 +102,12 @@ async def test_an_operators_consent_to_be_known_opens_neither_the_platform_nor_a
             f"{installation.tenant('acme').issuer}api/v2/users",
         ):
             assert (await _get(http, url, token)).status_code == 403
-        token = (await consented(party, "openid read:tenants")).access_token
+        token = (await party.sign_in(scope="openid read:tenants")).access_token
+        assert payload(token)["permissions"] == []
+        grant = {"client_id": client["client_id"], "audience": plane.management_audience}
+        api = await installation.operator()
+        await api.post("/client-grants", {**grant, "scope": ["read:tenants"]})
+        token = (await consented(party, "openid read:tenants read:users")).access_token
         assert payload(token)["permissions"] == ["read:tenants"]
         assert (await _get(http, f"{plane.issuer}api/v2/tenants/acme", token)).status_code == 200
         assert (await _get(http, f"{plane.issuer}api/v2/users", token)).status_code == 403
