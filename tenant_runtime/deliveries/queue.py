@@ -3,7 +3,7 @@
 Waiting rows have `due_at`. A lease keeps other workers away from a row while one sends it, and ends by itself when
 that one dies. An attempt is counted when it is claimed, so that what kills its sender is not tried for ever.
 
-What was written while the clock was ahead holds nothing up when it is right again: a row that was never tried is due,
+What was written while the clock was ahead holds nothing up when it is right again: a row that never failed is due,
 and so is one whose time or lease is further away than any can be.
 """
 
@@ -92,8 +92,8 @@ def next_due(connection: Connection, kinds: Collection[str], now: int) -> int | 
     return due
 
 
-def due_at(now: int) -> ColumnElement[int]:
-    is_due = or_(_d.attempts == 0, _d.due_at > now + LONGEST_WAIT_MS)
+def due_at(now: int | ColumnElement[int]) -> ColumnElement[int]:
+    is_due = or_(_d.last_error.is_(None), _d.due_at > now + LONGEST_WAIT_MS)
     return case((is_due, func.min(_d.due_at, now)), else_=_d.due_at)
 
 
