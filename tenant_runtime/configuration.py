@@ -37,6 +37,7 @@ from tenant_runtime.oauth.keys.life import PUBLISHED, Key, Timetable
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
 FAPI = "fapi2_sp_pkj_dpop"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,10 @@ class ClientConfiguration:
         """Whether somebody of the tenant made it, or made it one of the tenant's own. What a document says of a client
         may be another thing tomorrow."""
         return self.origin == "operator" or (self.origin == "registration" and self.is_first_party)
+
+    @property
+    def is_for_devices(self) -> bool:
+        return DEVICE_CODE in self.grant_types
 
     @property
     def is_fapi(self) -> bool:

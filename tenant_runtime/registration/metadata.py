@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from core.errors import InvalidClientMetadata, InvalidRedirectUri
 from core.outbound import Outbound
+from tenant_runtime.configuration import DEVICE_CODE
 from tenant_runtime.oauth.authorization.acr import SUPPORTED
 from tenant_runtime.oauth.keys.signing import ALGORITHMS
 from tenant_runtime.registration.addresses import check_link, check_outward, check_redirects, is_native
@@ -30,7 +31,7 @@ AuthMethod = Literal[
 ]
 
 CODE, REFRESH = "authorization_code", "refresh_token"
-DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+DEVICE = DEVICE_CODE
 GRANT_TYPES = (CODE, REFRESH, DEVICE)
 """Those by which a person decides. None by which a client acts for itself: nobody vouches for it."""
 

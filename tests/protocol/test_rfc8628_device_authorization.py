@@ -381,3 +381,12 @@ async def test_a_device_goes_on_when_the_browser_that_approved_it_is_signed_out(
     await acme.change(models.Session, {"id": "sess_ann"}, ended_at=acme.now_ms)
     assert (await acme.userinfo(tokens["access_token"])).status_code == 200
     assert (await acme.refresh(tokens["refresh_token"], "tv")).status_code == 200
+
+
+async def test_a_device_has_no_permission_that_the_page_did_not_name(issuers: Issuers) -> None:
+    """Also of a first-party client: whoever is talked into approving a stranger's device gives what they read."""
+    acme = issuers.acme
+    await with_devices(acme)
+    await acme.add(models.UserRole, user_id="auth0|ann", role_id="rol_writer")
+    tokens = (await poll(acme, await approved(acme, audience=API, scope="openid read:invoices"))).json()
+    assert claims_of(tokens["access_token"])["permissions"] == ["read:invoices"]

@@ -8,7 +8,7 @@ and what it asked for, with a marker of the device code. Its answer goes to no a
 from collections.abc import Mapping
 
 from core.errors import InvalidRequest, UnauthorizedClient
-from tenant_runtime.configuration import ClientConfiguration, Configuration
+from tenant_runtime.configuration import DEVICE_CODE, ClientConfiguration, Configuration
 from tenant_runtime.oauth.authorization.acceptance import (
     AcceptedRequest,
     Destination,
@@ -18,7 +18,7 @@ from tenant_runtime.oauth.authorization.acceptance import (
 from tenant_runtime.oauth.authorization.parameters import Sent, understood
 from tenant_runtime.oauth.policy import cut_scope, resolve_target
 
-GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
+GRANT_TYPE = DEVICE_CODE
 MARKER = "device code"
 """In the parameters: the digest of the device code. No parameter that anybody can send has such a name."""
 

@@ -115,8 +115,9 @@ def access_token_claims(grounds: Grounds) -> dict[str, Any]:
 
 
 def _permissions(grounds: Grounds) -> frozenset[str]:
-    """All that the person holds, as Auth0 has it; for a client that has to ask them, no more than they consented to."""
-    if needs_consent(grounds.client, grounds.server):
+    """All that the person holds, as Auth0 has it; no more than they consented to for a client that has to ask them. And
+    for one of devices: whoever is talked into approving somebody else's gives what the page names."""
+    if grounds.client.is_for_devices or needs_consent(grounds.client, grounds.server):
         return grounds.permissions.intersection(grounds.scope)
     return grounds.permissions
 
