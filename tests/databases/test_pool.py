@@ -176,7 +176,7 @@ async def test_closing_leaves_no_thread_and_no_descriptor(tmp_path: Path, make: 
         with pytest.raises(DatabaseMissing):
             await pool.open(missing).read(units.names)
     await asyncio.sleep(0.05)
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # those of earlier tests may end meanwhile
     assert len(os.listdir("/proc/self/fd")) == files
 
 
