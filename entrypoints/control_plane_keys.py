@@ -5,7 +5,8 @@ import msgspec
 from core.crypto.keys import PublicKeys
 from core.tenants import Directory
 from keystead_sdk.keys import KeySet
-from tenant_runtime.configuration import KeyRing, configuration
+from tenant_runtime.configuration import configuration
+from tenant_runtime.oauth.keys.ring import KeyRing
 
 
 class ControlPlaneKeys:

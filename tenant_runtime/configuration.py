@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, select
 
-from core.crypto.keys import PublicKeys, SigningKey
 from core.crypto.sealing import DataKey, SealBroken
 from core.database import Prepared
 from core.tenants import Tenant
@@ -29,11 +27,10 @@ from tenant_runtime.models import (
     RolePermission,
     Scope,
     Setting,
-    SigningKeyRow,
     TenantRow,
 )
 from tenant_runtime.models import Connection as ConnectionRow
-from tenant_runtime.oauth.keys.life import PUBLISHED, Key, Timetable
+from tenant_runtime.oauth.keys.ring import KeyRing, load_key_ring
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
 FAPI = "fapi2_sp_pkj_dpop"
@@ -170,17 +167,6 @@ class ConnectionConfiguration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRing:
-    """The tenant's keys: those that sign, one per algorithm, everything published, and when that changes by itself."""
-
-    signing: Mapping[str, SigningKey]
-    public: PublicKeys
-    jwks: bytes  # the key set document, encoded once
-    published: tuple[Key, ...]
-    timetable: Timetable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     version: int
     applied_digest: str | None
@@ -223,7 +209,7 @@ def load_configuration(connection: Connection, data_key: DataKey) -> Configurati
         client_grants=MappingProxyType(_client_grants(connection)),
         connections=MappingProxyType({row.id: _connection(row) for row in connections}),
         settings=settings,
-        keys=_keys(connection, data_key),
+        keys=load_key_ring(connection, data_key),
     )
 
 
@@ -242,13 +228,6 @@ _ROLES = Prepared(select(Role.__table__))
 _ROLE_PERMISSIONS = Prepared(select(_p.role_id, _p.resource_server_id, _p.permission))
 _CLIENT_GRANTS = Prepared(select(ClientGrant.__table__))
 _SETTINGS = Prepared(select(Setting.__table__))
-_k = SigningKeyRow.__table__.c
-_KEYS = Prepared(
-    select(SigningKeyRow.__table__)
-    .where(or_(*(_k.state == state for state in PUBLISHED)))
-    .order_by(_k.created_at, _k.kid)
-)
-_LAST_RETIRED = Prepared(select(func.max(_k.retired_at)).where(_k.state == "retired"))
 
 
 def _connection(row: Row[Any]) -> ConnectionConfiguration:
@@ -396,24 +375,3 @@ def _settings(connection: Connection) -> TenantSettings:
     for row in _SETTINGS.rows(connection, {}):
         layers[row.source][row.key] = row.value
     return effective(layers["control_plane"], layers["tenant"])
-
-
-def _keys(connection: Connection, data_key: DataKey) -> KeyRing:
-    rows = sorted(
-        _KEYS.rows(connection, {}), key=lambda row: row.state != "current"
-    )  # some read only the first
-    signing = {row.alg: _signing_key(row, data_key) for row in rows if row.state == "current"}
-    public, published = [row.public_jwk for row in rows], tuple(map(Key.of, rows))
-    ((last_retired,),) = _LAST_RETIRED.rows(connection, {})
-    return KeyRing(
-        signing=MappingProxyType(signing),
-        public=PublicKeys(public),
-        jwks=msgspec.json.encode({"keys": public}),
-        published=published,
-        timetable=Timetable.of(published, last_retired),
-    )
-
-
-def _signing_key(row: Row[Any], data_key: DataKey) -> SigningKey:
-    der = data_key.open(row.private_key, "signing_keys", "private_key", row.kid)
-    return SigningKey.from_der(row.kid, row.alg, der)
