@@ -19,7 +19,6 @@ from entrypoints.commands import make_control_plane
 from entrypoints.demo_content import Demo
 from tests.installation import Installation, MovableClock
 
-
 FIXED_PORTS = ("tests/browser/", "tests/clients/", "tests/entrypoints/")
 
 
