@@ -66,7 +66,7 @@ tests: setup ## Run the tests (ARGS='tests/login -k password' for some of them)
 	command -v chromium chromium-browser google-chrome >/dev/null || marks+=("not browser"); \
 	[ -d $(NPM_CLIENTS)/node_modules ] || marks+=("not npm"); \
 	chosen="$${marks[0]:-}"; [ $${#marks[@]} -lt 2 ] || chosen+=" and $${marks[1]}"; \
-	$(VENV)/bin/pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup $${chosen:+-m "$$chosen"} $(ARGS)
+	$(VENV)/bin/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $${chosen:+-m "$$chosen"} $(ARGS)
 
 bench: setup ## Measure: the workloads of bench/
 	$(VENV)/bin/python -m bench $(ARGS)

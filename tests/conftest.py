@@ -19,17 +19,6 @@ from entrypoints.commands import make_control_plane
 from entrypoints.demo_content import Demo
 from tests.installation import Installation, MovableClock
 
-FIXED_PORTS = ("tests/browser/", "tests/clients/", "tests/entrypoints/")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the work, a file at a time; what listens at the demo's own addresses is one process's."""
-    for item in items:
-        name = item.nodeid.partition("::")[0]
-        group = "ports" if name.startswith(FIXED_PORTS) else name
-        item.add_marker(pytest.mark.xdist_group(group))
-
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:

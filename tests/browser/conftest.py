@@ -1,10 +1,13 @@
 """A real server in a process of its own, and the system's Chromium."""
 
+import fcntl
 import shutil
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -46,12 +49,16 @@ class _Blank(BaseHTTPRequestHandler):
 
 @contextmanager
 def _listening(port: int) -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", port), _Blank) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield port
-        server.shutdown()
-        thread.join()
+    """One process of tests at a time: the addresses are the demo's."""
+    lock = Path(tempfile.gettempdir()) / f"keystead-tests-{port}.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with ThreadingHTTPServer(("127.0.0.1", port), _Blank) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            yield port
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="module")

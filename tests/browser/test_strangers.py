@@ -36,7 +36,8 @@ PALE = """() => {
     .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
   const ground = (one) => {
     const colour = numbers(getComputedStyle(one).backgroundColor);
-    return colour.length < 4 || colour[3] > 0 ? colour : ground(one.parentElement);
+    if (colour.length < 4 || colour[3] > 0) return colour;
+    return one.parentElement ? ground(one.parentElement) : [255, 255, 255];
   };
   const says = (one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
   return [...document.querySelectorAll("main *")].filter((one) => says(one)).filter((one) => {

@@ -242,6 +242,8 @@ async def test_a_deleted_clients_tokens_open_the_management_api_no_more(opened: 
         "resource_server_identifier": tenant.management_audience,
     }
     await manager.post(f"/users/{user['user_id']}/permissions", {"permissions": [permission]})
+    grant = {"client_id": client["client_id"], "audience": tenant.management_audience}
+    await manager.post("/client-grants", {**grant, "scope": ["read:clients"]})
     asked = {"audience": tenant.management_audience, "scope": "openid read:clients"}
     async with signed_in(opened, client, **asked) as (_, answer):
         api = Api(opened.http, f"{tenant.issuer}api/v2", answer.access_token)
