@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from core.logs import configure_logs
 from core.settings import Settings
@@ -27,8 +28,10 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _logs() -> None:
-    """As in production: without it the library draws every traceback with all its locals, which takes seconds."""
+    """As in production: without it the library draws every traceback with all its locals, which takes seconds.
+    A logger must not keep what it is first given, or a test that reads lines would depend on those before it."""
     configure_logs("warning")
+    structlog.configure(cache_logger_on_first_use=False)
 
 
 def settings_for(data_dir: Path, **changes: object) -> Settings:

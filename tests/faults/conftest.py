@@ -40,10 +40,10 @@ class Ground:
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[io.BytesIO]:
     """Lines as a server writes them."""
-    stream = io.BytesIO()
+    stream, settings = io.BytesIO(), structlog.get_config()
     configure_logs("info", stream)
     yield stream
-    structlog.reset_defaults()
+    structlog.configure(**settings)
 
 
 @pytest.fixture
