@@ -11,6 +11,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email import message_from_bytes
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -87,6 +88,14 @@ class FolderMailer:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         draft.replace(self._folder / f"{name}.eml")
+
+
+def letters_in(folder: Path) -> list[EmailMessage]:
+    """What a folder mailer wrote, the oldest first."""
+    return [
+        message_from_bytes(path.read_bytes(), _class=EmailMessage, policy=SMTPUTF8)
+        for path in sorted(folder.glob("*.eml"))
+    ]
 
 
 def message_of(letter: Letter, sender: str, clock: Clock) -> EmailMessage:

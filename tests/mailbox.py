@@ -5,9 +5,6 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import SMTPUTF8
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +100,3 @@ def code_in(letter: Received) -> str:
 def link_in(letter: Received) -> str:
     (found,) = _LINK.findall(letter.text)
     return str(found)
-
-
-def letters_in(folder: Path) -> list[EmailMessage]:
-    """What a folder mailer wrote, the oldest first."""
-    return [
-        message_from_bytes(path.read_bytes(), _class=EmailMessage, policy=SMTPUTF8)
-        for path in sorted(folder.glob("*.eml"))
-    ]

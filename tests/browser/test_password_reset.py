@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page
 
+from core.mail import letters_in
 from entrypoints.demo_content import Demo
 from tests.browser.test_journeys import asked_by
-from tests.mailbox import letters_in
 from tests.serving import demo_server
 
 pytestmark = pytest.mark.browser

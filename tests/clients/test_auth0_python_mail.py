@@ -9,9 +9,10 @@ import pytest
 from auth0.authentication import Database, GetToken, Passwordless
 from auth0.authentication.exceptions import Auth0Error
 
+from core.mail import letters_in
 from entrypoints.network import Api
 from tests.clients.conftest import Served
-from tests.mailbox import OTP, letters_in
+from tests.mailbox import OTP
 from tests.relying_party import payload
 
 pytestmark = pytest.mark.anyio

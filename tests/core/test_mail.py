@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from core.clock import SystemClock
-from core.mail import Letter, MailFailed, message_of, open_mailer
+from core.mail import Letter, MailFailed, letters_in, message_of, open_mailer
 from core.settings import Secret, Settings, SettingsError
 from core.smtp import SmtpMailer, SmtpServer
 from tests.authority import Authority, new_authority
-from tests.mailbox import letters_in
 from tests.smtp import smtp_server
 
 pytestmark = pytest.mark.anyio
