@@ -14,8 +14,11 @@ PIP      := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 LOCKED   := $(VENV)/.locked-packages
 SETUP    := $(VENV)/.keystead
 NPM_CLIENTS := tests/clients/packages
+NPM_ENGINES := tests/engines/packages
+NPM_INSTALLED := $(patsubst %,%/node_modules/.package-lock.json,$(NPM_CLIENTS) $(NPM_ENGINES))
 TEST_PROCESSES := 2
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+INITDB := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb) $(shell command -v initdb))
 
 # Debian packages, as root: quiet unless it fails.
 debian = log="$$(mktemp)"; { apt-get -qq update && apt-get -qq install --yes --no-install-recommends $(1); } >"$$log" 2>&1 \
@@ -60,12 +63,15 @@ types: setup ## Check types with mypy
 layers: setup ## Check who imports whom
 	$(VENV)/bin/lint-imports --no-logo
 
-# Without Chromium or Node (possible only when not root: see test-packages) their tests are left out, and said to be.
+# Without Chromium, Node, sqld or PostgreSQL (possible only when not root: see test-packages) their tests are left out,
+# and said to be.
 tests: setup ## Run the tests (ARGS='tests/login -k password' for some of them)
 	@marks=(); \
 	command -v chromium chromium-browser google-chrome >/dev/null || marks+=("not browser"); \
 	[ -d $(NPM_CLIENTS)/node_modules ] || marks+=("not npm"); \
-	chosen="$${marks[0]:-}"; [ $${#marks[@]} -lt 2 ] || chosen+=" and $${marks[1]}"; \
+	[ -d $(NPM_ENGINES)/node_modules ] || marks+=("not libsql"); \
+	[ -n "$(INITDB)" ] || marks+=("not postgresql"); \
+	chosen="$${marks[*]/#/and }"; chosen="$${chosen#and }"; \
 	$(VENV)/bin/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $${chosen:+-m "$$chosen"} $(ARGS)
 
 bench: setup ## Measure: the workloads of bench/
@@ -81,7 +87,7 @@ lock: ## Write the lock files anew with uv (ARGS=--upgrade for newer versions)
 	echo ./sdk | $(COMPILE) - pyproject.toml --constraint requirements.lock --output-file deploy/runtime.lock >/dev/null
 
 clean: ## Remove .venv and caches; ./data stays
-	rm -rf $(VENV) $(NPM_CLIENTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(NPM_CLIENTS)/node_modules $(NPM_ENGINES)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # ---- how the environment is made -------------------------------------------------------------------------------------
 # Two stamps, so that each is made again only when what it stands for changed.
@@ -108,7 +114,7 @@ venv-package:
 	echo "Installing $$package"; \
 	$(call debian,"$$package")
 
-test-packages: $(NPM_CLIENTS)/node_modules/.package-lock.json
+test-packages: $(NPM_INSTALLED)
 	@:
 ifeq ($(CHROMIUM),)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -118,16 +124,24 @@ ifeq ($(CHROMIUM),)
 		echo "Chromium is missing, so the browser tests are skipped. As root: apt-get install chromium fonts-dejavu-core" >&2; \
 	fi
 endif
+ifeq ($(INITDB),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing PostgreSQL for the tests of its back end"; \
+		$(call debian,postgresql); \
+	else \
+		echo "PostgreSQL is missing, so its tests are skipped. As root: apt-get install postgresql" >&2; \
+	fi
+endif
 
-# Clients in JavaScript that the tests drive: from their lock, without running anything of theirs.
-$(NPM_CLIENTS)/node_modules/.package-lock.json: $(NPM_CLIENTS)/package-lock.json
+# Clients in JavaScript that the tests drive, and a libSQL server: from their locks, without running anything of theirs.
+$(NPM_INSTALLED): %/node_modules/.package-lock.json: %/package-lock.json
 	@if ! command -v npm >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Node for the tests with JavaScript clients"; \
+		echo "Installing Node for the tests"; \
 		$(call debian,nodejs npm); \
 	fi; \
 	if command -v npm >/dev/null; then \
-		echo "Installing the JavaScript clients that the tests drive"; \
-		npm ci --silent --prefix $(NPM_CLIENTS); touch $@; \
+		echo "Installing what npm has for the tests: $*"; \
+		npm ci --silent --ignore-scripts --prefix $*; touch $@; \
 	else \
-		echo "npm is missing, so the tests with JavaScript clients are skipped. As root: apt-get install nodejs npm" >&2; \
+		echo "npm is missing, so the tests with $* are skipped. As root: apt-get install nodejs npm" >&2; \
 	fi

@@ -18,7 +18,10 @@ from entrypoints import demo as demos
 from entrypoints.asgi import create_app
 from entrypoints.commands import make_control_plane
 from entrypoints.demo_content import Demo
+from tests.engines.fixtures import own_postgres, own_sqld, postgres, sqld
 from tests.installation import Installation, MovableClock
+
+__all__ = ["own_postgres", "own_sqld", "postgres", "sqld"]  # engines, by their one process each
 
 
 @pytest.fixture(scope="session")

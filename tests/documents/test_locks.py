@@ -1,3 +1,4 @@
+import json
 import re
 import tomllib
 from itertools import chain
@@ -10,6 +11,7 @@ from packaging.version import Version
 from tests.documents.repository import project, read
 
 LOCKS = ("requirements.lock", "deploy/runtime.lock")
+NPM_LOCKS = ("tests/clients/packages/package-lock.json", "tests/engines/packages/package-lock.json")
 OURS = {"keystead", "keystead-sdk"}
 
 
@@ -46,6 +48,15 @@ def test_the_runtime_lock_is_a_part_of_the_lock_without_the_developers_tools() -
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_names_no_address_and_no_file(lock: str) -> None:
     assert not re.search(r"://|^-|@ |file:", read(lock), re.MULTILINE)
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS)
+def test_every_package_from_npm_has_a_digest_and_no_address(lock: str) -> None:
+    packages = json.loads(read(lock))["packages"]
+    assert len(packages) > 1
+    for name, package in packages.items():
+        assert "resolved" not in package, f"{name} names a host: omit-lockfile-registry-resolved"
+        assert not name or package["integrity"].startswith("sha512-")
 
 
 @pytest.mark.parametrize("lock", LOCKS)
