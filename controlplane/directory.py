@@ -25,6 +25,9 @@ from core.tenants import Tenant, TenantState
 
 T = TypeVar("T")
 
+PlaceOf = Callable[[RegisteredTenant], DatabaseRef]
+"""The registry's pointer, as something that can be opened; `Unavailable` where this process cannot."""
+
 LabelResolver = Callable[[str], Awaitable[str | None]]
 """An installation's own rule: label under the base domain to tenant id."""
 
@@ -40,17 +43,6 @@ class Entry:
     tenant: Tenant | None
 
 
-def database_ref(settings: Settings, tenant: RegisteredTenant) -> DatabaseRef:
-    """The registry's pointer, as something that can be opened."""
-    return DatabaseRef(
-        kind=tenant.backend,
-        path=settings.data_dir / tenant.location,
-        owner=tenant.id,
-        incarnation=tenant.incarnation,
-        generation=tenant.generation,
-    )
-
-
 class RegistryDirectory:
     def __init__(
         self,
@@ -58,12 +50,14 @@ class RegistryDirectory:
         databases: Databases,
         key: InstallationKey,
         settings: Settings,
+        place_of: PlaceOf,
         label_resolver: LabelResolver | None = None,
     ) -> None:
         self._registry = registry
         self._databases = databases
         self._key = key
         self._settings = settings
+        self._place_of = place_of
         self._label_resolver = label_resolver
         self._known: OrderedDict[str, Entry] = OrderedDict()
         self._unknown: OrderedDict[str, int] = OrderedDict()
@@ -106,7 +100,7 @@ class RegistryDirectory:
             is_control_plane=registered.is_control_plane,
             incarnation=registered.incarnation,
             labels=registered.label_set,
-            database=self._databases.open(database_ref(self._settings, registered)),
+            database=self._databases.open(self._place_of(registered)),
             data_key=self._key.unwrap(registered.id, registered.wrapped_key),
         )
 

@@ -40,13 +40,15 @@ class Installation(RegistryBase):
     key_check: Mapped[str]
     wanted_incarnation: Mapped[str | None]
     wanted_version: Mapped[int | None] = mapped_column(BigInteger)
+    sharing: Mapped[str | None]  # fingerprint of the rules by which tenants were last evaluated
     created_at: Mapped[Millis]
 
 
 class TenantRecord(RegistryBase):
     """A tenant. Everything that identifies it is chosen here before anything of it exists.
 
-    `location` and `generation` are the pointer to its database; `wrapped_key` is its data key, null once destroyed.
+    `location` and `generation` are the pointer to its database, `credentials` what opens it, sealed; `node` is the
+    machine whose file it is, null for one that every node reaches. `wrapped_key` is its data key, null once destroyed.
     A deleted tenant stays as a tombstone: its id is never used again once `activated_at` was set.
     """
 
@@ -70,6 +72,8 @@ class TenantRecord(RegistryBase):
     incarnation: Mapped[str]
     generation: Mapped[int] = mapped_column(default=1)
     location: Mapped[str]
+    credentials: Mapped[bytes | None] = mapped_column(LargeBinary)
+    node: Mapped[str | None]
     wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     schema_version: Mapped[str | None]
     error: Mapped[str | None]
@@ -109,7 +113,7 @@ class Operation(RegistryBase):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     tenant_id: Mapped[str]
-    kind: Mapped[str]  # create, delete, restore, converge
+    kind: Mapped[str]  # create, delete, restore, converge, move, restore_backup
     state: Mapped[str]  # pending, running, succeeded, failed, cancelled
     actor: Mapped[str | None]
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

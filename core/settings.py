@@ -101,6 +101,17 @@ class Settings:
         values.templates,
         factory=dict,
     )
+    registry_url: Secret | None = _setting(
+        "`postgresql://user:password@host/database` of the registry, for several nodes; absent, it is a file in the"
+        " data folder",
+        values.registry_url,
+    )
+    node: str = _setting(
+        "name of this machine among several: the files in its data folder belong to it", values.node, "node"
+    )
+    backends_file: Path | None = _setting(
+        "TOML file of the servers that tenant databases may live on; relative to the data folder", values.path
+    )
     default_backend: str = _setting("database backend of new tenants", values.backend, "sqlite")
     tenant_signup: bool = _setting("people may create tenants for themselves", values.boolean, False)
     deletion_grace_days: float = _setting(
@@ -185,6 +196,8 @@ class Settings:
         put(self, "sealing_key_file", self.data_dir / self.sealing_key_file)
         if self.mail_folder is not None:
             put(self, "mail_folder", self.data_dir / self.mail_folder)
+        if self.backends_file is not None:
+            put(self, "backends_file", self.data_dir / self.backends_file)
         put(self, "public_url", values.origin("KEYSTEAD_PUBLIC_URL", self.public_url))
         put(self, "base_domain", values.domain("KEYSTEAD_BASE_DOMAIN", self.base_domain))
         if self.scheme == "http" and not (

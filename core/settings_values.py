@@ -157,6 +157,19 @@ def backend(value: str) -> str:
     return value
 
 
+def node(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", value):
+        raise ValueError("must be 1 to 32 lower-case letters, digits and hyphens")
+    return value
+
+
+def registry_url(value: str) -> Secret:
+    split = urlsplit(value)
+    if split.scheme not in ("postgresql", "postgres") or not split.hostname or len(split.path) < 2:
+        raise ValueError("must be postgresql://user:password@host/database")
+    return Secret(value)
+
+
 def synchronous(value: str) -> Literal["FULL", "NORMAL"]:
     folded = value.upper()
     if folded not in ("FULL", "NORMAL"):

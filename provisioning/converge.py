@@ -13,21 +13,22 @@ at once, so the middle steps find nothing to do then. Tenant one has the first t
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 import migrations
 from controlplane.registry.ledger import SyncRecord, record_synced
-from controlplane.registry.operations import OperationRecord, finish_operation
-from controlplane.registry.tenants import RegisteredTenant, activate_tenant
+from controlplane.registry.operations import OperationRecord, finish_operation, refuse_lost
+from controlplane.registry.tenants import RegisteredTenant, activate_tenant, change_tenant
 from core.crypto.sealing import DataKey
 from core.database import DatabaseRef
 from core.database.plain import Plain
 from core.errors import Conflict, DatabaseMissing, WrongDatabase
 from core.failpoints import failpoint
 from core.ids import new_id
-from provisioning.backends import Backend
+from provisioning.backends import Backend, Place
 from provisioning.backends.template import Draft
 from provisioning.fill import fill_with
 from provisioning.first_rows import FirstRows, prepare, put_first_rows
@@ -40,6 +41,7 @@ from provisioning.organization import (
     tenant_admin_role,
 )
 from provisioning.parts import Parts
+from provisioning.places import seal_credentials
 from sync.apply import Applied, apply, follow, read_applied
 from sync.catalogue import Desired, load_catalogue
 from sync.fleet import registered_follower, synced
@@ -50,6 +52,14 @@ T = TypeVar("T")
 STEPS = ("database", "schema", "first_rows", "catalogue", "organization", "activation")
 MADE_WITH_THE_FILE = ("schema", "first_rows", "catalogue")
 """What a new SQLite file already has when it appears: these steps find nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A database made now: what of the catalogue it holds, and where it is if only its maker could say."""
+
+    applied: Applied
+    place: Place | None
 
 
 class Convergence:
@@ -91,7 +101,12 @@ class Convergence:
         made = await asyncio.to_thread(
             ensure_database, self._parts, self._tenant, self._ref, own, self._desired
         )
-        self._is_new, self._applied = made is not None, made
+        if made is None:
+            return
+        self._is_new, self._applied = True, made.applied
+        if made.place is not None:
+            self._tenant = await note_place(self._parts, self._tenant, made.place, self._journal.operation)
+            self._ref = self._parts.ref(self._tenant)
 
     async def _schema(self) -> None:
         if not self._is_new:
@@ -142,7 +157,7 @@ def ensure_database(
     ref: DatabaseRef,
     first: FirstRows | None,
     desired: Desired | None,
-) -> Applied | None:
+) -> Made | None:
     """What a database made now holds; None when it was there. For a tenant that has served, a missing file is a
     fault, never a reason to make an empty one; before that, a file of an earlier try under this id is put out of
     the way."""
@@ -162,7 +177,7 @@ def ensure_database(
 
 def _make_database(
     parts: Parts, ref: DatabaseRef, backend: Backend, first: FirstRows, desired: Desired | None
-) -> Applied:
+) -> Made:
     now = parts.now()
     is_same_for_all = parts.desired.sharing.is_same_for_all
     key, fill = fill_with(desired, is_same_for_all=is_same_for_all, now=now)
@@ -173,8 +188,8 @@ def _make_database(
             draft.driver.executemany(sql, rows)
         applied.append(_catalogue_of(draft, desired, now))
 
-    backend.create(ref, parts.templates.get(key, fill), own_rows)
-    return applied[0]
+    place = backend.create(ref, parts.templates.get(key, fill), own_rows)
+    return Made(applied[0], place)
 
 
 def _catalogue_of(draft: Draft, desired: Desired | None, now: int) -> Applied:
@@ -183,6 +198,24 @@ def _catalogue_of(draft: Draft, desired: Desired | None, now: int) -> Applied:
         return read_applied(draft.connection)
     applied = follow(Plain(draft.driver), desired, Transitions({}, now))
     return applied or apply(draft.connection, desired, now=now)
+
+
+async def note_place(
+    parts: Parts, tenant: RegisteredTenant, place: Place, operation: OperationRecord | None = None
+) -> RegisteredTenant:
+    """Refused when another worker has taken the operation over."""
+    credentials = seal_credentials(parts.key, tenant.id, place)
+    return await parts.registry.write(
+        write_place, tenant.id, parts.now(), operation, location=place.location, credentials=credentials
+    )
+
+
+def write_place(
+    connection: Connection, tenant_id: str, now: int, operation: OperationRecord | None, **values: Any
+) -> RegisteredTenant:
+    if operation is not None:
+        refuse_lost(connection, operation.id, operation.fencing)
+    return change_tenant(connection, tenant_id, now, **values)
 
 
 def ensure_schema(parts: Parts, ref: DatabaseRef) -> bool:

@@ -30,7 +30,14 @@ from provisioning.control_plane_rows import (
     put_operator,
     put_setup_ticket,
 )
-from provisioning.converge import alone, data_key_of, ensure_database, ensure_schema, first_rows_of
+from provisioning.converge import (
+    alone,
+    data_key_of,
+    ensure_database,
+    ensure_schema,
+    first_rows_of,
+    note_place,
+)
 from provisioning.lifecycle import new_tenant
 from provisioning.platform import Platform, open_platform
 from provisioning.registry_file import make_registry, registry_exists
@@ -122,7 +129,9 @@ async def _tenant_one(platform: Platform) -> list[str]:
     ref = parts.ref(tenant)
     issuer = parts.settings.control_plane_issuer
     first = await first_rows_of(parts, tenant, issuer, is_control_plane=True)
-    await asyncio.to_thread(ensure_database, parts, tenant, ref, first, None)
+    made = await asyncio.to_thread(ensure_database, parts, tenant, ref, first, None)
+    if made is not None and made.place is not None:
+        ref = parts.ref(await note_place(parts, tenant, made.place))
     failpoint("initialise.database.after")
     await asyncio.to_thread(ensure_schema, parts, ref)
     now = parts.now()
@@ -139,13 +148,12 @@ async def _tenant_one(platform: Platform) -> list[str]:
 
 async def _insert_tenant_one(platform: Platform) -> RegisteredTenant:
     parts, id = platform.parts, platform.settings.control_plane_tenant
-    backend = parts.backend("sqlite")
+    backend = parts.backend(parts.settings.default_backend)
     new = NewTenant(id=id, display_name="Control Plane", add_creator=False)
     plain = new_tenant(
         parts,
         new,
-        backend=backend.name,
-        location=backend.location(id, 1),
+        backend,
         now=parts.now(),
         organization=False,
         is_control_plane=True,

@@ -38,11 +38,13 @@ from core.crypto.sealing import new_data_key
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import new_id
 from core.tenants import NewTenant, RequestKey
+from provisioning.backends import Backend
 from provisioning.converge import desired_for, ensure_organization
 from provisioning.journal import running
 from provisioning.operations import claim, run_operation
 from provisioning.organization import refuse_taken_name
 from provisioning.parts import Parts
+from provisioning.places import seal_credentials
 from provisioning.worker import Worker
 from sync.catalogue import load_wanted
 from sync.drift import Drift, compare
@@ -60,7 +62,7 @@ class Lifecycle:
         self._check_id(new.id)
         parts, now = self._parts, self._parts.now()
         backend = parts.backend(new.backend or parts.settings.default_backend)
-        tenant = new_tenant(parts, new, backend=backend.name, location=backend.location(new.id, 1), now=now)
+        tenant = new_tenant(parts, new, backend, now=now)
         await (await parts.tenant_one()).read(refuse_taken_name, new.id)
         operation = new_operation(
             new_id("op"),
@@ -213,20 +215,20 @@ class Lifecycle:
 def new_tenant(
     parts: Parts,
     new: NewTenant,
+    backend: Backend,
     *,
-    backend: str,
-    location: str,
     now: int,
     organization: bool = True,
     is_control_plane: bool = False,
 ) -> RegisteredTenant:
     """Everything that identifies it is chosen here, before anything of it exists."""
+    place = backend.place(new.id, 1, new.region)
     return RegisteredTenant(
         id=new.id,
         display_name=new.display_name,
         state="provisioning",
         is_control_plane=is_control_plane,
-        backend=backend,
+        backend=backend.name,
         region=new.region,
         labels=tuple(sorted(new.labels)),
         limits={},
@@ -234,7 +236,9 @@ def new_tenant(
         creator_user_id=new.creator_user_id,
         incarnation=new_id("inc"),
         generation=1,
-        location=location,
+        location=place.location,
+        credentials=seal_credentials(parts.key, new.id, place),
+        node=parts.node_of(backend),
         wrapped_key=parts.key.wrap(new.id, new_data_key()),
         schema_version=None,
         error=None,

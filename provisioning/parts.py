@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from controlplane.directory import RegistryDirectory, database_ref
+from controlplane.directory import RegistryDirectory
 from controlplane.registry.tenants import RegisteredTenant
 from core.clock import Clock, now_ms
 from core.crypto.keystock import KeyStock
@@ -13,6 +13,7 @@ from core.errors import InvalidInput
 from core.settings import Settings
 from provisioning.backends import Backend
 from provisioning.backends.template import Templates
+from provisioning.places import Places
 from sync.catalogue import DesiredCatalogues
 from sync.fleet import Fleet
 
@@ -27,6 +28,7 @@ class Parts:
     keystock: KeyStock
     directory: RegistryDirectory
     backends: Mapping[str, Backend]
+    place_of: Places
     templates: Templates
     desired: DesiredCatalogues
     fleet: Fleet
@@ -42,8 +44,12 @@ class Parts:
             raise InvalidInput(f"There is no database backend named '{name}'.")
         return found
 
+    def node_of(self, backend: Backend) -> str | None:
+        """Whose a new database of this backend is; with one node nobody asks."""
+        return self.settings.node if backend.is_local and self.settings.registry_url is not None else None
+
     def ref(self, tenant: RegisteredTenant) -> DatabaseRef:
-        return database_ref(self.settings, tenant)
+        return self.place_of(tenant)
 
     async def tenant_one(self) -> Database:
         """Asked of the directory once: every creation changes the directory, but not where tenant one is."""

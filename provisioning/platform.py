@@ -19,6 +19,7 @@ from provisioning.backends import Backend, load_backends
 from provisioning.backends.template import Templates
 from provisioning.lifecycle import Lifecycle
 from provisioning.parts import Parts
+from provisioning.places import Places
 from provisioning.presence import Presence
 from provisioning.registry_file import migrate_registry, registry_ref
 from provisioning.worker import Worker
@@ -99,7 +100,7 @@ async def open_platform(
     """Refused with a sentence when there is no installation, or the sealing key is absent or another."""
     clock = clock or SystemClock()
     ref = registry_ref(settings)
-    if not ref.path.exists():
+    if not ref.file.exists():
         raise NotInitialised(f"There is no installation in {settings.data_dir}: run `keystead init` first.")
     key = load_installation_key(settings, create=False)
     databases = open_databases(settings)
@@ -187,7 +188,8 @@ def _parts(
     label_resolver: LabelResolver | None,
 ) -> Parts:
     registry = databases.open(ref)
-    directory = RegistryDirectory(registry, databases, key, settings, label_resolver)
+    place_of = Places(backends, key, settings.node)
+    directory = RegistryDirectory(registry, databases, key, settings, place_of, label_resolver)
     desired = DesiredCatalogues(sharing)
     return Parts(
         settings=settings,
@@ -198,8 +200,9 @@ def _parts(
         keystock=KeyStock(settings.spare_keys, SpareKeys(databases, ref, key, clock)),
         directory=directory,
         backends=backends,
+        place_of=place_of,
         templates=Templates(),
         desired=desired,
-        fleet=Fleet(registry, databases, directory, desired, settings, clock),
+        fleet=Fleet(registry, databases, directory, desired, place_of, clock),
         owner=owner,
     )

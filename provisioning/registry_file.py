@@ -15,7 +15,7 @@ def registry_ref(settings: Settings) -> DatabaseRef:
 
 
 def registry_exists(settings: Settings) -> bool:
-    return registry_ref(settings).path.exists()
+    return registry_ref(settings).file.exists()
 
 
 def make_registry(settings: Settings, row: InstallationRow) -> None:
@@ -23,7 +23,7 @@ def make_registry(settings: Settings, row: InstallationRow) -> None:
         migrations.upgrade(connection, "controlplane")
         insert_installation(connection, row)
 
-    write_whole(registry_ref(settings).path, new_image(fill))
+    write_whole(registry_ref(settings).file, new_image(fill))
 
 
 def migrate_registry(databases: Databases, ref: DatabaseRef) -> bool:

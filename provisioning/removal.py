@@ -110,7 +110,15 @@ def _destroy_key(connection: Connection, operation: OperationRecord, now: int) -
 def _bury(connection: Connection, operation: OperationRecord, now: int, steps: Steps) -> None:
     """Members' ids are no longer needed, and go with the rest."""
     finish_operation(connection, operation.id, operation.fencing, now, steps=steps, parameters={})
-    change_tenant(connection, operation.tenant_id, now, state="deleted", deleted_at=now, organization_id=None)
+    change_tenant(
+        connection,
+        operation.tenant_id,
+        now,
+        state="deleted",
+        deleted_at=now,
+        organization_id=None,
+        credentials=None,
+    )
 
 
 def _release(connection: Connection, operation: OperationRecord, now: int, steps: Steps) -> None:

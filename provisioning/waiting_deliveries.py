@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, bindparam, func, select
 import migrations
 from controlplane.registry.tenants import RegisteredTenant, tenant_one
 from controlplane.registry.worklists import tenants_after
-from core.database import Prepared
+from core.database import DatabaseRef, Prepared
 from core.errors import IdentityError
 from provisioning.parts import Parts
 from tenant_runtime.deliveries.queue import LONGEST_WAIT_MS, due_at
@@ -126,14 +126,20 @@ class WaitingDeliveries:
 
     def _next_due(self, tenant: RegisteredTenant, now: int) -> int | None:
         ref = self._parts.ref(tenant)
+        if ref.path is None:  # behind a server there is nothing to see but the rows
+            return self._first_due(ref, now)
         stamp = _stamp(ref.path)  # before the read: what is written meanwhile is seen next time
         seen = self._seen.get(str(ref.path))
         if seen is not None and seen.stamp == stamp:
             return seen.due_at
-        with self._parts.databases.read_only(ref) as connection:
-            first: int | None = _FIRST_DUE.rows(connection, {"now": now})[0].first
+        first = self._first_due(ref, now)
         if _is_settled(stamp):
             self._seen[str(ref.path)] = Seen(stamp, first)
+        return first
+
+    def _first_due(self, ref: DatabaseRef, now: int) -> int | None:
+        with self._parts.databases.read_only(ref) as connection:
+            first: int | None = _FIRST_DUE.rows(connection, {"now": now})[0].first
         return first
 
 

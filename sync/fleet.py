@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy import Connection
 
-from controlplane.directory import database_ref
+from controlplane.directory import PlaceOf
 from controlplane.registry.installation import remember_wanted
 from controlplane.registry.ledger import (
     SyncRecord,
@@ -28,7 +28,6 @@ from core.catalog import Catalogue
 from core.clock import Clock, now_ms
 from core.database import Database, Databases
 from core.failpoints import failpoint
-from core.settings import Settings
 from core.tenants import Directory
 from sync.apply import Applied, Outcome, apply, follow
 from sync.catalogue import Desired, DesiredCatalogues, Follower, load_catalogue
@@ -69,14 +68,14 @@ class Fleet:
         databases: Databases,
         directory: Directory,
         desired: DesiredCatalogues,
-        settings: Settings,
+        place_of: PlaceOf,
         clock: Clock,
     ) -> None:
         self._registry = registry
         self._databases = databases
         self._directory = directory
         self._desired = desired
-        self._settings = settings
+        self._place_of = place_of
         self._clock = clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fleet")
         self._pending = Results()
@@ -115,7 +114,7 @@ class Fleet:
         for tenant in tenants:
             desired = self._desired.for_tenant(offered, registered_follower(tenant))
             self.remember(desired)
-            if self._databases.is_open(database_ref(self._settings, tenant)):
+            if self._databases.is_open(self._place_of(tenant)):
                 results.add(await self._in_lane(tenant, desired, compare_rows))
             else:
                 closed.append((tenant, desired))
@@ -137,7 +136,7 @@ class Fleet:
         return await self._registry.write(claim_lagging, wanted, now=now, until=now + CLAIM_MS, limit=BATCH)
 
     async def _in_lane(self, tenant: RegisteredTenant, desired: Desired, compare_rows: bool) -> Results:
-        database = self._databases.open(database_ref(self._settings, tenant))
+        database = self._databases.open(self._place_of(tenant))
         now = now_ms(self._clock)
         try:
             applied = await database.alone(apply, desired, now=now, compare_rows=compare_rows, converge=True)
@@ -174,12 +173,12 @@ class Fleet:
         self, tenant: RegisteredTenant, desired: Desired, transitions: Transitions | None, now: int
     ) -> Applied:
         """Without transitions the rows are compared."""
-        ref = database_ref(self._settings, tenant)
-        with self._databases.exclusive_file(ref, converge=True) as file:
-            applied = follow(file.plain, desired, transitions) if transitions is not None else None
-            if applied is None:
-                applied = apply(file.connection, desired, now=now, compare_rows=transitions is None)
-            return applied
+        ref = self._place_of(tenant)
+        with self._databases.exclusively(ref, converge=True) as held:
+            applied = None
+            if transitions is not None and held.plain is not None:
+                applied = follow(held.plain, desired, transitions)
+            return applied or apply(held.connection, desired, now=now, compare_rows=transitions is None)
 
     async def _record(self, results: Results) -> None:
         if results.synced or results.failed:

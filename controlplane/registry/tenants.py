@@ -22,7 +22,8 @@ SERVING = (TenantState.ACTIVE, TenantState.SUSPENDED)
 
 
 class RegisteredTenant(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the registry. `location` and `generation` point to the database; `wrapped_key` opens it."""
+    """A row of the registry. `location` and `generation` point to the database, `credentials` let one in, `wrapped_key`
+    opens what it holds."""
 
     id: str
     display_name: str
@@ -37,6 +38,8 @@ class RegisteredTenant(msgspec.Struct, frozen=True, kw_only=True):
     incarnation: str
     generation: int
     location: str
+    credentials: bytes | None
+    node: str | None
     wrapped_key: bytes | None
     schema_version: str | None
     error: str | None

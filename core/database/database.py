@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from core.database.generations import Bucket
-from core.database.lane import Lane
+from core.database.kinds import Bucket, Lane
 from core.database.refs import DatabaseRef
 
 if TYPE_CHECKING:
@@ -60,11 +59,11 @@ class Database:
     twice, and ends no transaction: raise to undo, return to keep.
     """
 
-    __slots__ = ("__weakref__", "_bucket", "_pool", "opened", "ref", "retired")
+    __slots__ = ("__weakref__", "_pool", "bucket", "opened", "ref", "retired")
 
     def __init__(self, pool: "Databases", ref: DatabaseRef, bucket: Bucket) -> None:
         self._pool = pool
-        self._bucket = bucket
+        self.bucket = bucket
         self.ref = ref
         self.opened: Opened | None = None
         self.retired = False
@@ -123,7 +122,7 @@ class Database:
         return opened.writer
 
     def _holds(self, kept: Kept) -> bool:
-        return kept.token == self._bucket.value() and monotonic() < kept.check_at
+        return kept.token == self.bucket.value() and monotonic() < kept.check_at
 
     async def _rebuild(self, build: Callable[..., T], args: tuple[Any, ...]) -> T:
         """One at a time; who waited looks again, because what was built may be older than its own question."""
@@ -133,14 +132,12 @@ class Database:
             if kept is not None and self._holds(kept):
                 known: T = kept.value
                 return known
-            token = self._bucket.value()  # before the database, never after
-            settled = self._bucket.is_settled(token)
+            before = self.bucket.value()  # before the database, never after
             value, version = await self.read(_renew, self.ref.roll.select_version, build, args, kept)
             if len(opened.kept) >= KEPT_AT_MOST:
                 opened.kept.clear()
-            opened.kept[build] = Kept(
-                value, version, token if settled else None, monotonic() + RECHECK_SECONDS
-            )
+            token = self.bucket.token(before, version)
+            opened.kept[build] = Kept(value, version, token, monotonic() + RECHECK_SECONDS)
             return value
 
 

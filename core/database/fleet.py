@@ -16,7 +16,7 @@ from core.database import sqlite
 from core.database.faults import UnitBroken, is_busy, told
 from core.database.generations import Bucket
 from core.database.group import CommitRefused, commit
-from core.database.opening import Options
+from core.database.kinds import Options
 from core.database.refs import DatabaseRef
 from core.database.turnstile import Turnstile
 from core.errors import DatabaseBusy, OutcomeUnknown
@@ -91,7 +91,7 @@ def _copy(source: sqlite3.Connection, target: Path) -> None:
 
 @contextmanager
 def _turn(ref: DatabaseRef, deadline: float) -> Generator[None, None, None]:
-    turnstile = Turnstile(ref.path)
+    turnstile = Turnstile(ref.file)
     try:
         turnstile.enter_within(deadline)
         try:

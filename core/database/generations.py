@@ -114,12 +114,12 @@ class Bucket:
     def value(self) -> bytes:
         return self._words.tobytes()
 
-    def is_settled(self, value: bytes) -> bool:
-        """Whether no writer was between COMMIT and its end when `value` was read."""
-        odd = [slot for slot, word in enumerate(memoryview(value).cast("Q")) if word & 1]
+    def token(self, before: bytes, version: int) -> bytes | None:
+        """None if a writer was between COMMIT and its end when `before` was read."""
+        odd = [slot for slot, word in enumerate(memoryview(before).cast("Q")) if word & 1]
         if odd:
             self._generations.heal(odd)
-        return not odd
+        return None if odd else before
 
     def begin(self) -> None:
         self._generations.begin(self._number)

@@ -49,7 +49,7 @@ class Runner(Protocol):
     def close(self) -> None: ...
 
 
-class Lane:
+class ThreadLane:
     def __init__(
         self, crossing: Crossing, runner: Runner, *, deadline: float, on_idle: Callable[[], None]
     ) -> None:

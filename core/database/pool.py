@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections import OrderedDict, deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -12,13 +12,11 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
 
-from core.database import fleet
 from core.database.database import Database, Opened
 from core.database.engine import shared
-from core.database.generations import Generations
-from core.database.opening import Options, open_reader, open_writer
+from core.database.files import Files
+from core.database.kinds import Held, Kind, Options, Synchronous
 from core.database.refs import DatabaseRef
-from core.database.sqlite import OpenFile, Synchronous
 from core.errors import DatabaseBusy, DatabaseUnavailable, WrongDatabase
 
 FILES_PER_DATABASE = 8
@@ -29,7 +27,7 @@ CLOSING_SECONDS = 10.0
 
 
 class Databases:
-    """The pool. Belongs to the event loop that first uses it; `exclusive`, `read_only` and `backup` are for threads."""
+    """The pool. Belongs to the event loop that first uses it; `exclusive` and `read_only` are for threads."""
 
     def __init__(
         self,
@@ -39,11 +37,13 @@ class Databases:
         idle_seconds: float = 300.0,
         synchronous: Synchronous = "FULL",
         write_deadline: float = 5.0,
+        kinds: Mapping[str, Kind] | None = None,
     ) -> None:
+        """`kinds` are what can be opened beside files."""
         self._limit = max(1, min(max_open, (_raise_file_limit() - SPARE_FILES) // FILES_PER_DATABASE))
         self._idle_seconds = idle_seconds
         self._options = Options(synchronous=synchronous, deadline=write_deadline)
-        self._generations = Generations(data_dir / "generations")
+        self._kinds: dict[str, Kind] = {"sqlite": Files(data_dir / "generations"), **(kinds or {})}
         self._current: WeakValueDictionary[str, Database] = WeakValueDictionary()
         self._newest: dict[str, int] = {}
         self._order: OrderedDict[Database, Opened] = OrderedDict()
@@ -64,7 +64,7 @@ class Databases:
         if known is not None:
             self._retire(known)
         self._newest[ref.owner] = ref.generation
-        handle = Database(self, ref, self._generations.bucket(ref.owner, ref.incarnation))
+        handle = Database(self, ref, self._kind(ref).bucket(ref))
         self._current[ref.owner] = handle
         return handle
 
@@ -93,25 +93,22 @@ class Databases:
         self, ref: DatabaseRef, converge: bool = False, *, foreign_keys: bool = True
     ) -> Generator[Connection, None, None]:
         """One transaction for a thread of the fleet, past the same checks and the same turnstile as a lane."""
-        with self.exclusive_file(ref, converge, foreign_keys=foreign_keys) as file:
-            yield file.connection
+        with self.exclusively(ref, converge, foreign_keys=foreign_keys) as held:
+            yield held.connection
 
-    def exclusive_file(
+    def exclusively(
         self, ref: DatabaseRef, converge: bool = False, *, foreign_keys: bool = True
-    ) -> AbstractContextManager[OpenFile]:
+    ) -> AbstractContextManager[Held]:
         """The same with the driver's own connection beside, for what is done to thousands."""
         self._check_newest(ref)
-        bucket = self._generations.bucket(ref.owner, ref.incarnation)
-        return fleet.exclusive(ref, self._options, bucket, converge=converge, foreign_keys=foreign_keys)
+        kind = self._kind(ref)
+        return kind.exclusive(
+            ref, self._options, kind.bucket(ref), converge=converge, foreign_keys=foreign_keys
+        )
 
     def read_only(self, ref: DatabaseRef) -> AbstractContextManager[Connection]:
         self._check_newest(ref)
-        return fleet.read_only(ref, self._options)
-
-    def backup(self, ref: DatabaseRef, target: Path) -> None:
-        """A consistent copy while others write. Blocks: for threads."""
-        self._check_newest(ref)
-        fleet.backup(ref, self._options, target)
+        return self._kind(ref).read_only(ref, self._options)
 
     async def close(self) -> None:
         """Finish what is running, close everything. A lane that a stopped process blocks is left behind."""
@@ -127,7 +124,8 @@ class Databases:
             _, stuck = await asyncio.wait(self._closing, timeout=CLOSING_SECONDS)
             for task in stuck:
                 task.cancel()
-        self._generations.close()
+        for kind in self._kinds.values():
+            kind.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -156,6 +154,12 @@ class Databases:
             await self._open_once(handle, writing)
 
     # --- inside ----------------------------------------------------------------------------------------------
+
+    def _kind(self, ref: DatabaseRef) -> Kind:
+        kind = self._kinds.get(ref.kind)
+        if kind is None:
+            raise DatabaseUnavailable
+        return kind
 
     def _check_newest(self, ref: DatabaseRef) -> None:
         if ref.generation < self._newest.get(ref.owner, ref.generation):
@@ -187,8 +191,8 @@ class Databases:
             self._let_go(handle)
 
     async def _open_writing(self, handle: Database, opened: Opened) -> None:
-        bucket = self._generations.bucket(handle.ref.owner, handle.ref.incarnation)
-        writer = await open_writer(handle.ref, self._options, bucket, self._serve_waiting)
+        kind = self._kind(handle.ref)
+        writer = await kind.open_writer(handle.ref, self._options, handle.bucket, self._serve_waiting)
         if handle.opened is opened:
             opened.writer = writer
         else:  # put away meanwhile
@@ -197,7 +201,8 @@ class Databases:
     async def _open_reading(self, handle: Database) -> Opened:
         await self._make_room()
         try:
-            reader = await open_reader(handle.ref, self._options, self._serve_waiting)
+            kind = self._kind(handle.ref)
+            reader = await kind.open_reader(handle.ref, self._options, handle.bucket, self._serve_waiting)
         except BaseException:
             self._reserved -= 1
             self._serve_waiting()

@@ -1,7 +1,9 @@
 """Where a database is and whose it must be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from core.errors import DatabaseUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class Roll:
         return f"SELECT {self.version} FROM {self.table}"
 
     @property
+    def select_whole(self) -> str:
+        """Identity and version at once: what a transaction over the network asks first."""
+        return f"SELECT id, incarnation, {self.version} FROM {self.table}"
+
+    @property
     def start_converging(self) -> str:
         return f"UPDATE {self.table} SET converging = 1"
 
@@ -34,15 +41,32 @@ REGISTRY = Roll("installation", "directory_version", checks_owner=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseRef:
-    """A pointer to one life of one database.
+class Remote:
+    """A database behind a server: its address, its name there, and what lets one in.
 
-    `generation` grows with every flip of the pointer (restore, move): a handle of a lower one is refused. An empty
-    `incarnation` is allowed for the registry only, whose incarnation nobody knows before it was opened.
+    `secret` is a bearer token or a private key that mints them (libSQL), or a password (PostgreSQL); `user` is
+    PostgreSQL's role. It may open this database and no other.
+    """
+
+    url: str
+    name: str
+    user: str = ""
+    secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseRef:
+    """A pointer to one life of one database: a file (`path`) or a database behind a server (`remote`).
+
+    `kind` says how it is opened (`core.database.kinds`), which is not its backend: Turso's databases are of the
+    kind `libsql`. `generation` grows with every flip of the pointer (restore, move): a handle of a lower one is
+    refused. An empty `incarnation` is allowed for the registry only, whose incarnation nobody knows before it was
+    opened.
     """
 
     kind: str = "sqlite"
-    path: Path
+    path: Path | None = None
+    remote: Remote | None = None
     owner: str
     incarnation: str
     generation: int = 1
@@ -50,3 +74,15 @@ class DatabaseRef:
     @property
     def roll(self) -> Roll:
         return REGISTRY if self.owner == "registry" else TENANT
+
+    @property
+    def file(self) -> Path:
+        if self.path is None:
+            raise DatabaseUnavailable("This database is not a file.")
+        return self.path
+
+    @property
+    def server(self) -> Remote:
+        if self.remote is None:
+            raise DatabaseUnavailable("This database is not behind a server.")
+        return self.remote

@@ -6,19 +6,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
 from core.database.engine import connection_over
 from core.database.faults import UnitBroken, told
+from core.database.kinds import Synchronous
 from core.database.plain import Plain
 from core.database.refs import DatabaseRef
 from core.database.turnstile import lock_files
 from core.errors import DatabaseCorrupt, DatabaseMissing, DatabaseUnavailable, WrongDatabase
-
-Synchronous = Literal["FULL", "NORMAL"]
 
 # The lane's own statements carry a comment: sqlite3 keeps prepared statements by their text, and a unit that says
 # COMMIT must meet the authorizer, not the lane's prepared statement.
@@ -115,7 +113,7 @@ class OpenFile:
 
     def check_place(self) -> None:
         """Refuse to work on a file that is no longer the one at its path: it was moved away or replaced."""
-        if _inode(self.ref.path) != self.inode:
+        if _inode(self.ref.file) != self.inode:
             raise WrongDatabase
 
     def abandon(self) -> None:
@@ -139,17 +137,17 @@ def open_file(
     busy_seconds: float = 5.0,
     foreign_keys: bool = True,
 ) -> OpenFile:
-    inode = _inode(ref.path)
+    inode = _inode(ref.file)
     try:
         driver = sqlite3.connect(
-            f"{ref.path.absolute().as_uri()}?mode=rw",
+            f"{ref.file.absolute().as_uri()}?mode=rw",
             uri=True,
             isolation_level=None,
             timeout=busy_seconds,
             cached_statements=128,
         )
     except sqlite3.Error as error:
-        raise _unopened(ref.path) from error
+        raise _unopened(ref.file) from error
     try:
         _check_identity(driver, ref)
         _set_pragmas(driver, writes=writes, synchronous=synchronous, foreign_keys=foreign_keys)

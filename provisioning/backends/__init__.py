@@ -1,10 +1,12 @@
 """Where tenant databases live. A backend is small: it makes, finds, copies and destroys whole databases.
 
-SQLite files ship here; others register as entry points of the group `keystead.backends`, each a callable of
-`Settings`. What is *in* a database is never a backend's business, apart from the row that says whose it is.
+SQLite files, libSQL servers, Turso and PostgreSQL ship here; others register as entry points of the group
+`keystead.backends`, each a callable of `Settings`. What is *in* a database is never a backend's business, apart
+from the row that says whose it is. How a database is opened is its kind's business (`core.database.kinds`).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
@@ -16,17 +18,35 @@ from provisioning.backends.template import OwnRows, Template
 GROUP = "keystead.backends"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the registry keeps of where a database is: `location` in the clear, `credentials` sealed."""
+
+    location: str
+    credentials: bytes | None = field(default=None, repr=False)
+
+
 class Backend(Protocol):
+    """Every method but `place` and `ref` blocks: for threads."""
+
     name: str
+    is_local: bool
+    """Its databases are files of this machine, which no other node reaches."""
 
-    def location(self, tenant_id: str, generation: int) -> str:
-        """Where a database of this name goes; stored in the registry before it is made."""
+    def place(self, tenant_id: str, generation: int, region: str | None) -> Place:
+        """Chosen and stored before anything is made: a name that is free for this generation, and credentials of
+        its own. `InvalidInput` for a region that this backend has not."""
 
-    def exists(self, ref: DatabaseRef) -> bool: ...
+    def ref(self, place: Place, *, owner: str, incarnation: str, generation: int) -> DatabaseRef:
+        """How to open what is at a place. Pure: no network, no disk."""
 
-    def create(self, ref: DatabaseRef, template: Template, own_rows: OwnRows) -> None:
+    def exists(self, ref: DatabaseRef) -> bool:
+        """Whether a whole database is there; `Unavailable` when that cannot be known."""
+
+    def create(self, ref: DatabaseRef, template: Template, own_rows: OwnRows) -> Place | None:
         """Whole or not at all, and never over another: the database holds what the template does, says that it is
-        `ref`'s, and has the rows that are its own."""
+        `ref`'s, and has the rows that are its own. A draft that a crash left is finished or made anew. Answers a
+        place when only now it is known where the database is, None when it is where `place` said."""
 
     def delete(self, ref: DatabaseRef) -> None:
         """Safe to repeat. Nobody has it open."""
@@ -35,10 +55,11 @@ class Backend(Protocol):
         """Out of the way, for a person to look at: what lies there is not what should."""
 
     def snapshot(self, ref: DatabaseRef, target: Path) -> None:
-        """A consistent copy of a database, open or not."""
+        """A consistent copy of a database, open or not, as a SQLite file, whatever the backend: what is taken from
+        one can be restored into another. `target` does not exist yet."""
 
-    def restore(self, ref: DatabaseRef, source: Path) -> None:
-        """Put a copy in the place of a new generation."""
+    def restore(self, ref: DatabaseRef, source: Path) -> Place | None:
+        """Put such a copy in the place of a new generation, whole or not at all; answers as `create` does."""
 
 
 def load_backends(settings: Settings, extra: Mapping[str, Backend] | None = None) -> dict[str, Backend]:

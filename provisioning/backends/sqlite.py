@@ -12,10 +12,11 @@ from pathlib import Path
 
 from core.database import DatabaseRef, files_of
 from core.database.fleet import backup
-from core.database.opening import Options
+from core.database.kinds import Options
 from core.errors import Conflict, DatabaseMissing
 from core.failpoints import failpoint
 from core.settings import Settings
+from provisioning.backends import Place
 from provisioning.backends.slug import Slug
 from provisioning.backends.template import OwnRows, Template
 
@@ -26,32 +27,39 @@ WAL = bytes((2, 2))
 
 class SqliteBackend:
     name = "sqlite"
+    is_local = True
 
     def __init__(self, settings: Settings) -> None:
         self._data = settings.data_dir
         self._quarantine = settings.data_dir / "quarantine"
         self._options = Options(synchronous=settings.synchronous, deadline=settings.write_deadline_seconds)
 
-    def location(self, tenant_id: str, generation: int) -> str:
+    def place(self, tenant_id: str, generation: int, region: str | None) -> Place:
+        """A file is on this machine: a region is a note, and changes nothing."""
         slug = Slug(tenant_id)
         shard = sha256(slug.encode()).hexdigest()[:2]
-        return f"tenants/{shard}/{slug}.{generation}.db"
+        return Place(f"tenants/{shard}/{slug}.{generation}.db")
+
+    def ref(self, place: Place, *, owner: str, incarnation: str, generation: int) -> DatabaseRef:
+        return DatabaseRef(
+            path=self._data / place.location, owner=owner, incarnation=incarnation, generation=generation
+        )
 
     def exists(self, ref: DatabaseRef) -> bool:
-        return ref.path.exists()
+        return ref.file.exists()
 
     def create(self, ref: DatabaseRef, template: Template, own_rows: OwnRows) -> None:
-        write_whole(ref.path, template.image(ref.owner, ref.incarnation, own_rows))
+        write_whole(ref.file, template.image(ref.owner, ref.incarnation, own_rows))
 
     def delete(self, ref: DatabaseRef) -> None:
         """Renamed first: from then on nobody finds it, and what a crash leaves is known as rubbish."""
         self.set_aside(ref)
         failpoint("backend.delete.set_aside")
-        for path in self._quarantine.glob(f"{ref.path.name}.*"):
+        for path in self._quarantine.glob(f"{ref.file.name}.*"):
             path.unlink(missing_ok=True)
 
     def set_aside(self, ref: DatabaseRef) -> None:
-        main, *others = files_of(ref.path)
+        main, *others = files_of(ref.file)
         if main.exists():
             self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
             target = self._quarantine / f"{main.name}.{secrets.token_hex(4)}"
@@ -69,7 +77,7 @@ class SqliteBackend:
     def restore(self, ref: DatabaseRef, source: Path) -> None:
         if not source.exists():
             raise DatabaseMissing
-        write_whole(ref.path, source.read_bytes())
+        write_whole(ref.file, source.read_bytes())
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -29,6 +29,20 @@ class TenantRow(TenantBase):
     dangling: Mapped[list[Any]] = mapped_column(JSON, default=list)
 
 
+class TransactionMark(TenantBase):
+    """One transaction that came over a network. Looked up when its COMMIT was sent and no answer came: there, it was
+    kept; not there while the writer's lock is held, it was not. Old ones are swept by later transactions."""
+
+    __tablename__ = "transaction_marks"
+    __table_args__ = (
+        Index("ix_transaction_marks_created_at", "created_at"),
+        {"sqlite_with_rowid": False},
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[Millis]
+
+
 class Setting(TenantBase):
     """One key of the tenant's settings. `source` is `tenant` (its own) or `control_plane` (inherited)."""
 

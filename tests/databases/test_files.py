@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import Connection
 
 from core.database import DatabaseRef, Databases, files_of
+from core.database.fleet import backup
+from core.database.kinds import Options
 from core.errors import (
     DatabaseCorrupt,
     DatabaseMissing,
@@ -24,6 +26,7 @@ from tests.databases.conftest import names_in
 pytestmark = pytest.mark.anyio
 
 Make = Callable[..., DatabaseRef]
+OPTIONS = Options(synchronous="FULL", deadline=5.0)
 
 
 async def test_a_missing_file_is_an_error_and_never_a_new_empty_one(
@@ -141,7 +144,7 @@ async def test_an_open_database_found_corrupt_heals_when_the_file_is_put_back(
 ) -> None:
     good = tmp_path / "copy"
     await databases.open(ref).write(units.insert, "kept")
-    databases.backup(ref, good)
+    backup(ref, OPTIONS, good)
     await databases.forget(ref)
     overwrite_schema_page(ref.path)
     database = databases.open(ref)
@@ -172,16 +175,16 @@ async def test_a_backup_is_whole_alone_and_never_overwrites(
 ) -> None:
     await databases.open(ref).write(units.insert, "kept")
     target = tmp_path / "backup.db"
-    databases.backup(ref, target)
+    backup(ref, OPTIONS, target)
     with sqlite3.connect(f"{target.as_uri()}?mode=ro", uri=True) as copy:
         assert copy.execute("SELECT name FROM item").fetchall() == [("kept",)]
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     copy.close()
     with pytest.raises(FileExistsError):
-        databases.backup(ref, target)
+        backup(ref, OPTIONS, target)
     with pytest.raises(DatabaseMissing):
-        databases.backup(
-            DatabaseRef(path=tmp_path / "no", owner="x", incarnation="x"), tmp_path / "of-nothing"
+        backup(
+            DatabaseRef(path=tmp_path / "no", owner="x", incarnation="x"), OPTIONS, tmp_path / "of-nothing"
         )
     assert not (tmp_path / "of-nothing").exists()
 

@@ -169,9 +169,9 @@ def test_a_slot_is_odd_while_any_commit_of_the_process_is_in_flight(tmp_path: Pa
         bucket.begin()
         bucket.begin()
         bucket.end()
-        assert not seen.is_settled(seen.value())
+        assert seen.token(seen.value(), 1) is None
         bucket.end()
-        assert seen.is_settled(seen.value())
+        assert seen.token(seen.value(), 1) is not None
         assert seen.value() != before
 
 
@@ -182,8 +182,8 @@ def test_what_a_dead_process_left_odd_is_raised_to_even_by_who_meets_it(tmp_path
         dead.bucket("acme", "first").begin()
         dead.close()
         bucket = here.bucket("acme", "first")
-        assert not bucket.is_settled(bucket.value())  # doubt once, and healed by it
-        assert bucket.is_settled(bucket.value())
+        assert bucket.token(bucket.value(), 1) is None  # doubt once, and healed by it
+        assert bucket.token(bucket.value(), 1) is not None
         assert bucket.value() != before
 
 
@@ -193,7 +193,7 @@ def test_a_new_process_raises_what_its_predecessor_left_odd(tmp_path: Path) -> N
     dead.close()
     with Generations(tmp_path) as successor:
         bucket = successor.bucket("acme", "first")
-        assert bucket.is_settled(bucket.value())
+        assert bucket.token(bucket.value(), 1) is not None
 
 
 def test_more_processes_than_slots_is_a_sentence(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ async def test_a_file_of_an_earlier_try_is_put_out_of_the_way(platform: Platform
     """A creator that was stopped and woke up after its tenant was cancelled may leave one."""
     await create(platform, "globex")
     backend = SqliteBackend(platform.settings)
-    path = platform.settings.data_dir / backend.location("acme", 1)
+    path = platform.settings.data_dir / backend.place("acme", 1, None).location
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(await file_of(platform, "globex"), path)
     await create(platform, "acme")
