@@ -7,9 +7,9 @@ soon, because what it stands for may be repeated.
 
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from controlplane.models import RegistryBase
+from core.database.sql import insert
 from core.errors import Conflict, Unprocessable
 from core.http.idempotency import KEPT_MS
 from core.tenants import RequestKey

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, text, update
-from sqlalchemy.dialects.sqlite import insert
 
 from controlplane.models import RegistryBase
 from controlplane.registry.moments import is_past
 from controlplane.registry.tenants import SERVING, RegisteredTenant, registered
+from core.database.sql import insert
 
 LONGEST_WAIT_MS = 300_000
 """Of any claim and any back-off."""

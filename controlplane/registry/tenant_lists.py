@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from controlplane.models import RegistryBase
 from controlplane.registry.tenants import RegisteredTenant, registered
+from core.database.sql import json_array_has
 from core.errors import InvalidQuery
 
 _TENANTS = RegistryBase.metadata.tables["tenants"]
@@ -94,8 +95,7 @@ def _filtered(statement: Select[Any], query: TenantQuery) -> Select[Any]:
             )
         )
     if query.label is not None:
-        labelled = text("EXISTS (SELECT 1 FROM json_each(tenants.labels) WHERE value = :label)")
-        conditions.append(labelled.bindparams(label=query.label))  # type: ignore[arg-type]
+        conditions.append(json_array_has(_TENANTS.c.labels, query.label))
     if query.organization_ids is not None:
         conditions.append(_TENANTS.c.organization_id.in_(query.organization_ids))
     if not query.include_control_plane:

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from controlplane.models import RegistryBase
+from core.database.sql import insert
 from core.errors import Conflict, Forbidden, NotFound
 from core.tenants import TenantState
 
