@@ -87,7 +87,7 @@ async def share_an_api(platform: Api) -> None:
 async def make_tenant(
     platform: Api, http: httpx.AsyncClient, token: str, tenant_id: str, issuer: str
 ) -> DemoTenant:
-    await platform.post("/tenants", {"id": tenant_id, "display_name": TENANTS[tenant_id]})
+    await platform.post("/tenants", {"id": tenant_id, "display_name": _title(tenant_id)})
     api = Api(http, f"{issuer}api/v2", token)
     audience = f"https://api.{tenant_id}.example"
     role_id = await _make_api(api, audience)
@@ -102,6 +102,10 @@ async def make_tenant(
         organizations=await _make_organizations(api, tenant_id, users, user_ids, role_id),
         clients=await _make_clients(api, issuer, audience),
     )
+
+
+def _title(tenant_id: str) -> str:
+    return TENANTS.get(tenant_id, tenant_id.title())
 
 
 async def _make_api(api: Api, audience: str) -> str:
@@ -150,7 +154,7 @@ async def _make_organizations(
     for name in ORGANIZATIONS:
         organization = await api.post(
             "/organizations",
-            {"name": f"{tenant_id}-{name}", "display_name": f"{TENANTS[tenant_id]} {name.title()}"},
+            {"name": f"{tenant_id}-{name}", "display_name": f"{_title(tenant_id)} {name.title()}"},
         )
         members = [user_ids[index] for index in belongs[name]]
         await api.post(f"/organizations/{organization['id']}/members", {"members": members})
