@@ -1,0 +1,255 @@
+"""HTTP/1.1 over a few sockets that are kept open, each request bounded by one instant.
+
+Not a general client: POST with a body, no redirects, no proxies, no cookies. A failure says whether the whole request
+can have reached the server, because only that decides whether a transaction may be repeated.
+"""
+
+import http.client
+import io
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+from keystead_hrana.errors import ProgrammingError, ResponseTooLarge
+
+IDLE_SECONDS = 20.0  # below what servers and proxies close after
+IDLE_SOCKETS = 32  # for each origin
+LARGEST_ANSWER = 64 * 1024 * 1024
+
+
+class Unsent(Exception):
+    """The request cannot have been carried out: there was no connection, or part of it never left."""
+
+
+class Unanswered(Exception):
+    """The request left, and no complete answer came back."""
+
+    def __init__(self, message: str, *, silent: bool = False) -> None:
+        super().__init__(message)
+        self.silent = silent
+        """The other side closed without a byte: most likely it had closed before the request came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    path: str = field(default="", compare=False)
+    """In front of every path; not part of what a socket is kept by."""
+
+    @classmethod
+    def of(cls, url: str) -> "Origin":
+        parts = urlsplit(url)
+        scheme = {"libsql": "https", "https": "https", "http": "http"}.get(parts.scheme)
+        if scheme is None or not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise ProgrammingError("a server's URL is http, https or libsql, a host, and no query")
+        port = parts.port or (443 if scheme == "https" else 80)
+        return cls(cast(Literal["http", "https"], scheme), parts.hostname, port, parts.path.rstrip("/"))
+
+    @property
+    def authority(self) -> str:
+        """As the Host header has it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Socket:
+    """One connection; `makefile` is what http.client reads an answer through."""
+
+    raw: socket.socket
+    deadline: float = 0.0
+    idle_since: float | None = None
+
+    def exchange(self, request: bytes) -> tuple[Answer, bool]:
+        try:
+            self.raw.settimeout(remaining(self.deadline))
+            self.raw.sendall(request)
+        except OSError as error:
+            return self._refusal(error), False
+        return self.receive()
+
+    def _refusal(self, failure: OSError) -> Answer:
+        """A server may refuse a request, and close, before it has read all of it (413, 401)."""
+        try:
+            answer, _ = self.receive()
+        except Unanswered:
+            raise Unsent(f"the request could not be sent: {failure}") from failure
+        return answer
+
+    def receive(self) -> tuple[Answer, bool]:
+        """The answer, and whether the connection may be used again."""
+        response = http.client.HTTPResponse(cast(socket.socket, self), method="POST")
+        try:
+            response.begin()
+            return Answer(response.status, _body(response)), not response.will_close
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            silent = isinstance(error, http.client.RemoteDisconnected | ConnectionResetError)
+            raise Unanswered(
+                f"no complete answer came: {error or type(error).__name__}", silent=silent
+            ) from error
+        finally:
+            response.close()
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_UntilDeadline(self), 64 * 1024)
+
+    def is_fit(self, now: float) -> bool:
+        """Nothing may arrive while nobody asks; what does is the other side's farewell."""
+        if self.idle_since is None or now - self.idle_since > IDLE_SECONDS:
+            return False
+        poll = select.poll()
+        poll.register(self.raw, select.POLLIN)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        self.raw.close()
+
+
+class _UntilDeadline(io.RawIOBase):
+    """Every read ends at the same instant, so that a server which trickles cannot hold a request open."""
+
+    def __init__(self, of: _Socket) -> None:
+        super().__init__()
+        self._of = of
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._of.raw.settimeout(remaining(self._of.deadline))
+        return self._of.raw.recv_into(buffer)
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    if response.length is not None and response.length > LARGEST_ANSWER:
+        raise ResponseTooLarge("the answer is too large", code="RESPONSE_TOO_LARGE", sent=True)
+    if response.length is not None:
+        return response.read()  # raises IncompleteRead when it is cut
+    parts, size = [], 0
+    while part := response.read(64 * 1024):
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise ResponseTooLarge("the answer is too large", code="RESPONSE_TOO_LARGE", sent=True)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def remaining(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the time is over")
+    return left
+
+
+class Sockets:
+    """Open connections that nobody uses at the moment, by origin. Safe for threads, empty after a fork."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        self._idle: dict[Origin, deque[_Socket]] = {}
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def post(
+        self, origin: Origin, request: bytes, *, connect_timeout: float, deadline: float, repeatable: bool
+    ) -> Answer:
+        """Send one request, over a kept connection if there is one.
+
+        A kept connection that turns out to be closed is replaced once, if the request did not leave or, where the
+        caller says that it may be repeated, if nothing was answered.
+        """
+        kept = self._take(origin)
+        if kept is None:
+            return self._exchange(origin, self._connect(origin, connect_timeout, deadline), request, deadline)
+        try:
+            return self._exchange(origin, kept, request, deadline)
+        except (Unsent, Unanswered) as failure:
+            if isinstance(failure, Unanswered) and not (failure.silent and repeatable):
+                raise
+        return self._exchange(origin, self._connect(origin, connect_timeout, deadline), request, deadline)
+
+    def close(self) -> None:
+        with self._lock:
+            for kept in self._idle.values():
+                for each in kept:
+                    each.close()
+            self._idle.clear()
+
+    def _exchange(self, origin: Origin, over: _Socket, request: bytes, deadline: float) -> Answer:
+        over.deadline = deadline
+        try:
+            answer, reusable = over.exchange(request)
+        except BaseException:
+            over.close()  # the server rolls back what runs for a client that went away
+            raise
+        if reusable and answer.status == http.client.OK:
+            self._give(origin, over)
+        else:
+            over.close()  # after a refusal a server may close although it did not say so
+        return answer
+
+    def _connect(self, origin: Origin, connect_timeout: float, deadline: float) -> _Socket:
+        try:
+            timeout = min(connect_timeout, remaining(deadline))
+            raw = socket.create_connection((origin.host, origin.port), timeout)
+        except OSError as error:
+            raise Unsent(f"no connection: {error}") from error
+        try:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if origin.scheme == "https":
+                raw = self._context().wrap_socket(raw, server_hostname=origin.host)
+        except OSError as error:
+            raw.close()
+            raise Unsent(f"no connection: {error}") from error
+        return _Socket(raw)
+
+    def _context(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._tls is None:
+                self._tls = ssl.create_default_context()
+            return self._tls
+
+    def _take(self, origin: Origin) -> _Socket | None:
+        """The one used last: the others grow old and go."""
+        while True:
+            with self._lock:
+                kept = self._own().get(origin)
+                if not kept:
+                    return None
+                newest = kept.pop()
+            if newest.is_fit(time.monotonic()):
+                return newest
+            newest.close()
+
+    def _give(self, origin: Origin, over: _Socket) -> None:
+        now = time.monotonic()
+        over.idle_since = now
+        with self._lock:
+            kept = self._own().setdefault(origin, deque())
+            kept.append(over)
+            old = []
+            while len(kept) > IDLE_SOCKETS or now - (kept[0].idle_since or now) > IDLE_SECONDS:
+                old.append(kept.popleft())
+        for each in old:
+            each.close()
+
+    def _own(self) -> dict[Origin, deque[_Socket]]:
+        """A forked child leaves the parent's connections alone."""
+        if self._process != os.getpid():
+            self._process, self._idle = os.getpid(), {}
+        return self._idle

@@ -1,0 +1,59 @@
+"""What the first words of a statement say about it: enough to keep a transaction, not a parser.
+
+Whatever slips through (a COMMIT in a script) is seen in the server's answer: it says whether the transaction stands.
+"""
+
+import re
+
+_COMMENTS = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
+_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
+_SAVEPOINT = re.compile(
+    r"(?P<verb>savepoint|release(?:\s+savepoint)?|rollback(?:\s+transaction)?\s+to(?:\s+savepoint)?)\s+(?P<name>\S+)",
+    re.IGNORECASE,
+)
+
+_READS = frozenset({"select", "values", "explain"})
+_CHANGES = frozenset({"insert", "update", "delete", "replace"})
+_ENDS = frozenset({"begin", "commit", "end", "rollback"})
+_READ_ONLY = _READS | {"with", "pragma", "savepoint", "release", "rollback"}
+
+
+def _body(sql: str) -> str:
+    start = _COMMENTS.match(sql)
+    return sql[start.end() :] if start else sql
+
+
+def _verb(sql: str) -> str:
+    word = _WORD.match(_body(sql))
+    return word[0].lower() if word else ""
+
+
+def only_reads(sql: str) -> bool:
+    """Certainly without effect, so that it may be repeated."""
+    return _verb(sql) in _READS
+
+
+def counts_rows(sql: str) -> bool:
+    return _verb(sql) in _CHANGES
+
+
+def may_run_in_a_read(sql: str) -> bool:
+    return _verb(sql) in _READ_ONLY
+
+
+def is_about_the_transaction(sql: str) -> bool:
+    return _verb(sql) in _ENDS and _SAVEPOINT.match(_body(sql)) is None
+
+
+def after(sql: str, savepoints: tuple[str, ...]) -> tuple[str, ...]:
+    """Which savepoints are open after a statement, oldest first."""
+    found = _SAVEPOINT.match(_body(sql))
+    if found is None:
+        return savepoints
+    name, verb = found["name"].rstrip(";").strip('"').lower(), found["verb"].lower()
+    if verb == "savepoint":
+        return (*savepoints, name)
+    if name not in savepoints:
+        return savepoints
+    place = len(savepoints) - 1 - savepoints[::-1].index(name)
+    return savepoints[: place + (0 if verb.startswith("release") else 1)]
