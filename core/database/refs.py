@@ -44,14 +44,16 @@ REGISTRY = Roll("installation", "directory_version", checks_owner=False)
 class Remote:
     """A database behind a server: its address, its name there, and what lets one in.
 
-    `secret` is a bearer token or a private key that mints them (libSQL), or a password (PostgreSQL); `user` is
-    PostgreSQL's role. It may open this database and no other.
+    `secret` is a bearer token or a private key that mints them (libSQL: `core.database.tokens`), or a password
+    (PostgreSQL); `user` is PostgreSQL's role. It may open this database and no other.
     """
 
     url: str
     name: str
     user: str = ""
     secret: str = field(default="", repr=False)
+    is_alone: bool = False
+    """The address leads to this database only (Turso), so that no namespace is named to the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
