@@ -5,6 +5,7 @@ tenant's lane has already compiled (`specs/stack.md` section 6).
 """
 
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -13,6 +14,7 @@ import msgspec
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import LRUCache
 
@@ -29,11 +31,12 @@ class Shared:
     compiled: LRUCache[Any, Any]
 
 
-class LaneDialect(SQLiteDialect_pysqlite):
-    """SQLAlchemy's own, with two differences.
+class LaneRules:
+    """What the dialect of every kind does differently where a lane owns the transaction. A mix-in.
 
-    It never rolls back for itself: an ORM session whose flush fails rolls back the whole transaction before it
-    raises, but the lane undoes the unit anyway, and refuses one that goes on after that (`OpenFile.call`).
+    It never commits or rolls back for itself: an ORM session whose flush fails rolls back the whole transaction
+    before it raises, but the lane undoes the unit anyway, and refuses one that goes on after that
+    (`UnitConnection.tidy`).
 
     It executes nothing outside a transaction: a full disk or a conflict that rolls back ends the transaction inside
     a unit, and what a unit that goes on would then write would be committed statement by statement.
@@ -60,7 +63,11 @@ class LaneDialect(SQLiteDialect_pysqlite):
         cursor.execute(statement)
 
 
-def _to_json(value: Any) -> str:
+class LaneDialect(LaneRules, SQLiteDialect_pysqlite):
+    supports_statement_cache = True
+
+
+def to_json(value: Any) -> str:
     return msgspec.json.encode(value).decode("utf-8")
 
 
@@ -69,7 +76,7 @@ def shared() -> Shared:
     driver = sqlite3.connect(":memory:")
     url = URL.create("sqlite")
     dialect = LaneDialect(
-        dbapi=cast(Any, sqlite3), json_serializer=_to_json, json_deserializer=msgspec.json.decode
+        dbapi=cast(Any, sqlite3), json_serializer=to_json, json_deserializer=msgspec.json.decode
     )
     driver.execute("BEGIN")
     with Engine(_pool_of(driver, dialect), dialect, url).connect() as connection:
@@ -78,17 +85,17 @@ def shared() -> Shared:
     return Shared(dialect, url, LRUCache(COMPILED_STATEMENTS))
 
 
-def _pool_of(driver: sqlite3.Connection, dialect: Dialect) -> StaticPool:
+def _pool_of(driver: Any, dialect: Dialect) -> StaticPool:
     return StaticPool(cast(Any, lambda: driver), dialect=dialect, reset_on_return=None)
 
 
-def connection_over(driver: sqlite3.Connection) -> Connection:
+def connection_over(driver: Any, common: Shared | None = None) -> Connection:
     """A SQLAlchemy connection that is always inside a transaction as far as SQLAlchemy knows.
 
     Whoever owns the driver's connection begins and ends the real one. Parameters are hidden from error messages:
     they hold personal data.
     """
-    common = shared()
+    common = common or shared()
     engine = Engine(
         _pool_of(driver, common.dialect),
         common.dialect,
@@ -100,3 +107,36 @@ def connection_over(driver: sqlite3.Connection) -> Connection:
     connection = engine.connect()
     connection.begin()
     return connection
+
+
+class UnitConnection:
+    """What units are given: SQLAlchemy's connection, with the one transaction that it believes to be in."""
+
+    __slots__ = ("_common", "_driver", "_root", "connection")
+
+    def __init__(self, driver: Any, common: Shared | None = None) -> None:
+        self._driver = driver
+        self._common = common
+        self._connect()
+
+    def tidy(self) -> bool:
+        """Whether SQLAlchemy's idea of the transaction is still the lane's; afterwards it is."""
+        root = self.connection.get_transaction()
+        if (
+            root is None or root is not self._root or not root.is_active
+        ):  # a unit closed, committed or rolled back
+            self._connect()
+            return False
+        tidy = True
+        while (nested := self.connection.get_nested_transaction()) is not None:
+            tidy = False
+            with suppress(DBAPIError):
+                nested.rollback()
+        return tidy
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def _connect(self) -> None:
+        self.connection = connection_over(self._driver, self._common)
+        self._root = self.connection.get_transaction()

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, RootTransaction
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from core.database.engine import connection_over
+from core.database.engine import UnitConnection
 from core.database.faults import UnitBroken, told
 from core.database.kinds import Synchronous
 from core.database.plain import Plain
@@ -55,25 +55,19 @@ class OpenFile:
     driver: sqlite3.Connection
     inode: tuple[int, int]
     guard: Guard = field(default_factory=Guard)
-    _connection: Connection | None = None
-    _root: RootTransaction | None = None
+    _units: UnitConnection | None = None
 
     @property
     def connection(self) -> Connection:
-        if self._connection is None:
+        if self._units is None:
             self.driver.set_authorizer(self.guard)
-            return self._connect()
-        return self._connection
+            self._units = UnitConnection(self.driver)
+        return self._units.connection
 
     @property
     def plain(self) -> Plain:
         """Beside it, without the guard: for text that is known."""
         return Plain(self.driver)
-
-    def _connect(self) -> Connection:
-        self._connection = connection_over(self.driver)
-        self._root = self._connection.get_transaction()
-        return self._connection
 
     def call(
         self, unit: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
@@ -91,21 +85,7 @@ class OpenFile:
 
     def tidy(self) -> bool:
         """Whether SQLAlchemy's idea of the transaction is still the lane's; afterwards it is."""
-        connection = self._connection
-        if connection is None:
-            return self.driver.in_transaction
-        root = connection.get_transaction()
-        if (
-            root is None or root is not self._root or not root.is_active
-        ):  # a unit closed, committed or rolled back
-            self._connect()
-            return False
-        tidy = True
-        while (nested := connection.get_nested_transaction()) is not None:
-            tidy = False
-            with suppress(DBAPIError):
-                nested.rollback()
-        return tidy
+        return self.driver.in_transaction if self._units is None else self._units.tidy()
 
     def config_version(self) -> int:
         row = self.driver.execute(self.ref.roll.select_version).fetchone()
@@ -124,8 +104,8 @@ class OpenFile:
     def close(self) -> None:
         with suppress(DBAPIError, sqlite3.Error):
             self.abandon()  # an open cursor would otherwise keep transaction and lock alive behind the close
-            if self._connection is not None:
-                self._connection.close()
+            if self._units is not None:
+                self._units.close()
         self.driver.close()
 
 

@@ -1,0 +1,160 @@
+"""How PostgreSQL says what units of work say: one dialect, on which a unit answers as it does on SQLite.
+
+LIKE knows no letter case of ASCII (databases are made with the locale C), NULL is the least value, a whole number
+has 64 bits, JSON keeps its text. Texts that units hand to the driver have `?` places on every kind of database.
+Needs the extra `postgresql`.
+"""
+
+from functools import cache
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.adapt import AdaptersMap
+from psycopg.pq import TransactionStatus
+from psycopg.types.string import TextLoader
+from sqlalchemy import URL, Connection, Engine, types
+from sqlalchemy.dialects.postgresql import psycopg as stock
+from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
+from sqlalchemy.dialects.postgresql.json import JSON
+from sqlalchemy.engine import Dialect
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import Column
+from sqlalchemy.util import LRUCache, update_copy
+
+from core.database.engine import COMPILED_STATEMENTS, LOST, Shared, to_json
+from core.database.faults import UnitBroken
+
+Driver = psycopg.Connection[Any]
+
+
+class _Compiler(stock.PGCompiler_psycopg):
+    def visit_like_op_binary(self, binary: Any, operator: Any, **options: Any) -> str:
+        return self._like(self.visit_ilike_op_binary(binary, operator, **options), binary)
+
+    def visit_not_like_op_binary(self, binary: Any, operator: Any, **options: Any) -> str:
+        return self._like(self.visit_not_ilike_op_binary(binary, operator, **options), binary)
+
+    def _like(self, text: str, binary: Any) -> str:
+        """PostgreSQL would take a backslash for an escape that nobody named."""
+        return text if binary.modifiers.get("escape") is not None else f"{text} ESCAPE ''"
+
+    def visit_asc_op_unary_modifier(self, unary: Any, _operator: Any, **options: Any) -> str:
+        return self._ordered(unary, "ASC", "NULLS FIRST", options)
+
+    def visit_desc_op_unary_modifier(self, unary: Any, _operator: Any, **options: Any) -> str:
+        return self._ordered(unary, "DESC", "NULLS LAST", options)
+
+    def _ordered(self, unary: Any, direction: str, nulls: str, options: dict[str, Any]) -> str:
+        """An index serves the order of a column that is never NULL only if nothing is said of NULL."""
+        element = unary.element
+        text = f"{self.process(element, **options)} {direction}"
+        return text if isinstance(element, Column) and not element.nullable else f"{text} {nulls}"
+
+
+class _Types(PGTypeCompiler):
+    def visit_INTEGER(self, type_: Any, **options: Any) -> str:  # noqa: N802  (SQLAlchemy's name)
+        return "BIGINT"
+
+
+class _Json(JSON):
+    render_bind_cast = True
+
+
+class PostgresDialect(stock.PGDialect_psycopg):
+    """SQLAlchemy's own, but that whoever owns the driver's connection begins and ends the transaction."""
+
+    supports_statement_cache = True
+    supports_native_json_serialization = False
+    supports_native_json_deserialization = False
+    use_native_hstore = False
+    statement_compiler = _Compiler
+    type_compiler_cls = _Types
+    colspecs = update_copy(stock.PGDialect_psycopg.colspecs, {JSON: _Json, types.JSON: _Json})
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        pass
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        pass
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        pass
+
+    def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
+        refuse_lost(cursor.connection)
+        cursor.execute(numbered(statement), parameters)
+
+    def do_executemany(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
+        refuse_lost(cursor.connection)
+        cursor.executemany(numbered(statement), parameters)
+
+    def do_execute_no_params(self, cursor: Any, statement: Any, context: Any = None) -> None:
+        refuse_lost(cursor.connection)
+        cursor.execute(statement)
+
+
+def refuse_lost(driver: Driver) -> None:
+    """Nothing is executed outside the transaction, nor in one that an error has ended and no savepoint saved."""
+    if driver.info.transaction_status != TransactionStatus.INTRANS:
+        raise UnitBroken(LOST)
+
+
+@cache
+def numbered(statement: str) -> str:
+    """`?` places as PostgreSQL's `$1`, `$2`; what stands in quotes is left alone."""
+    if "?" not in statement:
+        return statement
+    number, parts = 0, []
+    for index, part in enumerate(statement.split("'")):
+        pieces = part.split("?") if index % 2 == 0 else [part]
+        text = pieces[0]
+        for piece in pieces[1:]:
+            number += 1
+            text += f"${number}{piece}"
+        parts.append(text)
+    return "'".join(parts)
+
+
+@cache
+def adapters() -> AdaptersMap:
+    """JSON comes as the text it is kept as: whoever reads it knows what to make of it."""
+    own = AdaptersMap(psycopg.adapters)
+    own.register_loader("json", TextLoader)
+    own.register_loader("jsonb", TextLoader)
+    return own
+
+
+@cache
+def shared_postgresql() -> Shared:
+    """What `dialect.initialize` would ask the server for is said here: no server is needed to compile."""
+    dialect = PostgresDialect(
+        dbapi=psycopg,  # type: ignore[arg-type]
+        paramstyle="numeric_dollar",
+        json_serializer=to_json,
+        json_deserializer=msgspec.json.decode,
+        use_native_hstore=False,
+    )
+    dialect.server_version_info = (15,)
+    dialect.default_schema_name = "public"
+    return Shared(dialect, URL.create("postgresql+psycopg"), LRUCache(COMPILED_STATEMENTS))
+
+
+def postgresql_connection_over(driver: Driver) -> Connection:
+    """As `engine.connection_over`, for a connection of psycopg's in autocommit mode."""
+    common = shared_postgresql()
+    engine = Engine(
+        _pool_of(driver, common.dialect),
+        common.dialect,
+        common.url,
+        query_cache_size=0,
+        execution_options={"compiled_cache": common.compiled},
+        hide_parameters=True,
+    )
+    connection = engine.connect()
+    connection.begin()
+    return connection
+
+
+def _pool_of(driver: Driver, dialect: Dialect) -> StaticPool:
+    return StaticPool(lambda: driver, dialect=dialect, reset_on_return=None)  # type: ignore[arg-type,return-value]
