@@ -41,6 +41,7 @@ class Installation(RegistryBase):
     wanted_incarnation: Mapped[str | None]
     wanted_version: Mapped[int | None] = mapped_column(BigInteger)
     sharing: Mapped[str | None]  # fingerprint of the rules by which tenants were last evaluated
+    moved_at: Mapped[int | None] = mapped_column(BigInteger)  # to another registry: nobody starts on this one
     created_at: Mapped[Millis]
 
 
@@ -150,6 +151,62 @@ class SyncState(RegistryBase):
     next_attempt_at: Mapped[int] = mapped_column(BigInteger, default=0)
     conflicts: Mapped[list[Any]] = mapped_column(JSON, default=list)
     dangling: Mapped[list[Any]] = mapped_column(JSON, default=list)
+
+
+class Node(RegistryBase):
+    """A machine among several, as it last said that it lives. `folder` is the identity of its data folder."""
+
+    __tablename__ = "nodes"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    folder: Mapped[str]
+    version: Mapped[str]
+    joined_at: Mapped[Millis]
+    heartbeat_at: Mapped[Millis]
+
+
+class MigrationRun(RegistryBase):
+    """One run of the fleet's tenants to a schema version, in waves. `waves`: how many tenants are in each."""
+
+    __tablename__ = "migration_runs"
+    __table_args__ = (Index("ix_migration_runs_created", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    target: Mapped[str]
+    state: Mapped[str]  # running, stopped, succeeded, cancelled
+    wave: Mapped[int] = mapped_column(default=0)
+    waves: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    reason: Mapped[str | None]  # of a stop
+    actor: Mapped[str | None]
+    created_at: Mapped[Millis]
+    updated_at: Mapped[Millis]
+    ended_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class SchemaState(RegistryBase):
+    """How far a tenant's own migration is, and whether somebody holds it back. At which version a tenant is, its own
+    row says. Claimed by lease like an operation; `snapshot` is its database as it was before."""
+
+    __tablename__ = "schema_states"
+    __table_args__ = (Index("ix_schema_states_run", "run_id", "wave", "state", "next_attempt_at"),)
+
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[str | None]
+    wave: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str | None]  # pending, migrated, done, failed, left
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    next_attempt_at: Mapped[int] = mapped_column(BigInteger, default=0)
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[int] = mapped_column(BigInteger, default=0)
+    fencing: Mapped[int] = mapped_column(default=0)
+    hold_reason: Mapped[str | None]
+    held_at: Mapped[int | None] = mapped_column(BigInteger)
+    snapshot: Mapped[str | None]
+    snapshot_version: Mapped[str | None]
+    snapshot_node: Mapped[str | None]
+    snapshot_at: Mapped[int | None] = mapped_column(BigInteger)
+    updated_at: Mapped[Millis]
 
 
 class SpareKey(RegistryBase):

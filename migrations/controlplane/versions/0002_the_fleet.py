@@ -11,3 +11,59 @@ def upgrade() -> None:
     op.add_column("tenants", sa.Column("credentials", sa.LargeBinary(), nullable=True))
     op.add_column("tenants", sa.Column("node", sa.String(), nullable=True))
     op.add_column("installation", sa.Column("sharing", sa.String(), nullable=True))
+    op.add_column("installation", sa.Column("moved_at", sa.BigInteger(), nullable=True))
+    op.create_table(
+        "nodes",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("folder", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("joined_at", sa.BigInteger(), nullable=False),
+        sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_nodes")),
+    )
+    _migrations_of_the_fleet()
+
+
+def _migrations_of_the_fleet() -> None:
+    op.create_table(
+        "migration_runs",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("target", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("waves", sa.JSON(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_migration_runs")),
+    )
+    op.create_index("ix_migration_runs_created", "migration_runs", ["created_at", "id"], unique=False)
+    op.create_table(
+        "schema_states",
+        sa.Column("tenant_id", sa.String(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=True),
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.String(), nullable=True),
+        sa.Column("next_attempt_at", sa.BigInteger(), nullable=False),
+        sa.Column("lease_owner", sa.String(), nullable=True),
+        sa.Column("lease_expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("fencing", sa.Integer(), nullable=False),
+        sa.Column("hold_reason", sa.String(), nullable=True),
+        sa.Column("held_at", sa.BigInteger(), nullable=True),
+        sa.Column("snapshot", sa.String(), nullable=True),
+        sa.Column("snapshot_version", sa.String(), nullable=True),
+        sa.Column("snapshot_node", sa.String(), nullable=True),
+        sa.Column("snapshot_at", sa.BigInteger(), nullable=True),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_schema_states_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_schema_states")),
+    )
+    op.create_index(
+        "ix_schema_states_run", "schema_states", ["run_id", "wave", "state", "next_attempt_at"], unique=False
+    )
