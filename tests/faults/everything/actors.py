@@ -17,7 +17,7 @@ from tests.faults.everything.balanced import Workers
 from tests.faults.everything.history import History, Suspension
 from tests.relying_party import RelyingParty
 
-Away = (httpx.TransportError, ApiError, AssertionError)
+Away = (httpx.TransportError, ApiError, AssertionError, LookupError, ValueError)
 """No answer, a refusal, or a page that is not the one that should come: the actor begins anew."""
 
 
