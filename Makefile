@@ -83,11 +83,11 @@ bench: setup ## Measure: the workloads of bench/
 # No address of an index or a file goes into a lock, so that it is good for everybody's. The second one is a part of the
 # first: what the server needs at run time, for images (deploy/Containerfile).
 COMPILE = $(UV) pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-annotate --no-header \
-	--no-emit-index-url --no-emit-find-links --no-emit-package keystead-sdk
+	--no-emit-index-url --no-emit-find-links --no-emit-package keystead-sdk --no-emit-package keystead-hrana
 
 lock: ## Write the lock files anew with uv (ARGS=--upgrade for newer versions)
-	echo ./sdk | $(COMPILE) - pyproject.toml --extra dev --output-file requirements.lock $(ARGS) >/dev/null
-	echo ./sdk | $(COMPILE) - pyproject.toml --constraint requirements.lock --output-file deploy/runtime.lock >/dev/null
+	printf './sdk\n./hrana\n' | $(COMPILE) - pyproject.toml --extra dev --output-file requirements.lock $(ARGS) >/dev/null
+	printf './sdk\n./hrana\n' | $(COMPILE) - pyproject.toml --constraint requirements.lock --output-file deploy/runtime.lock >/dev/null
 
 clean: ## Remove .venv and caches; ./data stays
 	rm -rf $(VENV) $(NPM_CLIENTS)/node_modules $(NPM_ENGINES)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -95,8 +95,8 @@ clean: ## Remove .venv and caches; ./data stays
 # ---- how the environment is made -------------------------------------------------------------------------------------
 # Two stamps, so that each is made again only when what it stands for changed.
 
-$(SETUP): $(LOCKED) pyproject.toml sdk/pyproject.toml
-	@$(PIP) install --no-deps --no-build-isolation -e sdk -e .
+$(SETUP): $(LOCKED) pyproject.toml sdk/pyproject.toml hrana/pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation -e sdk -e hrana -e .
 	@touch $@
 
 $(LOCKED): requirements.lock | $(VENV)/bin/pip

@@ -1,6 +1,8 @@
 """A DB-API 2.0 driver and SQLAlchemy dialect for libSQL servers (sqld) and Turso, over Hrana 3.
 
-Synchronous, without dependencies but SQLAlchemy, for units of work that say themselves where their transaction begins.
+Synchronous, for units of work that say themselves where their transaction begins. A connection is at most one stream
+of the server; sockets are shared. Owns the wire, what is retried and what its errors mean; knows nothing of tenants.
+PEP 249, and for SQLAlchemy `sqlite+hrana://` (`dialect.py`).
 """
 
 import datetime

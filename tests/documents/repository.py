@@ -16,6 +16,7 @@ PACKAGES = (
     "migrations",
     "entrypoints",
     "sdk/keystead_sdk",
+    "hrana/keystead_hrana",
 )
 
 

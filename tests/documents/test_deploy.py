@@ -23,7 +23,7 @@ def test_the_container_copies_every_package_and_the_lock_but_no_data() -> None:
     names = {name for group in copied for name in group.split()}
     packages = {"core", "tenant_runtime", "controlplane", "provisioning", "sync", "migrations", "entrypoints"}
     assert names == packages | {
-        "sdk", "pyproject.toml", "LICENSE", "README.md", "requirements.lock", "deploy/runtime.lock",
+        "sdk", "hrana", "pyproject.toml", "LICENSE", "README.md", "requirements.lock", "deploy/runtime.lock",
     }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def test_the_program_runs(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk'}"},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk'}:{ROOT / 'hrana'}"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -9,7 +9,7 @@ from core.errors import IdentityError, NotFound
 from tests.documents.repository import PACKAGES, ROOT, table_rows
 
 Pair = tuple[str, int]
-PARTS = [part for part in PACKAGES if part not in ("migrations", "sdk/keystead_sdk")]
+PARTS = [part for part in PACKAGES if part not in ("migrations", "sdk/keystead_sdk", "hrana/keystead_hrana")]
 
 
 def every_class() -> list[type[IdentityError]]:

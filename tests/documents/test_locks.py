@@ -12,7 +12,7 @@ from tests.documents.repository import project, read
 
 LOCKS = ("requirements.lock", "deploy/runtime.lock")
 NPM_LOCKS = ("tests/clients/packages/package-lock.json", "tests/engines/packages/package-lock.json")
-OURS = {"keystead", "keystead-sdk"}
+OURS = {"keystead", "keystead-sdk", "keystead-hrana"}
 
 
 def pins(lock: str) -> dict[str, Version]:
@@ -33,9 +33,10 @@ def assert_pinned(requirements: list[str], lock: str) -> None:
 def test_the_lock_pins_all_that_the_project_and_its_developers_need() -> None:
     dev = project()["optional-dependencies"]["dev"]
     build = tomllib.loads(read("pyproject.toml"))["build-system"]["requires"]
-    sdk = tomllib.loads(read("sdk/pyproject.toml"))
     assert_pinned(project()["dependencies"] + dev + build, "requirements.lock")
-    assert_pinned(sdk["project"]["dependencies"] + sdk["build-system"]["requires"], "requirements.lock")
+    for distribution in ("sdk", "hrana"):
+        theirs = tomllib.loads(read(f"{distribution}/pyproject.toml"))
+        assert_pinned(theirs["project"]["dependencies"] + theirs["build-system"]["requires"], "requirements.lock")
 
 
 def test_the_runtime_lock_is_a_part_of_the_lock_without_the_developers_tools() -> None:
