@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from core.database.triggers import Following, Trigger
+
 Millis = Annotated[int, mapped_column(BigInteger)]
 
 
@@ -233,14 +235,91 @@ class PlatformIdempotencyKey(RegistryBase):
     expires_at: Mapped[int] = mapped_column(BigInteger)
 
 
+class RetiredDatabase(RegistryBase):
+    """A database that a tenant no longer points to, by a restore or a move: deleted when its grace is over."""
+
+    __tablename__ = "retired_databases"
+    __table_args__ = (Index("ix_retired_databases_delete_after", "delete_after"),)
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    generation: Mapped[int] = mapped_column(primary_key=True)
+    incarnation: Mapped[str]
+    backend: Mapped[str]
+    location: Mapped[str]
+    credentials: Mapped[bytes | None] = mapped_column(LargeBinary)
+    node: Mapped[str | None]
+    retired_at: Mapped[Millis]
+    delete_after: Mapped[Millis]
+
+
+class Backup(RegistryBase):
+    """A copy of one database, sealed, in the backup folder of `node` (null: one that every node shares).
+
+    `owner` is a tenant's id, or `registry`. `digest` is the stored file's SHA-256; the row appears when the file is
+    whole and was opened again.
+    """
+
+    __tablename__ = "backups"
+    __table_args__ = (Index("ix_backups_owner", "owner", "taken_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    kind: Mapped[str]  # scheduled, manual
+    taken_at: Mapped[Millis]
+    backend: Mapped[str]
+    incarnation: Mapped[str]
+    generation: Mapped[int]
+    schema_version: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    stored_size: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[str]
+    location: Mapped[str]
+    node: Mapped[str | None]
+    verified_at: Mapped[Millis]
+
+
+class BackupSchedule(RegistryBase):
+    """When one database is copied next, who does it now (`backup_id`, by lease), and what stands in the way.
+
+    `stamp` is how the database looked when it was last copied: one that looks the same is not copied again.
+    """
+
+    __tablename__ = "backup_schedules"
+    __table_args__ = (Index("ix_backup_schedules_due_at", "due_at"),)
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    due_at: Mapped[Millis]
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None]
+    looked_at: Mapped[int | None] = mapped_column(BigInteger)
+    stamp: Mapped[str | None]
+    backup_id: Mapped[str | None]
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[int] = mapped_column(BigInteger, default=0)
+    fencing: Mapped[int] = mapped_column(default=0)
+
+
+class Erasure(RegistryBase):
+    """A user who was deleted: a restored backup of their tenant must not bring them back. `digest` is made with a key
+    of the tenant's from the user's id, and says nothing without it."""
+
+    __tablename__ = "erasures"
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    erased_at: Mapped[Millis]
+
+
 _DIRECTORY_TABLES = ("tenants", "hosts")
 
 
-def trigger_statements() -> Iterator[str]:
-    """SQLite's spelling of the directory's hook."""
+def all_triggers() -> Iterator[Trigger]:
+    """The directory's hook."""
     for table in _DIRECTORY_TABLES:
         for event in ("INSERT", "UPDATE", "DELETE"):
-            yield (
-                f"CREATE TRIGGER {table}_{event.lower()}_version AFTER {event} ON {table} "
-                "BEGIN UPDATE installation SET directory_version = directory_version + 1; END"
+            yield Following(
+                name=f"{table}_{event.lower()}_version",
+                event=event,
+                table=table,
+                statement="UPDATE installation SET directory_version = directory_version + 1",
             )

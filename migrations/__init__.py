@@ -12,6 +12,7 @@ from typing import Literal
 from sqlalchemy import Connection, inspect, text
 
 from controlplane import models as registry_models
+from core.database.triggers import Trigger, create_triggers, drop_triggers
 from tenant_runtime.models import triggers as tenant_triggers
 
 History = Literal["tenant", "controlplane"]
@@ -35,21 +36,22 @@ def current(connection: Connection) -> str | None:
     return version
 
 
-def upgrade(connection: Connection, history: History) -> None:
-    """Run what is missing, inside the transaction of `connection`, which the caller commits.
+def upgrade(connection: Connection, history: History, *, to: str | None = None) -> None:
+    """Run what is missing, inside the transaction of `connection`, which the caller commits. `to` is a version that is
+    not the newest, for a copy of a database that is behind.
 
     Triggers are not part of the history but made anew after it, from the one list beside the models: a migration
     then never meets a trigger of its future or its past.
     """
-    if current(connection) == head(history):
+    wanted = to or head(history)
+    if current(connection) == wanted:
         return
-    _drop_triggers(connection)
-    _run(connection, history)
-    for statement in _trigger_statements(history):
-        connection.execute(text(statement))
+    drop_triggers(connection)
+    _run(connection, history, wanted)
+    create_triggers(connection, _triggers(history))
 
 
-def _run(connection: Connection, history: History) -> None:
+def _run(connection: Connection, history: History, wanted: str) -> None:
     """Alembic is loaded when there is something to do: most starts find nothing, and it is a tenth of a start."""
     from alembic import command
     from alembic.config import Config
@@ -57,16 +59,8 @@ def _run(connection: Connection, history: History) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER / history))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, wanted)
 
 
-def _trigger_statements(history: History) -> Iterator[str]:
-    if history == "tenant":
-        return tenant_triggers.create_statements()
-    return registry_models.trigger_statements()
-
-
-def _drop_triggers(connection: Connection) -> None:
-    names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
-    for name in names:
-        connection.execute(text(f'DROP TRIGGER "{name}"'))
+def _triggers(history: History) -> Iterator[Trigger]:
+    return tenant_triggers.all_triggers() if history == "tenant" else registry_models.all_triggers()

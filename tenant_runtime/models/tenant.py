@@ -70,6 +70,7 @@ class SigningKeyRow(TenantBase):
             "state",
             unique=True,
             sqlite_where=text("state IN ('current', 'next')"),
+            postgresql_where=text("state IN ('current', 'next')"),
         ),
     )
 

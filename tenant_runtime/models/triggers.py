@@ -10,6 +10,8 @@ They are made anew after every migration (`migrations.upgrade`), so changing the
 
 from collections.abc import Iterator
 
+from core.database.triggers import Following, Refusing, Trigger
+
 CONFIGURATION = (
     "client_grants",
     "client_keys",
@@ -42,48 +44,54 @@ _ROWS = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
 _OUTSIDE_CONVERGE = "(SELECT converging FROM tenant) = 0"
 
 
-def create_statements() -> Iterator[str]:
-    """SQLite's (and libSQL's) spelling of every trigger."""
+def all_triggers() -> Iterator[Trigger]:
     for table in CONFIGURATION:
         for event in _ROWS:
-            yield (
-                f"CREATE TRIGGER {table}_{event.lower()}_version AFTER {event} ON {table} "
-                "BEGIN UPDATE tenant SET config_version = config_version + 1; END"
+            yield Following(
+                name=f"{table}_{event.lower()}_version",
+                event=event,
+                table=table,
+                statement="UPDATE tenant SET config_version = config_version + 1",
             )
     for table, (kind, condition) in SYSTEM.items():
         for event, rows in _ROWS.items():
             is_system = " OR ".join(condition.format(row=row) for row in rows)
             yield _refusal(
-                f"{table}_{event.lower()}_system",
-                f"{event} ON {table}",
-                is_system,
-                f"managed_by_control_plane:{kind}",
+                f"{table}_{event.lower()}_system", event, table, is_system, f"managed_by_control_plane:{kind}"
             )
     yield from _tenant_organizations()
     yield _refusal(
         "tenant_update_identity",
-        "UPDATE OF id, incarnation ON tenant",
-        "1",
+        "UPDATE OF id, incarnation",
+        "tenant",
+        "true",
         "managed_by_control_plane:tenant",
     )
 
 
-def _tenant_organizations() -> Iterator[str]:
+def _tenant_organizations() -> Iterator[Trigger]:
     """Name and existence of a tenant organization follow its tenant (`specs/tenancy.md` section 2)."""
     fields = "id, name, display_name, managed_by"
     for name, event, row in (
-        ("insert", "INSERT ON organizations", "NEW"),
-        ("update", f"UPDATE OF {fields} ON organizations", "OLD"),
-        ("adopt", "UPDATE OF managed_by ON organizations", "NEW"),
-        ("delete", "DELETE ON organizations", "OLD"),
+        ("insert", "INSERT", "NEW"),
+        ("update", f"UPDATE OF {fields}", "OLD"),
+        ("adopt", "UPDATE OF managed_by", "NEW"),
+        ("delete", "DELETE", "OLD"),
     ):
         yield _refusal(
-            f"organizations_{name}_managed", event, f"{row}.managed_by IS NOT NULL", "managed_by_tenant"
+            f"organizations_{name}_managed",
+            event,
+            "organizations",
+            f"{row}.managed_by IS NOT NULL",
+            "managed_by_tenant",
         )
 
 
-def _refusal(name: str, event: str, condition: str, message: str) -> str:
-    return (
-        f"CREATE TRIGGER {name} BEFORE {event} WHEN ({condition}) AND {_OUTSIDE_CONVERGE} "
-        f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+def _refusal(name: str, event: str, table: str, condition: str, message: str) -> Trigger:
+    return Refusing(
+        name=name,
+        event=event,
+        table=table,
+        condition=f"({condition}) AND {_OUTSIDE_CONVERGE}",
+        message=message,
     )

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_nodes")),
     )
     _migrations_of_the_fleet()
+    _backups()
 
 
 def _migrations_of_the_fleet() -> None:
@@ -66,4 +67,62 @@ def _migrations_of_the_fleet() -> None:
     )
     op.create_index(
         "ix_schema_states_run", "schema_states", ["run_id", "wave", "state", "next_attempt_at"], unique=False
+    )
+
+
+def _backups() -> None:
+    op.create_table(
+        "retired_databases",
+        sa.Column("tenant_id", sa.String(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("incarnation", sa.String(), nullable=False),
+        sa.Column("backend", sa.String(), nullable=False),
+        sa.Column("location", sa.String(), nullable=False),
+        sa.Column("credentials", sa.LargeBinary(), nullable=True),
+        sa.Column("node", sa.String(), nullable=True),
+        sa.Column("retired_at", sa.BigInteger(), nullable=False),
+        sa.Column("delete_after", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "generation", name=op.f("pk_retired_databases")),
+    )
+    op.create_index("ix_retired_databases_delete_after", "retired_databases", ["delete_after"], unique=False)
+    op.create_table(
+        "backups",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("taken_at", sa.BigInteger(), nullable=False),
+        sa.Column("backend", sa.String(), nullable=False),
+        sa.Column("incarnation", sa.String(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("schema_version", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("stored_size", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("location", sa.String(), nullable=False),
+        sa.Column("node", sa.String(), nullable=True),
+        sa.Column("verified_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backups")),
+    )
+    op.create_index("ix_backups_owner", "backups", ["owner", "taken_at"], unique=False)
+    op.create_table(
+        "backup_schedules",
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("looked_at", sa.BigInteger(), nullable=True),
+        sa.Column("stamp", sa.String(), nullable=True),
+        sa.Column("backup_id", sa.String(), nullable=True),
+        sa.Column("lease_owner", sa.String(), nullable=True),
+        sa.Column("lease_expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("fencing", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("owner", name=op.f("pk_backup_schedules")),
+    )
+    op.create_index("ix_backup_schedules_due_at", "backup_schedules", ["due_at"], unique=False)
+    op.create_table(
+        "erasures",
+        sa.Column("tenant_id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("erased_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "digest", name=op.f("pk_erasures")),
     )

@@ -1,5 +1,7 @@
 """The whole protocol: keys of clients, pushed requests, devices, bound tokens, deliveries, life of signing keys."""
 
+import secrets
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,15 +9,6 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
-
-_CONNECTION_FOR_CODES = """
-INSERT INTO connections (id, name, strategy, options, metadata, is_domain_connection, enabled_for_all_clients,
-                         is_system, created_at, updated_at)
-SELECT 'con_' || lower(hex(randomblob(8))), 'email', 'email', '{}', '{}', 0, 1, 0, now, now
-FROM (SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000 AS now)
-WHERE EXISTS (SELECT 1 FROM tenant) AND NOT EXISTS (SELECT 1 FROM connections WHERE name = 'email')
-"""
-"""Every new tenant begins with it; those that are there already get it."""
 
 
 def upgrade() -> None:
@@ -171,9 +164,41 @@ def upgrade() -> None:
         ["alg", "state"],
         unique=True,
         sqlite_where=sa.text("state IN ('current', 'next')"),
+        postgresql_where=sa.text("state IN ('current', 'next')"),
     )
     _act_on_what_was_kept(op.get_bind())
-    op.execute(_CONNECTION_FOR_CODES)
+    _connect_for_codes(op.get_bind())
+
+
+def _connect_for_codes(connection: sa.Connection) -> None:
+    """Every new tenant begins with it; those that are there already get it."""
+    connections = sa.table(
+        "connections",
+        *(sa.column(name) for name in ("id", "name", "strategy", "created_at", "updated_at")),
+        *(sa.column(name, sa.JSON()) for name in ("options", "metadata")),
+        *(
+            sa.column(name, sa.Boolean())
+            for name in ("is_domain_connection", "enabled_for_all_clients", "is_system")
+        ),
+    )
+    taken = sa.select(connections.c.id).where(connections.c.name == "email")
+    if connection.scalar(sa.text("SELECT id FROM tenant")) is None or connection.scalar(taken) is not None:
+        return
+    now = int(time.time()) * 1000
+    connection.execute(
+        sa.insert(connections).values(
+            id=f"con_{secrets.token_hex(8)}",
+            name="email",
+            strategy="email",
+            options={},
+            metadata={},
+            is_domain_connection=False,
+            enabled_for_all_clients=True,
+            is_system=False,
+            created_at=now,
+            updated_at=now,
+        )
+    )
 
 
 def _act_on_what_was_kept(connection: sa.Connection) -> None:

@@ -1,0 +1,87 @@
+"""Triggers said once, and spelled for SQLite (and libSQL) and for PostgreSQL."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """After each row that `event` ON `table` touches, `statement` is run."""
+
+    name: str
+    event: str
+    table: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusing:
+    """Before each row that `event` ON `table` touches: where `condition` on OLD and NEW holds, the statement fails as
+    a broken rule of the schema does, and its error says `message`."""
+
+    name: str
+    event: str
+    table: str
+    condition: str
+    message: str
+
+
+Trigger = Following | Refusing
+
+
+def create_triggers(connection: Connection, triggers: Iterable[Trigger]) -> None:
+    spell = _in_postgresql if connection.dialect.name == "postgresql" else _in_sqlite
+    for trigger in triggers:
+        for statement in spell(trigger):
+            connection.execute(text(statement))
+
+
+def drop_triggers(connection: Connection) -> None:
+    """All there are."""
+    if connection.dialect.name == "postgresql":
+        found, drop = _FUNCTIONS, 'DROP FUNCTION "{}" CASCADE'  # and the trigger that calls it
+    else:
+        found, drop = _TRIGGERS, 'DROP TRIGGER "{}"'
+    for name in connection.execute(text(found)).scalars().all():
+        connection.execute(text(drop.format(name)))
+
+
+_TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+_FUNCTIONS = (
+    "SELECT proname FROM pg_proc WHERE prorettype = CAST('trigger' AS regtype)"
+    " AND pronamespace = CAST(current_schema() AS regnamespace)"
+)
+
+
+def _in_sqlite(trigger: Trigger) -> Iterator[str]:
+    match trigger:
+        case Following():
+            when, body = f"AFTER {trigger.event} ON {trigger.table}", trigger.statement
+        case Refusing():
+            when = f"BEFORE {trigger.event} ON {trigger.table} WHEN {trigger.condition}"
+            body = f"SELECT RAISE(ABORT, '{trigger.message}')"
+    yield f"CREATE TRIGGER {trigger.name} {when} BEGIN {body}; END"
+
+
+def _in_postgresql(trigger: Trigger) -> Iterator[str]:
+    """A condition with a query in it is not allowed in WHEN, so it is the function's."""
+    row = "OLD" if trigger.event == "DELETE" else "NEW"
+    match trigger:
+        case Following():
+            when, body = "AFTER", f"{trigger.statement};"
+        case Refusing():
+            when = "BEFORE"
+            body = (
+                f"IF {trigger.condition} THEN RAISE EXCEPTION USING MESSAGE = '{trigger.message}',"
+                " ERRCODE = 'integrity_constraint_violation'; END IF;"
+            )
+    yield (
+        f"CREATE FUNCTION {trigger.name}() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN {body} RETURN {row}; END $$"
+    )
+    yield (
+        f"CREATE TRIGGER {trigger.name} {when} {trigger.event} ON {trigger.table}"
+        f" FOR EACH ROW EXECUTE FUNCTION {trigger.name}()"
+    )
