@@ -35,10 +35,13 @@ class Places:
         )
 
     def place(self, tenant: RegisteredTenant) -> Place:
-        if tenant.credentials is None:
-            return Place(tenant.location)
+        return self.unsealed(tenant.id, tenant.location, tenant.credentials)
+
+    def unsealed(self, tenant_id: str, location: str, credentials: bytes | None) -> Place:
+        if credentials is None:
+            return Place(location)
         try:
-            return Place(tenant.location, self._key.open(_purpose(tenant.id), tenant.credentials))
+            return Place(location, self._key.open(_purpose(tenant_id), credentials))
         except SealBroken as error:
             raise DatabaseUnavailable from error
 

@@ -96,6 +96,15 @@ def forget_applied(connection: Connection) -> None:
     connection.execute(update(_STATES).values(applied_version=None, next_attempt_at=0))
 
 
+def forget_tenant(connection: Connection, tenant_id: str) -> None:
+    """Its database is another now: what it holds of the catalogue is to be seen."""
+    connection.execute(
+        update(_STATES)
+        .where(_STATES.c.tenant_id == tenant_id)
+        .values(applied_incarnation=None, applied_version=None, applied_digest=None, next_attempt_at=0)
+    )
+
+
 def retry_failed(connection: Connection) -> None:
     """Whoever waits for its next attempt may be tried now."""
     connection.execute(update(_STATES).where(_STATES.c.attempts > 0).values(next_attempt_at=0))

@@ -159,6 +159,25 @@ _ACTIVATE = (
 )
 
 
+def repoint_tenant(
+    connection: Connection, tenant: RegisteredTenant, now: int, **values: Any
+) -> RegisteredTenant | None:
+    """Compare-and-set: None when the tenant points elsewhere by now, and nothing was written."""
+    statement = (
+        update(_TENANTS)
+        .where(
+            _TENANTS.c.id == tenant.id,
+            _TENANTS.c.generation == tenant.generation,
+            _TENANTS.c.incarnation == tenant.incarnation,
+            _TENANTS.c.state.in_(SERVING),
+        )
+        .values(**values, updated_at=now)
+        .returning(_TENANTS)
+    )
+    row = connection.execute(statement).first()
+    return registered(row) if row is not None else None
+
+
 def suspend(connection: Connection, tenant_id: str, now: int) -> RegisteredTenant:
     return _move(connection, tenant_id, now, ("active",), state="suspended", suspended_at=now)
 
