@@ -58,6 +58,9 @@ class Session(Protocol):
         protection of system entities until COMMIT.
         """
 
+    def reach(self) -> None:
+        """Send what `begin` left unsent, so that its refusals come now."""
+
     def was_committed(self, mark: str) -> bool:
         """In a transaction that writes, so that the one which had the mark has ended: was it kept?"""
 
