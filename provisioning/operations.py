@@ -14,7 +14,7 @@ from controlplane.registry.tenants import RegisteredTenant, find_tenant
 from provisioning.converge import Convergence
 from provisioning.journal import Journal
 from provisioning.parts import Parts
-from provisioning.presence import is_alive
+from provisioning.presence import is_dead
 from provisioning.removal import remove
 from sync.fleet import describe
 
@@ -76,7 +76,7 @@ async def run_due(parts: Parts) -> int:
     """Everything that waits for a worker: left by a process that died, due for another attempt, or past its grace."""
     dead = await dead_owners(parts)
     done = 0
-    for operation_id in await parts.registry.read(due_operations, parts.now(), dead):
+    for operation_id in await parts.registry.read(due_operations, parts.now(), parts.settings.node, dead):
         operation = await claim(parts, operation_id)
         if operation is not None:
             await run_operation(parts, operation)
@@ -86,4 +86,4 @@ async def run_due(parts: Parts) -> int:
 
 async def dead_owners(parts: Parts) -> list[str]:
     owners = await parts.registry.read(lease_owners)
-    return [owner for owner in owners if owner != parts.owner and not is_alive(parts.settings, owner)]
+    return [owner for owner in owners if owner != parts.owner and is_dead(parts.settings, owner)]

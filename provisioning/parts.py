@@ -13,6 +13,7 @@ from core.errors import InvalidInput
 from core.settings import Settings
 from provisioning.backends import Backend
 from provisioning.backends.template import Templates
+from provisioning.heart import Heart
 from provisioning.places import Places
 from sync.catalogue import DesiredCatalogues
 from sync.fleet import Fleet
@@ -33,6 +34,7 @@ class Parts:
     desired: DesiredCatalogues
     fleet: Fleet
     owner: str  # this process, as holder of leases
+    heart: Heart
     one: list[Database] = field(default_factory=list)
 
     def now(self) -> int:

@@ -17,6 +17,7 @@ from core.errors import DatabaseMissing, Unavailable
 from core.settings import Settings, SettingsError
 from provisioning.backends import Backend, load_backends
 from provisioning.backends.template import Templates
+from provisioning.heart import Heart
 from provisioning.lifecycle import Lifecycle
 from provisioning.parts import Parts
 from provisioning.places import Places
@@ -203,6 +204,7 @@ def _parts(
         place_of=place_of,
         templates=Templates(),
         desired=desired,
-        fleet=Fleet(registry, databases, directory, desired, place_of, clock),
+        fleet=Fleet(registry, databases, directory, desired, place_of, clock, settings.node),
         owner=owner,
+        heart=Heart(registry, settings, clock),
     )

@@ -77,7 +77,7 @@ class WaitingDeliveries:
         while batch:
             known.update(str(self._parts.ref(tenant).path) for tenant in batch)
             found += await self._look_into(batch)
-            batch = await self._parts.registry.read(tenants_after, last, BATCH)
+            batch = await self._parts.registry.read(tenants_after, last, self._parts.settings.node, BATCH)
             last = batch[-1].id if batch else last
         self._seen = {file: seen for file, seen in self._seen.items() if file in known}
         await asyncio.to_thread(_keep, self._note, dict(self._seen))

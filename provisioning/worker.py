@@ -12,7 +12,9 @@ from time import monotonic
 import structlog
 
 import migrations
-from controlplane.registry.ledger import forget_applied, forget_claims, retry_failed
+from controlplane.registry.installation import take_over_rules
+from controlplane.registry.ledger import forget_claims, retry_failed
+from controlplane.registry.nodes import others_are_alive
 from controlplane.registry.tenants import (
     SERVING,
     RegisteredTenant,
@@ -80,7 +82,9 @@ class Worker:
         one = await self._parts.tenant_one()
         offered = await one.snapshot(load_catalogue)
         last, looked_at = "", 0
-        while tenants := await self._parts.registry.read(tenants_after, last, SWEEP_BATCH):
+        while tenants := await self._parts.registry.read(
+            tenants_after, last, self._parts.settings.node, SWEEP_BATCH
+        ):
             async with self._fan_out:
                 await self._parts.fleet.compare_and_record(tenants, offered)
             last, looked_at = tenants[-1].id, looked_at + len(tenants)
@@ -129,9 +133,12 @@ class Worker:
         )
 
     async def _run(self) -> None:
-        await self._begin()
+        begun = False
         while True:
             try:
+                if not begun:
+                    await self._begin()
+                    begun = True
                 await self._round()
             except IdentityError as error:
                 _log.warning("worker_round_failed", reason=type(error).__name__)
@@ -144,24 +151,24 @@ class Worker:
             self._woken.clear()
 
     async def _begin(self) -> None:
-        with suppress(Unavailable):
-            if not somebody_else_is_alive(self._parts.settings, self._parts.owner):
-                await self._parts.registry.write(forget_claims, self._parts.now())
-            await self.take_over_rules()
-            await self.migrate()
+        """Again until the registry is there."""
+        await self._parts.heart.beat()
+        if await self._is_alone():
+            await self._parts.registry.write(forget_claims, self._parts.now())
+        await self.take_over_rules()
+        await self.migrate()
 
     async def take_over_rules(self) -> bool:
-        """A restart may have brought other toggles, keys or templates: then every tenant is evaluated again,
-        although tenant one's version is the same."""
-        note = self._parts.settings.data_dir / "sharing"
-        rules = self._parts.desired.sharing.fingerprint()
-        if note.exists() and note.read_text() == rules:
+        return await self._parts.registry.write(take_over_rules, self._parts.desired.sharing.fingerprint())
+
+    async def _is_alone(self) -> bool:
+        parts = self._parts
+        if somebody_else_is_alive(parts.settings, parts.owner):
             return False
-        await self._parts.registry.write(forget_applied)
-        note.write_text(rules)
-        return True
+        return not await parts.registry.read(others_are_alive, parts.settings.node, parts.now())
 
     async def _round(self) -> None:
+        await self._parts.heart.beat()
         await self._follow()
         await run_due(self._parts)
         if monotonic() >= self._sweep_at:

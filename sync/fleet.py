@@ -70,6 +70,7 @@ class Fleet:
         desired: DesiredCatalogues,
         place_of: PlaceOf,
         clock: Clock,
+        node: str,
     ) -> None:
         self._registry = registry
         self._databases = databases
@@ -77,6 +78,7 @@ class Fleet:
         self._desired = desired
         self._place_of = place_of
         self._clock = clock
+        self._node = node
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fleet")
         self._pending = Results()
         self._known: OrderedDict[str, Copies] = OrderedDict()
@@ -133,7 +135,9 @@ class Fleet:
 
     async def _claim(self, wanted: Wanted) -> list[RegisteredTenant]:
         now = now_ms(self._clock)
-        return await self._registry.write(claim_lagging, wanted, now=now, until=now + CLAIM_MS, limit=BATCH)
+        return await self._registry.write(
+            claim_lagging, wanted, node=self._node, now=now, until=now + CLAIM_MS, limit=BATCH
+        )
 
     async def _in_lane(self, tenant: RegisteredTenant, desired: Desired, compare_rows: bool) -> Results:
         database = self._databases.open(self._place_of(tenant))

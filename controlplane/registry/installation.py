@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from controlplane.models import RegistryBase
+from controlplane.registry.ledger import forget_applied
 
 _INSTALLATION = RegistryBase.metadata.tables["installation"]
 _DIRECTORY_VERSION = select(_INSTALLATION.c.directory_version)
@@ -32,6 +33,21 @@ def insert_installation(connection: Connection, row: InstallationRow) -> None:
 
 def directory_version(connection: Connection) -> int:
     return int(connection.execute(_DIRECTORY_VERSION).scalar_one())
+
+
+def take_over_rules(connection: Connection, fingerprint: str) -> bool:
+    """A restart may have brought other toggles, keys or templates: then every tenant is evaluated again, although
+    tenant one's version is the same."""
+    if connection.execute(select(_INSTALLATION.c.sharing)).scalar_one() == fingerprint:
+        return False
+    forget_applied(connection)
+    connection.execute(update(_INSTALLATION).values(sharing=fingerprint))
+    return True
+
+
+def is_moved(connection: Connection) -> bool:
+    """Whether another registry has taken this one's place."""
+    return connection.execute(select(_INSTALLATION.c.moved_at)).scalar_one() is not None
 
 
 def remember_wanted(connection: Connection, incarnation: str, version: int) -> None:

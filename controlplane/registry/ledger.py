@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, sel
 
 from controlplane.models import RegistryBase
 from controlplane.registry.moments import is_past
+from controlplane.registry.nodes import reached_from
 from controlplane.registry.tenants import SERVING, RegisteredTenant, registered
 from core.database.sql import insert
 
@@ -64,13 +65,18 @@ def _behind(wanted: Wanted) -> ColumnElement[bool]:
 
 
 def claim_lagging(
-    connection: Connection, wanted: Wanted, *, now: int, until: int, limit: int
+    connection: Connection, wanted: Wanted, *, node: str, now: int, until: int, limit: int
 ) -> list[RegisteredTenant]:
-    """Take some tenants that lag and are due; no other worker takes them before `until`."""
+    """Take some tenants of this node's that lag and are due; no other worker takes them before `until`."""
     due = (
         select(_STATES.c.tenant_id)
         .join(_TENANTS, _TENANTS.c.id == _STATES.c.tenant_id)
-        .where(*_FOLLOWS, _behind(wanted), is_past(_STATES.c.next_attempt_at, now, LONGEST_WAIT_MS))
+        .where(
+            *_FOLLOWS,
+            _behind(wanted),
+            is_past(_STATES.c.next_attempt_at, now, LONGEST_WAIT_MS),
+            reached_from(node),
+        )
         .limit(limit)
     )
     ids = [row[0] for row in connection.execute(due)]

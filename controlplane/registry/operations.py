@@ -25,9 +25,11 @@ from sqlalchemy import (
 
 from controlplane.models import RegistryBase
 from controlplane.registry.moments import is_past
+from controlplane.registry.nodes import reached_from
 from core.errors import Conflict, NotFound
 
 _OPERATIONS = RegistryBase.metadata.tables["operations"]
+_TENANTS = RegistryBase.metadata.tables["tenants"]
 
 LEASE_MS = 30_000
 LONGEST_BACK_OFF_MS = 300_000
@@ -171,8 +173,13 @@ def lease_owners(connection: Connection) -> list[str]:
     return sorted({row[0] for row in connection.execute(statement)})
 
 
-def due_operations(connection: Connection, now: int, dead: Sequence[str] = (), limit: int = 20) -> list[str]:
-    statement = select(_OPERATIONS.c.id).where(*_due(now, dead)).order_by(_OPERATIONS.c.next_attempt_at)
+def due_operations(
+    connection: Connection, now: int, node: str, dead: Sequence[str] = (), limit: int = 20
+) -> list[str]:
+    """What may be done from this node: what is done to a file is done where the file is."""
+    elsewhere = select(_TENANTS.c.id).where(_TENANTS.c.id == _OPERATIONS.c.tenant_id, ~reached_from(node))
+    statement = select(_OPERATIONS.c.id).where(*_due(now, dead), ~elsewhere.exists())
+    statement = statement.order_by(_OPERATIONS.c.next_attempt_at)
     return [row[0] for row in connection.execute(statement.limit(limit))]
 
 

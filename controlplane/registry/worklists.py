@@ -3,17 +3,21 @@
 from sqlalchemy import Connection, select
 
 from controlplane.models import RegistryBase
+from controlplane.registry.nodes import reached_from
 from controlplane.registry.tenants import SERVING, RegisteredTenant, registered
 
 _TENANTS = RegistryBase.metadata.tables["tenants"]
 
 
-def tenants_after(connection: Connection, tenant_id: str, limit: int) -> list[RegisteredTenant]:
-    """Child tenants that serve."""
+def tenants_after(connection: Connection, tenant_id: str, node: str, limit: int) -> list[RegisteredTenant]:
+    """Child tenants that serve, and whose database is reached from this node."""
     statement = (
         select(_TENANTS)
         .where(
-            _TENANTS.c.id > tenant_id, _TENANTS.c.state.in_(SERVING), _TENANTS.c.is_control_plane.is_(False)
+            _TENANTS.c.id > tenant_id,
+            _TENANTS.c.state.in_(SERVING),
+            _TENANTS.c.is_control_plane.is_(False),
+            reached_from(node),
         )
         .order_by(_TENANTS.c.id)
         .limit(limit)
