@@ -7,10 +7,7 @@ import re
 
 _COMMENTS = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 _WORD = re.compile(r"[a-z]+", re.IGNORECASE)
-_SAVEPOINT = re.compile(
-    r"(?P<verb>savepoint|release(?:\s+savepoint)?|rollback(?:\s+transaction)?\s+to(?:\s+savepoint)?)\s+(?P<name>\S+)",
-    re.IGNORECASE,
-)
+_TO_A_SAVEPOINT = re.compile(r"rollback(?:\s+transaction)?\s+to\b", re.IGNORECASE)
 
 _READS = frozenset({"select", "values", "explain"})
 _CHANGES = frozenset({"insert", "update", "delete", "replace"})
@@ -42,18 +39,4 @@ def may_run_in_a_read(sql: str) -> bool:
 
 
 def is_about_the_transaction(sql: str) -> bool:
-    return _verb(sql) in _ENDS and _SAVEPOINT.match(_body(sql)) is None
-
-
-def after(sql: str, savepoints: tuple[str, ...]) -> tuple[str, ...]:
-    """Which savepoints are open after a statement, oldest first."""
-    found = _SAVEPOINT.match(_body(sql))
-    if found is None:
-        return savepoints
-    name, verb = found["name"].rstrip(";").strip('"').lower(), found["verb"].lower()
-    if verb == "savepoint":
-        return (*savepoints, name)
-    if name not in savepoints:
-        return savepoints
-    place = len(savepoints) - 1 - savepoints[::-1].index(name)
-    return savepoints[: place + (0 if verb.startswith("release") else 1)]
+    return _verb(sql) in _ENDS and _TO_A_SAVEPOINT.match(_body(sql)) is None

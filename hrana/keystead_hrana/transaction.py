@@ -1,12 +1,13 @@
 """One transaction on one stream: begun with its first statement, ended with its last request.
 
-A statement that fails ends the transaction, as in PostgreSQL, unless a savepoint is open that the caller can return
-to. The server is asked each time whether the transaction still stands: it takes a transaction away that lasts longer
-than some seconds while another writer waits, and its stream then commits statement by statement.
+A statement that is refused leaves the transaction as it was, as in SQLite. The server is asked each time whether the
+transaction still stands: it takes one away that lasts longer than some seconds while another writer waits, and its
+stream would then commit statement by statement. So every step runs only inside a transaction, and one that was taken
+away is lost for good.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NoReturn
+from typing import Literal
 
 from keystead_hrana.errors import (
     LOST,
@@ -15,10 +16,10 @@ from keystead_hrana.errors import (
     CommitUnknown,
     Error,
     IntegrityError,
+    ProgrammingError,
     StreamLost,
     primary_name,
 )
-from keystead_hrana.statements import after
 from keystead_hrana.stream import Stream
 from keystead_hrana.values import Wire
 from keystead_hrana.wire import (
@@ -61,25 +62,22 @@ class Transaction:
         self._preludes = tuple(preludes)
         self._foreign_keys = foreign_keys
         self._begun = False
-        self._savepoints: tuple[str, ...] = ()
 
     def run(self, steps: Sequence[Step], deadline: float | None, stored: str | None = None) -> list[Result]:
         """Statements of which each runs only if the one before did, in one request."""
-        results = self._exchange(steps, deadline, stored=stored, ends=False)
-        for step in steps:
-            if isinstance(step.sql, str):
-                self._savepoints = after(step.sql, self._savepoints)
-        return results
+        return self._exchange(steps, deadline, stored=stored, ends=False)
 
     def run_script(self, script: str, deadline: float | None) -> None:
         """A sequence stops at its first error, so it cannot go on outside the transaction."""
         if not self._begun:
             self._exchange([], deadline, stored=None, ends=False)
         said = self._send([sequence(script), GET_AUTOCOMMIT], deadline, commits=False)
-        if isinstance(error := said.answers[0], Error):
-            self._fail(error, self._stands(said), deadline)
-        if not self._stands(said):
-            self._lose(deadline)
+        stands, error = self._stands(said), said.answers[0]
+        if not stands or isinstance(error, LOST):
+            self.abandon(deadline)
+        if isinstance(error, Error):
+            raise error
+        if not stands:
             raise StreamLost("the script ended the transaction, or the server did", sent=True)
 
     def commit(
@@ -112,14 +110,25 @@ class Transaction:
         opening = [] if self._begun else self._opening()
         commits = ends and self.mode != "read"
         batch = [*opening, *steps, *([_COMMIT] if commits else [])]
-        said = self._send(_requests(batch, self._outside(opening), stored, ends), deadline, commits=commits)
-        stands = not ends and self._stands(said)
-        results = self._results(said.answers[0 if stored is None else 1], batch, commits, stands, deadline)
-        if not stands and not ends:
-            self._lose(deadline)
-            raise StreamLost(_TAKEN_AWAY, sent=True)
-        self._begun = True
-        self._tell_preludes(results[self._outside(opening) : len(opening)], deadline)
+        requests = _requests(batch, len(opening) - len(self._preludes) if opening else 0, stored, ends)
+        said = self._send(requests, deadline, commits=commits)
+        answer = said.answers[0 if stored is None else 1]
+        results, error = _outcome(answer)
+        stands = not ends and self._stands(said) and len(results) >= len(opening)
+        try:
+            if opening and len(results) >= len(opening):
+                self._tell_preludes(results[len(opening) - len(self._preludes) : len(opening)])
+            if error is not None:
+                at_commit = commits and (isinstance(answer, Error) or len(results) == len(batch) - 1)
+                raise _of_commit(error) if at_commit else error
+            if len(results) < len(batch) or not (stands or ends):
+                raise StreamLost(_TAKEN_AWAY, sent=True)
+        except BaseException as failure:
+            if not (stands and failure is error) or isinstance(failure, LOST):
+                self.abandon(deadline)
+            raise
+        finally:
+            self._begun = True
         return results[len(opening) : len(opening) + len(steps)]
 
     def _opening(self) -> list[Step]:
@@ -127,9 +136,9 @@ class Transaction:
         off = [] if self._foreign_keys else [_FOREIGN_KEYS_OFF]
         return [*off, begin, *(Step(sql) for sql, _ in self._preludes)]
 
-    def _outside(self, opening: Sequence[Step]) -> int:
-        """How many of its steps run before the transaction stands."""
-        return len(opening) - len(self._preludes) if opening else 0
+    def _tell_preludes(self, results: Sequence[Result]) -> None:
+        for (_, tell), result in zip(self._preludes, results, strict=True):
+            tell(result.rows)
 
     def _send(self, requests: Sequence[Wire], deadline: float | None, *, commits: bool) -> Reply:
         try:
@@ -138,42 +147,17 @@ class Transaction:
             self.is_alive = False
             raise
 
-    def _results(
-        self, answer: Answer, batch: Sequence[Step], commits: bool, stands: bool, deadline: float | None
-    ) -> list[Result]:
-        if isinstance(answer, Error):
-            self._fail(CommitUnknown.because(answer) if commits else answer, stands, deadline)
-        assert isinstance(answer, BatchResult)
-        if answer.failed is not None:
-            place, error = answer.failed
-            unclear = commits and place == len(batch) - 1 and not _is_refusal(error)
-            self._fail(CommitUnknown.because(error) if unclear else error, stands, deadline)
-        results = [each for each in answer.results if each is not None]
-        if len(results) < len(batch):
-            self._lose(deadline)
-            raise StreamLost(_TAKEN_AWAY, sent=True)
-        return results
-
-    def _tell_preludes(self, results: Sequence[Result], deadline: float | None) -> None:
-        preludes, self._preludes = self._preludes if results else (), ()
-        try:
-            for (_, tell), result in zip(preludes, results, strict=True):
-                tell(result.rows)
-        except BaseException:
-            self._lose(deadline)
-            raise
-
     def _stands(self, said: Reply) -> bool:
         return said.answers[-1] is False and self._stream.is_open
 
-    def _fail(self, error: Error, stands: bool, deadline: float | None) -> NoReturn:
-        if not (stands and self._begun and self._savepoints) or isinstance(error, LOST):
-            self._lose(deadline)
-        raise error
 
-    def _lose(self, deadline: float | None) -> None:
-        self.is_alive = False
-        self._stream.close(deadline)
+def _outcome(answer: Answer) -> tuple[list[Result], Error | None]:
+    """The results of the steps that were run, and the error of the one after them."""
+    if isinstance(answer, Error):
+        return [], answer
+    assert isinstance(answer, BatchResult)
+    results = [each for each in answer.results if each is not None]
+    return results, next((error for error in answer.errors if error is not None), None)
 
 
 def _requests(batch: Sequence[Step], outside: int, stored: str | None, ends: bool) -> list[Wire]:
@@ -184,6 +168,9 @@ def _requests(batch: Sequence[Step], outside: int, stored: str | None, ends: boo
     return [first, steps, CLOSE] if ends else [first, steps, forget(STORED), GET_AUTOCOMMIT]
 
 
-def _is_refusal(error: Error) -> bool:
-    """Whether a COMMIT that failed certainly did nothing."""
-    return isinstance(error, IntegrityError | Busy | Blocked) or primary_name(error.code) == "SQLITE_FULL"
+def _of_commit(error: Error) -> Error:
+    """What is known after a COMMIT that failed, or a batch with one of which nothing else is said."""
+    certain = isinstance(error, IntegrityError | Busy | Blocked | ProgrammingError)
+    if certain or primary_name(error.code) in ("SQLITE_FULL", "SQL_PARSE_ERROR"):
+        return error
+    return CommitUnknown.because(error)
