@@ -114,7 +114,7 @@ class Keystead:
             outbound = await stack.enter_async_context(self._outbound())
             running = self._assemble(platform, outbound)
             stack.callback(running.services.passwords.close)
-            stack.push_async_callback(running.services.audit.flush)
+            stack.push_async_callback(running.services.audit.close)
             stack.push_async_callback(running.services.deliveries.close)
             waiting = WaitingDeliveries(platform.parts, running.services.deliveries.resume)
             stack.push_async_callback(waiting.close)

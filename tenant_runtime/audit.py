@@ -6,14 +6,17 @@ is emptied every 50 ms, when it is full, and at shutdown.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from core.clock import Clock, now_ms
+from core.database.sql import insert
+from core.errors import Unavailable
 from core.ids import new_id
 from core.tenants import Tenant
 from tenant_runtime.models import LogEvent
@@ -22,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 0.05
 FULL_AT = 500
+SPOOL = 5_000
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 30.0
 _INSERT = insert(LogEvent.__table__)
 
 
@@ -57,16 +63,25 @@ def record(connection: Connection, *events: Event) -> None:
         connection.execute(_INSERT, [event.row() for event in events])
 
 
+_INSERT_ONCE = insert(LogEvent.__table__).on_conflict_do_nothing(index_elements=["id"])
+
+
 def _record_all(connection: Connection, events: Iterable[Event]) -> None:
-    record(connection, *events)
+    """Those that an earlier try wrote, without being told so, stay as they are."""
+    connection.execute(_INSERT_ONCE, [event.row() for event in events])
 
 
 class AuditLog:
-    """The buffer for events that no unit of work carries."""
+    """The buffer for events that no unit of work carries.
+
+    What could not be written (a full disk, a database that is away) waits in memory and is tried again, up to
+    `SPOOL` events of a tenant; what does not fit, or still waits at shutdown, is lost, and an error in the
+    process's own log says how many of which types.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pending: dict[str, tuple[Tenant, list[Event]]] = {}
+        self._pending: dict[str, _Pending] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._flushing: dict[asyncio.Task[None], str] = {}  # whose events it writes
 
@@ -76,12 +91,14 @@ class AuditLog:
     def add(self, tenant: Tenant, event: Event) -> None:
         pending = self._pending.get(tenant.id)
         if pending is None:
-            self._pending[tenant.id] = (tenant, [event])
-            loop = asyncio.get_running_loop()
-            self._timers[tenant.id] = loop.call_later(FLUSH_SECONDS, self._start_flush, tenant.id)
+            self._pending[tenant.id] = _Pending(tenant, [event])
+            self._flush_in(FLUSH_SECONDS, tenant.id)
             return
-        pending[1].append(event)
-        if len(pending[1]) >= FULL_AT:
+        pending.tenant = tenant
+        pending.events.append(event)
+        if pending.failures:
+            self._drop_what_is_too_much(pending)
+        elif len(pending.events) >= FULL_AT:
             self._start_flush(tenant.id)
 
     async def flush(self, tenant: Tenant | None = None) -> None:
@@ -96,6 +113,19 @@ class AuditLog:
             if tenant is not None:
                 return
 
+    async def close(self) -> None:
+        """The last try; what it leaves is said to be lost."""
+        await self.flush()
+        for timer in self._timers.values():
+            timer.cancel()
+        for pending in self._pending.values():
+            _say_lost(pending.tenant, pending.events)
+        self._pending.clear()
+
+    def _flush_in(self, seconds: float, tenant_id: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers[tenant_id] = loop.call_later(seconds, self._start_flush, tenant_id)
+
     def _start_flush(self, tenant_id: str) -> None:
         timer = self._timers.pop(tenant_id, None)
         if timer is not None:
@@ -103,14 +133,49 @@ class AuditLog:
         pending = self._pending.pop(tenant_id, None)
         if pending is None:
             return
-        task = asyncio.create_task(self._write(*pending))
+        task = asyncio.create_task(self._write(pending))
         self._flushing[task] = tenant_id
         task.add_done_callback(self._flushing.pop)
 
-    async def _write(self, tenant: Tenant, events: list[Event]) -> None:
+    async def _write(self, pending: "_Pending") -> None:
         try:
-            await tenant.database.write(_record_all, events)
+            await pending.tenant.database.write(_record_all, pending.events)
+        except Unavailable as error:
+            self._wait(pending, type(error).__name__)
         except Exception:
-            log.exception(
-                "audit events were not written", tenant=tenant.id, events=[event.type for event in events]
-            )
+            log.exception("audit_events_refused", tenant=pending.tenant.id)
+            _say_lost(pending.tenant, pending.events)
+
+    def _wait(self, pending: "_Pending", reason: str) -> None:
+        """Before what came meanwhile: the first of a flood tell more than the last."""
+        tenant_id, failures = pending.tenant.id, pending.failures + 1
+        log.warning(
+            "audit_events_wait", tenant=tenant_id, reason=reason, events=len(pending.events), attempt=failures
+        )
+        newer = self._pending.get(tenant_id)
+        if newer is not None:
+            pending = _Pending(newer.tenant, pending.events + newer.events)
+        pending.failures = failures
+        self._pending[tenant_id] = pending
+        self._drop_what_is_too_much(pending)
+        timer = self._timers.pop(tenant_id, None)
+        if timer is not None:
+            timer.cancel()
+        self._flush_in(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 10)), tenant_id)
+
+    def _drop_what_is_too_much(self, pending: "_Pending") -> None:
+        if len(pending.events) > SPOOL:
+            _say_lost(pending.tenant, pending.events[SPOOL:])
+            del pending.events[SPOOL:]
+
+
+@dataclass(slots=True)
+class _Pending:
+    tenant: Tenant
+    events: list[Event]
+    failures: int = 0
+
+
+def _say_lost(tenant: Tenant, events: list[Event]) -> None:
+    types = Counter(event.type for event in events)
+    log.error("audit_events_lost", tenant=tenant.id, events=len(events), types=dict(types))
