@@ -47,6 +47,10 @@ class Session(Protocol):
         """Of the configuration, as this transaction saw it first; None as long as nothing was asked."""
 
     @property
+    def is_lost(self) -> bool:
+        """The transaction that was begun is there no more, or can only be undone."""
+
+    @property
     def mark(self) -> str | None:
         """By which this transaction can be found if its COMMIT is not answered; None where there is no way."""
 
@@ -95,4 +99,6 @@ def call(session: Session, unit: Callable[..., Any], args: tuple[Any, ...], kwar
         tidy = session.units.tidy()
     if not tidy:
         raise UnitBroken
+    if session.is_lost:
+        raise UnitBroken("a unit of work lost its transaction and went on")
     return value
