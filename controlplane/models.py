@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from core.database.triggers import Following, Trigger
+from core.database.triggers import Following, Telling, Trigger
 
 Millis = Annotated[int, mapped_column(BigInteger)]
 
@@ -313,8 +313,19 @@ class Erasure(RegistryBase):
 _DIRECTORY_TABLES = ("tenants", "hosts")
 
 
+DIRECTORY_CHANNEL = "keystead_directory"
+"""Where the other nodes hear of a new `directory_version`."""
+
+
 def all_triggers() -> Iterator[Trigger]:
     """The directory's hook."""
+    yield Telling(
+        name="installation_directory_version",
+        event="UPDATE OF directory_version",
+        table="installation",
+        channel=DIRECTORY_CHANNEL,
+        what="NEW.directory_version",
+    )
     for table in _DIRECTORY_TABLES:
         for event in ("INSERT", "UPDATE", "DELETE"):
             yield Following(

@@ -2,7 +2,7 @@
 nodes share: a registry that is a file has the machine it lies on and no other."""
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, or_, select
 
 from controlplane.models import RegistryBase
 from controlplane.registry.moments import is_past
@@ -39,7 +39,7 @@ _UPSERT = _INSERT.on_conflict_do_update(
     set_={name: _INSERT.excluded[name] for name in ("folder", "version", "heartbeat_at")},
     where=or_(
         _NODES.c.folder == _INSERT.excluded.folder,
-        is_past(_NODES.c.heartbeat_at, bindparam("silent_since"), ALIVE_MS),
+        is_past(_NODES.c.heartbeat_at, bindparam("silent_since", type_=BigInteger), ALIVE_MS),
     ),
 )
 

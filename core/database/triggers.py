@@ -28,7 +28,19 @@ class Refusing:
     message: str
 
 
-Trigger = Following | Refusing
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """After each row that `event` ON `table` touches, whoever listens to `channel` is told `what` at COMMIT. A file
+    has nobody who could listen."""
+
+    name: str
+    event: str
+    table: str
+    channel: str
+    what: str
+
+
+Trigger = Following | Refusing | Telling
 
 
 def create_triggers(connection: Connection, triggers: Iterable[Trigger]) -> None:
@@ -62,6 +74,8 @@ def _in_sqlite(trigger: Trigger) -> Iterator[str]:
         case Refusing():
             when = f"BEFORE {trigger.event} ON {trigger.table} WHEN {trigger.condition}"
             body = f"SELECT RAISE(ABORT, '{trigger.message}')"
+        case Telling():
+            return
     yield f"CREATE TRIGGER {trigger.name} {when} BEGIN {body}; END"
 
 
@@ -77,6 +91,8 @@ def _in_postgresql(trigger: Trigger) -> Iterator[str]:
                 f"IF {trigger.condition} THEN RAISE EXCEPTION USING MESSAGE = '{trigger.message}',"
                 " ERRCODE = 'integrity_constraint_violation'; END IF;"
             )
+        case Telling():
+            when, body = "AFTER", f"PERFORM pg_notify('{trigger.channel}', CAST({trigger.what} AS text));"
     yield (
         f"CREATE FUNCTION {trigger.name}() RETURNS trigger LANGUAGE plpgsql AS"
         f" $$ BEGIN {body} RETURN {row}; END $$"
