@@ -13,6 +13,7 @@ from sqlalchemy import Connection, inspect, text
 
 from controlplane import models as registry_models
 from core.database.triggers import Trigger, create_triggers, drop_triggers
+from core.errors import Conflict
 from tenant_runtime.models import triggers as tenant_triggers
 
 History = Literal["tenant", "controlplane"]
@@ -44,22 +45,56 @@ def upgrade(connection: Connection, history: History, *, to: str | None = None) 
     then never meets a trigger of its future or its past.
     """
     wanted = to or head(history)
-    if current(connection) == wanted:
+    before = current(connection)
+    if before is not None and before >= wanted:
+        _refuse_unknown(before, wanted)
         return
+    if before is not None:
+        _refuse_cascades(connection)
     drop_triggers(connection)
-    _run(connection, history, wanted)
+    _run(connection, history, before, wanted)
     create_triggers(connection, _triggers(history))
+    if before is not None:
+        _refuse_orphans(connection)
 
 
-def _run(connection: Connection, history: History, wanted: str) -> None:
+def previous(history: History) -> str:
+    """The version before the newest one: what this code serves as well."""
+    return f"{int(head(history)) - 1:04}"
+
+
+def _refuse_unknown(before: str, wanted: str) -> None:
+    """A release serves its own schema and the two beside it: of one further on it knows nothing."""
+    if int(before) - int(wanted) > 1:
+        raise Conflict(
+            f"The database is at version {before}, and this release knows none after {wanted}.",
+            code="schema_too_new",
+        )
+
+
+def _refuse_cascades(connection: Connection) -> None:
+    """To rebuild a table is to drop it, which with foreign keys on deletes the rows that refer to it: measured, on
+    SQLite and on libSQL (`specs/databases.md` section 3.6). They are switched off before the transaction, or never."""
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql(_ENFORCED).scalar_one():
+        raise Conflict("Foreign keys must be off during a migration.", code="migration_failed")
+
+
+def _refuse_orphans(connection: Connection) -> None:
+    """What was off meanwhile is looked at before COMMIT."""
+    if connection.dialect.name != "sqlite":
+        return
+    if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+        raise Conflict("The migration would leave a reference to nothing.", code="migration_failed")
+
+
+_ENFORCED = "PRAGMA foreign_keys"
+
+
+def _run(connection: Connection, history: History, before: str | None, wanted: str) -> None:
     """Alembic is loaded when there is something to do: most starts find nothing, and it is a tenth of a start."""
-    from alembic import command
-    from alembic.config import Config
+    from migrations.running import run_revisions
 
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER / history))
-    config.attributes["connection"] = connection
-    command.upgrade(config, wanted)
+    run_revisions(connection, _FOLDER / history / "versions", before, wanted)
 
 
 def _triggers(history: History) -> Iterator[Trigger]:

@@ -25,7 +25,6 @@ LOGOUT = {
 def connection() -> Iterator[Connection]:
     """At 0002."""
     driver = sqlite3.connect(":memory:", isolation_level=None)
-    driver.execute("PRAGMA foreign_keys=ON")
     driver.execute("BEGIN")
     connection = connection_over(driver)
     config = Config()
