@@ -13,6 +13,7 @@ from typing import Protocol
 
 from core.database import DatabaseRef
 from core.settings import Settings
+from provisioning.backends.configuration import read_backends
 from provisioning.backends.template import OwnRows, Template
 
 GROUP = "keystead.backends"
@@ -63,9 +64,13 @@ class Backend(Protocol):
 
 
 def load_backends(settings: Settings, extra: Mapping[str, Backend] | None = None) -> dict[str, Backend]:
+    from provisioning.backends.libsql import LibsqlBackend
     from provisioning.backends.sqlite import SqliteBackend
 
+    file = read_backends(settings.backends_file)
     backends: dict[str, Backend] = {"sqlite": SqliteBackend(settings)}
+    if file.libsql is not None:
+        backends["libsql"] = LibsqlBackend(file.libsql)
     for point in entry_points(group=GROUP):
         backends[point.name] = point.load()(settings)
     return backends | dict(extra or {})

@@ -1,0 +1,107 @@
+"""What the back ends over Hrana do inside a database: fill it whole, look whose it is, copy it, fence it."""
+
+from collections.abc import Generator, Iterable
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+import keystead_hrana as hrana
+from core.database import DatabaseRef
+from core.database.tokens import bearer
+from core.errors import Conflict, DatabaseMissing, DatabaseUnavailable
+from core.failpoints import failpoint
+from provisioning.backends.scripts import write_file
+
+SECONDS = 30.0
+_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Of a database: nothing yet, or somebody's."""
+
+    tables: frozenset[str]
+    identity: tuple[str, str] | None
+
+
+def look(ref: DatabaseRef) -> Content:
+    with _connection(ref) as connection:
+        connection.begin("read")
+        tables = frozenset(row[0] for row in connection.execute(_TABLES))
+        if ref.roll.table not in tables:
+            return Content(tables, None)
+        row = connection.execute(ref.roll.select_identity).fetchone()
+        return Content(tables, None if row is None else (row[0], row[1]))
+
+
+def fill(ref: DatabaseRef, script: Iterable[str], identity: tuple[str, str]) -> None:
+    """In one transaction, into an empty database; nothing to do when what would be put there is there already."""
+    content = look(ref)
+    if content.identity == identity:
+        return
+    if content.tables:
+        raise Conflict("A database lies where the new one would go.", code="database_exists")
+    with _connection(ref) as connection:
+        connection.begin("immediate", ((_TABLES, _refuse_any),))
+        for portion in script:
+            connection.executescript(portion)
+        failpoint("backend.create.filled")
+        connection.commit()
+
+
+def snapshot(ref: DatabaseRef, target: Path) -> None:
+    """From the server's own dump, which it takes in one read."""
+    remote = ref.server
+    headers = {"Authorization": f"Bearer {bearer(remote.secret, remote.name)()}"}
+    if not remote.is_alone:
+        headers["Host"] = f"{remote.name}.{urlsplit(remote.url).netloc}"
+    try:
+        with httpx.stream(
+            "GET", f"{remote.url}/dump", headers=headers, timeout=SECONDS, trust_env=False
+        ) as answer:
+            _check_dump(answer)
+            write_file(answer.iter_bytes(), target, ref)
+    except httpx.HTTPError as error:
+        raise DatabaseUnavailable from error
+
+
+def drain(ref: DatabaseRef) -> None:
+    """Wait for the last writer of a database whose writes are blocked: a transaction that has written may still
+    commit, and whoever gets the writer's lock after it knows that it is over."""
+    with _connection(ref) as connection:
+        connection.begin("immediate")
+        connection.execute("SELECT 1").fetchone()
+        connection.rollback()
+
+
+@contextmanager
+def _connection(ref: DatabaseRef) -> Generator[hrana.Connection, None, None]:
+    """Over sockets of its own: whole databases are made seldom, and nothing stays open behind them."""
+    remote, sockets = ref.server, hrana.Sockets()
+    namespace = None if remote.is_alone else remote.name
+    token = bearer(remote.secret, remote.name)
+    try:
+        with closing(sockets):
+            connection = hrana.connect(remote.url, namespace, token, timeout=SECONDS, sockets=sockets)
+            with closing(connection):
+                yield connection
+    except hrana.NamespaceMissing as error:
+        raise DatabaseMissing from error
+    except hrana.Error as error:
+        raise DatabaseUnavailable from error
+
+
+def _refuse_any(rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        raise Conflict("A database lies where the new one would go.", code="database_exists")
+
+
+def _check_dump(answer: httpx.Response) -> None:
+    if answer.status_code == 404:
+        raise DatabaseMissing
+    if answer.status_code != 200:
+        raise DatabaseUnavailable from RuntimeError(f"a dump was answered {answer.status_code}")

@@ -1,0 +1,56 @@
+"""Every test of the contract runs on each back end; those that need a server have its mark."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core import failpoints
+from core.settings import Secret
+from provisioning.backends.configuration import LibsqlServer, Servers
+from provisioning.backends.libsql import LibsqlBackend
+from provisioning.backends.sqlite import SqliteBackend
+from tests.backends.homes import Home
+from tests.conftest import settings_for
+from tests.engines.sqld import Sqld
+
+
+@pytest.fixture(autouse=True)
+def no_failpoints() -> Iterator[None]:
+    yield
+    failpoints.configure("")
+
+
+def server_of(sqld: Sqld) -> LibsqlServer:
+    return LibsqlServer(sqld.url, sqld.admin_url, Secret(sqld.admin_key))
+
+
+@pytest.fixture
+def sqlite_home(tmp_path: Path) -> Home:
+    settings = settings_for(tmp_path / "data")
+    return Home(SqliteBackend(settings), lambda: SqliteBackend(settings), tmp_path)
+
+
+@pytest.fixture
+def libsql_home(tmp_path: Path, sqld: Sqld) -> Home:
+    servers = Servers(server_of(sqld))
+    return Home(LibsqlBackend(servers), lambda: LibsqlBackend(servers), tmp_path)
+
+
+HOMES = [
+    pytest.param("sqlite_home", id="sqlite"),
+    pytest.param("libsql_home", id="libsql", marks=pytest.mark.libsql),
+]
+REMOTE = [home for home in HOMES if home.id != "sqlite"]
+
+
+@pytest.fixture(params=HOMES)
+def home(request: pytest.FixtureRequest) -> Home:
+    found: Home = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(params=REMOTE)
+def remote_home(request: pytest.FixtureRequest) -> Home:
+    found: Home = request.getfixturevalue(request.param)
+    return found
