@@ -117,6 +117,25 @@ class Settings:
     deletion_grace_days: float = _setting(
         "days between the deletion of a tenant and the destruction of its data", values.not_negative, 7.0
     )
+    backup_every_hours: float = _setting(
+        "hours between two backups of a tenant, spread over all of them; 0: none are taken by themselves",
+        values.not_negative,
+        0.0,
+    )
+    backup_folder: Path = _setting(
+        "folder of backups, best on another disk; several nodes share it; relative to the data folder",
+        values.path,
+        Path("backups"),
+    )
+    backup_keep_daily: int = _setting(
+        "days of which the last backup is kept, beside everything of the last 24 hours", values.natural, 7
+    )
+    backup_keep_weekly: int = _setting("weeks of which the last backup is kept", values.natural, 4)
+    replaced_grace_hours: float = _setting(
+        "hours for which a database is kept after a restore or a move has replaced it",
+        values.not_negative,
+        24.0,
+    )
     synchronous: Literal["FULL", "NORMAL"] = _setting(
         "SQLite's durability: `FULL`, or `NORMAL` (a power cut may lose the last transactions)",
         values.synchronous,
@@ -144,6 +163,12 @@ class Settings:
         "roles of a new member of a tenant organization, separated by commas", values.names, ()
     )
     converge_seconds: float = _setting("time limit of a creation or of `wait=sync`", values.positive, 10.0)
+    drain_seconds: float = _setting(
+        "after SIGTERM, seconds for which `/ready` answers 503 and everything else goes on, so that a load balancer"
+        " leaves this process out before it stops listening",
+        values.not_negative,
+        0.0,
+    )
     workers: int = _setting("processes", values.positive_int, 1)
     outbound_allowed: frozenset[str] = _setting(
         "`host:port` inside, or without TLS, that may be called all the same (key sets, logout receivers, ...),"
@@ -194,6 +219,7 @@ class Settings:
         put = object.__setattr__
         put(self, "data_dir", self.data_dir.absolute())
         put(self, "sealing_key_file", self.data_dir / self.sealing_key_file)
+        put(self, "backup_folder", self.data_dir / self.backup_folder)
         if self.mail_folder is not None:
             put(self, "mail_folder", self.data_dir / self.mail_folder)
         if self.backends_file is not None:

@@ -67,6 +67,7 @@ class Running:
     platform: Platform
     services: Services
     edge: Edge
+    vitals: Vitals
 
 
 class Keystead:
@@ -98,6 +99,11 @@ class Keystead:
             await _refuse(scope, Unavailable("Starting."))(scope, receive, send)
         else:
             await self.running.edge(scope, receive, send)
+
+    def leave(self) -> None:
+        """The process is about to end: `/ready` says so, everything else goes on."""
+        if self.running is not None:
+            self.running.vitals.leave()
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[Running, None]:
@@ -191,7 +197,7 @@ class Keystead:
             "Databases open in this process",
             lambda: float(platform.databases.open_count),
         )
-        return Running(platform=platform, services=services, edge=edge)
+        return Running(platform=platform, services=services, edge=edge, vitals=vitals)
 
     def _platform_services(
         self,

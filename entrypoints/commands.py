@@ -57,7 +57,7 @@ def serve(environ: dict[str, str], data: Path | None, host: str | None, port: in
     app = create_app(settings)
     if settings.metrics_port is not None:
         app.metrics.listen(settings.listen_host, settings.metrics_port)
-    return run(serve_until_stopped(app, settings))
+    return run(serve_until_stopped(app, settings, leaving=app.leave))
 
 
 def keys(environ: dict[str, str], data: Path | None, command: KeysCommand) -> int:

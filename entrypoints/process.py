@@ -23,6 +23,7 @@ class Vitals:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._troubled: dict[str, float] = {}
+        self._leaves = False
 
     def note(self, status: int, tenant_id: str | None) -> None:
         if tenant_id is None or status != HTTPStatus.SERVICE_UNAVAILABLE:
@@ -35,8 +36,14 @@ class Vitals:
         self._troubled = {tenant: until for tenant, until in self._troubled.items() if until > now}
         return "degraded" if self._troubled else "ok"
 
+    def leave(self) -> None:
+        """Not ready from now on: whoever spreads requests over servers shall send no more."""
+        self._leaves = True
+
     async def check_ready(self) -> None:
-        """Raises when not even tenant one can be found."""
+        """Raises when the process is about to end, and when not even tenant one can be found."""
+        if self._leaves:
+            raise Unavailable("Leaving.")
         await self._platform.directory.control_plane()
 
     async def wanted(self) -> tuple[str, int] | None:

@@ -1,5 +1,6 @@
 """What stands before several servers: takes a request to one that listens, and notes what came of it."""
 
+import asyncio
 import random
 from time import monotonic
 
@@ -18,6 +19,20 @@ class Workers:
 
     def __init__(self) -> None:
         self.servers: list[Server] = []
+        self.left_out: set[int] = set()
+        """By number; those that say that they are about to leave."""
+
+    async def look(self) -> None:
+        """As a load balancer does, several times a second, for as long as it lives."""
+        async with httpx.AsyncClient(timeout=2) as http:
+            while True:
+                for number, server in enumerate(self.servers):
+                    try:
+                        ready = (await http.get(f"http://127.0.0.1:{server.port}/ready")).status_code == 200
+                    except httpx.TransportError:
+                        ready = False
+                    (self.left_out.discard if ready else self.left_out.add)(number)
+                await asyncio.sleep(0.2)
 
     def client(self, history: History, rng: random.Random) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=Balanced(self, history, rng), timeout=15)
@@ -35,6 +50,7 @@ class Balanced(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         numbers = list(range(len(self._workers.servers)))
         self._rng.shuffle(numbers)
+        numbers.sort(key=self._workers.left_out.__contains__)
         for number in numbers:
             try:
                 return await self._ask(number, request)

@@ -41,7 +41,7 @@ async def test_f35_whatever_happens_every_promise_is_kept(ground: Ground) -> Non
     tenants = await _filled(ground, TENANTS)
     history = History(words={tenant.id: f"word{secrets.token_hex(8)}" for tenant in tenants})
     rng = random.Random(SEED)
-    async with _workers(ground.data) as workers:
+    async with working(ground.data) as workers:
         ended = asyncio.Event()
         world = World(ground.demo, tenants, workers, history, rng, ended)
         disturber = Disturber(
@@ -57,9 +57,9 @@ async def test_f35_whatever_happens_every_promise_is_kept(ground: Ground) -> Non
         await asyncio.wait([breaking, *actors], timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
         ended.set()
         await asyncio.gather(breaking, *actors)
-        _say(history)
+        say(history)
         await _calms_down(ground, world)
-        await _refreshes_go_on(world)
+        await refreshes_go_on(world)
     _check(ground.data, tenants, history)
 
 
@@ -77,9 +77,9 @@ async def _filled(ground: Ground, count: int) -> list[DemoTenant]:
 
 
 @asynccontextmanager
-async def _workers(data: Path) -> AsyncIterator[Workers]:
+async def working(data: Path, **settings: str) -> AsyncIterator[Workers]:
     workers = Workers()
-    workers.servers = [Server(data) for _ in range(WORKERS)]
+    workers.servers = [Server(data, **settings) for _ in range(WORKERS)]
     try:
         for server in workers.servers:
             await server.ready()
@@ -103,7 +103,7 @@ async def _calms_down(ground: Ground, world: World) -> None:
     await until(settled, CALM_SECONDS)
 
 
-async def _refreshes_go_on(world: World) -> None:
+async def refreshes_go_on(world: World) -> None:
     """K1: the refresh token that somebody was answered last is good."""
     async with httpx.AsyncClient(transport=world.client()._transport, timeout=30) as http:
         for tenant in world.tenants:
@@ -115,7 +115,7 @@ async def _refreshes_go_on(world: World) -> None:
                 assert answer.status == 200, (tenant.id, answer.body)
 
 
-def _say(history: History) -> None:
+def say(history: History) -> None:
     print(f"{len(history.asked)} requests: {dict(Counter(asked.status for asked in history.asked))}")
     print(f"faults: {dict(Counter(fault.kind for fault in history.broken))}")
     print(
