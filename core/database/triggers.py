@@ -50,14 +50,19 @@ def create_triggers(connection: Connection, triggers: Iterable[Trigger]) -> None
             connection.execute(text(statement))
 
 
-def drop_triggers(connection: Connection) -> None:
-    """All there are."""
-    if connection.dialect.name == "postgresql":
-        found, drop = _FUNCTIONS, 'DROP FUNCTION "{}" CASCADE'  # and the trigger that calls it
-    else:
-        found, drop = _TRIGGERS, 'DROP TRIGGER "{}"'
-    for name in connection.execute(text(found)).scalars().all():
+def drop_triggers(connection: Connection, prefix: str = "") -> None:
+    """All there are whose name begins so."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    drop = (
+        'DROP FUNCTION "{}" CASCADE' if is_postgresql else 'DROP TRIGGER "{}"'
+    )  # with the trigger that calls it
+    for name in trigger_names(connection, prefix):
         connection.execute(text(drop.format(name)))
+
+
+def trigger_names(connection: Connection, prefix: str = "") -> list[str]:
+    found = _FUNCTIONS if connection.dialect.name == "postgresql" else _TRIGGERS
+    return [name for name in connection.execute(text(found)).scalars() if name.startswith(prefix)]
 
 
 _TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"

@@ -1,0 +1,40 @@
+"""No more writes to a database that is about to be replaced, whoever holds a handle of it, on whatever machine.
+
+Triggers before every write of every table, put there in a writing transaction: a database has one writer at a time, so
+every write is either before the fence and part of what replaces it, or fails visibly with `DatabaseMoved`, upon which
+its caller looks where the tenant points now. Reads go on.
+"""
+
+from sqlalchemy import Connection, inspect
+
+from core.database.faults import MOVED
+from core.database.triggers import Refusing, create_triggers, drop_triggers, trigger_names
+
+PREFIX = "fence_"
+
+
+def raise_fence(connection: Connection) -> None:
+    """Safe to repeat."""
+    if not is_fenced(connection):
+        create_triggers(
+            connection,
+            [
+                Refusing(
+                    name=f"{PREFIX}{table}_{event.lower()}",
+                    event=event,
+                    table=table,
+                    condition="true",
+                    message=MOVED,
+                )
+                for table in inspect(connection).get_table_names()
+                for event in ("INSERT", "UPDATE", "DELETE")
+            ],
+        )
+
+
+def lower_fence(connection: Connection) -> None:
+    drop_triggers(connection, PREFIX)
+
+
+def is_fenced(connection: Connection) -> bool:
+    return bool(trigger_names(connection, PREFIX))
