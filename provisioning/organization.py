@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
+from core.database.sql import insert as upsert
 from core.errors import Conflict
 from provisioning.control_plane_rows import TENANT_ADMIN
 from tenant_runtime.models import TenantBase

@@ -6,22 +6,21 @@ fixed statement does not need. Types are converted as SQLAlchemy would (JSON, bo
 token, a log-in or a list, `connection.execute` is right. Errors are the driver's, which the lane knows as well.
 """
 
-import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, cast
 
 from msgspec import defstruct
 from msgspec.json import Decoder
-from sqlalchemy import JSON, Boolean, ColumnElement, Connection, LargeBinary, Select, func, select
+from sqlalchemy import Boolean, ColumnElement, Connection, LargeBinary, Select, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from core.database.engine import LOST, shared
+from core.database.engine import LOST
 from core.database.faults import UnitBroken
+from core.database.sql import json_page
 
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
@@ -57,36 +56,38 @@ class Prepared:
 
     def __init__(self, statement: Any) -> None:
         self._statement = statement
+        self._by_dialect: dict[str, _Compiled] = {}
 
     def rows(self, connection: Connection, values: Values) -> list[Any]:
         """Named tuples."""
-        compiled = self._compiled
-        rows = self._execute(connection, values).fetchall()
+        compiled = self._for(connection)
+        rows = self._execute(connection, compiled, values).fetchall()
         return list(map(compiled.decoded if compiled.decode else compiled.row, rows))
 
     def first(self, connection: Connection, values: Values) -> Any | None:
         return next(iter(self.rows(connection, values)), None)
 
     def run(self, connection: Connection, values: Values) -> None:
-        self._execute(connection, values)
+        self._execute(connection, self._for(connection), values)
 
-    def _execute(self, connection: Connection, values: Values) -> sqlite3.Cursor:
-        driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    def _execute(self, connection: Connection, compiled: _Compiled, values: Values) -> Any:
+        driver: Any = connection.connection.driver_connection
         if not driver.in_transaction:
             raise UnitBroken(LOST)
-        compiled = self._compiled
         return driver.execute(compiled.text, compiled.parameters(values))
 
-    @cached_property
-    def _compiled(self) -> _Compiled:
-        dialect = shared().dialect
+    def _for(self, connection: Connection) -> _Compiled:
+        dialect = connection.dialect
+        return self._by_dialect.get(dialect.name) or self._compile(dialect)
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
         compiled = cast(SQLCompiler, self._statement.compile(dialect=dialect))
         if compiled.post_compile_params or compiled.insert_prefetch or compiled.update_prefetch:
             raise TypeError("a prepared statement has a fixed text and no defaults")
         names = tuple(compiled.positiontup or ())
         parameters = {name: compiled.binds[name] for name in names}
         columns = getattr(self._statement, "exported_columns", ())
-        return _Compiled(
+        made = self._by_dialect[dialect.name] = _Compiled(
             text=str(compiled),
             names=names,
             constants={name: bind.value for name, bind in parameters.items() if not bind.required},
@@ -94,10 +95,11 @@ class Prepared:
             decode=_converters([column.type for column in columns], dialect, "result_processor", None),
             row=cast(Any, namedtuple("Row", [str(column.key) for column in columns], rename=True))._make,
         )
+        return made
 
 
 class PreparedPage:
-    """A SELECT of many rows, which SQLite hands over as one JSON text.
+    """A SELECT of many rows, which the database hands over as one JSON text.
 
     A row by itself costs two turns of the interpreter's lock, and between threads that is most of what a page
     costs. The rows are structs with the attributes of the named tuples they stand for. No bytes.
@@ -107,8 +109,7 @@ class PreparedPage:
         columns = statement.subquery("page").c
         if any(isinstance(column.type, LargeBinary) for column in columns):
             raise TypeError("bytes are no JSON")
-        members = [func.json(column) if isinstance(column.type, JSON) else column for column in columns]
-        self._text = Prepared(select(func.json_group_array(func.json_array(*members)).label("rows")))
+        self._text = Prepared(select(json_page(*columns).label("rows")))
         fields = [(str(column.key), _decoded_as(column)) for column in columns]
         row = defstruct("Row", fields, frozen=True, array_like=True, gc=False)
         self._decoder: Decoder[list[Any]] = Decoder(list[row], strict=False)  # type: ignore[valid-type]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.errors import DatabaseUnavailable
+from core.errors import DatabaseUnavailable, WrongDatabase
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,13 @@ class DatabaseRef:
     @property
     def roll(self) -> Roll:
         return REGISTRY if self.owner == "registry" else TENANT
+
+    def check(self, owner: str, incarnation: str) -> None:
+        """Of what a database says of itself: `WrongDatabase` unless it is this one."""
+        wrong_owner = self.roll.checks_owner and owner != self.owner
+        wrong_life = incarnation != self.incarnation and (self.incarnation or self.roll.checks_owner)
+        if wrong_owner or wrong_life:
+            raise WrongDatabase
 
     @property
     def file(self) -> Path:

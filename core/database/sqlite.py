@@ -175,10 +175,7 @@ def _check_identity(driver: sqlite3.Connection, ref: DatabaseRef) -> None:
         raise
     if row is None:
         raise DatabaseCorrupt
-    wrong_owner = ref.roll.checks_owner and row[0] != ref.owner
-    wrong_life = row[1] != ref.incarnation and (ref.incarnation or ref.roll.checks_owner)
-    if wrong_owner or wrong_life:
-        raise WrongDatabase
+    ref.check(*row)
 
 
 def _set_pragmas(

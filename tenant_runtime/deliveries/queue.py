@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, inser
 
 from core.clock import LEEWAY_MS
 from core.crypto.sealing import DataKey
+from core.database.sql import greater, lesser
 from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Delivery
 
@@ -85,7 +86,7 @@ def enqueue(connection: Connection, data_key: DataKey, outgoing: Outgoing, now: 
 
 def next_due(connection: Connection, kinds: Collection[str], now: int) -> int | None:
     """When the next one may be claimed; None when nothing waits."""
-    free_at = func.max(due_at(now), _leased_until(now))
+    free_at = greater(due_at(now), _leased_until(now))
     due: int | None = connection.scalar(
         select(func.min(free_at)).where(_d.due_at > 0, _d.kind.in_(kinds))  # by the index; NULL is not
     )
@@ -94,7 +95,7 @@ def next_due(connection: Connection, kinds: Collection[str], now: int) -> int | 
 
 def due_at(now: int | ColumnElement[int]) -> ColumnElement[int]:
     is_due = or_(_d.last_error.is_(None), _d.due_at > now + LONGEST_WAIT_MS)
-    return case((is_due, func.min(_d.due_at, now)), else_=_d.due_at)
+    return case((is_due, lesser(_d.due_at, now)), else_=_d.due_at)
 
 
 def _leased_until(now: int) -> ColumnElement[int]:

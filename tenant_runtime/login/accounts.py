@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core.clock import LEEWAY_MS
+from core.database.sql import insert as upsert
 from tenant_runtime.login.throttling import is_blocked, wait_after
 from tenant_runtime.models import Identity, Password, User
 

@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta
-from sqlalchemy import JSON, Connection, Row, bindparam, delete, func, insert, select
+from sqlalchemy import JSON, Connection, Row, bindparam, delete, insert, select
 
 from core.clock import to_iso
 from core.crypto.keys import PublicKey, UnsupportedKey, public_jwk_of_pem, public_members, read_public_key
 from core.database import Prepared
+from core.database.sql import json_members
 from core.errors import Conflict, InvalidInput
 from core.ids import new_id
 from tenant_runtime.management.editing import Body, Id, Maybe, Name, Object
@@ -26,10 +27,10 @@ _table = ClientKey.__table__
 _OF = (
     select(_table).where(_table.c.client_id == bindparam("client")).order_by(_table.c.created_at, _table.c.id)
 )
-_of_page = func.json_each(bindparam("clients", type_=JSON)).table_valued("value")
+_of_page = json_members(bindparam("clients", type_=JSON))
 _OF_ALL = Prepared(
     select(_table.c.client_id, _table.c.id)
-    .where(_table.c.client_id.in_(select(_of_page.c.value)))
+    .where(_table.c.client_id.in_(_of_page))
     .order_by(_table.c.created_at, _table.c.id)
 )
 _REMOVE = delete(_table).where(_table.c.id.in_(bindparam("ids", expanding=True)))

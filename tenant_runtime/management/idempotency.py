@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from core.crypto.sealing import DataKey
+from core.database.sql import insert
 from core.errors import Conflict, Unprocessable
 from core.http.errors import AnyRequest
 from core.http.idempotency import KEPT_MS, idempotent_request

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection, Row, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
+from core.database.sql import insert
 from core.errors import NotFound
 from core.http.paging import parse_fields
 from core.ids import new_id

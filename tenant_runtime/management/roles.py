@@ -7,8 +7,8 @@ from litestar import Response
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import Connection, Row, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
+from core.database.sql import insert
 from core.errors import NotFound
 from core.http.paging import parse_text
 from core.ids import new_id

@@ -11,8 +11,8 @@ import msgspec
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
+from core.database.sql import insert
 from core.errors import InvalidInput
 from core.http.paging import parse_boolean, parse_fields
 from tenant_runtime.configuration import Configuration

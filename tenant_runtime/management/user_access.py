@@ -5,8 +5,8 @@ from typing import Any
 
 from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
+from core.database.sql import insert
 from tenant_runtime.management import escalation, organizations, roles, users
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import CallOf, Written

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
+from core.database.sql import json_at
 from core.http.search import Searchable
 from tenant_runtime.models import Connection, Identity, User
 
@@ -63,7 +64,7 @@ class _Fields(dict[str, Searchable]):
         group, _, member = name.partition(".")
         if name not in self and group in ("user_metadata", "app_metadata") and member:
             path = "$." + ".".join(f'"{part}"' for part in member.split("."))
-            return Searchable(func.json_extract(_table.c[group], path), "keyword")
+            return Searchable(json_at(_table.c[group], path), "keyword")
         return super().get(name, default)
 
 

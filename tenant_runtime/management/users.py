@@ -10,12 +10,13 @@ from typing import Any
 
 from litestar.params import FromPath, JSONBody
 from msgspec import to_builtins
-from sqlalchemy import JSON, ColumnElement, Connection, bindparam, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import JSON, ColumnElement, Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.crypto.sealing import DataKey
 from core.database import PreparedPage
+from core.database.sql import insert as upsert
+from core.database.sql import json_members
 from core.errors import Conflict, InsufficientScope, InvalidInput, InvalidQuery, NotFound
 from core.http.paging import parse_fields, parse_text
 from core.http.search import search
@@ -52,7 +53,7 @@ BY_ADDRESS = ("auth0", "email")
 """Providers whose users log in by their address: when it changes, so does how they log in."""
 
 _NOT_COLUMNS = ("connection", "password", "verify_email")
-_of_page = func.json_each(bindparam("ids", type_=JSON)).table_valued("value")
+_of_page = json_members(bindparam("ids", type_=JSON))
 _IDENTITIES_OF = PreparedPage(
     select(
         _identity.c.user_id,
@@ -62,7 +63,7 @@ _IDENTITIES_OF = PreparedPage(
         _connection.c.name.label("connection"),
     )
     .join(_connection, _connection.c.id == _identity.c.connection_id)
-    .where(_identity.c.user_id.in_(select(_of_page.c.value)))
+    .where(_identity.c.user_id.in_(_of_page))
     .order_by(_connection.c.created_at)
 )
 _DATABASES = (

@@ -5,30 +5,33 @@ has 64 bits, JSON keeps its text. Texts that units hand to the driver have `?` p
 Needs the extra `postgresql`.
 """
 
-from functools import cache
-from typing import Any
+import re
+from functools import cache, lru_cache
+from typing import Any, cast
 
 import msgspec
 import psycopg
 from psycopg.adapt import AdaptersMap
-from psycopg.pq import TransactionStatus
 from psycopg.types.string import TextLoader
-from sqlalchemy import URL, Connection, Engine, types
+from sqlalchemy import URL, types
 from sqlalchemy.dialects.postgresql import psycopg as stock
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 from sqlalchemy.dialects.postgresql.json import JSON
-from sqlalchemy.engine import Dialect
-from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import Column
 from sqlalchemy.util import LRUCache, update_copy
 
 from core.database.engine import COMPILED_STATEMENTS, LOST, Shared, to_json
 from core.database.faults import UnitBroken
 
-Driver = psycopg.Connection[Any]
+_STOCK: Any = stock  # its methods carry no types
+_CONTROL = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:BEGIN|START|COMMIT|END|ABORT|ROLLBACK|PREPARE|SET|RESET|DISCARD|LISTEN)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What ends a transaction, or would outlive it in the session."""
 
 
-class _Compiler(stock.PGCompiler_psycopg):
+class _Compiler(_STOCK.PGCompiler_psycopg):  # type: ignore[misc]
     def visit_like_op_binary(self, binary: Any, operator: Any, **options: Any) -> str:
         return self._like(self.visit_ilike_op_binary(binary, operator, **options), binary)
 
@@ -61,13 +64,13 @@ class _Json(JSON):
     render_bind_cast = True
 
 
-class PostgresDialect(stock.PGDialect_psycopg):
-    """SQLAlchemy's own, but that whoever owns the driver's connection begins and ends the transaction."""
+class PostgresDialect(_STOCK.PGDialect_psycopg):  # type: ignore[misc]
+    """SQLAlchemy's own, but that whoever owns the driver's connection begins and ends the transaction, and that
+    nothing is executed outside it, nor in one that an error has ended and no savepoint saved."""
 
     supports_statement_cache = True
     supports_native_json_serialization = False
     supports_native_json_deserialization = False
-    use_native_hstore = False
     statement_compiler = _Compiler
     type_compiler_cls = _Types
     colspecs = update_copy(stock.PGDialect_psycopg.colspecs, {JSON: _Json, types.JSON: _Json})
@@ -81,37 +84,47 @@ class PostgresDialect(stock.PGDialect_psycopg):
     def do_commit(self, dbapi_connection: Any) -> None:
         pass
 
+    def do_rollback_to_savepoint(self, connection: Any, name: str) -> None:
+        """The one thing that an ended transaction still takes."""
+        connection.connection.driver_connection.execute(f"ROLLBACK TO SAVEPOINT {name}")
+
     def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
-        refuse_lost(cursor.connection)
+        _check(cursor, statement)
         cursor.execute(numbered(statement), parameters)
 
     def do_executemany(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
-        refuse_lost(cursor.connection)
+        _check(cursor, statement)
         cursor.executemany(numbered(statement), parameters)
 
     def do_execute_no_params(self, cursor: Any, statement: Any, context: Any = None) -> None:
-        refuse_lost(cursor.connection)
+        _check(cursor, statement)
         cursor.execute(statement)
 
 
-def refuse_lost(driver: Driver) -> None:
-    """Nothing is executed outside the transaction, nor in one that an error has ended and no savepoint saved."""
-    if driver.info.transaction_status != TransactionStatus.INTRANS:
+def _check(cursor: Any, statement: str) -> None:
+    if not cursor.connection.in_transaction:
         raise UnitBroken(LOST)
+    if _controls(statement):
+        raise UnitBroken
 
 
-@cache
+@lru_cache(COMPILED_STATEMENTS)
+def _controls(statement: str) -> bool:
+    return _CONTROL.match(statement) is not None
+
+
+@lru_cache(COMPILED_STATEMENTS)
 def numbered(statement: str) -> str:
     """`?` places as PostgreSQL's `$1`, `$2`; what stands in quotes is left alone."""
     if "?" not in statement:
         return statement
     number, parts = 0, []
     for index, part in enumerate(statement.split("'")):
-        pieces = part.split("?") if index % 2 == 0 else [part]
-        text = pieces[0]
-        for piece in pieces[1:]:
+        first, *others = part.split("?") if index % 2 == 0 else [part]
+        text = first
+        for other in others:
             number += 1
-            text += f"${number}{piece}"
+            text += f"${number}{other}"
         parts.append(text)
     return "'".join(parts)
 
@@ -129,32 +142,12 @@ def adapters() -> AdaptersMap:
 def shared_postgresql() -> Shared:
     """What `dialect.initialize` would ask the server for is said here: no server is needed to compile."""
     dialect = PostgresDialect(
-        dbapi=psycopg,  # type: ignore[arg-type]
+        dbapi=cast(Any, psycopg),
         paramstyle="numeric_dollar",
         json_serializer=to_json,
         json_deserializer=msgspec.json.decode,
         use_native_hstore=False,
     )
-    dialect.server_version_info = (15,)
+    dialect.server_version_info = (14,)
     dialect.default_schema_name = "public"
     return Shared(dialect, URL.create("postgresql+psycopg"), LRUCache(COMPILED_STATEMENTS))
-
-
-def postgresql_connection_over(driver: Driver) -> Connection:
-    """As `engine.connection_over`, for a connection of psycopg's in autocommit mode."""
-    common = shared_postgresql()
-    engine = Engine(
-        _pool_of(driver, common.dialect),
-        common.dialect,
-        common.url,
-        query_cache_size=0,
-        execution_options={"compiled_cache": common.compiled},
-        hide_parameters=True,
-    )
-    connection = engine.connect()
-    connection.begin()
-    return connection
-
-
-def _pool_of(driver: Driver, dialect: Dialect) -> StaticPool:
-    return StaticPool(lambda: driver, dialect=dialect, reset_on_return=None)  # type: ignore[arg-type,return-value]

@@ -6,10 +6,11 @@ whole family, the `jti` of a single token, or the name of a consent (`core.given
 before.
 """
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
 
 from core.database.prepared import Prepared
+from core.database.sql import greater
+from core.database.sql import insert as upsert
 from core.ids import new_secret
 from tenant_runtime.models import RefreshFamily, RevokedFamily
 
@@ -30,7 +31,7 @@ _WITHDRAW = upsert(RevokedFamily.__table__).values(
     family_id=bindparam("consent"), revoked_at=bindparam("now"), reason=bindparam("reason")
 )
 _WITHDRAW = _WITHDRAW.on_conflict_do_update(
-    index_elements=[_v.family_id], set_={"revoked_at": func.max(_v.revoked_at, _WITHDRAW.excluded.revoked_at)}
+    index_elements=[_v.family_id], set_={"revoked_at": greater(_v.revoked_at, _WITHDRAW.excluded.revoked_at)}
 )
 _GIVE_AGAIN = (
     update(RevokedFamily.__table__)
