@@ -8,10 +8,12 @@ from typing import Any
 class Plain:
     """Inside a transaction that somebody else began and will end."""
 
-    __slots__ = ("_driver",)
+    __slots__ = ("_driver", "_violation")
 
-    def __init__(self, driver: sqlite3.Connection) -> None:
+    def __init__(self, driver: Any, violation: type[Exception] = sqlite3.IntegrityError) -> None:
+        """`violation`: what the driver raises when a rule of the schema is broken."""
         self._driver = driver
+        self._violation = violation
 
     def first(self, sql: str) -> Any:
         return self._driver.execute(sql).fetchone()
@@ -25,7 +27,7 @@ class Plain:
         try:
             for sql, rows in steps:
                 self._driver.executemany(sql, rows)
-        except sqlite3.IntegrityError:
+        except self._violation:
             self._driver.execute("ROLLBACK TO whole")
             return False
         self._driver.execute("RELEASE whole")
