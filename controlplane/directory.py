@@ -19,7 +19,7 @@ from controlplane.registry.installation import directory_version
 from controlplane.registry.tenants import SERVING, RegisteredTenant, valid_tenant_id
 from core.crypto.sealing import InstallationKey, SealBroken
 from core.database import Database, DatabaseRef, Databases
-from core.errors import Unavailable
+from core.errors import Unavailable, WrongDatabase
 from core.settings import Settings
 from core.tenants import Tenant, TenantState
 
@@ -74,6 +74,11 @@ class RegistryDirectory:
         if not valid_tenant_id(tenant_id):
             return None
         return await self._look_up(f"id:{tenant_id}", self._find_id, tenant_id)
+
+    async def database_of(self, tenant_id: str) -> Database | None:
+        """Where its units run now: what a handle asks whose database takes no more of them."""
+        tenant = await self.by_id(tenant_id)
+        return tenant.database if tenant is not None else None
 
     async def control_plane(self) -> Tenant:
         tenant = await self._look_up("one", self._find_one, "")
@@ -130,7 +135,11 @@ class RegistryDirectory:
             if entry is None:
                 raise
             return entry.tenant
-        return self._keep(key, version, entry, resolved, host)
+        try:
+            return self._keep(key, version, entry, resolved, host)
+        except WrongDatabase:  # the pointer has moved on since it was read, and somebody else has followed it
+            resolved, host = await find(argument)
+            return self._keep(key, version, entry, resolved, host)
 
     def _keep(
         self, key: str, version: int, entry: Entry | None, resolved: Resolved | None, host: str | None

@@ -122,6 +122,11 @@ class WrongDatabase(DatabaseUnavailable):
     """The database says that it belongs to another tenant, or to an earlier life of this one."""
 
 
+class DatabaseMoved(WrongDatabase):
+    """It takes no more writes: the tenant goes on in another database, to which the pointer leads or will in a moment.
+    Nothing was written."""
+
+
 class DatabaseBusy(DatabaseUnavailable):
     """The unit of work was not started within its deadline, and was withdrawn: nothing happened."""
 

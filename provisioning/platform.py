@@ -191,6 +191,7 @@ def _parts(
     registry = databases.open(ref)
     place_of = Places(backends, key, settings.node)
     directory = RegistryDirectory(registry, databases, key, settings, place_of, label_resolver)
+    databases.follow(directory.database_of)
     desired = DesiredCatalogues(sharing)
     return Parts(
         settings=settings,

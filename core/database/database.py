@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from core.database.kinds import Bucket, Lane
 from core.database.refs import DatabaseRef
+from core.errors import WrongDatabase
 
 if TYPE_CHECKING:
     from core.database.pool import Databases
@@ -56,7 +57,8 @@ class Database:
     """One database of one owner. Costs nothing until used; opened and closed by the pool behind its back.
 
     A unit of work is a plain function of a connection and values. It is pure but for the connection, may be run
-    twice, and ends no transaction: raise to undo, return to keep.
+    twice, and ends no transaction: raise to undo, return to keep. When the tenant goes on in another database
+    (a move, a restore), the unit runs there: who holds the handle does not notice.
     """
 
     __slots__ = ("__weakref__", "_pool", "bucket", "opened", "ref", "retired")
@@ -75,19 +77,27 @@ class Database:
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a unit in a read transaction. It sees everything committed before this call, from any process."""
-        opened = self.opened
-        if opened is None or opened.reader.broken:
-            opened = await self._pool.opened(self)
-        self._pool.touch(self, opened)
-        value: T = await opened.reader.submit(unit, args, kwargs)
+        try:
+            opened = self.opened
+            if opened is None or opened.reader.broken:
+                opened = await self._pool.opened(self)
+            self._pool.touch(self, opened)
+            value: T = await opened.reader.submit(unit, args, kwargs)
+        except WrongDatabase as error:
+            successor = await self._pool.successor(self, error)
+            return await successor.read(unit, *args, **kwargs)
         return value
 
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a unit in a transaction shared with others that wait; returns when it is on disk and visible."""
-        writer = await self._writer()
-        value: T = await writer.submit(unit, args, kwargs)
+        try:
+            writer = await self._writer()
+            value: T = await writer.submit(unit, args, kwargs)
+        except WrongDatabase as error:
+            successor = await self._pool.successor(self, error)
+            return await successor.write(unit, *args, **kwargs)
         return value
 
     async def alone(self, unit: Callable[..., T], *args: Any, converge: bool = False, **kwargs: Any) -> T:
@@ -95,8 +105,12 @@ class Database:
 
         `converge` lifts the protection of system entities inside this transaction.
         """
-        writer = await self._writer()
-        value: T = await writer.submit(unit, args, kwargs, alone=True, converge=converge)
+        try:
+            writer = await self._writer()
+            value: T = await writer.submit(unit, args, kwargs, alone=True, converge=converge)
+        except WrongDatabase as error:
+            successor = await self._pool.successor(self, error)
+            return await successor.alone(unit, *args, converge=converge, **kwargs)
         return value
 
     async def snapshot(self, build: Callable[..., T], *args: Any) -> T:
@@ -111,7 +125,21 @@ class Database:
                 self._pool.touch(self, opened)
                 value: T = kept.value
                 return value
-        return await self._rebuild(build, args)
+        try:
+            return await self._rebuild(build, args)
+        except WrongDatabase as error:
+            successor = await self._pool.successor(self, error)
+            return await successor.snapshot(build, *args)
+
+    def kept(self, build: Callable[..., T]) -> T | None:
+        """What `snapshot` would answer without asking the database."""
+        opened = self.opened
+        kept = opened.kept.get(build) if opened is not None else None
+        if opened is None or kept is None or not self._holds(kept):
+            return None
+        self._pool.touch(self, opened)
+        value: T = kept.value
+        return value
 
     async def _writer(self) -> Lane:
         opened = self.opened

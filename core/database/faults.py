@@ -1,4 +1,4 @@
-"""From what SQLite says to what the caller may know (`core/errors.py`)."""
+"""From what an engine says to what the caller may know (`core/errors.py`)."""
 
 import re
 import sqlite3
@@ -10,10 +10,14 @@ from core.errors import (
     DatabaseBusy,
     DatabaseCorrupt,
     DatabaseFull,
+    DatabaseMoved,
     DatabaseUnavailable,
     ManagedByControlPlane,
     ManagedByTenant,
 )
+
+MOVED = "tenant_moved"
+"""What a fenced database says to whoever writes."""
 
 _PROTECTED = re.compile(r"managed_by_control_plane:(\w+)")
 
@@ -84,6 +88,8 @@ def told(error: BaseException) -> Exception:
 
 def _told_of_database(error: DBAPIError | sqlite3.Error) -> Exception:
     text = str(error.orig if isinstance(error, DBAPIError) else error)
+    if MOVED in text:
+        return _because(DatabaseMoved(), error)
     if found := _PROTECTED.search(text):
         return _because(ManagedByControlPlane(found[1]), error)
     if "managed_by_tenant" in text:

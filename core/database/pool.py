@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections import OrderedDict, deque
-from collections.abc import Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -16,14 +16,19 @@ from core.database.database import Database, Opened
 from core.database.engine import shared
 from core.database.files import Files
 from core.database.kinds import Held, Kind, Options, Synchronous
-from core.database.refs import DatabaseRef
-from core.errors import DatabaseBusy, DatabaseUnavailable, WrongDatabase
+from core.database.refs import TENANT, DatabaseRef
+from core.errors import DatabaseBusy, DatabaseMoved, DatabaseUnavailable, WrongDatabase
 
 FILES_PER_DATABASE = 8
 """Two connections share one -shm: five descriptors, two more for the turnstile, one for the moment of closing."""
 SPARE_FILES = 128
+FOLLOWING_SECONDS = 0.01
 CLOSING_AT_ONCE = 8
 CLOSING_SECONDS = 10.0
+
+
+Follow = Callable[[str], Awaitable[Database | None]]
+"""From an owner to its database, as the pointer says now."""
 
 
 class Databases:
@@ -53,7 +58,12 @@ class Databases:
         self._reserved = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
+        self._follow: Follow | None = None
         shared()
+
+    def follow(self, pointer: Follow) -> None:
+        """How to find out where a tenant's database is by now."""
+        self._follow = pointer
 
     def open(self, ref: DatabaseRef) -> Database:
         """The handle for this pointer; nothing is opened yet. Older handles of the same owner end here."""
@@ -152,6 +162,20 @@ class Databases:
             if opened is not None and _is_broken(opened):
                 self._let_go(handle)
             await self._open_once(handle, writing)
+
+    async def successor(self, handle: Database, error: WrongDatabase) -> Database:
+        """Where the unit is to run that this handle's database refused; the refusal again when it is nowhere else.
+        At the end of a move the pointer follows in a moment."""
+        until = monotonic() + self._options.deadline
+        may_move = handle.ref.roll is TENANT
+        while may_move and self._follow is not None and not self._closed:
+            found = await self._follow(handle.ref.owner)
+            if found is not None and found is not handle and not found.retired:
+                return found
+            if not isinstance(error, DatabaseMoved) or monotonic() >= until:
+                break
+            await asyncio.sleep(FOLLOWING_SECONDS)
+        raise error
 
     # --- inside ----------------------------------------------------------------------------------------------
 
