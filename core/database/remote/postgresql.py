@@ -125,6 +125,9 @@ class PostgresSession:
         if writes and self._has_marks:
             self.mark = secrets.token_hex(16)
 
+    def reach(self) -> None:
+        """`begin` has asked already."""
+
     def was_committed(self, mark: str) -> bool:
         if not self._has_marks:
             raise DatabaseUnavailable
