@@ -13,6 +13,7 @@ from core.crypto.keys import SigningKey
 from core.crypto.keystock import ALGORITHM, KeyStock
 from core.crypto.sealing import InstallationKey, SealBroken, SealingKeyError, load_installation_key
 from core.database import Database, DatabaseRef, Databases
+from core.database.remote.kinds import remote_kinds
 from core.errors import DatabaseMissing, Unavailable
 from core.settings import Settings, SettingsError
 from provisioning.backends import Backend, load_backends
@@ -154,6 +155,7 @@ def open_databases(settings: Settings) -> Databases:
         idle_seconds=settings.idle_close_seconds,
         synchronous=settings.synchronous,
         write_deadline=settings.write_deadline_seconds,
+        kinds=remote_kinds(settings.max_open_tenants),
     )
 
 
