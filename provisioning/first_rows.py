@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from core.crypto.keys import SigningKey
 from core.crypto.sealing import DataKey
@@ -34,9 +34,15 @@ MANAGEMENT_LIFETIME_FOR_WEB = 7_200
 class FirstRows:
     """In an order that foreign keys allow."""
 
-    statements: tuple[Statement, ...]
+    plain: tuple[Statement, ...]
+    with_platform: bool
     management_id: str
     connection_id: str
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All of it for SQLite, which takes the scopes as one value instead of hundreds of rows."""
+        return *self.plain, (_INSERT_SCOPES, [(self.management_id, _management_scopes(self.with_platform))])
 
 
 def prepare(
@@ -61,10 +67,8 @@ def prepare(
         "client_secrets": [secret_row(data_key, default["client_id"], new_secret(), now)],
     }
     return FirstRows(
-        statements=(
-            *(statement(_TABLES[table], content) for table, content in rows.items()),
-            (_INSERT_SCOPES, [(management_id, _management_scopes(is_control_plane))]),
-        ),
+        plain=tuple(statement(_TABLES[table], content) for table, content in rows.items()),
+        with_platform=is_control_plane,
         management_id=management_id,
         connection_id=connection_id,
     )
@@ -74,8 +78,13 @@ def put_first_rows(connection: Connection, first: FirstRows) -> bool:
     """All of them or, when they are there already, none."""
     if connection.execute(_MANAGEMENT).first() is not None:
         return False
-    for sql, rows in first.statements:
+    for sql, rows in first.plain:
         connection.exec_driver_sql(sql, rows)
+    names = ("value", "description", "position", "is_platform")
+    scopes = (dict(zip(names, row, strict=True)) for row in _scope_rows(first.with_platform))
+    connection.execute(
+        insert(_TABLES["scopes"]), [{"resource_server_id": first.management_id, **row} for row in scopes]
+    )
     return True
 
 
@@ -124,12 +133,15 @@ def _management_api(id: str, audience: str, now: int) -> dict[str, Any]:
 @cache
 def _management_scopes(with_platform: bool) -> str:
     """As one JSON text: handed over row by row, they would cost more than all else that a tenant starts with."""
+    return msgspec.json.encode(_scope_rows(with_platform)).decode()
+
+
+def _scope_rows(with_platform: bool) -> list[tuple[str, str, int, bool]]:
     named = [*TENANT.items(), *(PLATFORM.items() if with_platform else ())]
-    rows = [
+    return [
         (value, description, position, value in PLATFORM)
         for position, (value, description) in enumerate(named)
     ]
-    return msgspec.json.encode(rows).decode()
 
 
 _INSERT_SCOPES = (

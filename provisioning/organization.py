@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from core.database.sql import insert as upsert
 from core.errors import Conflict
@@ -83,19 +82,16 @@ def put_organization(
     connection: Connection, wanted: TenantOrganization, members: Sequence[Member], *, now: int
 ) -> bool:
     """Upsert by id; `members` join it only if it is new. Answers whether it was."""
+    refuse_taken_name(connection, wanted.name)
     values: dict[str, Any] = {
         "name": wanted.name,
         "display_name": wanted.display_name,
         "managed_by": MANAGED_BY,
         "updated_at": now,
     }
-    try:
-        if not connection.execute(_INSERT, {"id": wanted.id, "created_at": now, **values}).rowcount:
-            connection.execute(_UPDATE, {**values, "key_id": wanted.id})
-            return False
-    except IntegrityError:
-        refuse_taken_name(connection, wanted.name)
-        raise
+    if not connection.execute(_INSERT, {"id": wanted.id, "created_at": now, **values}).rowcount:
+        connection.execute(_UPDATE, {**values, "key_id": wanted.id})
+        return False
     for member in members:
         _add_member(connection, wanted.id, member, now)
     return True

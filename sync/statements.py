@@ -18,20 +18,20 @@ _encode = msgspec.json.Encoder().encode
 _SERVER_COLUMNS = ("id", "identifier", "name", *SERVER_ATTRIBUTES)
 _PUT_SERVER = (
     f"INSERT INTO resource_servers ({', '.join(_SERVER_COLUMNS)}, labels, is_management, is_system, created_at,"
-    f" updated_at) VALUES ({', '.join('?' * len(_SERVER_COLUMNS))}, '[]', 0, 1, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-    f" {', '.join(f'{name} = excluded.{name}' for name in _SERVER_COLUMNS[1:])},"
-    " is_system = 1, updated_at = excluded.updated_at"
+    f" updated_at) VALUES ({', '.join('?' * len(_SERVER_COLUMNS))}, '[]', false, true, ?, ?)"
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _SERVER_COLUMNS[1:])},"
+    " is_system = true, updated_at = excluded.updated_at"
 )
 _REMOVE_SCOPE = "DELETE FROM scopes WHERE resource_server_id = ? AND value = ?"
 _PUT_SCOPE = (
-    "INSERT INTO scopes (resource_server_id, value, description, position, is_platform) VALUES (?, ?, ?, ?, 0)"
+    "INSERT INTO scopes (resource_server_id, value, description, position, is_platform) VALUES (?, ?, ?, ?, false)"
     " ON CONFLICT (resource_server_id, value) DO UPDATE SET description = excluded.description,"
     " position = excluded.position"
 )
 _PUT_ROLE = (
     "INSERT INTO roles (id, name, description, metadata, labels, is_system, created_at, updated_at)"
-    " VALUES (?, ?, ?, ?, '[]', 1, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,"
-    " description = excluded.description, metadata = excluded.metadata, is_system = 1,"
+    " VALUES (?, ?, ?, ?, '[]', true, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,"
+    " description = excluded.description, metadata = excluded.metadata, is_system = true,"
     " updated_at = excluded.updated_at"
 )
 _REMOVE_PERMISSION = (
@@ -67,7 +67,7 @@ def _all(plan: Plan, held: Held, now: int) -> Iterator[Statement]:
     yield "DELETE FROM roles WHERE id = ?", [(id,) for id in plan.delete_roles]
     yield "DELETE FROM resource_servers WHERE id = ?", [(id,) for id in plan.delete_servers]
     for table, released in (("resource_servers", plan.release_servers), ("roles", plan.release_roles)):
-        yield f"UPDATE {table} SET is_system = 0 WHERE is_system = ?", [(1,)] if released else []
+        yield f"UPDATE {table} SET is_system = false WHERE is_system = ?", [(True,)] if released else []
     for server in plan.servers:
         yield from _server(server, held, now)
     yield from _step_aside(plan, held)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from core.clock import now_ms
+from core.database.rules import broken_rule
 from core.errors import Conflict, IdentityError, InvalidInput
 from core.http.errors import AnyRequest
 from core.tenants import Tenant
@@ -109,9 +110,10 @@ def _perform(
 
 
 def _refused(error: IntegrityError) -> IdentityError:
-    if "UNIQUE" in str(error.orig):
+    rule = broken_rule(error)
+    if rule == "unique":
         return Conflict("An entity with this name or identifier already exists.")
-    if "FOREIGN KEY" in str(error.orig):
+    if rule == "reference":
         return InvalidInput("The request refers to something that does not exist.")
     return InvalidInput()
 

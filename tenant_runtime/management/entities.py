@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from core.database.rules import broken_rule
 from core.errors import Conflict, NotFound
 from tenant_runtime.management.calls import Written
 
@@ -102,6 +103,6 @@ class Entity:
         return Written(answer=shown, before=self.shape(before), after=shown)
 
     def _taken(self, error: IntegrityError) -> Conflict | None:
-        if "UNIQUE" not in str(error.orig):
+        if broken_rule(error) != "unique":
             return None
         return Conflict(f"A {self.noun.replace('_', ' ')} with this name or identifier already exists.")
