@@ -211,6 +211,16 @@ class SchemaState(RegistryBase):
     updated_at: Mapped[Millis]
 
 
+class TransactionMark(RegistryBase):
+    """One transaction that came over a network, as in a tenant's database."""
+
+    __tablename__ = "transaction_marks"
+    __table_args__ = (Index("ix_transaction_marks_created_at", "created_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[Millis]
+
+
 class SpareKey(RegistryBase):
     """A sealed RSA key that nobody uses yet. Claimed once by deleting the row."""
 

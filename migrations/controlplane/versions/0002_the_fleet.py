@@ -21,6 +21,13 @@ def upgrade() -> None:
         sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_nodes")),
     )
+    op.create_table(
+        "transaction_marks",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_transaction_marks")),
+    )
+    op.create_index("ix_transaction_marks_created_at", "transaction_marks", ["created_at"], unique=False)
     _migrations_of_the_fleet()
     _backups()
 
