@@ -22,7 +22,8 @@ FORKS.set_forkserver_preload(["__main__", "tests.faults.server_process", "entryp
 
 
 class Server:
-    def __init__(self, data: Path, failing: str = "", **settings: str) -> None:
+    def __init__(self, data: Path, failing: str = "", *, handles: int = 0, **settings: str) -> None:
+        """`handles`: how many descriptors the process may have; 0 leaves it as it is."""
         self.port = _free_port()
         self.log = data.parent / f"server-{self.port}.log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYSTEAD_")}
@@ -36,7 +37,7 @@ class Server:
             **settings,
         }
         environment |= {f"KEYSTEAD_{name}": value for name, value in chosen.items()}
-        self.process = FORKS.Process(target=serve, args=(environment, str(self.log)))
+        self.process = FORKS.Process(target=serve, args=(environment, str(self.log), handles))
         self.process.start()
 
     async def ready(self) -> None:
@@ -92,9 +93,11 @@ class _To(httpx.AsyncHTTPTransport):
 
 
 @asynccontextmanager
-async def serving(data: Path, failing: str = "", **settings: str) -> AsyncIterator[Server]:
+async def serving(
+    data: Path, failing: str = "", *, handles: int = 0, **settings: str
+) -> AsyncIterator[Server]:
     """One server, ready."""
-    server = Server(data, failing, **settings)
+    server = Server(data, failing, handles=handles, **settings)
     try:
         await server.ready()
         yield server
