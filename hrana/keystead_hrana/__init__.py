@@ -7,8 +7,9 @@ PEP 249, and for SQLAlchemy `sqlite+hrana://` (`dialect.py`).
 
 import datetime
 
-from keystead_hrana.connection import Connection, connect
+from keystead_hrana.connection import Connection
 from keystead_hrana.cursor import Cursor
+from keystead_hrana.dbapi import BaseConnection
 from keystead_hrana.errors import (
     Blocked,
     Busy,
@@ -30,6 +31,7 @@ from keystead_hrana.errors import (
     Warning,  # noqa: A004 - PEP 249 names it so
 )
 from keystead_hrana.http import Sockets
+from keystead_hrana.opening import connect
 
 apilevel = "2.0"
 threadsafety = 1
@@ -51,6 +53,7 @@ DATETIME = datetime.datetime
 ROWID = int
 
 __all__ = [
+    "BaseConnection",
     "Blocked",
     "Busy",
     "CommitUnknown",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from keystead_hrana.errors import InterfaceError, ProgrammingError
+from keystead_hrana.errors import ProgrammingError
 
 Row = tuple[Any, ...]
 Column = tuple[str, None, None, None, None, None, None]
@@ -107,7 +107,7 @@ class Cursor:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise InterfaceError("the cursor is closed")
+            raise ProgrammingError("the cursor is closed")
 
 
 def _description(columns: tuple[str, ...]) -> tuple[Column, ...] | None:

@@ -16,7 +16,7 @@ from keystead_hrana.errors import LOST
 
 _SECONDS = frozenset({"connect_timeout", "timeout"})
 _FLAGS = frozenset({"foreign_keys"})
-_TEXTS = frozenset({"namespace", "token", "mode"})
+_TEXTS = frozenset({"namespace", "token", "mode", "transport"})
 
 
 class HranaDialect(SQLiteDialect):

@@ -178,5 +178,15 @@ def primary_code(code: str | None) -> int:
 
 def statement_error(message: str, code: str | None, extended_code: str | None) -> Error:
     """For an error that the server found in a statement, as sqlite3 would class it."""
-    known = Busy if _BUSY_SENTENCE in message else _BY_CODE.get(primary_name(code), OperationalError)
+    known = _BY_CODE.get(primary_name(code), OperationalError)
+    if _BUSY_SENTENCE in message:
+        known = Busy
+    elif code and code.startswith("AUTH_"):
+        known = Unauthorized
     return known(message.removeprefix("SQLite error: "), code=code, extended_code=extended_code, sent=True)
+
+
+def is_refused_commit(error: Error) -> bool:
+    """Whether a COMMIT that failed so certainly did nothing."""
+    certain = isinstance(error, IntegrityError | Busy | Blocked | ProgrammingError)
+    return certain or primary_name(error.code) in ("SQLITE_FULL", "SQL_PARSE_ERROR")

@@ -39,4 +39,8 @@ def may_run_in_a_read(sql: str) -> bool:
 
 
 def is_about_the_transaction(sql: str) -> bool:
-    return _verb(sql) in _ENDS and _TO_A_SAVEPOINT.match(_body(sql)) is None
+    return _verb(sql) in _ENDS and not returns_to_a_savepoint(sql)
+
+
+def returns_to_a_savepoint(sql: str) -> bool:
+    return _TO_A_SAVEPOINT.match(_body(sql)) is not None

@@ -40,6 +40,20 @@ _PAUSES = (0.05, 0.2, 0.5)  # seconds, before a request that had no effect is se
 _GRACE = 1.0  # seconds for closing a stream whose time is over
 
 
+def checked_namespace(namespace: str | None) -> str | None:
+    """It is a label of a host, and a server looks for its files by it."""
+    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
+        raise ProgrammingError("a namespace is up to 63 lower-case letters, digits, - and _")
+    return namespace
+
+
+def bearer(token: Token) -> str | None:
+    given = token() if callable(token) else token
+    if given is not None and not _TOKEN.fullmatch(given):
+        raise ProgrammingError("a token is visible ASCII")
+    return given
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """Where a database is and how to be let in."""
@@ -54,8 +68,7 @@ class Server:
     sockets: Sockets
 
     def __post_init__(self) -> None:
-        if self.namespace is not None and not _NAMESPACE.fullmatch(self.namespace):
-            raise ProgrammingError("a namespace is up to 63 lower-case letters, digits, - and _")
+        checked_namespace(self.namespace)
 
 
 @dataclass(slots=True)
@@ -179,11 +192,8 @@ class Stream:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
     def _bearer(self) -> str | None:
-        if self._token is None and self.server.token is not None:
-            given = self.server.token() if callable(self.server.token) else self.server.token
-            if not _TOKEN.fullmatch(given):
-                raise ProgrammingError("a token is visible ASCII")
-            self._token = given
+        if self._token is None:
+            self._token = bearer(self.server.token)
         return self._token
 
     def _unsent(self, sentence: str) -> Error:

@@ -6,20 +6,10 @@ stream would then commit statement by statement. So every step runs only inside 
 away is lost for good.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
-from keystead_hrana.errors import (
-    LOST,
-    Blocked,
-    Busy,
-    CommitUnknown,
-    Error,
-    IntegrityError,
-    ProgrammingError,
-    StreamLost,
-    primary_name,
-)
+from keystead_hrana.dbapi import BEGIN, TAKEN_AWAY, Last, Mode, Prelude
+from keystead_hrana.errors import LOST, CommitUnknown, Error, StreamLost, is_refused_commit
 from keystead_hrana.stream import Stream
 from keystead_hrana.values import Wire
 from keystead_hrana.wire import (
@@ -27,10 +17,8 @@ from keystead_hrana.wire import (
     GET_AUTOCOMMIT,
     Answer,
     BatchResult,
-    Parameters,
     Reply,
     Result,
-    Row,
     Step,
     chained,
     forget,
@@ -38,18 +26,10 @@ from keystead_hrana.wire import (
     store,
 )
 
-Mode = Literal["deferred", "immediate", "read"]
-Rows = Callable[[list[Row]], None]
-Prelude = tuple[str, Rows]
-Last = tuple[str, Parameters, Rows | None]
-
-_BEGIN: dict[Mode, str] = {"deferred": "BEGIN", "immediate": "BEGIN IMMEDIATE", "read": "BEGIN READONLY"}
 _COMMIT = Step("COMMIT", wants_rows=False)
 _FOREIGN_KEYS_OFF = Step("PRAGMA foreign_keys=OFF", wants_rows=False)
 STORED = 1
 """The number that an executemany's text has in its stream."""
-
-_TAKEN_AWAY = "the transaction was taken away by the server"
 
 
 class Transaction:
@@ -122,7 +102,7 @@ class Transaction:
                 at_commit = commits and (isinstance(answer, Error) or len(results) == len(batch) - 1)
                 raise _of_commit(error) if at_commit else error
             if len(results) < len(batch) or not (stands or ends):
-                raise StreamLost(_TAKEN_AWAY, sent=True)
+                raise StreamLost(TAKEN_AWAY, sent=True)
         except BaseException as failure:
             if not (stands and failure is error) or isinstance(failure, LOST):
                 self.abandon(deadline)
@@ -132,7 +112,7 @@ class Transaction:
         return results[len(opening) : len(opening) + len(steps)]
 
     def _opening(self) -> list[Step]:
-        begin = Step(_BEGIN[self.mode], wants_rows=False)
+        begin = Step(BEGIN[self.mode], wants_rows=False)
         off = [] if self._foreign_keys else [_FOREIGN_KEYS_OFF]
         return [*off, begin, *(Step(sql) for sql, _ in self._preludes)]
 
@@ -170,7 +150,4 @@ def _requests(batch: Sequence[Step], outside: int, stored: str | None, ends: boo
 
 def _of_commit(error: Error) -> Error:
     """What is known after a COMMIT that failed, or a batch with one of which nothing else is said."""
-    certain = isinstance(error, IntegrityError | Busy | Blocked | ProgrammingError)
-    if certain or primary_name(error.code) in ("SQLITE_FULL", "SQL_PARSE_ERROR"):
-        return error
-    return CommitUnknown.because(error)
+    return error if is_refused_commit(error) else CommitUnknown.because(error)

@@ -8,9 +8,6 @@ from typing import Any
 from keystead_hrana.errors import Error, statement_error
 from keystead_hrana.values import Wire, decode, encode
 
-Parameters = Sequence[object]
-Row = tuple[Any, ...]
-
 CLOSE: Wire = {"type": "close"}
 GET_AUTOCOMMIT: Wire = {"type": "get_autocommit"}
 _INSIDE: Wire = {"type": "not", "cond": {"type": "is_autocommit"}}
@@ -28,7 +25,7 @@ class Step:
     sql: str | int
     """Its text, or the number under which it was stored in the stream."""
 
-    parameters: Parameters = ()
+    parameters: Sequence[object] = ()
     wants_rows: bool = True
 
     def wire(self) -> Wire:
@@ -39,7 +36,7 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Result:
     columns: tuple[str, ...]
-    rows: list[Row]
+    rows: list[tuple[Any, ...]]
     affected: int
     last_rowid: int | None
 
