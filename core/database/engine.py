@@ -111,7 +111,8 @@ def connection_over(driver: Any, common: Shared | None = None) -> Connection:
         common.dialect,
         common.url,
         query_cache_size=0,
-        execution_options={"compiled_cache": common.compiled},
+        # psycopg forgets how many rows an INSERT made when its cursor is closed
+        execution_options={"compiled_cache": common.compiled, "preserve_rowcount": True},
         hide_parameters=True,
     )
     connection = engine.connect()
