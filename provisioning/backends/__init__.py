@@ -66,11 +66,14 @@ class Backend(Protocol):
 def load_backends(settings: Settings, extra: Mapping[str, Backend] | None = None) -> dict[str, Backend]:
     from provisioning.backends.libsql import LibsqlBackend
     from provisioning.backends.sqlite import SqliteBackend
+    from provisioning.backends.turso import TursoBackend
 
     file = read_backends(settings.backends_file)
     backends: dict[str, Backend] = {"sqlite": SqliteBackend(settings)}
     if file.libsql is not None:
         backends["libsql"] = LibsqlBackend(file.libsql)
+    if file.turso is not None:
+        backends["turso"] = TursoBackend(file.turso)
     for point in entry_points(group=GROUP):
         backends[point.name] = point.load()(settings)
     return backends | dict(extra or {})

@@ -79,7 +79,7 @@ def drain(ref: DatabaseRef) -> None:
 
 
 @contextmanager
-def _connection(ref: DatabaseRef) -> Generator[hrana.Connection, None, None]:
+def _connection(ref: DatabaseRef) -> Generator[hrana.BaseConnection, None, None]:
     """Over sockets of its own: whole databases are made seldom, and nothing stays open behind them."""
     remote, sockets = ref.server, hrana.Sockets()
     namespace = None if remote.is_alone else remote.name

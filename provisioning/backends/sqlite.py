@@ -18,11 +18,8 @@ from core.failpoints import failpoint
 from core.settings import Settings
 from provisioning.backends import Place
 from provisioning.backends.slug import Slug
+from provisioning.backends.sqlite_header import FORMAT_VERSIONS, WAL
 from provisioning.backends.template import OwnRows, Template
-
-FORMAT_VERSIONS = 18
-WAL = bytes((2, 2))
-"""What stands at that offset of a database in WAL mode: so the first to open it need not change it."""
 
 
 class SqliteBackend:

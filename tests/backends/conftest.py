@@ -7,12 +7,14 @@ import pytest
 
 from core import failpoints
 from core.settings import Secret
-from provisioning.backends.configuration import LibsqlServer, Servers
+from provisioning.backends.configuration import LibsqlServer, Servers, TursoAccount
 from provisioning.backends.libsql import LibsqlBackend
 from provisioning.backends.sqlite import SqliteBackend
+from provisioning.backends.turso import TursoBackend
 from tests.backends.homes import Home
 from tests.conftest import settings_for
 from tests.engines.sqld import Sqld
+from tests.engines.turso import ORGANIZATION, TOKEN, TursoPlatform
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +39,28 @@ def libsql_home(tmp_path: Path, sqld: Sqld) -> Home:
     return Home(LibsqlBackend(servers), lambda: LibsqlBackend(servers), tmp_path)
 
 
+@pytest.fixture
+def turso(tmp_path: Path, sqld: Sqld) -> Iterator[TursoPlatform]:
+    platform = TursoPlatform(sqld, tmp_path)
+    yield platform
+    platform.close()
+
+
+def account_of(platform: TursoPlatform) -> TursoAccount:
+    groups = Servers("default", {"eu": "frankfurt", "moon": "crater"})
+    return TursoAccount(ORGANIZATION, Secret(TOKEN), groups, platform.api.url)
+
+
+@pytest.fixture
+def turso_home(tmp_path: Path, turso: TursoPlatform) -> Home:
+    account = account_of(turso)
+    return Home(TursoBackend(account), lambda: TursoBackend(account), tmp_path)
+
+
 HOMES = [
     pytest.param("sqlite_home", id="sqlite"),
     pytest.param("libsql_home", id="libsql", marks=pytest.mark.libsql),
+    pytest.param("turso_home", id="turso", marks=pytest.mark.libsql),
 ]
 REMOTE = [home for home in HOMES if home.id != "sqlite"]
 

@@ -130,8 +130,12 @@ def test_own_rows_that_fail_leave_no_database(home: Home) -> None:
 
 
 FAILPOINTS = {
-    "sqlite": ("backend.create.draft",),
-    "libsql": ("backend.create.namespace", "backend.create.filled"),
+    ("sqlite", "create"): ("backend.create.draft",),
+    ("sqlite", "restore"): ("backend.create.draft",),
+    ("libsql", "create"): ("backend.create.namespace", "backend.create.filled"),
+    ("libsql", "restore"): ("backend.create.namespace", "backend.create.filled"),
+    ("turso", "create"): ("backend.create.database", "backend.create.token", "backend.create.filled"),
+    ("turso", "restore"): ("backend.restore.created", "backend.create.token"),
 }
 
 
@@ -140,7 +144,7 @@ FAILPOINTS = {
 def test_killed_at_any_step_of_making_it_the_next_try_finishes(home: Home, work: str) -> None:
     source = home.copy(home.made("acme", odd_rows)[1])
 
-    for generation, point in enumerate(FAILPOINTS[home.backend.name], 2):
+    for generation, point in enumerate(FAILPOINTS[home.backend.name, work], 2):
         place = home.place(generation=generation)
         ref = home.ref(place, generation=generation)
         assert (

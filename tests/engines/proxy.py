@@ -21,7 +21,6 @@ DROPPED = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "upgrade", "te", "accept-encoding"}
 )
 UPSTREAM_SECONDS = 60
-NOTICE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +128,14 @@ class Proxy:
         """On the same port as before."""
         self._server = _Server(("127.0.0.1", self.port), self)
         self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, args=(NOTICE_SECONDS,), daemon=True).start()
+        threading.Thread(target=self._server.accept_all, daemon=True).start()
 
     def down(self) -> None:
         """Connections are refused, those that are open end."""
         server, self._server = self._server, None
         if server is None:
             return
-        server.shutdown()
+        _shut(server.socket)  # wakes who accepts
         server.server_close()
         self.cut()
 
@@ -221,6 +220,15 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], proxy: Proxy) -> None:
         self.proxy = proxy
         super().__init__(address, _Handler)
+
+    def accept_all(self) -> None:
+        """Until the listening socket is shut: nobody wakes up to look whether it is."""
+        while True:
+            try:
+                request, client_address = self.get_request()
+            except OSError:
+                return
+            self.process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is what these tests are about; anything else is a mistake of ours."""

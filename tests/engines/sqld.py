@@ -132,6 +132,9 @@ class Sqld:
         if config:
             self.configure(namespace, **config)
 
+    def fork(self, namespace: str, copy: str) -> None:
+        self._admin("POST", f"{namespace}/fork/{copy}")
+
     def delete(self, namespace: str) -> None:
         self._admin("DELETE", namespace)
 

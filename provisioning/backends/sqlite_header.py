@@ -1,0 +1,34 @@
+"""What the first bytes of a SQLite file say (file format, section 1.3): who takes a file raw is particular about it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import InvalidInput
+
+FORMAT_VERSIONS = 18
+WAL = bytes((2, 2))
+"""What stands at that offset of a database in WAL mode: so the first to open it need not change it."""
+
+_SIZE = 100
+_CHUNK = 1 << 20
+
+
+def for_upload(path: Path) -> tuple[int, Iterator[bytes]]:
+    """Size and content of a file as Turso takes it: pages of 4096 bytes, UTF-8, no auto-vacuum, in WAL mode."""
+    with path.open("rb") as file:
+        header = file.read(_SIZE)
+    pages = int.from_bytes(header[16:18], "big")
+    vacuums = int.from_bytes(header[52:56], "big")
+    encoding = int.from_bytes(header[56:60], "big")
+    if not header.startswith(b"SQLite format 3\0") or (pages, vacuums, encoding) != (4096, 0, 1):
+        raise InvalidInput("Only a SQLite file with pages of 4096 bytes, in UTF-8, can be put there.")
+    return path.stat().st_size, _content(path)
+
+
+def _content(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        first = bytearray(file.read(_CHUNK))
+        first[FORMAT_VERSIONS : FORMAT_VERSIONS + len(WAL)] = WAL
+        yield bytes(first)
+        while chunk := file.read(_CHUNK):
+            yield chunk
