@@ -9,6 +9,11 @@ _COMMENTS = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 _WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 _TO_A_SAVEPOINT = re.compile(r"rollback(?:\s+transaction)?\s+to\b", re.IGNORECASE)
 
+_CHANGES_WITHIN = re.compile(
+    r"\b(?:insert(?:\s+or\s+\w+)?\s+into|replace\s+into|delete\s+from|update\s+.+?\s+set)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
 _READS = frozenset({"select", "values", "explain"})
 _CHANGES = frozenset({"insert", "update", "delete", "replace"})
 _ENDS = frozenset({"begin", "commit", "end", "rollback"})
@@ -35,7 +40,9 @@ def counts_rows(sql: str) -> bool:
 
 
 def may_run_in_a_read(sql: str) -> bool:
-    return _verb(sql) in _READ_ONLY
+    """A change may stand behind a WITH; the server would carry it out, and undo it at the end."""
+    verb = _verb(sql)
+    return verb in _READ_ONLY and not (verb == "with" and _CHANGES_WITHIN.search(sql))
 
 
 def is_about_the_transaction(sql: str) -> bool:
