@@ -94,7 +94,7 @@ class RemoteLane:
             await self._closing
         if self._timer is not None:
             self._timer.cancel()
-        self._executor.submit(self._runner.close)
+        await self._loop.run_in_executor(self._executor, self._runner.close)
 
     # --- on the loop -----------------------------------------------------------------------------------------
 
