@@ -3,17 +3,22 @@
 Nothing is loaded in advance: start and memory are the same with ten tenants and ten thousand. What was looked up
 is kept while the registry's `directory_version` holds, which every process reads from shared memory, so a
 suspension by another process shows at the next request. After a change an entry is read again, and the same
-`Tenant` is kept when its row did not change. With the registry away, what is known goes on; what is not known is
-`Unavailable`, never "no such tenant".
+`Tenant` is kept when its row did not change. With the registry away, what is known goes on and waits for nothing,
+also what only this machine's copy knows (`directory_copy`); what is not known is `Unavailable`, never "no such
+tenant".
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from time import monotonic
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from controlplane.directory_copy import TENANT_ONE, DirectoryCopy, seen
 from controlplane.registry.hosts import Resolved, custom_host, resolve
 from controlplane.registry.installation import directory_version
 from controlplane.registry.tenants import SERVING, RegisteredTenant, valid_tenant_id
@@ -31,9 +36,19 @@ PlaceOf = Callable[[RegisteredTenant], DatabaseRef]
 LabelResolver = Callable[[str], Awaitable[str | None]]
 """An installation's own rule: label under the base domain to tenant id."""
 
+Found = tuple[Resolved | None, str | None]
+"""And the custom host that was matched."""
+
 KNOWN = 4096
 UNKNOWN = 4096
 """Entries kept in memory. Strangers' hosts have a place of their own, so they push no tenant out."""
+
+
+PATIENCE_SECONDS = 0.25
+"""How long a known tenant's request waits for a registry that says nothing."""
+
+AGAIN_SECONDS = 1.0
+"""While the registry is away: between two looks for it, and between two looks into the copy for one tenant."""
 
 
 @dataclass(slots=True)
@@ -41,6 +56,7 @@ class Entry:
     version: int
     resolved: Resolved | None
     tenant: Tenant | None
+    copy_read_at: float = 0.0
 
 
 class RegistryDirectory:
@@ -52,6 +68,7 @@ class RegistryDirectory:
         settings: Settings,
         place_of: PlaceOf,
         label_resolver: LabelResolver | None = None,
+        copy: DirectoryCopy | None = None,
     ) -> None:
         self._registry = registry
         self._databases = databases
@@ -59,8 +76,16 @@ class RegistryDirectory:
         self._settings = settings
         self._place_of = place_of
         self._label_resolver = label_resolver
+        self._copy = copy
+        self._away: asyncio.Task[None] | None = None
         self._known: OrderedDict[str, Entry] = OrderedDict()
         self._unknown: OrderedDict[str, int] = OrderedDict()
+
+    async def close(self) -> None:
+        if self._away is not None:
+            self._away.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._away
 
     async def by_host(self, host: str) -> Tenant | None:
         """`host` as `core.http.hosts.canonical_host` gives it."""
@@ -81,7 +106,7 @@ class RegistryDirectory:
         return tenant.database if tenant is not None else None
 
     async def control_plane(self) -> Tenant:
-        tenant = await self._look_up("one", self._find_one, "")
+        tenant = await self._look_up(TENANT_ONE, self._find_one, "")
         if tenant is None:
             raise Unavailable("The installation has no control plane yet.")
         return tenant
@@ -115,31 +140,89 @@ class RegistryDirectory:
         return self._settings.tenant_issuer(registered.id)
 
     def _control_plane_issuers(self) -> frozenset[str]:
-        one = self._known.get("one")
+        one = self._known.get(TENANT_ONE)
         origins = one.resolved.origins if one is not None and one.resolved is not None else ()
         return frozenset({self._settings.control_plane_issuer, *(f"{origin}/" for _, origin in origins)})
 
     async def _look_up(
-        self, key: str, find: Callable[[str], Awaitable[tuple[Resolved | None, str | None]]], argument: str
+        self, key: str, find: Callable[[str], Coroutine[Any, Any, Found]], argument: str
     ) -> Tenant | None:
         entry = self._known.get(key)
+        if entry is None and self._away is not None:
+            entry = await self._last_seen(key, None)
         try:
-            version = await self._registry.snapshot(directory_version)
+            version = await self._version(entry)
             if entry is not None and entry.version == version:
                 self._known.move_to_end(key)
                 return entry.tenant
             if self._unknown.get(key) == version:
                 return None
-            resolved, host = await find(argument)
-        except Unavailable:
-            if entry is None:
-                raise
-            return entry.tenant
+            resolved, host = await self._asked(find(argument), entry)
+        except Unavailable as error:
+            return await self._without_registry(key, entry, error)
+        await self._note(key, version, entry, resolved, host)
         try:
             return self._keep(key, version, entry, resolved, host)
         except WrongDatabase:  # the pointer has moved on since it was read, and somebody else has followed it
             resolved, host = await find(argument)
             return self._keep(key, version, entry, resolved, host)
+
+    async def _version(self, entry: Entry | None) -> int:
+        version = self._registry.kept(directory_version)
+        if version is not None:
+            return version
+        if entry is not None and self._away is not None:
+            raise Unavailable("The registry is away.")
+        return await self._asked(self._registry.snapshot(directory_version), entry)
+
+    async def _asked(self, question: Coroutine[Any, Any, T], entry: Entry | None) -> T:
+        """Who is known does not wait for long; the answer is awaited all the same."""
+        task = asyncio.ensure_future(question)
+        task.add_done_callback(_seen_to)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS if entry is not None else None)
+        if not done:
+            raise Unavailable("The registry does not answer.")
+        return task.result()
+
+    async def _without_registry(self, key: str, entry: Entry | None, error: Unavailable) -> Tenant | None:
+        if self._away is None:
+            self._away = asyncio.create_task(self._look_for_registry(), name="looking for the registry")
+        entry = await self._last_seen(key, entry)
+        if entry is None:
+            raise error
+        return entry.tenant
+
+    async def _look_for_registry(self) -> None:
+        """Requests of known tenants do not ask until somebody has had an answer."""
+        answered = False
+        while not answered:
+            await asyncio.sleep(AGAIN_SECONDS)
+            with suppress(Unavailable):
+                await self._registry.snapshot(directory_version)
+                answered = True
+        self._away = None
+
+    async def _last_seen(self, key: str, entry: Entry | None) -> Entry | None:
+        """By any process of this machine."""
+        if self._copy is None or (entry is not None and monotonic() < entry.copy_read_at + AGAIN_SECONDS):
+            return entry
+        found = await asyncio.to_thread(self._copy.find, key)
+        if found is not None and (entry is None or found.version > entry.version):
+            self._keep(key, found.version, entry, found.resolved, found.host)
+            entry = self._known.get(key)
+        if entry is not None:
+            entry.copy_read_at = monotonic()
+        return entry
+
+    async def _note(
+        self, key: str, version: int, entry: Entry | None, resolved: Resolved | None, host: str | None
+    ) -> None:
+        """What is new, and again what keeps people out: no older view of another process may outlast it."""
+        if self._copy is None:
+            return
+        is_open = resolved is not None and resolved.tenant.state == TenantState.ACTIVE
+        if entry is None or entry.resolved != resolved or not is_open:
+            await asyncio.to_thread(self._copy.put, key, seen(version, resolved, host))
 
     def _keep(
         self, key: str, version: int, entry: Entry | None, resolved: Resolved | None, host: str | None
@@ -163,14 +246,14 @@ class RegistryDirectory:
         except SealBroken as error:
             raise Unavailable("This tenant's keys cannot be read.") from error
 
-    async def _find_one(self, _: str) -> tuple[Resolved | None, str | None]:
+    async def _find_one(self, _: str) -> Found:
         found = await self._registry.read(resolve, self._settings.control_plane_tenant)
         return (found if found is not None and found.tenant.is_control_plane else None), None
 
-    async def _find_id(self, tenant_id: str) -> tuple[Resolved | None, str | None]:
+    async def _find_id(self, tenant_id: str) -> Found:
         return await self._registry.read(resolve, tenant_id), None
 
-    async def _find_host(self, host: str) -> tuple[Resolved | None, str | None]:
+    async def _find_host(self, host: str) -> Found:
         custom = await self._registry.read(custom_host, host)
         if custom is not None:
             return custom, host
@@ -192,6 +275,12 @@ def _child(connection: Connection, tenant_id: str) -> Resolved | None:
     """Tenant one has its own host and no other."""
     found = resolve(connection, tenant_id)
     return found if found is not None and not found.tenant.is_control_plane else None
+
+
+def _seen_to(task: asyncio.Task[Any]) -> None:
+    """Whoever asked may have gone."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _bounded(entries: OrderedDict[str, T], key: str, value: T, size: int) -> None:

@@ -27,7 +27,8 @@ from entrypoints.demo_content import (
 from entrypoints.keys import Failed, KeysCommand
 from entrypoints.keys import run as run_keys
 from entrypoints.serving import run, serve_until_stopped, serve_with_workers, spare_the_collector
-from provisioning.installation import Initialised, initialise, is_initialised
+from provisioning.installation import Initialised, initialise
+from provisioning.registry_opening import is_initialised
 
 EMAIL = "KEYSTEAD_OPERATOR_EMAIL"
 PASSWORD = "KEYSTEAD_OPERATOR_PASSWORD"

@@ -8,7 +8,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import migrations
@@ -40,7 +40,7 @@ from provisioning.converge import (
 )
 from provisioning.lifecycle import new_tenant
 from provisioning.platform import Platform, open_platform
-from provisioning.registry_file import make_registry, registry_exists
+from provisioning.registry_place import alone_with_registry, file_ref, make_registry, registry_exists
 
 SETUP_LINK_MS = 86_400_000
 
@@ -62,6 +62,7 @@ async def initialise(
     settings: Settings,
     clock: Clock | None = None,
     *,
+    one_node: bool = False,
     operator_email: str | None = None,
     operator_password: str | None = None,
     console_callbacks: tuple[str, ...] = (),
@@ -71,10 +72,10 @@ async def initialise(
     clock = clock or SystemClock()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with _only_one(settings):
-        made = _registry(settings, clock, kind)
+        made = await asyncio.to_thread(_registry, settings, clock, kind)
         platform = await open_platform(settings, clock)
         try:
-            made += await _tenant_one(platform)
+            made += await _tenant_one(platform, one_node=one_node)
             made += await _control_plane(platform, console_callbacks, console_logout_urls)
             result = await _operator(platform, operator_email, operator_password)
             return await _clients(platform, replace(result, made=(*made, *result.made)))
@@ -82,16 +83,15 @@ async def initialise(
             await platform.close()
 
 
-def is_initialised(settings: Settings) -> bool:
-    return registry_exists(settings)
-
-
 @asynccontextmanager
 async def _only_one(settings: Settings) -> AsyncGenerator[None, None]:
+    """On this machine, and on all that share the registry."""
     lock = os.open(settings.data_dir / "init.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
-        yield
+        with ExitStack() as stack:
+            await asyncio.to_thread(stack.enter_context, alone_with_registry(settings))
+            yield
     finally:
         os.close(lock)
 
@@ -100,8 +100,11 @@ def _registry(settings: Settings, clock: Clock, kind: str) -> list[str]:
     """The sealing key may be made only where there is no data yet."""
     if registry_exists(settings):
         return []
-    if (settings.data_dir / "tenants").exists():
-        raise SettingsError(f"{settings.data_dir} holds tenants, but no registry: restore registry.db first.")
+    if (settings.data_dir / "tenants").exists() or file_ref(settings).file.exists():
+        raise SettingsError(
+            f"{settings.data_dir} is of an installation, but there is no registry: restore it, or take the one that is"
+            " here to its server with `keystead registry move`."
+        )
     key = load_installation_key(settings, create=True)
     failpoint("initialise.key.after")
     row = InstallationRow(
@@ -117,14 +120,14 @@ def _registry(settings: Settings, clock: Clock, kind: str) -> list[str]:
     return ["registry"]
 
 
-async def _tenant_one(platform: Platform) -> list[str]:
+async def _tenant_one(platform: Platform, *, one_node: bool) -> list[str]:
     """Steps 1 to 3 of converge; it becomes active, and so visible to the directory, when they are done."""
     parts = platform.parts
     tenant = await parts.registry.read(tenant_one)
     if tenant is not None and tenant.state == "active":
         return []
     if tenant is None:
-        tenant = await _insert_tenant_one(platform)
+        tenant = await _insert_tenant_one(platform, one_node=one_node)
     failpoint("initialise.tenant.before")
     ref = parts.ref(tenant)
     issuer = parts.settings.control_plane_issuer
@@ -146,9 +149,14 @@ async def _tenant_one(platform: Platform) -> list[str]:
     return [f"tenant {tenant.id}"]
 
 
-async def _insert_tenant_one(platform: Platform) -> RegisteredTenant:
+async def _insert_tenant_one(platform: Platform, *, one_node: bool) -> RegisteredTenant:
     parts, id = platform.parts, platform.settings.control_plane_tenant
     backend = parts.backend(parts.settings.default_backend)
+    if parts.node_of(backend) is not None and not one_node:
+        raise SettingsError(
+            "Tenant one would be a file of this machine, which the other nodes of a shared registry cannot reach: set"
+            " KEYSTEAD_DEFAULT_BACKEND to a backend behind a server, or run `keystead init --one-node`."
+        )
     new = NewTenant(id=id, display_name="Control Plane", add_creator=False)
     plain = new_tenant(
         parts,

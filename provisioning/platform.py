@@ -6,34 +6,33 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from controlplane.directory import LabelResolver, RegistryDirectory
-from controlplane.registry.installation import InstallationRow, read_installation
+from controlplane.directory_copy import DirectoryCopy
+from controlplane.registry.installation import InstallationRow
 from controlplane.registry.spare_keys import put_spare_key, take_spare_key
 from core.clock import Clock, SystemClock, now_ms
 from core.crypto.keys import SigningKey
 from core.crypto.keystock import ALGORITHM, KeyStock
-from core.crypto.sealing import InstallationKey, SealBroken, SealingKeyError, load_installation_key
+from core.crypto.sealing import InstallationKey, SealBroken, load_installation_key
 from core.database import Database, DatabaseRef, Databases
 from core.database.remote.kinds import remote_kinds
-from core.errors import DatabaseMissing, Unavailable
-from core.settings import Settings, SettingsError
+from core.errors import Unavailable
+from core.settings import Settings
 from provisioning.backends import Backend, load_backends
 from provisioning.backends.template import Templates
+from provisioning.directory_news import DirectoryNews
 from provisioning.heart import Heart
 from provisioning.lifecycle import Lifecycle
 from provisioning.parts import Parts
 from provisioning.places import Places
 from provisioning.presence import Presence
-from provisioning.registry_file import migrate_registry, registry_ref
+from provisioning.registry_opening import NotInitialised, directory_copy, open_registry
+from provisioning.registry_place import registry_ref
 from provisioning.worker import Worker
 from sync.catalogue import DesiredCatalogues, SettingsTransform, Sharing
 from sync.fleet import Fleet
 from sync.gate import CatalogueGate
 
 SPARE_KEY = "spare_key"
-
-
-class NotInitialised(SettingsError):
-    """There is no registry in the data folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +50,22 @@ class Platform:
     worker: Worker
     parts: Parts
     presence: Presence
+    news: DirectoryNews | None
 
     def start(self) -> None:
         """Begin the work in the background, in the process and event loop that serve."""
         self.keystock.start()
         self.worker.start()
+        if self.news is not None:
+            self.news.start()
 
     async def close(self) -> None:
         """Nothing is lost that was answered; what was not finished is resumed by the next life."""
+        if self.news is not None:
+            await asyncio.to_thread(self.news.close)
         await self.worker.close()
         await self.lifecycle.close()
+        await self.directory.close()
         await asyncio.to_thread(self.keystock.close)
         self.parts.fleet.close()
         self.parts.templates.close()
@@ -102,12 +107,13 @@ async def open_platform(
     """Refused with a sentence when there is no installation, or the sealing key is absent or another."""
     clock = clock or SystemClock()
     ref = registry_ref(settings)
-    if not ref.file.exists():
+    if settings.registry_url is None and not ref.file.exists():
         raise NotInitialised(f"There is no installation in {settings.data_dir}: run `keystead init` first.")
     key = load_installation_key(settings, create=False)
     databases = open_databases(settings)
+    copy = directory_copy(settings, key)
     try:
-        installation = await _check(databases, ref, key, settings)
+        opened = await open_registry(settings, databases, key, copy)
     except BaseException:
         await databases.close()
         raise
@@ -122,13 +128,15 @@ async def open_platform(
         backends=load_backends(settings, backends),
         sharing=Sharing.of(settings, settings_transform),
         label_resolver=label_resolver,
+        copy=copy,
     )
     worker = Worker(parts)
-    await worker.migrate_tenant_one()
+    if not opened.is_away:
+        await worker.migrate_tenant_one()
     return Platform(
         settings=settings,
         clock=clock,
-        installation=installation,
+        installation=opened.installation,
         registry=parts.registry,
         databases=databases,
         key=key,
@@ -145,6 +153,7 @@ async def open_platform(
         worker=worker,
         parts=parts,
         presence=presence,
+        news=DirectoryNews(parts.registry) if settings.registry_url is not None else None,
     )
 
 
@@ -159,25 +168,6 @@ def open_databases(settings: Settings) -> Databases:
     )
 
 
-async def _check(
-    databases: Databases, ref: DatabaseRef, key: InstallationKey, settings: Settings
-) -> InstallationRow:
-    """The key first: with another one nothing here could be opened, and everything written would be lost."""
-    registry = databases.open(ref)
-    installation = await registry.read(read_installation)
-    if installation is None:
-        raise DatabaseMissing
-    if installation.key_check != key.check_value():
-        raise SealingKeyError("The sealing key is not the one that this installation was made with.")
-    if installation.control_plane_tenant != settings.control_plane_tenant:
-        raise SettingsError(
-            f"This installation's tenant one is '{installation.control_plane_tenant}':"
-            " KEYSTEAD_CONTROL_PLANE_TENANT cannot be changed later."
-        )
-    await asyncio.to_thread(migrate_registry, databases, ref)
-    return installation
-
-
 def _parts(
     settings: Settings,
     clock: Clock,
@@ -189,10 +179,11 @@ def _parts(
     backends: Mapping[str, Backend],
     sharing: Sharing,
     label_resolver: LabelResolver | None,
+    copy: DirectoryCopy | None,
 ) -> Parts:
     registry = databases.open(ref)
     place_of = Places(backends, key, settings.node)
-    directory = RegistryDirectory(registry, databases, key, settings, place_of, label_resolver)
+    directory = RegistryDirectory(registry, databases, key, settings, place_of, label_resolver, copy)
     databases.follow(directory.database_of)
     desired = DesiredCatalogues(sharing)
     return Parts(

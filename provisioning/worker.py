@@ -29,6 +29,7 @@ from provisioning.operations import run_due
 from provisioning.organization import managed_organizations, remove_organization
 from provisioning.parts import Parts
 from provisioning.presence import somebody_else_is_alive
+from provisioning.registry_place import migrate_registry
 from sync.catalogue import load_catalogue, load_wanted
 
 _log = structlog.get_logger(__name__)
@@ -152,6 +153,7 @@ class Worker:
 
     async def _begin(self) -> None:
         """Again until the registry is there."""
+        await asyncio.to_thread(migrate_registry, self._parts.databases, self._parts.registry.ref)
         await self._parts.heart.beat()
         if await self._is_alone():
             await self._parts.registry.write(forget_claims, self._parts.now())

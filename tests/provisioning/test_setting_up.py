@@ -12,8 +12,9 @@ from core.crypto.sealing import SealingKeyError
 from core.failpoints import EXIT_STATUS
 from core.settings import Secret, Settings, SettingsError
 from provisioning.control_plane_rows import PLATFORM_ADMIN
-from provisioning.installation import initialise, is_initialised
-from provisioning.platform import NotInitialised, open_platform
+from provisioning.installation import initialise
+from provisioning.platform import open_platform
+from provisioning.registry_opening import NotInitialised, is_initialised
 from tenant_runtime.configuration import configuration
 from tests.provisioning.installations import OPERATOR, PASSWORD, in_child, opened, settings_for, sql
 
