@@ -7,6 +7,7 @@ implemented on one side and handed to the other by `entrypoints/`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 from core.crypto.sealing import DataKey
@@ -123,6 +124,36 @@ class TenantLifecycle(Protocol):
     async def wait_synced(self) -> int:
         """Wait until every reachable tenant holds the present catalogue or the time limit passes; answers how
         many still lag."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOrder:
+    """From which backup (or file on this machine), and where to; the tenant's present back end unless it says so.
+    `present_is_lost`: the present database is not waited for, and nothing that it would say is known."""
+
+    backup_id: str | None = None
+    file: Path | None = None
+    backend: str | None = None
+    region: str | None = None
+    present_is_lost: bool = False
+
+
+class TenantBackups(Protocol):
+    """Copies of a tenant's database. Implemented by `provisioning/`; what is asked for is an operation, whose id is
+    answered when it is done or the time limit of a request has passed."""
+
+    async def take(self, tenant_id: str, actor: str | None = None) -> str: ...
+
+    async def restore(self, tenant_id: str, order: RestoreOrder, actor: str | None = None) -> str:
+        """`Conflict` while the tenant is moved, restored or deleted."""
+
+    async def delete(self, tenant_id: str, backup_id: str) -> None: ...
+
+
+class Erasures(Protocol):
+    """What remembers deleted users, so that no backup brings them back: digests, no personal data."""
+
+    async def record(self, tenant_id: str, digest: str, erased_at: int) -> None: ...
 
 
 class Operators(Protocol):

@@ -4,6 +4,9 @@ Every word is fenced: when another worker has claimed the operation since, `Leas
 the next thing. The end of one step and the start of the next are one write.
 """
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,19 +14,24 @@ from sqlalchemy import Connection
 from controlplane.registry.operations import (
     LEASE_MS,
     LONGEST_BACK_OFF_MS,
+    LeaseLost,
     OperationRecord,
     refuse_lost,
     release_operation,
     write_operation,
 )
 from controlplane.registry.tenants import change_tenant, find_tenant
-from core.errors import NotFound
+from core.errors import NotFound, Unavailable
 from provisioning.parts import Parts
 from sync.fleet import describe
 
 FIRST_BACK_OFF_MS = 1_000
 
 Steps = list[dict[str, Any]]
+
+
+class GivenUp(Exception):
+    """The operation cannot succeed, whatever is tried: everything it made is undone. The cause says why."""
 
 
 class Journal:
@@ -67,6 +75,43 @@ class Journal:
         """All steps, the last one done: for the unit that finishes the operation."""
         self._end(self._parts.now(), "succeeded")
         return self.steps
+
+    @asynccontextmanager
+    async def held(self) -> AsyncGenerator[None, None]:
+        """The lease is renewed for as long as a step takes that says nothing meanwhile. That it was lost all the same
+        is told by the next word."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_MS / 3_000)
+            with suppress(Unavailable, LeaseLost):
+                await self.write(lease_expires_at=self._parts.now() + LEASE_MS)
+
+    async def write(self, **values: Any) -> None:
+        """Fenced, as every word."""
+        await self._parts.registry.write(
+            write_operation, self.operation.id, self.operation.fencing, self._parts.now(), **values
+        )
+
+    async def given_up(self, error: BaseException) -> None:
+        """The end: nobody tries it again."""
+        now = self._parts.now()
+        self._end(now, "failed", describe(error))
+        await self.write(
+            state="cancelled",
+            steps=self.steps,
+            error=self._message(error),
+            lease_owner=None,
+            lease_expires_at=0,
+            ended_at=now,
+        )
 
     async def failed(self, error: BaseException) -> None:
         now = self._parts.now()

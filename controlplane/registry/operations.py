@@ -328,6 +328,24 @@ def unfinished_operation(connection: Connection, tenant_id: str) -> OperationRec
     return _record(row) if row is not None else None
 
 
+REPLACING = ("move", "restore_backup", "delete")
+"""What puts another database in the place of a tenant's, or takes it away: one at a time."""
+
+
+def refuse_while_replaced(connection: Connection, tenant_id: str, *, kinds: Sequence[str] = REPLACING) -> None:
+    """For the unit that begins another of them."""
+    statement = select(_OPERATIONS.c.kind).where(
+        _OPERATIONS.c.tenant_id == tenant_id,
+        _OPERATIONS.c.kind.in_(kinds),
+        _OPERATIONS.c.state.in_(UNFINISHED),
+    )
+    kind = connection.execute(statement.limit(1)).scalar()
+    if kind is not None:
+        raise Conflict(
+            f"An operation of the kind {kind} is under way on this tenant.", code="operation_in_progress"
+        )
+
+
 def latest_operation(connection: Connection, tenant_id: str, kind: str) -> OperationRecord | None:
     statement = (
         select(_OPERATIONS)

@@ -21,6 +21,7 @@ from core.errors import Conflict, InsufficientScope, InvalidInput, InvalidQuery,
 from core.http.paging import parse_fields, parse_text
 from core.http.search import search
 from core.ids import new_user_id
+from tenant_runtime.erasures import tell_of_erasure
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
@@ -277,7 +278,10 @@ def _delete(connection: Connection, user_id: str, actor: Actor, data_key: DataKe
     """Everything of the user's goes with the row: identities, password, sessions, tokens, memberships, roles."""
     escalation.check_platform_user(connection, actor, user_id)
     tell_of_logins(connection, data_key, user_id, now, why=Initiator.ACCOUNT_DELETED)
-    return ENTITY.remove(connection, user_id)
+    removed = ENTITY.remove(connection, user_id)
+    if removed.changed:
+        tell_of_erasure(connection, data_key, user_id, now)
+    return removed
 
 
 def check_all_exist(connection: Connection, user_ids: Sequence[str]) -> None:

@@ -48,7 +48,7 @@ async def replaced(platform: Platform, folder: Path) -> tuple[RegisteredTenant, 
     return old, new
 
 
-async def test_the_tenant_goes_on_in_the_new_database_and_the_old_handle_is_refused(
+async def test_the_tenant_goes_on_in_the_new_database_and_whoever_held_the_old_one_follows(
     platform: Platform, tmp_path: Path
 ) -> None:
     await create(platform, "acme")
@@ -61,8 +61,10 @@ async def test_the_tenant_goes_on_in_the_new_database_and_the_old_handle_is_refu
     assert after is not None
     assert await after.database.read(sql("SELECT kid FROM signing_keys")) == users
     assert await after.database.read(sql("SELECT incarnation FROM tenant")) == [(new.incarnation,)]
+    await before.database.write(sql("DELETE FROM clients"))
+    assert await after.database.read(sql("SELECT count(*) FROM clients")) == [(0,)]
     with pytest.raises(WrongDatabase):
-        await before.database.write(sql("DELETE FROM clients"))
+        platform.databases.open(platform.parts.ref(old))
 
 
 async def test_the_old_database_is_kept_for_its_grace_and_then_deleted(
