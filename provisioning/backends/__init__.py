@@ -8,12 +8,13 @@ from the row that says whose it is. How a database is opened is its kind's busin
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 from core.database import DatabaseRef
-from core.settings import Settings
-from provisioning.backends.configuration import read_backends
+from core.settings import Settings, SettingsError
+from provisioning.backends.configuration import PostgresqlServer, Servers, read_backends
 from provisioning.backends.template import OwnRows, Template
 
 GROUP = "keystead.backends"
@@ -74,6 +75,16 @@ def load_backends(settings: Settings, extra: Mapping[str, Backend] | None = None
         backends["libsql"] = LibsqlBackend(file.libsql)
     if file.turso is not None:
         backends["turso"] = TursoBackend(file.turso)
+    if file.postgresql is not None:
+        backends["postgresql"] = _postgresql(file.postgresql)
     for point in entry_points(group=GROUP):
         backends[point.name] = point.load()(settings)
     return backends | dict(extra or {})
+
+
+def _postgresql(servers: Servers[PostgresqlServer]) -> Backend:
+    if find_spec("psycopg") is None:
+        raise SettingsError("The back end postgresql needs a driver: install keystead[postgresql].")
+    from provisioning.backends.postgresql import PostgresqlBackend
+
+    return PostgresqlBackend(servers)

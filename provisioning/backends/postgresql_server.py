@@ -1,14 +1,155 @@
 """What the PostgreSQL back end does to a server: databases, their owners, and templates of a schema's version.
 
-A tenant's database belongs to a role of its own, which nobody else may connect as and which may connect nowhere else.
-CREATE DATABASE is no part of a transaction, so each step here is safe to repeat after a crash.
+A tenant's database belongs to a role of its own, and nobody else may connect to it. CREATE DATABASE is no part of a
+transaction, so every step here is safe to repeat after a crash.
 """
 
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 
-from psycopg import sql
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+import migrations
+from core.database.engine import connection_over
+from core.database.remote.postgresql import Connection, connect
+from core.database.remote.postgresql_dialect import shared_postgresql
+from core.errors import DatabaseUnavailable
+from core.failpoints import failpoint
+from provisioning.backends.slug import Slug
 
 SECONDS = 30.0
-_TEMPLATES_LOCK = 0x6B65_7974
-_MAINTENANCE = "postgres"
-_LOCALE = sql.SQL("ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
-"""Texts are sorted and compared byte by byte, as SQLite does."""
+"""For one statement; a server that is asked for many databases at once makes them one after the other."""
+
+_TEMPLATES = 0x6B65_7974
+"""The advisory lock of who makes a template."""
+
+_BYTE_BY_BYTE = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+"""How SQLite sorts and compares texts."""
+
+_STRATEGY_SINCE = 150_000
+_OWN = ("user", "password", "dbname")
+_ENDING_ATTEMPTS = 20
+
+
+class Server:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        parts = conninfo_to_dict(url)
+        self._maintenance = str(parts.get("dbname") or "postgres")
+        self.address = make_conninfo("", **{name: value for name, value in parts.items() if name not in _OWN})
+
+    def has(self, name: Slug) -> bool:
+        with self._connected() as admin:
+            return _has(admin, name)
+
+    def make(self, name: Slug, password: str, version: str) -> None:
+        """With the schema and no rows."""
+        template = self._template(version)
+        with self._connected() as admin:
+            _put_role(admin, name, password)
+            failpoint("backend.create.role")
+            if not _has(admin, name):
+                strategy = "STRATEGY wal_log" if admin.info.server_version >= _STRATEGY_SINCE else ""
+                admin.execute(f'CREATE DATABASE "{name}" OWNER "{name}" TEMPLATE "{template}" {strategy}')
+            admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+        failpoint("backend.create.database")
+        with self._connected(name) as inside:
+            inside.execute(_hand_over(name))
+
+    def drop(self, name: Slug) -> None:
+        with self._connected() as admin:
+            admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            failpoint("backend.delete.database")
+            admin.execute(f'DROP ROLE IF EXISTS "{name}"')
+
+    def rename(self, name: Slug, aside: Slug) -> None:
+        """The role, too, which may no longer log in."""
+        with self._connected() as admin:
+            if _has(admin, name):
+                _rename_database(admin, name, aside)
+            failpoint("backend.set_aside.renamed")
+            if admin.execute("SELECT FROM pg_roles WHERE rolname = $1", (name,)).fetchone() is not None:
+                admin.execute(f'ALTER ROLE "{name}" NOLOGIN')
+                admin.execute(f'ALTER ROLE "{name}" RENAME TO "{aside}"')
+
+    def _template(self, version: str) -> Slug:
+        """Made once for a server, whole or not at all: a draft is no template yet."""
+        name = Slug(f"keystead_template_{version}_{migrations.digest('tenant')[:12]}")
+        with self._connected() as admin:
+            if _is_template(admin, name):
+                return name
+            admin.execute("SELECT pg_advisory_lock($1)", (_TEMPLATES,))
+            if not _is_template(admin, name):
+                admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+                admin.execute(f'CREATE DATABASE "{name}" {_BYTE_BY_BYTE}')
+                admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+                self._put_schema(name, version)
+                failpoint("backend.template.filled")
+                admin.execute(f'ALTER DATABASE "{name}" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false')
+        return name
+
+    def _put_schema(self, name: Slug, version: str) -> None:
+        with self._connected(name) as inside:
+            inside.execute("BEGIN")
+            migrations.upgrade(connection_over(inside, shared_postgresql()), "tenant", to=version)
+            inside.execute("COMMIT")
+
+    @contextmanager
+    def _connected(self, database: str | None = None) -> Generator[Connection, None, None]:
+        """As the operator's role, in autocommit mode."""
+        try:
+            address = make_conninfo(self._url, dbname=database or self._maintenance)
+            admin = connect(address, until=time.monotonic() + SECONDS)
+            with admin:
+                yield admin
+        except psycopg.Error as error:
+            raise DatabaseUnavailable from error
+
+
+def _has(admin: Connection, name: Slug) -> bool:
+    return admin.execute("SELECT FROM pg_database WHERE datname = $1", (name,)).fetchone() is not None
+
+
+def _is_template(admin: Connection, name: Slug) -> bool:
+    asked = admin.execute("SELECT FROM pg_database WHERE datname = $1 AND datistemplate", (name,))
+    return asked.fetchone() is not None
+
+
+def _put_role(admin: Connection, name: Slug, password: str) -> None:
+    """The server is told a verifier, so no log of it holds the password. Whoever makes the database becomes a member
+    of its owner, without which only a superuser could give it away."""
+    verifier = admin.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+    with suppress(errors.DuplicateObject):
+        admin.execute(f'CREATE ROLE "{name}"')
+    admin.execute(f"ALTER ROLE \"{name}\" LOGIN PASSWORD '{verifier}'")
+    admin.execute(f'GRANT "{name}" TO CURRENT_USER')
+
+
+def _hand_over(owner: Slug) -> str:
+    """What the template's maker made becomes the tenant's."""
+    return f"""
+DO $$ DECLARE found record; BEGIN
+  FOR found IN SELECT oid::regclass AS name FROM pg_class
+               WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+  LOOP EXECUTE format('ALTER TABLE %s OWNER TO "{owner}"', found.name); END LOOP;
+  FOR found IN SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+  LOOP EXECUTE format('ALTER FUNCTION %s OWNER TO "{owner}"', found.name); END LOOP;
+END $$"""
+
+
+def _rename_database(admin: Connection, name: Slug, aside: Slug) -> None:
+    """Refused as long as anybody is in it: nobody new comes in, and who is there is sent away."""
+    admin.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
+    for attempt in range(_ENDING_ATTEMPTS):
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", (name,))
+        try:
+            admin.execute(f'ALTER DATABASE "{name}" RENAME TO "{aside}"')
+        except errors.ObjectInUse:
+            if attempt == _ENDING_ATTEMPTS - 1:
+                raise
+            time.sleep(0.05)
+        else:
+            return

@@ -13,8 +13,8 @@ _SIZE = 100
 _CHUNK = 1 << 20
 
 
-def for_upload(path: Path) -> tuple[int, Iterator[bytes]]:
-    """Size and content of a file as Turso takes it: pages of 4096 bytes, UTF-8, no auto-vacuum, in WAL mode."""
+def refuse_unfit(path: Path) -> None:
+    """Turso takes files with pages of 4096 bytes, in UTF-8, without auto-vacuum."""
     with path.open("rb") as file:
         header = file.read(_SIZE)
     pages = int.from_bytes(header[16:18], "big")
@@ -22,10 +22,10 @@ def for_upload(path: Path) -> tuple[int, Iterator[bytes]]:
     encoding = int.from_bytes(header[56:60], "big")
     if not header.startswith(b"SQLite format 3\0") or (pages, vacuums, encoding) != (4096, 0, 1):
         raise InvalidInput("Only a SQLite file with pages of 4096 bytes, in UTF-8, can be put there.")
-    return path.stat().st_size, _content(path)
 
 
-def _content(path: Path) -> Iterator[bytes]:
+def content_for_upload(path: Path) -> Iterator[bytes]:
+    """As if it had been in WAL mode, which is the only one that Turso takes."""
     with path.open("rb") as file:
         first = bytearray(file.read(_CHUNK))
         first[FORMAT_VERSIONS : FORMAT_VERSIONS + len(WAL)] = WAL

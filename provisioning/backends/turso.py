@@ -23,7 +23,7 @@ from provisioning.backends import Place, hrana
 from provisioning.backends.configuration import TursoAccount
 from provisioning.backends.scripts import identity, opened_copy, opened_image, portions
 from provisioning.backends.slug import Slug, fresh_name
-from provisioning.backends.sqlite_header import for_upload
+from provisioning.backends.sqlite_header import content_for_upload, refuse_unfit
 from provisioning.backends.template import OwnRows, Template
 from provisioning.backends.turso_api import TursoApi, TursoDatabase
 
@@ -80,6 +80,7 @@ class TursoBackend:
         """Uploaded whole: a transaction of the platform's is over after seconds, however much it has to write."""
         if not source.exists():
             raise DatabaseMissing
+        refuse_unfit(source)
         with opened_copy(source) as driver:
             whose = identity(driver, ref)
         place = self._restored_before(ref, whose)
@@ -219,8 +220,11 @@ def _when_ready(work: Callable[[], T]) -> T:
 
 
 def _upload(ref: DatabaseRef, source: Path) -> None:
-    size, chunks = for_upload(source)
-    headers = {"Authorization": f"Bearer {ref.server.secret}", "Content-Length": str(size)}
+    headers = {
+        "Authorization": f"Bearer {ref.server.secret}",
+        "Content-Length": str(source.stat().st_size),
+    }
+    chunks = content_for_upload(source)
     try:
         answer = httpx.post(
             f"{ref.server.url}/v1/upload", headers=headers, content=chunks, timeout=UPLOAD_SECONDS

@@ -7,12 +7,14 @@ import pytest
 
 from core import failpoints
 from core.settings import Secret
-from provisioning.backends.configuration import LibsqlServer, Servers, TursoAccount
+from provisioning.backends.configuration import LibsqlServer, PostgresqlServer, Servers, TursoAccount
 from provisioning.backends.libsql import LibsqlBackend
+from provisioning.backends.postgresql import PostgresqlBackend
 from provisioning.backends.sqlite import SqliteBackend
 from provisioning.backends.turso import TursoBackend
 from tests.backends.homes import Home
 from tests.conftest import settings_for
+from tests.engines.postgres import Postgres
 from tests.engines.sqld import Sqld
 from tests.engines.turso import ORGANIZATION, TOKEN, TursoPlatform
 
@@ -57,10 +59,17 @@ def turso_home(tmp_path: Path, turso: TursoPlatform) -> Home:
     return Home(TursoBackend(account), lambda: TursoBackend(account), tmp_path)
 
 
+@pytest.fixture
+def postgresql_home(tmp_path: Path, postgres: Postgres) -> Home:
+    servers = Servers(PostgresqlServer(Secret(postgres.url())))
+    return Home(PostgresqlBackend(servers), lambda: PostgresqlBackend(servers), tmp_path)
+
+
 HOMES = [
     pytest.param("sqlite_home", id="sqlite"),
     pytest.param("libsql_home", id="libsql", marks=pytest.mark.libsql),
     pytest.param("turso_home", id="turso", marks=pytest.mark.libsql),
+    pytest.param("postgresql_home", id="postgresql", marks=pytest.mark.postgresql),
 ]
 REMOTE = [home for home in HOMES if home.id != "sqlite"]
 
