@@ -6,6 +6,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,14 @@ _FOLDER = Path(__file__).parent
 def head(history: History) -> str:
     """The newest version of a history, as stored in `alembic_version`: revisions are numbered files in one line."""
     return max(file.name.partition("_")[0] for file in (_FOLDER / history / "versions").glob("[0-9]*.py"))
+
+
+@cache
+def digest(history: History) -> str:
+    """Of everything that makes the schema: it tells two histories with the same numbers apart."""
+    versions = sorted((_FOLDER / history / "versions").glob("[0-9]*.py"))
+    content = [file.read_bytes() for file in versions] + [repr(each).encode() for each in _triggers(history)]
+    return sha256(b"\0".join(content)).hexdigest()
 
 
 def current(connection: Connection) -> str | None:
@@ -47,7 +56,7 @@ def upgrade(connection: Connection, history: History, *, to: str | None = None) 
     wanted = to or head(history)
     before = current(connection)
     if before is not None and before >= wanted:
-        _refuse_unknown(before, wanted)
+        refuse_unknown(before, wanted)
         return
     if before is not None:
         _refuse_cascades(connection)
@@ -63,7 +72,7 @@ def previous(history: History) -> str:
     return f"{int(head(history)) - 1:04}"
 
 
-def _refuse_unknown(before: str, wanted: str) -> None:
+def refuse_unknown(before: str, wanted: str) -> None:
     """A release serves its own schema and the two beside it: of one further on it knows nothing."""
     if int(before) - int(wanted) > 1:
         raise Conflict(

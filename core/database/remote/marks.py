@@ -1,7 +1,8 @@
 """A row that a transaction writes with its COMMIT, by which it is found when the COMMIT was not answered.
 
-libSQL has no number of a transaction that could be asked after, as PostgreSQL has. A tenant's database of an older
-schema has no such table: there an unanswered COMMIT stays unknown.
+libSQL has no number of a transaction that could be asked after; PostgreSQL has one, but may give it to another
+transaction after a crash. A tenant's database of an older schema has no such table: there an unanswered COMMIT stays
+unknown.
 """
 
 import secrets

@@ -38,6 +38,7 @@ ANSWER_SECONDS = 0.25
 FORGOTTEN_MS = 10_000
 """A transaction whose node sleeps is ended by the server, and with it the writers' lock."""
 
+_HAS_MARKS = "to_regclass('transaction_marks') IS NOT NULL"
 MARKS_KEPT_MS = 3_600_000
 _SWEEP_ONE_IN = 64
 
@@ -82,9 +83,11 @@ class CommitUnanswered(Exception):
 
 
 class PostgresSession:
-    def __init__(self, ref: DatabaseRef, driver: Connection) -> None:
+    def __init__(self, ref: DatabaseRef, driver: Connection, *, patience: float) -> None:
+        """`patience` is how long a transaction waits for the writers' lock, however long it may take itself."""
         self._ref = ref
         self._driver = driver
+        self._patience = patience
         self._units: UnitConnection | None = None
         self._writes = False
         self._converge = False
@@ -112,7 +115,7 @@ class PostgresSession:
         self.version = self.mark = None
         self._driver.until = until
         try:
-            row = self._last_row(_beginning(self._ref.roll, _milliseconds(until), writes, converge))
+            row = self._last_row(self._beginning(until, writes, converge))
         except (errors.UndefinedTable, errors.UndefinedColumn) as error:
             raise DatabaseCorrupt from error
         except errors.ReadOnlySqlTransaction as error:  # a standby
@@ -126,7 +129,7 @@ class PostgresSession:
             self.mark = secrets.token_hex(16)
 
     def reach(self) -> None:
-        """`begin` has asked already."""
+        """`begin` leaves nothing unsent."""
 
     def was_committed(self, mark: str) -> bool:
         if not self._has_marks:
@@ -162,6 +165,19 @@ class PostgresSession:
         with suppress(psycopg.Error):
             self._driver.close()
 
+    def _beginning(self, until: float, writes: bool, converge: bool) -> list[str]:
+        roll, milliseconds = self._ref.roll, _milliseconds(until - time.monotonic())
+        level = "READ COMMITTED READ WRITE" if writes else "REPEATABLE READ READ ONLY"
+        return [
+            f"BEGIN ISOLATION LEVEL {level}",
+            f"SET LOCAL statement_timeout = {milliseconds}",
+            f"SET LOCAL lock_timeout = {min(milliseconds, _milliseconds(self._patience))}",
+            f"SET LOCAL idle_in_transaction_session_timeout = {max(milliseconds, FORGOTTEN_MS)}",
+            *([f"SELECT pg_advisory_xact_lock({ONE_WRITER})"] if writes else ()),
+            *([roll.start_converging] if converge else ()),
+            f"SELECT id, incarnation, {roll.version}, {_HAS_MARKS} FROM {roll.table}",
+        ]
+
     def _last_row(self, steps: list[str]) -> tuple[Any, ...] | None:
         """Of all the steps, which travel together, the last one that has rows."""
         cursor, row = self._driver.execute("; ".join(steps)), None
@@ -175,7 +191,8 @@ class PostgresSession:
 class PostgresDriver:
     def open(self, ref: DatabaseRef, *, until: float) -> PostgresSession:
         try:
-            return PostgresSession(ref, connect(conninfo(ref.server), until=until))
+            patience = until - time.monotonic()
+            return PostgresSession(ref, connect(conninfo(ref.server), until=until), patience=patience)
         except psycopg.OperationalError as error:
             if "does not exist" in str(error):  # there is no code for it before there is a connection
                 raise DatabaseMissing from error
@@ -213,18 +230,6 @@ def conninfo(server: Remote) -> str:
     return make_conninfo(server.url, **{name: value for name, value in own.items() if value})
 
 
-def _beginning(roll: Roll, milliseconds: int, writes: bool, converge: bool) -> list[str]:
-    level = "READ COMMITTED READ WRITE" if writes else "REPEATABLE READ READ ONLY"
-    return [
-        f"BEGIN ISOLATION LEVEL {level}",
-        f"SET LOCAL statement_timeout = {milliseconds}",
-        f"SET LOCAL idle_in_transaction_session_timeout = {max(milliseconds, FORGOTTEN_MS)}",
-        *([f"SELECT pg_advisory_xact_lock({ONE_WRITER})"] if writes else ()),
-        *([roll.start_converging] if converge else ()),
-        f"SELECT id, incarnation, {roll.version}, to_regclass('transaction_marks') IS NOT NULL FROM {roll.table}",
-    ]
-
-
 def _ending(roll: Roll, mark: str | None, converge: bool) -> list[str]:
     return [
         *([roll.stop_converging] if converge else ()),
@@ -244,8 +249,8 @@ def _marking(mark: str) -> list[str]:
     return steps
 
 
-def _milliseconds(until: float) -> int:
-    return max(1, int((until - time.monotonic()) * 1000))
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
 
 
 def _origin(error: BaseException) -> BaseException | None:
