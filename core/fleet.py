@@ -28,3 +28,13 @@ class FleetMigrations(Protocol):
 
     async def roll_back(self, tenant_id: str) -> str:
         """Put the tenant's snapshot back and hold it there; answers the operation's id."""
+
+
+class TenantMoves(Protocol):
+    """A tenant's database goes to another place while the tenant serves."""
+
+    async def move(
+        self, tenant_id: str, backend: str, region: str | None = None, *, actor: str | None = None
+    ) -> str:
+        """Answers the operation's id, when it has ended or the time limit of a request has passed. `InvalidInput` for
+        a place that does not exist, `Conflict` while something else is done to the whole database."""

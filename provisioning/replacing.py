@@ -62,11 +62,13 @@ def choose(
     backend: str | None = None,
     region: str | None = None,
     incarnation: str | None = None,
+    generation: int | None = None,
 ) -> Replacement:
-    """In the same backend and region unless said otherwise; a life of its own unless an `incarnation` goes on."""
+    """In the same backend and region unless said otherwise; a life of its own unless an `incarnation` goes on; the next
+    generation unless an earlier try, which may still be at work, has that."""
     chosen = parts.backend(backend or tenant.backend)
     where = region if backend is not None or region is not None else tenant.region
-    generation = tenant.generation + 1
+    generation = generation or tenant.generation + 1
     place = chosen.place(tenant.id, generation, where)
     return Replacement(
         backend=chosen.name,
@@ -74,7 +76,7 @@ def choose(
         node=parts.node_of(chosen),
         incarnation=incarnation or new_id("inc"),
         generation=generation,
-        location=place.location,
+        location=str(place.location),
         credentials=seal_credentials(parts.key, tenant.id, place),
     )
 
@@ -88,7 +90,7 @@ def successor(tenant: RegisteredTenant, replacement: Replacement) -> RegisteredT
 def at_place(parts: Parts, tenant: RegisteredTenant, replacement: Replacement, place: Place) -> Replacement:
     """Where it is, when only its maker could say."""
     return msgspec.structs.replace(
-        replacement, location=place.location, credentials=seal_credentials(parts.key, tenant.id, place)
+        replacement, location=str(place.location), credentials=seal_credentials(parts.key, tenant.id, place)
     )
 
 

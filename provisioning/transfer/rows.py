@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
 
-from core.database import sql
 from provisioning.transfer.tables import TENANT, Shape
 from provisioning.transfer.values import place_of, read_as, written_as
 
@@ -43,28 +42,22 @@ def rows_of(connection: Connection, shape: Shape, keys: Sequence[Row]) -> list[R
     return found
 
 
-def count(connection: Connection, shape: Shape) -> int:
-    return int(connection.execute(select(func.count()).select_from(shape.table)).scalar_one())
+def counts(connection: Connection, shapes: Sequence[Shape]) -> dict[str, int]:
+    """How many rows each table has, in one question."""
+    asked = (
+        select(func.count()).select_from(shape.table).scalar_subquery().label(shape.table.name)
+        for shape in shapes
+    )
+    return dict(connection.execute(select(*asked)).one()._mapping)
+
+
+def tenant_row(connection: Connection, shape: Shape) -> Row:
+    return _rows(connection, select(*map(read_as, shape.columns)), {})[0]
 
 
 def insert_rows(connection: Connection, shape: Shape, rows: Sequence[Row]) -> None:
     statement = insert(shape.table).values(_values(shape))
     _in_batches(connection, statement, [_named(shape, row) for row in rows])
-
-
-def upsert_rows(connection: Connection, shape: Shape, rows: Sequence[Row]) -> None:
-    """Never by REPLACE, which deletes what it replaces."""
-    statement = sql.insert(shape.table).values(_values(shape))
-    rest = {
-        column.name: statement.excluded[column.name] for column in shape.columns if column not in shape.key
-    }
-    names = [column.name for column in shape.key]
-    whole = (
-        statement.on_conflict_do_update(index_elements=names, set_=rest)
-        if rest
-        else statement.on_conflict_do_nothing(index_elements=names)
-    )
-    _in_batches(connection, whole, [_named(shape, row) for row in rows])
 
 
 def delete_rows(connection: Connection, shape: Shape, keys: Sequence[Row]) -> None:

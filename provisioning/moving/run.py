@@ -1,0 +1,151 @@
+"""What becomes of a move: another try, the end, or the new place."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from controlplane.registry.operations import LeaseLost, finish_operation
+from controlplane.registry.tenants import RegisteredTenant
+from core.errors import IdentityError, Unavailable
+from core.failpoints import failpoint
+from provisioning.journal import GivenUp, Journal
+from provisioning.moving.attempt import Attempt, settle
+from provisioning.parts import Parts
+from provisioning.replacing import Replacement, choose, flip, is_done, let_go
+
+T = TypeVar("T")
+
+KIND = "move"
+TRIES = 5
+GRACE_MS = 86_400_000
+"""How long the database that was left stays, fenced."""
+
+
+async def run_move(parts: Parts, tenant: RegisteredTenant, journal: Journal) -> None:
+    async with journal.held():
+        await _Run(parts, tenant, journal).run()
+
+
+class _Run:
+    def __init__(self, parts: Parts, tenant: RegisteredTenant, journal: Journal) -> None:
+        self._parts = parts
+        self._tenant = tenant
+        self._journal = journal
+        self._parameters = dict(journal.operation.parameters)
+
+    async def run(self) -> None:
+        before = self._replacement()
+        if before is not None and is_done(self._tenant, before):
+            await self._settle(self._tenant)
+            return
+        await self._step("undo")
+        if before is not None:
+            earlier = Attempt(self._parts, self._tenant, before, self._parameters["attempt"])
+            await self._in_thread(earlier.undo)
+        attempt = await self._begin()
+        try:
+            await self._try(attempt)
+        except LeaseLost:
+            raise
+        except BaseException as error:
+            await self._in_thread(attempt.undo)
+            if isinstance(error, Exception) and self._is_last(error):
+                raise GivenUp from error
+            raise
+
+    async def _begin(self) -> Attempt:
+        """A place of its own for each try, whatever one that was stopped may still do to its own."""
+        operation = self._journal.operation
+        chosen = choose(
+            self._parts,
+            self._tenant,
+            backend=self._parameters["backend"],
+            region=self._parameters["region"],
+            incarnation=self._tenant.incarnation,
+            generation=self._tenant.generation + operation.attempts,
+        )
+        name = f"{operation.id}.{operation.fencing}"
+        await self._note(chosen, name)
+        return Attempt(self._parts, self._tenant, chosen, name)
+
+    async def _try(self, attempt: Attempt) -> None:
+        await self._do("capture", attempt.capture)
+        rows = await self._do("copy", attempt.copy)
+        self._say(rows=rows)
+        await self._note(attempt.replacement, self._parameters["attempt"])
+        rounds = await self._do("catch_up", attempt.catch_up)
+        self._say(rounds=rounds)
+        await self._do("verify", attempt.verify)
+        await self._in_thread(attempt.catch_up)
+        await self._do("fence", attempt.fence)
+        left = await self._in_thread(attempt.drain)
+        failpoint("move.drain.after")
+        moved = await self._flip(attempt)
+        self._say(entries=left, paused_ms=attempt.paused_ms)
+        await let_go(self._parts, self._tenant)
+        failpoint("move.flip.after")
+        await self._settle(moved)
+
+    async def _flip(self, attempt: Attempt) -> RegisteredTenant:
+        return await self._parts.registry.write(
+            flip,
+            self._tenant,
+            attempt.replacement,
+            self._parts.now(),
+            schema_version=attempt.schema_version,
+            operation=self._journal.operation,
+            grace_ms=GRACE_MS,
+        )
+
+    async def _settle(self, moved: RegisteredTenant) -> None:
+        await self._do("settle", lambda: settle(self._parts, moved))
+        operation = self._journal.operation
+        await self._parts.registry.write(
+            finish_operation,
+            operation.id,
+            operation.fencing,
+            self._parts.now(),
+            steps=self._journal.ended(),
+            parameters={},
+        )
+
+    def _is_last(self, error: Exception) -> bool:
+        """What the tenant's or the operator's data refuse is refused again; what is away may come back."""
+        refused = isinstance(error, IdentityError) and not isinstance(error, Unavailable)
+        return refused or self._journal.operation.attempts >= TRIES
+
+    # --- the journal -----------------------------------------------------------------------------------------
+
+    async def _do(self, name: str, work: Callable[[], T]) -> T:
+        await self._step(name)
+        done = await self._in_thread(work)
+        failpoint(f"move.{name}.after")
+        return done
+
+    async def _step(self, name: str) -> None:
+        await self._journal.step(name)
+        failpoint(f"move.{name}.before")
+
+    def _say(self, **figures: int) -> None:
+        """With the step that is running; written with the next one."""
+        self._journal.steps[-1] |= figures
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Nothing else is done before it has ended, whatever happens here: what is undone is not done afterwards."""
+        task = asyncio.ensure_future(asyncio.to_thread(work))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            raise
+
+    async def _note(self, replacement: Replacement, attempt: str) -> None:
+        """What must be undone, before there is anything to undo."""
+        self._parameters |= {"replacement": msgspec.to_builtins(replacement), "attempt": attempt}
+        await self._journal.write(parameters=self._parameters)
+
+    def _replacement(self) -> Replacement | None:
+        noted = self._parameters.get("replacement")
+        return msgspec.convert(noted, Replacement) if noted is not None else None
