@@ -38,7 +38,7 @@ class LibsqlBackend:
     def place(self, tenant_id: str, generation: int, region: str | None) -> Place:
         self._servers.at(region)
         name = fresh_name(tenant_id, generation)
-        return Place(f"{region}/{name}" if region else name, DatabaseKey().to_pem().encode())
+        return Place(f"{region}/{name}" if region else str(name), DatabaseKey().to_pem().encode())
 
     def ref(self, place: Place, *, owner: str, incarnation: str, generation: int) -> DatabaseRef:
         region, _, name = place.location.rpartition("/")

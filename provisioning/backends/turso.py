@@ -46,7 +46,7 @@ class TursoBackend:
     def place(self, tenant_id: str, generation: int, region: str | None) -> Place:
         self._account.groups.at(region)
         name = fresh_name(tenant_id, generation)
-        return Place(f"{region}/{name}" if region else name)
+        return Place(f"{region}/{name}" if region else str(name))
 
     def ref(self, place: Place, *, owner: str, incarnation: str, generation: int) -> DatabaseRef:
         name, _, host = place.location.partition("@")
