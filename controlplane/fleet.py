@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 from controlplane.access import needs
 from controlplane.events import record
 from controlplane.idempotency import answered_once
+from controlplane.migrations import overview
+from controlplane.registry.backups import failing_backups
 from controlplane.registry.ledger import (
     SyncRecord,
     Wanted,
@@ -139,6 +141,10 @@ def _summary(connection: Connection, wanted: Wanted | None, now: int) -> dict[st
         + [
             {"id": record.tenant_id, "state": "lagging", "error": record.last_error}
             for record in list_ledger(connection, wanted, only="failing", limit=20)
+        ]
+        + [
+            {"id": schedule.owner, "state": "backup_failing", "error": schedule.last_error}
+            for schedule in failing_backups(connection)
         ],
     }
 

@@ -45,7 +45,7 @@ async def list_all(request: AnyRequest) -> Response[Any]:
     **needs("read:operations"),
 )
 async def read(request: AnyRequest, operation_id: FromPath[str]) -> Response[Any]:
-    return Response(_wire(await services_of(request).registry.read(get_operation, operation_id)))
+    return Response(operation_wire(await services_of(request).registry.read(get_operation, operation_id)))
 
 
 @get(
@@ -72,11 +72,11 @@ async def _list(request: AnyRequest, tenant_id: str | None) -> Response[Any]:
         page = found[: checkpoint.take]
         more = len(found) > checkpoint.take
         token = encode_cursor(key, "registry", name, (page[-1].created_at, page[-1].id)) if more else None
-        return Response(checkpoint_answer([_wire(item) for item in page], "operations", token))
+        return Response(checkpoint_answer([operation_wire(item) for item in page], "operations", token))
     asked = parse_offset(request.query_params)
     rows = await services.registry.read(_page, tenant_id, states, asked.offset, asked.limit)
     total = await services.registry.read(_count, tenant_id, states) if asked.include_totals else None
-    return Response(offset_answer([_wire(item) for item in rows], "operations", asked, total))
+    return Response(offset_answer([operation_wire(item) for item in rows], "operations", asked, total))
 
 
 def _states(request: AnyRequest) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ _HIDDEN = ("parameters", "lease_owner", "lease_expires_at", "fencing", "creator_
 _TIMES = ("created_at", "updated_at", "ended_at", "next_attempt_at")
 
 
-def _wire(operation: OperationRecord) -> dict[str, Any]:
+def operation_wire(operation: OperationRecord) -> dict[str, Any]:
     body = {name: value for name, value in msgspec.structs.asdict(operation).items() if name not in _HIDDEN}
     for name in _TIMES:
         body[name] = to_iso(body[name]) if body[name] else None

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.settings import SettingsError
+from entrypoints import migrate_commands, tenant_commands
 
 PASSWORD_VARIABLE = "KEYSTEAD_OPERATOR_PASSWORD"
 EMAIL_VARIABLE = "KEYSTEAD_OPERATOR_EMAIL"
@@ -57,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     walk.add_argument("--url", required=True, help="the control plane's origin, http://localhost:8000")
     walk.add_argument("--data", type=Path, default=Path("data"), help="where the demo's credentials are")
     walk.set_defaults(run=_walk)
+    migrate_commands.add_parser(commands)
     _add_keys(commands.add_parser("keys", help="see, rotate and revoke the signing keys of a tenant"))
+    tenant_commands.add_parser(commands)
     return parser
 
 

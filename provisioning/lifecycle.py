@@ -21,6 +21,7 @@ from controlplane.registry.operations import (
     insert_operation,
     latest_operation,
     new_operation,
+    refuse_while_replaced,
     unfinished_operation,
 )
 from controlplane.registry.tenants import (
@@ -160,6 +161,10 @@ class Lifecycle:
         await asyncio.wait({run}, timeout=self._parts.settings.converge_seconds)
         return await self._lagging()
 
+    async def run(self, operation: OperationRecord) -> None:
+        """One that was begun elsewhere: as long as a request waits, then behind it."""
+        await self._within_limit(operation)
+
     async def close(self) -> None:
         """What runs is finished by a worker of the next life if it does not end soon."""
         if self._running:
@@ -277,7 +282,8 @@ def begin_deletion(
         running = unfinished_operation(connection, tenant_id)
         if running is not None:
             return running
-    cancel_operations(connection, tenant_id, now, kinds=("create", "converge", "restore"))
+    refuse_while_replaced(connection, tenant_id, kinds=("move", "restore_backup"))
+    cancel_operations(connection, tenant_id, now, kinds=("create", "converge", "restore", "backup"))
     never_served = tenant.activated_at is None
     operation = msgspec.structs.replace(operation, parameters={"cancel": True} if never_served else {})
     insert_operation(connection, operation)
