@@ -23,11 +23,12 @@ from controlplane.registry.ledger import (
     oldest_lag,
     sync_record,
 )
+from controlplane.registry.nodes import list_nodes
 from controlplane.registry.tenant_lists import failing_tenants, schema_versions_of_all, states_of_all
 from controlplane.registry.tenants import SERVING, get_tenant
 from controlplane.services import PlatformServices, services_of
 from controlplane.wire import sync_wire
-from core.clock import now_ms
+from core.clock import now_ms, to_iso
 from core.errors import Conflict, Forbidden, InvalidQuery
 from core.http.paging import offset_answer, parse_offset, parse_text
 
@@ -137,6 +138,15 @@ def _summary(connection: Connection, wanted: Wanted | None, now: int) -> dict[st
             **{name: count_ledger(connection, wanted, only=name) for name in ONLY},
         },
         "worst_lag_seconds": round((now - oldest) / 1000, 3) if oldest is not None else 0,
+        "nodes": [
+            {
+                "name": node.name,
+                "version": node.version,
+                "last_heartbeat_at": to_iso(node.heartbeat_at),
+                "alive": node.is_alive(now),
+            }
+            for node in list_nodes(connection)
+        ],
         "attention": [{"id": tenant.id, "state": tenant.state, "error": tenant.error} for tenant in failing]
         + [
             {"id": record.tenant_id, "state": "lagging", "error": record.last_error}
