@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from controlplane import fleet, operations, tenants
+from controlplane import backups, fleet, migrations, operations, tenants
 from controlplane.access import agrees, as_platform, stands
 from controlplane.services import PlatformServices
 from core.errors import InvalidInput
@@ -38,7 +38,13 @@ class PlatformRequest(Request[Any, Any, Any]):
 def create_platform_app(services: PlatformServices) -> Litestar:
     router = Router(
         "/api/v2",
-        route_handlers=[*tenants.handlers, *operations.handlers, *fleet.handlers],
+        route_handlers=[
+            *tenants.handlers,
+            *operations.handlers,
+            *fleet.handlers,
+            *migrations.handlers,
+            *backups.handlers,
+        ],
         guards=[authenticate(services.verifier), stands, agrees],
         request_class=PlatformRequest,
         request_max_body_size=BODY_LIMIT,

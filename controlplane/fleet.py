@@ -47,7 +47,8 @@ NOTHING_SAID = ConvergeBody()
 async def read(request: AnyRequest) -> Response[Any]:
     services = services_of(request)
     wanted = await services.wanted()
-    return Response(await services.registry.read(_summary, wanted, now_ms(services.clock)))
+    target, now = services.migrations.target, now_ms(services.clock)
+    return Response(await services.registry.read(_summary, wanted, now, target))
 
 
 @get("/fleet/sync", operation_id="list_sync_states", tags=["fleet"], **needs("read:sync"))
@@ -126,12 +127,13 @@ async def _check_follows(services: PlatformServices, tenant_id: str) -> None:
         raise Conflict(f"The tenant is {tenant.state}.", code="invalid_tenant_state")
 
 
-def _summary(connection: Connection, wanted: Wanted | None, now: int) -> dict[str, Any]:
+def _summary(connection: Connection, wanted: Wanted | None, now: int, target: str) -> dict[str, Any]:
     oldest = oldest_lag(connection, wanted) if wanted is not None else None
     failing = failing_tenants(connection)
     return {
         "states": states_of_all(connection),
         "schema_versions": schema_versions_of_all(connection),
+        "schema": overview(connection, target),
         "sync": {
             "wanted": wanted[1] if wanted is not None else None,
             "tenants": count_ledger(connection, wanted),

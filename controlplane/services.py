@@ -10,8 +10,9 @@ from controlplane.registry.ledger import Wanted
 from core.clock import Clock
 from core.crypto.sealing import InstallationKey
 from core.database import Database
+from core.fleet import FleetMigrations
 from core.settings import Settings
-from core.tenants import Operators, TenantLifecycle
+from core.tenants import Operators, TenantBackups, TenantLifecycle
 from keystead_sdk.verifier import TokenVerifier
 
 
@@ -25,6 +26,8 @@ class PlatformServices:
     registry: Database
     key: InstallationKey
     lifecycle: TenantLifecycle
+    migrations: FleetMigrations
+    backups: TenantBackups
     operators: Operators
     verifier: TokenVerifier
     wanted: Callable[[], Awaitable[Wanted | None]]

@@ -136,6 +136,14 @@ class Settings:
         values.not_negative,
         24.0,
     )
+    migrate: Literal["background", "command"] | None = _setting(
+        "who brings tenants to a new release's schema: `background`, the servers after a start, or `command`, which is"
+        " `keystead migrate`; absent, `background` unless the registry is on PostgreSQL",
+        values.migrate,
+    )
+    snapshot_days: float = _setting(
+        "days for which a tenant's database is kept as it was before its migration", values.not_negative, 7.0
+    )
     synchronous: Literal["FULL", "NORMAL"] = _setting(
         "SQLite's durability: `FULL`, or `NORMAL` (a power cut may lose the last transactions)",
         values.synchronous,

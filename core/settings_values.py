@@ -177,6 +177,12 @@ def synchronous(value: str) -> Literal["FULL", "NORMAL"]:
     return cast(Literal["FULL", "NORMAL"], folded)
 
 
+def migrate(value: str) -> Literal["background", "command"]:
+    if value not in ("background", "command"):
+        raise ValueError("must be background or command")
+    return cast(Literal["background", "command"], value)
+
+
 def log_level(value: str) -> str:
     folded = value.lower()
     if folded not in ("debug", "info", "warning", "error"):

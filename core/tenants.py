@@ -42,6 +42,7 @@ class Tenant:
     is_control_plane: bool
     incarnation: str
     labels: frozenset[str] = frozenset()
+    schema_version: str | None = None  # as the registry knows it
     database: Database = field(repr=False, compare=False)
     data_key: DataKey = field(repr=False, compare=False)
 

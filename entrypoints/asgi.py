@@ -42,9 +42,11 @@ from entrypoints.routing import PROCESS_PATHS, Routes
 from keystead_sdk.dpop import ProofOfPossession
 from keystead_sdk.verifier import TokenVerifier
 from provisioning.backends import Backend
+from provisioning.backups.orders import RegistryErasures
 from provisioning.platform import Platform, open_platform
 from provisioning.waiting_deliveries import WaitingDeliveries
 from sync.catalogue import SettingsTransform
+from tenant_runtime import erasures
 from tenant_runtime.app import create_tenant_app
 from tenant_runtime.audit import AuditLog, Event
 from tenant_runtime.deliveries import Deliveries
@@ -166,11 +168,15 @@ class Keystead:
         services.deliveries.register(
             backchannel_logout.KIND, partial(backchannel_logout.send_logout_token, services)
         )
+        services.deliveries.register(
+            erasures.KIND, erasures.erasure_sender(RegistryErasures(platform.registry))
+        )
         if services.mail is not None:
             services.deliveries.register(EMAIL, mail_sender(services.mail, self._clock))
         routes = Routes(
             settings=self.settings,
             directory=platform.directory,
+            schema_gate=platform.schema_gate,
             gate=platform.gate,
             tenants=cast("AsgiApp", create_tenant_app(services)),
             platform=cast(
@@ -197,6 +203,16 @@ class Keystead:
             "Databases open in this process",
             lambda: float(platform.databases.open_count),
         )
+        self.metrics.watch(
+            "keystead_failed_migrations",
+            "Tenants whose migration to this release's schema failed",
+            lambda: float(platform.migrations.failing),
+        )
+        self.metrics.watch(
+            "keystead_failing_backups",
+            "Tenants whose last backup failed, as this process last saw",
+            lambda: float(platform.backup_schedule.failing),
+        )
         return Running(platform=platform, services=services, edge=edge, vitals=vitals)
 
     def _platform_services(
@@ -215,6 +231,8 @@ class Keystead:
             registry=platform.registry,
             key=platform.key,
             lifecycle=platform.lifecycle,
+            migrations=platform.migrations,
+            backups=platform.backups,
             operators=operators,
             verifier=TokenVerifier(
                 issuer=issuer,

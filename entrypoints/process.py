@@ -34,7 +34,7 @@ class Vitals:
     def health(self) -> Health:
         now = monotonic()
         self._troubled = {tenant: until for tenant, until in self._troubled.items() if until > now}
-        return "degraded" if self._troubled else "ok"
+        return "degraded" if self._troubled or self._platform.migrations.failing else "ok"
 
     def leave(self) -> None:
         """Not ready from now on: whoever spreads requests over servers shall send no more."""

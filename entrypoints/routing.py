@@ -13,6 +13,7 @@ from core.errors import IdentityError, Unavailable, UnknownTenant
 from core.http.edge import AsgiApp, Destination, Refuse, Scope
 from core.settings import Settings
 from core.tenants import Directory, Tenant, TenantState
+from provisioning.migrating.lazy import SchemaGate
 from sync.gate import CatalogueGate, Freshness
 from tenant_runtime.suspension import refusal
 
@@ -28,6 +29,7 @@ _PLATFORM = re.compile(r"/api/v2/(?:tenants(?:/(?!settings(?:/|$)).*)?|operation
 class Routes:
     settings: Settings
     directory: Directory
+    schema_gate: SchemaGate
     gate: CatalogueGate
     tenants: AsgiApp
     platform: AsgiApp
@@ -43,7 +45,8 @@ class Routes:
             raise UnknownTenant()
         document = self.documents.get(path)
         if document is not None:
-            return Destination(tenant, document)
+            refused = await self.schema_gate.refusal(tenant)
+            return Destination(tenant, document if refused is None else self.refuse(scope, refused))
         if not tenant.is_control_plane:
             return await self._child(tenant, path, scope)
         if is_platform_path(path):
@@ -61,7 +64,11 @@ class Routes:
         return await self._child(tenant, path, scope)
 
     async def _child(self, tenant: Tenant, path: str, scope: Scope) -> Destination:
-        refused = _refused_by_state(tenant, path) or await self._refused_by_gate(tenant, path)
+        refused = (
+            _refused_by_state(tenant, path)
+            or await self.schema_gate.refusal(tenant)
+            or await self._refused_by_gate(tenant, path)
+        )
         if refused is not None:
             return Destination(tenant, self.refuse(scope, refused))
         return Destination(tenant, self.tenants)

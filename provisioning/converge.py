@@ -33,6 +33,7 @@ from provisioning.backends.template import Draft
 from provisioning.fill import fill_with
 from provisioning.first_rows import FirstRows, prepare, put_first_rows
 from provisioning.journal import Journal, Steps
+from provisioning.migrating.tenant import ensure_schema, version_of
 from provisioning.organization import (
     Member,
     TenantOrganization,
@@ -71,6 +72,7 @@ class Convergence:
         self._journal = journal
         self._ref = parts.ref(tenant)
         self._is_new = False
+        self._schema_version = migrations.head("tenant")
         self._desired: Desired | None = None
         self._applied: Applied | None = None
 
@@ -109,8 +111,14 @@ class Convergence:
             self._ref = self._parts.ref(self._tenant)
 
     async def _schema(self) -> None:
-        if not self._is_new:
+        """A tenant that serves is migrated in its turn, or by its requests: here only what could not be served."""
+        if self._is_new:
+            return
+        version = await asyncio.to_thread(version_of, self._parts, self._ref)
+        if self._tenant.activated_at is None or version < migrations.previous("tenant"):
             await asyncio.to_thread(ensure_schema, self._parts, self._ref)
+        else:
+            self._schema_version = version
 
     async def _first_rows(self) -> None:
         if not self._is_new and self._tenant.activated_at is None:
@@ -138,7 +146,7 @@ class Convergence:
             self._journal.operation,
             now,
             steps=self._journal.ended(),
-            schema_version=migrations.head("tenant"),
+            schema_version=self._schema_version,
             record=synced(self._tenant.id, self._applied, now),
         )
 
@@ -216,20 +224,6 @@ def write_place(
     if operation is not None:
         refuse_lost(connection, operation.id, operation.fencing)
     return change_tenant(connection, tenant_id, now, **values)
-
-
-def ensure_schema(parts: Parts, ref: DatabaseRef) -> bool:
-    """Whether anything had to be done. Foreign keys are off while tables may be rebuilt: dropping a parent table
-    would otherwise delete its children (`specs/databases.md` section 3.6)."""
-    with parts.databases.read_only(ref) as connection:
-        if migrations.current(connection) == migrations.head("tenant"):
-            return False
-    with parts.databases.exclusive(ref, foreign_keys=False) as connection:
-        migrations.upgrade(connection, "tenant")
-        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-        if broken is not None:
-            raise Conflict("The migration would leave a reference to nothing.", code="migration_failed")
-    return True
 
 
 async def first_rows_of(

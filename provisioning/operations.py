@@ -1,5 +1,7 @@
 """Run what is recorded: whoever claims an operation runs it from its first step, because every step may be repeated."""
 
+from collections.abc import Awaitable, Callable
+
 import structlog
 
 from controlplane.registry.operations import (
@@ -11,8 +13,11 @@ from controlplane.registry.operations import (
     lease_owners,
 )
 from controlplane.registry.tenants import RegisteredTenant, find_tenant
+from provisioning.backups import orders, restoring
 from provisioning.converge import Convergence
-from provisioning.journal import Journal
+from provisioning.journal import GivenUp, Journal
+from provisioning.migrating import rollback
+from provisioning.moving import run as moving
 from provisioning.parts import Parts
 from provisioning.presence import is_dead
 from provisioning.removal import remove
@@ -33,9 +38,14 @@ async def run_operation(
     except LeaseLost:
         log.info("operation_taken_over")
         return False
+    except GivenUp as given_up:
+        cause = given_up.__cause__ or given_up
+        log.warning("operation_given_up", attempt=operation.attempts, reason=describe(cause), exc_info=cause)
+        await _write_down(journal.given_up, cause)
+        return False
     except Exception as error:
         log.warning("operation_failed", attempt=operation.attempts, reason=describe(error), exc_info=error)
-        await _write_down(journal, error)
+        await _write_down(journal.failed, error)
         return False
     return True
 
@@ -46,17 +56,29 @@ async def _run(
     tenant = tenant or await parts.registry.read(find_tenant, operation.tenant_id)
     if tenant is None:
         raise LeaseLost
-    if operation.kind == "delete":
-        await remove(parts, tenant, journal)
-    else:
-        await Convergence(parts, tenant, journal).run()
+    await _RUNNERS.get(operation.kind, _converge)(parts, tenant, journal)
 
 
-async def _write_down(journal: Journal, error: Exception) -> None:
+async def _converge(parts: Parts, tenant: RegisteredTenant, journal: Journal) -> None:
+    await Convergence(parts, tenant, journal).run()
+
+
+_Runner = Callable[[Parts, RegisteredTenant, Journal], Awaitable[None]]
+_RUNNERS: dict[str, _Runner] = {
+    "delete": remove,
+    rollback.KIND: rollback.run_rollback,
+    orders.KIND: orders.take_backup,
+    restoring.KIND: restoring.restore_backup,
+    moving.KIND: moving.run_move,
+}
+"""By kind; every other one converges."""
+
+
+async def _write_down(write: Callable[[BaseException], Awaitable[None]], error: BaseException) -> None:
     try:
-        await journal.failed(error)
+        await write(error)
     except Exception as second:  # noqa: BLE001  (registry away or claimed by another: the lease ends by itself)
-        _log.warning("operation_not_recorded", operation=journal.operation.id, reason=describe(second))
+        _log.warning("operation_not_recorded", reason=describe(second))
 
 
 async def claim(parts: Parts, operation_id: str, *, at_once: bool = False) -> OperationRecord | None:

@@ -19,9 +19,15 @@ from core.errors import Unavailable
 from core.settings import Settings
 from provisioning.backends import Backend, load_backends
 from provisioning.backends.template import Templates
+from provisioning.backups.orders import Backups
+from provisioning.backups.schedule import BackupSchedule
 from provisioning.directory_news import DirectoryNews
 from provisioning.heart import Heart
 from provisioning.lifecycle import Lifecycle
+from provisioning.migrating.background import BackgroundMigration
+from provisioning.migrating.lazy import SchemaGate
+from provisioning.migrating.run import Migrations
+from provisioning.moving.begin import Moves
 from provisioning.parts import Parts
 from provisioning.places import Places
 from provisioning.presence import Presence
@@ -46,8 +52,14 @@ class Platform:
     keystock: KeyStock
     directory: RegistryDirectory
     lifecycle: Lifecycle
+    backups: Backups
+    backup_schedule: BackupSchedule
+    moves: Moves
     gate: CatalogueGate
+    schema_gate: SchemaGate
     worker: Worker
+    migrations: Migrations
+    migrating: BackgroundMigration
     parts: Parts
     presence: Presence
     news: DirectoryNews | None
@@ -58,9 +70,13 @@ class Platform:
         self.worker.start()
         if self.news is not None:
             self.news.start()
+        self.migrating.start()
+        self.backup_schedule.start()
 
     async def close(self) -> None:
         """Nothing is lost that was answered; what was not finished is resumed by the next life."""
+        await self.backup_schedule.close()
+        await self.migrating.close()
         if self.news is not None:
             await asyncio.to_thread(self.news.close)
         await self.worker.close()
@@ -130,9 +146,10 @@ async def open_platform(
         label_resolver=label_resolver,
         copy=copy,
     )
-    worker = Worker(parts)
+    worker, migrations = Worker(parts), Migrations(parts)
     if not opened.is_away:
-        await worker.migrate_tenant_one()
+        await migrations.migrate_tenant_one()
+    migrating, lifecycle = BackgroundMigration(migrations, settings), Lifecycle(parts, worker)
     return Platform(
         settings=settings,
         clock=clock,
@@ -142,7 +159,10 @@ async def open_platform(
         key=key,
         keystock=parts.keystock,
         directory=parts.directory,
-        lifecycle=Lifecycle(parts, worker),
+        lifecycle=lifecycle,
+        backups=Backups(parts, lifecycle.run),
+        moves=Moves(parts, lifecycle.run),
+        backup_schedule=BackupSchedule(parts),
         gate=CatalogueGate(
             parts.directory,
             parts.desired,
@@ -150,7 +170,10 @@ async def open_platform(
             on_wanted=lambda _: worker.wake(),
             on_applied=lambda tenant, applied: parts.fleet.note(tenant.id, applied),
         ),
+        schema_gate=SchemaGate(parts, migrations, has_looked=lambda: migrating.has_looked),
         worker=worker,
+        migrations=migrations,
+        migrating=migrating,
         parts=parts,
         presence=presence,
         news=DirectoryNews(parts.registry) if settings.registry_url is not None else None,

@@ -3,7 +3,7 @@
     organization  its organization leaves tenant one; its members are noted, to come back with a restore
     grace         the operation sleeps until `purge_after`
     key           the wrapped data key is destroyed: what the file holds sealed is unreadable from here on
-    file          the database goes
+    file          the database goes, and with it its backups and what it replaced
     tombstone     the id stays taken for ever
 
 A creation that never reached `active` is cancelled the same way, without grace, and frees the id.
@@ -23,9 +23,11 @@ from controlplane.registry.operations import (
 )
 from controlplane.registry.tenants import RegisteredTenant, change_tenant, remove_tenant
 from core.failpoints import failpoint
+from provisioning.backups.orders import destroy_backups
 from provisioning.journal import Journal, Steps
 from provisioning.organization import read_members, remove_organization
 from provisioning.parts import Parts
+from provisioning.replacing import delete_retired
 
 
 async def remove(parts: Parts, tenant: RegisteredTenant, journal: Journal) -> None:
@@ -88,6 +90,8 @@ async def _delete_file(parts: Parts, tenant: RegisteredTenant) -> None:
     ref = parts.ref(tenant)
     await parts.databases.forget(ref)
     await asyncio.to_thread(parts.backend(tenant.backend).delete, ref)
+    await delete_retired(parts, tenant.id)
+    await destroy_backups(parts, tenant.id)
 
 
 async def _sleep(parts: Parts, journal: Journal, until: int) -> None:

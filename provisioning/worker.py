@@ -5,26 +5,19 @@ Operations and lagging tenants are claimed in the registry, so any number of wor
 """
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 
 import structlog
 
-import migrations
 from controlplane.registry.installation import take_over_rules
 from controlplane.registry.ledger import forget_claims, retry_failed
 from controlplane.registry.nodes import others_are_alive
 from controlplane.registry.tenants import (
-    SERVING,
-    RegisteredTenant,
-    change_tenant,
     tenant_by_organization,
-    tenant_one,
 )
-from controlplane.registry.worklists import tenants_after, tenants_behind
+from controlplane.registry.worklists import tenants_after
 from core.errors import IdentityError, Unavailable
-from provisioning.converge import ensure_schema
 from provisioning.operations import run_due
 from provisioning.organization import managed_organizations, remove_organization
 from provisioning.parts import Parts
@@ -102,37 +95,6 @@ class Worker:
                 _log.warning("organization_without_tenant", organization=organization_id)
                 await one.alone(remove_organization, organization_id, converge=True)
 
-    async def migrate_tenant_one(self) -> None:
-        """Before anything is served: every tenant follows it, and its failure is the start's."""
-        one = await self._parts.registry.read(tenant_one)
-        if one is not None and one.state in SERVING and one.schema_version != migrations.head("tenant"):
-            await self._migrate_one(one)
-
-    async def migrate(self) -> int:
-        """Bring tenants of an older schema to this one's; one that fails is tried again at the next start."""
-        wanted, last, done = migrations.head("tenant"), "", 0
-        while tenants := await self._parts.registry.read(tenants_behind, wanted, last, SWEEP_BATCH):
-            done += await self._migrate(tenants)
-            last = tenants[-1].id
-        return done
-
-    async def _migrate(self, tenants: Sequence[RegisteredTenant]) -> int:
-        done = 0
-        for tenant in tenants:
-            try:
-                await self._migrate_one(tenant)
-            except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
-                _log.warning("migration_failed", tenant=tenant.id, exc_info=error)
-                continue
-            done += 1
-        return done
-
-    async def _migrate_one(self, tenant: RegisteredTenant) -> None:
-        await asyncio.to_thread(ensure_schema, self._parts, self._parts.ref(tenant))
-        await self._parts.registry.write(
-            change_tenant, tenant.id, self._parts.now(), schema_version=migrations.head("tenant")
-        )
-
     async def _run(self) -> None:
         begun = False
         while True:
@@ -158,7 +120,6 @@ class Worker:
         if await self._is_alone():
             await self._parts.registry.write(forget_claims, self._parts.now())
         await self.take_over_rules()
-        await self.migrate()
 
     async def take_over_rules(self) -> bool:
         return await self._parts.registry.write(take_over_rules, self._parts.desired.sharing.fingerprint())

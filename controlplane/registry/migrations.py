@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from controlplane.models import RegistryBase
 from controlplane.registry.tenants import SERVING
@@ -166,10 +166,10 @@ def advance(connection: Connection, run_id: str, now: int) -> MigrationRun:
     run = get_run(connection, run_id)
     if run.state != "running":
         return run
-    failed = _count(connection, run, ("failed",))
+    failed = _count(connection, run, _STATES.c.state == "failed")
     if failed > run.budget:
         return stop_run(connection, run_id, now, f"{_tenants(failed)} of wave {run.wave + 1} failed.")
-    if _count(connection, run, OPEN):
+    if _count(connection, run, _STATES.c.state.in_(OPEN), _STATES.c.hold_reason.is_(None)):
         return run
     if not run.is_last_wave:
         connection.execute(
@@ -229,28 +229,24 @@ def progress(connection: Connection, run: MigrationRun) -> dict[str, int]:
 
 
 def failing_migrations(connection: Connection) -> int:
-    """Tenants whose last attempt failed, whatever run it was of."""
-    statement = select(func.count()).select_from(_STATES).where(_STATES.c.state.in_(("failed", "left")))
+    """Tenants whose last attempt failed, whatever run it was of, and that nobody has held back since."""
+    unseen = and_(_STATES.c.state == "left", _STATES.c.hold_reason.is_(None))
+    statement = select(func.count()).select_from(_STATES).where(or_(_STATES.c.state == "failed", unseen))
     return int(connection.execute(statement).scalar_one())
 
 
-def _count(connection: Connection, run: MigrationRun, states: Sequence[str]) -> int:
+def _count(connection: Connection, run: MigrationRun, *conditions: ColumnElement[bool]) -> int:
     statement = (
         select(func.count())
         .select_from(_STATES.join(_TENANTS, _TENANTS.c.id == _STATES.c.tenant_id))
-        .where(*in_wave(run), _STATES.c.state.in_(states))
+        .where(*in_wave(run), *conditions)
     )
     return int(connection.execute(statement).scalar_one())
 
 
 def in_wave(run: MigrationRun) -> tuple[ColumnElement[bool], ...]:
-    """Rows of the wave that count: of tenants that serve still, and that nobody has held back since."""
-    return (
-        _STATES.c.run_id == run.id,
-        _STATES.c.wave == run.wave,
-        _STATES.c.hold_reason.is_(None),
-        _TENANTS.c.state.in_(SERVING),
-    )
+    """Rows of the wave that count: of tenants that serve still."""
+    return _STATES.c.run_id == run.id, _STATES.c.wave == run.wave, _TENANTS.c.state.in_(SERVING)
 
 
 def _unfinished(connection: Connection) -> MigrationRun | None:

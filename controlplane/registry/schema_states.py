@@ -7,17 +7,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, not_, or_, select, update
 
 from controlplane.models import RegistryBase
-from controlplane.registry.migrations import MigrationRun, get_run, in_wave
+from controlplane.registry.migrations import (
+    MigrationRun,
+    failing_migrations,
+    get_run,
+    in_wave,
+    latest_run,
+)
 from controlplane.registry.moments import is_past
+from controlplane.registry.operations import UNFINISHED
 from controlplane.registry.tenants import SERVING, RegisteredTenant, change_tenant, get_tenant, registered
 from core.database.sql import insert
 from core.errors import Conflict
 
 _STATES = RegistryBase.metadata.tables["schema_states"]
 _TENANTS = RegistryBase.metadata.tables["tenants"]
+_OPERATIONS = RegistryBase.metadata.tables["operations"]
+
+_UNTOUCHED = not_(
+    exists().where(
+        _OPERATIONS.c.tenant_id == _STATES.c.tenant_id,
+        _OPERATIONS.c.kind.not_in(("create", "converge")),
+        _OPERATIONS.c.state.in_(UNFINISHED),
+    )
+)
+"""Nothing else is done to its database: no move, no restore, no deletion."""
 
 LEASE_MS = 60_000
 LONGEST_BACK_OFF_MS = 60_000
@@ -89,6 +106,15 @@ def claim_tenants(connection: Connection, run_id: str, hands: Hands, limit: int)
     return _claimed(connection, _due(connection, run, "migrated", hands, limit), hands)
 
 
+def lazy_is_open(connection: Connection, target: str, without_run: bool) -> bool:
+    """Whether a request may migrate what could be served as it is: in the last wave, or when no run was needed, as
+    long as nothing has failed."""
+    run = latest_run(connection, target)
+    if run is None:
+        return without_run and not failing_migrations(connection)
+    return run.state == "succeeded" or (run.state == "running" and run.is_last_wave)
+
+
 def claim_one(connection: Connection, tenant_id: str, target: str, hands: Hands) -> Claim | None:
     """For a request that needs it now. None when it is held back, in other hands, or waits for its next attempt."""
     tenant = get_tenant(connection, tenant_id)
@@ -96,7 +122,7 @@ def claim_one(connection: Connection, tenant_id: str, target: str, hands: Hands)
         return None
     _ensure_row(connection, tenant_id, hands.now)
     free = select(_STATES.c.tenant_id).where(
-        _STATES.c.tenant_id == tenant_id, _STATES.c.hold_reason.is_(None), *_free(hands)
+        _STATES.c.tenant_id == tenant_id, _STATES.c.hold_reason.is_(None), _UNTOUCHED, *_free(hands)
     )
     if connection.execute(free).first() is None:
         return None
@@ -122,17 +148,28 @@ def record_results(connection: Connection, results: Sequence[Result], now: int) 
 
 
 def hold(connection: Connection, tenant_id: str, reason: str, now: int) -> SchemaState:
-    """No run and no request migrates it until it is released."""
+    """No run and no request migrates it until it is released. A person who holds back what has failed has looked at
+    it."""
     tenant = get_tenant(connection, tenant_id)
     if tenant.is_control_plane:
         raise Conflict("Tenant one cannot be held back: it is migrated at the start.", code="conflict")
+    hold_after_rollback(connection, tenant_id, reason, now)
+    connection.execute(
+        update(_STATES)
+        .where(_STATES.c.tenant_id == tenant_id, _STATES.c.state == "failed")
+        .values(state="left")
+    )
+    return state_of(connection, tenant_id)
+
+
+def hold_after_rollback(connection: Connection, tenant_id: str, reason: str, now: int) -> None:
+    """What has failed counts as failed still."""
     _ensure_row(connection, tenant_id, now)
     connection.execute(
         update(_STATES)
         .where(_STATES.c.tenant_id == tenant_id)
         .values(hold_reason=reason, held_at=now, updated_at=now)
     )
-    return state_of(connection, tenant_id)
 
 
 def release(connection: Connection, tenant_id: str, now: int) -> SchemaState:
@@ -246,7 +283,7 @@ def _free(hands: Hands) -> tuple[ColumnElement[bool], ...]:
         _STATES.c.lease_owner.in_(hands.dead),
         is_past(_STATES.c.lease_expires_at, hands.now, LEASE_MS),
     )
-    return and_(nobodys), is_past(_STATES.c.next_attempt_at, hands.now, LONGEST_BACK_OFF_MS)
+    return nobodys, is_past(_STATES.c.next_attempt_at, hands.now, LONGEST_BACK_OFF_MS)
 
 
 def _due(connection: Connection, run: MigrationRun, state: str, hands: Hands, limit: int) -> list[str]:
@@ -256,7 +293,9 @@ def _due(connection: Connection, run: MigrationRun, state: str, hands: Hands, li
         .where(
             *in_wave(run),
             _STATES.c.state == state,
+            _STATES.c.hold_reason.is_(None),
             or_(_TENANTS.c.node.is_(None), _TENANTS.c.node == hands.node),
+            _UNTOUCHED,
             *_free(hands),
         )
         .order_by(_STATES.c.tenant_id)
@@ -269,7 +308,7 @@ def _any(connection: Connection, run: MigrationRun, state: str) -> bool:
     statement = (
         select(_STATES.c.tenant_id)
         .select_from(_STATES.join(_TENANTS, _TENANTS.c.id == _STATES.c.tenant_id))
-        .where(*in_wave(run), _STATES.c.state == state)
+        .where(*in_wave(run), _STATES.c.state == state, _STATES.c.hold_reason.is_(None))
     )
     return connection.execute(statement.limit(1)).first() is not None
 

@@ -23,20 +23,3 @@ def tenants_after(connection: Connection, tenant_id: str, node: str, limit: int)
         .limit(limit)
     )
     return [registered(row) for row in connection.execute(statement)]
-
-
-def tenants_behind(
-    connection: Connection, schema_version: str, tenant_id: str, limit: int
-) -> list[RegisteredTenant]:
-    """Tenants that serve at another schema version, tenant one included."""
-    statement = (
-        select(_TENANTS)
-        .where(
-            _TENANTS.c.id > tenant_id,
-            _TENANTS.c.state.in_(SERVING),
-            _TENANTS.c.schema_version.is_distinct_from(schema_version),
-        )
-        .order_by(_TENANTS.c.id)
-        .limit(limit)
-    )
-    return [registered(row) for row in connection.execute(statement)]
