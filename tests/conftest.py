@@ -18,6 +18,7 @@ from entrypoints import demo as demos
 from entrypoints.asgi import create_app
 from entrypoints.commands import make_control_plane
 from entrypoints.demo_content import Demo
+from tests.engines.carried import carried_installation
 from tests.engines.fixtures import own_postgres, own_sqld, postgres, sqld
 from tests.installation import Installation, MovableClock
 
@@ -68,9 +69,10 @@ def data_dir(golden: tuple[Path, Demo], tmp_path: Path) -> Iterator[Path]:
 @asynccontextmanager
 async def serving(settings: Settings, demo: Demo) -> AsyncIterator[Installation]:
     clock = MovableClock()
-    app = create_app(settings, clock=clock)
-    async with app.lifespan() as running, Installation.over(app, running, demo, clock) as installation:
-        yield installation
+    with carried_installation(settings) as carried:
+        app = create_app(carried, clock=clock)
+        async with app.lifespan() as running, Installation.over(app, running, demo, clock) as installation:
+            yield installation
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import secrets
 import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from tenant_runtime.login.handlers import handlers as login_handlers
 from tenant_runtime.oauth import logout
 from tenant_runtime.oauth.authorization import endpoint as authorize
 from tenant_runtime.oauth.endpoints import handlers as oauth_handlers
+from tests.engines.carried import Carry, carrying, kinds
 
 NAMES = ("acme", "globex", "secure")
 NOW = 1_800_000_000.0
@@ -242,6 +243,7 @@ async def _place(
     tenant_id: str,
     clock: MovableClock,
     passwords: PasswordHasher,
+    carry: Carry,
 ) -> Place:
     path, incarnation = folder / f"{tenant_id}.db", secrets.token_hex(8)
     shutil.copy(made, path)
@@ -256,7 +258,7 @@ async def _place(
         id=tenant_id, state=TenantState.ACTIVE, issuer=issuer, issuers=frozenset({issuer}),
         display_name=tenant_id.title(), organization_id=None, control_plane_issuers=frozenset(),
         is_control_plane=False, incarnation=incarnation,
-        database=databases.open(DatabaseRef(path=path, owner=tenant_id, incarnation=incarnation)),
+        database=databases.open(carry(DatabaseRef(path=path, owner=tenant_id, incarnation=incarnation))),
         data_key=data_key,
     )  # fmt: skip
     return Place(tenant, clock, passwords, signing)
@@ -298,7 +300,9 @@ def _first_rows(
 async def world(folder: Path, made: Path, *, allowed: Collection[str] = ()) -> AsyncIterator[World]:
     """`allowed`: `host:port` of servers of the test that may be called."""
     clock = MovableClock()
-    databases = Databases(folder)
+    stack = AsyncExitStack()
+    carry = await stack.enter_async_context(carrying())
+    databases = await stack.enter_async_context(Databases(folder, kinds=kinds()))
     passwords = PasswordHasher(memory_kib=64, iterations=1, threads=2)
     services = Services(
         settings=Settings(data_dir=folder),
@@ -309,7 +313,7 @@ async def world(folder: Path, made: Path, *, allowed: Collection[str] = ()) -> A
         outbound=Outbound(allowed),
         deliveries=Deliveries(clock, {}),
     )
-    places = [await _place(databases, folder, made, name, clock, passwords) for name in NAMES]
+    places = [await _place(databases, folder, made, name, clock, passwords, carry) for name in NAMES]
     app = application(services)
     async with app.lifespan():
         built = World(*places, _edge(app, places), clock, services)
@@ -319,7 +323,7 @@ async def world(folder: Path, made: Path, *, allowed: Collection[str] = ()) -> A
         await services.audit.flush()
     await services.outbound.close()
     passwords.close()
-    await databases.close()
+    await stack.aclose()
 
 
 def application(services: Services) -> Litestar:

@@ -31,6 +31,7 @@ from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.management.permissions import PLATFORM, TENANT
+from tests.engines.carried import Carry, carrying, kinds
 
 START = 1_800_000_000.0
 CONTROL_PLANE = "http://localhost:8000/"
@@ -209,7 +210,7 @@ def _fill(connection: Connection, tenant: Tenant, key: SigningKey) -> str:
     return str(named.scalar_one())
 
 
-def _tenant(name: str, folder: Path, schema: Path, databases: Databases) -> Tenant:
+def _tenant(name: str, folder: Path, schema: Path, databases: Databases, carry: Carry) -> Tenant:
     path = folder / f"{name}.db"
     shutil.copy(schema, path)
     engine = create_engine(f"sqlite:///{path}")
@@ -227,7 +228,7 @@ def _tenant(name: str, folder: Path, schema: Path, databases: Databases) -> Tena
         control_plane_issuers=frozenset({CONTROL_PLANE}),
         is_control_plane=name == "one",
         incarnation=f"{name}-1",
-        database=databases.open(DatabaseRef(path=path, owner=name, incarnation=f"{name}-1")),
+        database=databases.open(carry(DatabaseRef(path=path, owner=name, incarnation=f"{name}-1"))),
         data_key=DataKey(name, new_data_key()),
     )
 
@@ -272,9 +273,9 @@ async def open_world(folder: Path, schema: Path, keys: Mapping[str, SigningKey])
     app = _app()
     app.state["services"] = services
     world = World(clock, services, lifecycle, wakes)
-    async with Databases(folder) as databases:
+    async with carrying() as carry, Databases(folder, kinds=kinds()) as databases:
         for name in ISSUERS:
-            tenant = _tenant(name, folder, schema, databases)
+            tenant = _tenant(name, folder, schema, databases, carry)
             machine = await tenant.database.alone(_fill, tenant, keys[name])
             transport = httpx.ASGITransport(app=_before(app, tenant))
             http = httpx.AsyncClient(transport=transport, base_url=tenant.origin)

@@ -34,6 +34,7 @@ from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.oauth.endpoints import handlers
+from tests.engines.carried import Carry, carrying, kinds
 
 API = "https://api.example.com/"
 OPEN_API = "https://open.example.com/"
@@ -224,7 +225,7 @@ async def make_golden(schema: Path, folder: Path, keys: Mapping[str, SigningKey]
     empty = Golden(folder, keys, {name: new_data_key() for name in NAMES}, {name: {} for name in NAMES})
     for name in NAMES:
         _begin(name, schema, folder)
-    async with _running(empty, folder) as issuers:
+    async with _running(empty, folder, stays=True) as issuers:
         for issuer in (issuers.acme, issuers.globex):
             await _fill(issuer, keys[issuer.tenant.id])
         secrets = {issuer.tenant.id: issuer.secrets for issuer in (issuers.acme, issuers.globex)}
@@ -240,11 +241,15 @@ async def open_issuers(golden: Golden, folder: Path) -> AsyncIterator[Issuers]:
 
 
 @asynccontextmanager
-async def _running(golden: Golden, folder: Path) -> AsyncIterator[Issuers]:
+async def _running(golden: Golden, folder: Path, *, stays: bool = False) -> AsyncIterator[Issuers]:
     clock = HandClock()
     services = _services(folder, clock)
-    async with Databases(folder, synchronous="NORMAL") as databases, AsyncExitStack() as stack:
-        tenants = {name: _tenant(name, folder, databases, golden.data_keys[name]) for name in NAMES}
+    async with (
+        carrying(stays=stays) as carry,
+        Databases(folder, synchronous="NORMAL", kinds=kinds()) as databases,
+        AsyncExitStack() as stack,
+    ):
+        tenants = {name: _tenant(name, folder, databases, golden.data_keys[name], carry) for name in NAMES}
         app = _by_host(_application(services), {f"{name}.example.com": tenants[name] for name in NAMES})
         issuers = {}
         for name, tenant in tenants.items():
@@ -278,7 +283,8 @@ def _application(services: Services) -> Litestar:
 async def second_worker(issuer: Issuer, services: Services) -> AsyncIterator[Issuer]:
     """Another process's view of the same tenant: lanes, snapshots and turns of its own over the same file."""
     ref = issuer.tenant.database.ref
-    async with Databases(ref.path.parent, synchronous="NORMAL") as databases:
+    folder = services.settings.data_dir
+    async with Databases(folder, synchronous="NORMAL", kinds=kinds()) as databases:
         tenant = replace(issuer.tenant, database=databases.open(ref))
         app = _by_host(_application(services), {urlsplit(tenant.origin).netloc: tenant})
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=tenant.origin) as http:
@@ -294,8 +300,8 @@ def _begin(name: str, schema: Path, folder: Path) -> None:
     engine.dispose()
 
 
-def _tenant(name: str, folder: Path, databases: Databases, data_key: bytes) -> Tenant:
-    ref = DatabaseRef(path=folder / f"{name}.db", owner=name, incarnation=f"{name}-1")
+def _tenant(name: str, folder: Path, databases: Databases, data_key: bytes, carry: Carry) -> Tenant:
+    ref = carry(DatabaseRef(path=folder / f"{name}.db", owner=name, incarnation=f"{name}-1"))
     issuer = f"https://{name}.example.com/"
     return Tenant(
         id=name,

@@ -1,0 +1,127 @@
+"""The worlds of other tests on another engine: KEYSTEAD_TEST_ENGINE=postgresql or libsql.
+
+Worlds are made as SQLite files. With the variable set each tenant's file is put on a server before it is opened, and
+the file is taken away, so that nothing is tested on it by mistake. A test that looks into a file by itself fails then,
+which says nothing about the engine.
+"""
+
+import atexit
+import os
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from core.crypto.sealing import load_installation_key
+from core.database import DatabaseRef, files_of
+from core.database.kinds import Kind
+from core.database.remote.kinds import remote_kinds
+from core.settings import Secret, Settings
+from provisioning.backends import Backend
+from provisioning.backends.configuration import LibsqlServer, PostgresqlServer, Servers
+from provisioning.backends.libsql import LibsqlBackend
+from provisioning.backends.postgresql import PostgresqlBackend
+from provisioning.places import seal_credentials
+from tests.engines.postgres import Postgres
+from tests.engines.sqld import Sqld
+
+ENGINE = os.environ.get("KEYSTEAD_TEST_ENGINE")
+
+Carry = Callable[[DatabaseRef], DatabaseRef]
+
+
+def kinds() -> Mapping[str, Kind]:
+    return remote_kinds(64) if ENGINE else {}
+
+
+@asynccontextmanager
+async def carrying(*, stays: bool = False) -> AsyncIterator[Carry]:
+    """What was carried is thrown away at the end. What `stays` is a file that others are copies of."""
+    carried: list[DatabaseRef] = []
+
+    def carry(ref: DatabaseRef) -> DatabaseRef:
+        if ENGINE is None or stays:
+            return ref
+        place = backend().place(ref.owner, ref.generation, None)
+        carried.append(
+            backend().ref(place, owner=ref.owner, incarnation=ref.incarnation, generation=ref.generation)
+        )
+        _move(ref, carried[-1])
+        return carried[-1]
+
+    yield carry
+    for ref in carried:
+        backend().delete(ref)
+
+
+@contextmanager
+def carried_installation(settings: Settings) -> Iterator[Settings]:
+    """Every tenant that the registry in the folder knows, tenant one too; new ones are made there as well."""
+    if ENGINE is None:
+        yield settings
+        return
+    carried = _carry_all(settings)
+    file = settings.data_dir / "backends.toml"
+    file.write_text(_engine()[1])
+    yield replace(settings, backends_file=file, default_backend=ENGINE)
+    for ref in carried:
+        backend().delete(ref)
+
+
+def _carry_all(settings: Settings) -> list[DatabaseRef]:
+    key = load_installation_key(settings, create=False)
+    carried = []
+    with closing(sqlite3.connect(settings.data_dir / "registry.db", isolation_level=None)) as registry:
+        rows = registry.execute(
+            "SELECT id, incarnation, generation, location FROM tenants WHERE backend = 'sqlite'"
+        ).fetchall()
+        for id, incarnation, generation, location in rows:
+            path = settings.data_dir / location
+            if not path.exists():
+                continue
+            place = backend().place(id, generation, None)
+            ref = backend().ref(place, owner=id, incarnation=incarnation, generation=generation)
+            _move(DatabaseRef(path=path, owner=id, incarnation=incarnation), ref)
+            registry.execute(
+                "UPDATE tenants SET backend = ?, location = ?, credentials = ? WHERE id = ?",
+                (ENGINE, place.location, seal_credentials(key, id, place), id),
+            )
+            carried.append(ref)
+    return carried
+
+
+def _move(file: DatabaseRef, target: DatabaseRef) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.db"
+        with closing(sqlite3.connect(file.file)) as source, closing(sqlite3.connect(copy)) as whole:
+            source.backup(whole)
+        backend().restore(target, copy)
+    for path in files_of(file.file):
+        path.unlink(missing_ok=True)
+
+
+def backend() -> Backend:
+    return _engine()[0]
+
+
+@cache
+def _engine() -> tuple[Backend, str]:
+    """One process of it for this process of tests, and what a backends file says of it."""
+    if ENGINE == "postgresql":
+        cluster = Postgres().start()
+        atexit.register(cluster.remove)
+        url = cluster.url()
+        return PostgresqlBackend(Servers(PostgresqlServer(Secret(url)))), f'[postgresql]\nurl = "{url}"\n'
+    assert ENGINE == "libsql", "KEYSTEAD_TEST_ENGINE is postgresql, libsql, or not set"
+    server = Sqld(Path(tempfile.mkdtemp(prefix="keystead-sqld-"))).start()
+    atexit.register(server.stop)
+    found = LibsqlServer(server.url, server.admin_url, Secret(server.admin_key))
+    lines = (
+        f'url = "{server.url}"',
+        f'admin_url = "{server.admin_url}"',
+        f'admin_key = "{server.admin_key}"',
+    )
+    return LibsqlBackend(Servers(found)), "[libsql]\n" + "\n".join(lines) + "\n"
