@@ -92,18 +92,15 @@ class Attempt:
 
     def drain(self) -> int:
         """Nobody writes any more: answers how many entries were left."""
-        changed = self._read()
+        changed, wanted = self._read_last()
         left = changed.entries
         while not changed.is_complete:
             self._apply(changed)
-            changed = self._read()
+            changed, wanted = self._read_last()
             left += changed.entries
-        with self._parts.databases.read_only(self._source) as source:
-            wanted = counts(source, self._shapes)
         with self._writing_target() as target:
             apply_round(target, self._shapes, changed)
             references.put_back(target)
-        with self._reading_target() as target:
             check_round(target, self._shapes, changed)
             check_same(wanted, counts(target, self._shapes))
         return left
@@ -123,6 +120,11 @@ class Attempt:
     def _read(self) -> Round:
         with self._parts.databases.read_only(self._source) as source:
             return read_round(source, self._shapes, self._copied, self._name)
+
+    def _read_last(self) -> tuple[Round, dict[str, int]]:
+        with self._parts.databases.read_only(self._source) as source:
+            changed = read_round(source, self._shapes, self._copied, self._name)
+            return changed, counts(source, self._shapes)
 
     def _apply(self, changed: Round) -> None:
         with self._writing_target() as target:

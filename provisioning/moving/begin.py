@@ -18,7 +18,6 @@ from provisioning.moving.run import KIND
 from provisioning.parts import Parts
 from provisioning.replacing import choose
 
-
 Run = Callable[[OperationRecord], Awaitable[None]]
 
 
