@@ -36,7 +36,7 @@ class Node:
     registry_url: str
     backends: Path
 
-    def variables(self, **more: str) -> dict[str, str]:
+    def variables(self, **more: str) -> dict[str, Any]:
         """As `KEYSTEAD_*`."""
         return {
             "REGISTRY_URL": self.registry_url,
