@@ -73,7 +73,7 @@ class Connection(BaseConnection):
             results = self._run_portions(transaction, sql, portions[:-1])
             results += transaction.commit((), self.deadline, portions[-1], sql)
         finally:
-            transaction.abandon(self.deadline)
+            transaction.abandon()
         return _outcome(sql, results)
 
     def run_script(self, script: str) -> None:
@@ -105,7 +105,7 @@ class Connection(BaseConnection):
     def _abandon(self) -> None:
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
-            transaction.abandon(self.deadline)
+            transaction.abandon()
 
 
 def _outcome(sql: str, results: list[Result]) -> Outcome:

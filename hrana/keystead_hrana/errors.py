@@ -42,6 +42,7 @@ _NUMBERS = {
     **{name: number for number, name in enumerate(_PRIMARY)},
     "SQLITE_UNKNOWN": 1,
     "SQL_PARSE_ERROR": 1,
+    "SQL_INPUT_ERROR": 1,
     "TRANSACTION_TIMEOUT": 5,
     "TRANSACTION_BUSY": 5,
 }
@@ -189,4 +190,4 @@ def statement_error(message: str, code: str | None, extended_code: str | None) -
 def is_refused_commit(error: Error) -> bool:
     """Whether a COMMIT that failed so certainly did nothing."""
     certain = isinstance(error, IntegrityError | Busy | Blocked | ProgrammingError)
-    return certain or primary_name(error.code) in ("SQLITE_FULL", "SQL_PARSE_ERROR")
+    return certain or primary_name(error.code) in ("SQLITE_FULL", "SQL_PARSE_ERROR", "SQL_INPUT_ERROR")

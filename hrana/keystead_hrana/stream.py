@@ -10,6 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
@@ -37,7 +38,7 @@ Token = str | Callable[[], str] | None
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _PAUSES = (0.05, 0.2, 0.5)  # seconds, before a request that had no effect is sent again
-_GRACE = 1.0  # seconds for closing a stream whose time is over
+_SECONDS_TO_CLOSE = 2.0  # whatever the deadline, which is most likely over
 
 
 def checked_namespace(namespace: str | None) -> str | None:
@@ -97,7 +98,7 @@ class Stream:
             raise self._unread(failure, commits) from failure
         if answer.status != http.client.OK:
             refused = self._refused(answer, commits)
-            self.drop()
+            self.close()  # the server may not have used the baton
             raise refused
         try:
             said = reply(answer.body, requests)
@@ -106,22 +107,14 @@ class Stream:
         self._keep(said)
         return said
 
-    def close(self, deadline: float | None) -> None:
-        """Let the server end the stream now; it does so by itself after some seconds."""
+    def close(self) -> None:
+        """Let the server end the stream, and roll back, now: it would hold its locks for some seconds more."""
         if self._baton is None:
             return
         body, self._baton = request_body(self._baton, [CLOSE]), None
-        until = max(self._until(deadline), time.monotonic() + _GRACE)
-        try:
+        until = time.monotonic() + min(self.server.timeout, _SECONDS_TO_CLOSE)
+        with suppress(Unsent, Unanswered, ResponseTooLarge):
             self._post(body, until, repeatable=True)
-        except (Unsent, Unanswered):
-            pass
-        finally:
-            self._origin = self.server.origin
-
-    def drop(self) -> None:
-        """Forget it: the server has ended it, or will."""
-        self._baton = None
         self._origin = self.server.origin
 
     def _until(self, deadline: float | None) -> float:
@@ -198,12 +191,12 @@ class Stream:
 
     def _unsent(self, sentence: str) -> Error:
         was_open = self.is_open
-        self.drop()
+        self.close()
         return StreamLost(sentence, sent=True) if was_open else NotSent(sentence)
 
     def _unread(self, failure: Exception, commits: bool) -> Error:
-        """The request left, and its answer cannot be used."""
-        self.drop()
+        """The request left, and the next baton with it."""
+        self._baton, self._origin = None, self.server.origin
         if commits:
             return CommitUnknown(str(failure), sent=True)
         return failure if isinstance(failure, Error) else StreamLost(str(failure), sent=True)

@@ -54,7 +54,7 @@ class Transaction:
         said = self._send([sequence(script), GET_AUTOCOMMIT], deadline, commits=False)
         stands, error = self._stands(said), said.answers[0]
         if not stands or isinstance(error, LOST):
-            self.abandon(deadline)
+            self.abandon()
         if isinstance(error, Error):
             raise error
         if not stands:
@@ -69,7 +69,7 @@ class Transaction:
     ) -> list[Result]:
         """The last statements, COMMIT and the end of the stream, in one request. A read ends without a COMMIT."""
         if not last and not steps and (self.mode == "read" or not self._begun):
-            self.abandon(deadline)
+            self.abandon()
             return []
         all_steps = [*steps, *(Step(sql, parameters) for sql, parameters, _ in last)]
         results = self._exchange(all_steps, deadline, stored=stored, ends=True)
@@ -79,10 +79,10 @@ class Transaction:
                 tell(result.rows)
         return results
 
-    def abandon(self, deadline: float | None) -> None:
+    def abandon(self) -> None:
         """Closing the stream rolls back."""
         self.is_alive = False
-        self._stream.close(deadline)
+        self._stream.close()
 
     def _exchange(
         self, steps: Sequence[Step], deadline: float | None, *, stored: str | None, ends: bool
@@ -105,7 +105,7 @@ class Transaction:
                 raise StreamLost(TAKEN_AWAY, sent=True)
         except BaseException as failure:
             if not (stands and failure is error) or isinstance(failure, LOST):
-                self.abandon(deadline)
+                self.abandon()
             raise
         finally:
             self._begun = True
