@@ -227,7 +227,12 @@ def _upload(ref: DatabaseRef, source: Path) -> None:
     chunks = content_for_upload(source)
     try:
         answer = httpx.post(
-            f"{ref.server.url}/v1/upload", headers=headers, content=chunks, timeout=UPLOAD_SECONDS
+            f"{ref.server.url}/v1/upload",
+            headers=headers,
+            content=chunks,
+            timeout=UPLOAD_SECONDS,
+            verify=hrana.public_authorities(),
+            trust_env=False,
         )
     except httpx.HTTPError as error:
         raise DatabaseUnavailable from error

@@ -37,6 +37,7 @@ class TursoApi:
             headers={"Authorization": f"Bearer {account.token.reveal()}"},
             timeout=SECONDS,
             limits=httpx.Limits(max_keepalive_connections=0),  # seldom used: nothing stays open
+            trust_env=False,
         )
 
     def create(self, name: str, group: str, seed: Seed | None = None) -> TursoDatabase | None:

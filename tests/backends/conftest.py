@@ -17,6 +17,9 @@ from tests.conftest import settings_for
 from tests.engines.postgres import Postgres
 from tests.engines.sqld import Sqld
 from tests.engines.turso import ORGANIZATION, TOKEN, TursoPlatform
+from tests.provisioning.fixtures import data, made
+
+__all__ = ["data", "made"]
 
 
 @pytest.fixture(autouse=True)
