@@ -34,11 +34,11 @@ from provisioning.converge import (
     alone,
     data_key_of,
     ensure_database,
-    ensure_schema,
     first_rows_of,
     note_place,
 )
 from provisioning.lifecycle import new_tenant
+from provisioning.migrating.schema import ensure_schema
 from provisioning.platform import Platform, open_platform
 from provisioning.registry_place import alone_with_registry, file_ref, make_registry, registry_exists
 

@@ -16,7 +16,6 @@ from controlplane.registry.tenants import RegisteredTenant, find_tenant
 from provisioning.backups import orders, restoring
 from provisioning.converge import Convergence
 from provisioning.journal import GivenUp, Journal
-from provisioning.migrating import rollback
 from provisioning.moving import run as moving
 from provisioning.parts import Parts
 from provisioning.presence import is_dead
@@ -66,7 +65,6 @@ async def _converge(parts: Parts, tenant: RegisteredTenant, journal: Journal) ->
 _Runner = Callable[[Parts, RegisteredTenant, Journal], Awaitable[None]]
 _RUNNERS: dict[str, _Runner] = {
     "delete": remove,
-    rollback.KIND: rollback.run_rollback,
     orders.KIND: orders.take_backup,
     restoring.KIND: restoring.restore_backup,
     moving.KIND: moving.run_move,

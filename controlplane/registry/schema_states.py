@@ -18,7 +18,7 @@ from controlplane.registry.migrations import (
     latest_run,
 )
 from controlplane.registry.moments import is_past
-from controlplane.registry.operations import UNFINISHED
+from controlplane.registry.operations import REPLACING, UNFINISHED
 from controlplane.registry.tenants import SERVING, RegisteredTenant, change_tenant, get_tenant, registered
 from core.database.sql import insert
 from core.errors import Conflict
@@ -30,11 +30,11 @@ _OPERATIONS = RegistryBase.metadata.tables["operations"]
 _UNTOUCHED = not_(
     exists().where(
         _OPERATIONS.c.tenant_id == _STATES.c.tenant_id,
-        _OPERATIONS.c.kind.not_in(("create", "converge")),
+        _OPERATIONS.c.kind.in_(REPLACING),
         _OPERATIONS.c.state.in_(UNFINISHED),
     )
 )
-"""Nothing else is done to its database: no move, no restore, no deletion."""
+"""Its database is not about to be replaced or deleted."""
 
 LEASE_MS = 60_000
 LONGEST_BACK_OFF_MS = 60_000
@@ -240,32 +240,6 @@ def versions_of_serving(connection: Connection) -> dict[str, int]:
         .group_by(_TENANTS.c.schema_version)
     )
     return dict(sorted((row[0] or "none", row[1]) for row in rows))
-
-
-def snapshots_before(
-    connection: Connection, moment: int, node: str, tenant_id: str, limit: int
-) -> list[tuple[str, str]]:
-    """(tenant, snapshot) taken on this machine before `moment`, by id."""
-    statement = (
-        select(_STATES.c.tenant_id, _STATES.c.snapshot)
-        .where(
-            _STATES.c.snapshot.is_not(None),
-            _STATES.c.snapshot_node == node,
-            _STATES.c.snapshot_at < moment,
-            _STATES.c.tenant_id > tenant_id,
-        )
-        .order_by(_STATES.c.tenant_id)
-    )
-    return [(row[0], row[1]) for row in connection.execute(statement.limit(limit))]
-
-
-def forget_snapshot(connection: Connection, tenant_id: str, snapshot: str) -> None:
-    nothing = dict.fromkeys(("snapshot", "snapshot_version", "snapshot_node", "snapshot_at"))
-    connection.execute(
-        update(_STATES)
-        .where(_STATES.c.tenant_id == tenant_id, _STATES.c.snapshot == snapshot)
-        .values(nothing)
-    )
 
 
 def _ensure_row(connection: Connection, tenant_id: str, now: int) -> None:

@@ -42,7 +42,7 @@ from provisioning.backups.taking import key_of, path_of
 from provisioning.backups.verifying import verify, workplace
 from provisioning.converge import data_key_of, desired_for
 from provisioning.journal import GivenUp, Journal
-from provisioning.migrating.tenant import ensure_schema
+from provisioning.migrating.schema import ensure_schema
 from provisioning.organization import TenantOrganization, organization_is, put_organization
 from provisioning.parts import Parts
 from provisioning.replacing import Replacement
@@ -95,7 +95,9 @@ async def _replace(
 
 
 async def _after_failure(run: "_Restoration", journal: Journal, error: Exception) -> None:
-    """The tenant is written again while the next attempt waits. One that could not succeed leaves nothing."""
+    """The tenant is written again while the next attempt waits. One that could not succeed leaves nothing. Whoever
+    has lost the operation touches neither: they are another's now."""
+    await journal.refuse_lost()
     is_final = isinstance(error, IdentityError) and not isinstance(error, Unavailable)
     if not is_final and journal.operation.attempts < MOST_ATTEMPTS:
         with suppress(Unavailable):
@@ -158,7 +160,8 @@ class _Restoration:
             generation=self._replacement.generation,
         )
         version = verify(parts, draft, self._data_key)
-        if version < (self._tenant.schema_version or version):
+        keep = self._journal.operation.parameters.get("keep_schema", False)
+        if version < (self._tenant.schema_version or version) and not keep:
             ensure_schema(parts, draft)
         draft = replacing.relabel(parts, draft, self._replacement.incarnation)
         self._converging(draft, outdated.end_what_was_begun, self._now)

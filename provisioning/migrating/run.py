@@ -37,7 +37,8 @@ from core.errors import IdentityError
 from core.failpoints import failpoint
 from core.ids import new_id
 from provisioning.migrating.rollback import KIND, begin_rollback
-from provisioning.migrating.tenant import Done, ensure_schema, look, migrate
+from provisioning.migrating.schema import ensure_schema
+from provisioning.migrating.tenant import Done, look, migrate
 from provisioning.migrating.waves import plan
 from provisioning.operations import run_operation
 from provisioning.parts import Parts
@@ -120,7 +121,7 @@ class Migrations:
         operation = new_operation(
             new_id("op"), tenant_id, KIND, now, lease_owner=parts.owner, lease_expires_at=now + LEASE_MS
         )
-        return await parts.registry.write(begin_rollback, operation, parts.settings.node, now)
+        return await parts.registry.write(begin_rollback, operation, parts.settings, now)
 
     async def note_failing(self) -> None:
         self.failing = await self._parts.registry.read(failing_migrations)

@@ -13,12 +13,10 @@ from pathlib import Path
 from controlplane.registry.tenants import RegisteredTenant
 from core.crypto.sealed_files import PIECE
 from core.crypto.sealing import DataKey
-from core.errors import Conflict
 from core.settings import Settings
-from provisioning.backups.stored import Heading, read_backup, write_backup
+from provisioning.backups.stored import Heading, write_backup
+from provisioning.backups.taking import key_of
 from provisioning.parts import Parts
-
-PURPOSE = "snapshots"
 
 
 def folder_of(settings: Settings) -> Path:
@@ -45,22 +43,10 @@ def take(parts: Parts, tenant: RegisteredTenant, data_key: DataKey, version: str
             size=size,
             digest=digest,
         )
-        write_backup(folder / name, data_key.derive(PURPOSE), heading, plain)
+        write_backup(folder / name, key_of(data_key), heading, plain)
     finally:
         plain.unlink(missing_ok=True)
     return name
-
-
-def read(settings: Settings, name: str, data_key: DataKey, target: Path) -> Heading:
-    """As a SQLite file again. Blocks: for threads."""
-    path = folder_of(settings) / name
-    if not path.exists():
-        raise Conflict("The snapshot is not on this machine any more.", code="no_snapshot")
-    return read_backup(path, data_key.derive(PURPOSE), target)
-
-
-def delete(settings: Settings, name: str) -> None:
-    (folder_of(settings) / name).unlink(missing_ok=True)
 
 
 def sweep(settings: Settings, keep_seconds: float) -> int:

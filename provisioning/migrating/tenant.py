@@ -5,17 +5,15 @@ otherwise), checks every reference and reads the whole configuration as a reques
 fails is as if it had not begun.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 import migrations
 from controlplane.registry.schema_states import LONGEST_BACK_OFF_MS, Claim, Result
 from controlplane.registry.tenants import RegisteredTenant
 from core.crypto.sealing import DataKey
-from core.database import DatabaseRef
 from core.errors import (
     Conflict,
     DatabaseCorrupt,
@@ -26,17 +24,16 @@ from core.errors import (
 )
 from core.failpoints import failpoint
 from provisioning.migrating import snapshots
+from provisioning.migrating.schema import ensure_schema, version_of
 from provisioning.parts import Parts
 from sync.fleet import describe
 from tenant_runtime.configuration import load_configuration
-from tenant_runtime.models import TenantRow
 
 ATTEMPTS = 6
 """How often a database that is locked or away is asked before it counts as failed."""
 
 FIRST_BACK_OFF_MS = 500
 _NEVER_BETTER = (DatabaseCorrupt, DatabaseMissing, WrongDatabase)
-_TENANT = TenantRow.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +43,6 @@ class Done:
     result: Result
     error: BaseException | None = None
     put_back: RegisteredTenant | None = None
-
-
-def ensure_schema(parts: Parts, ref: DatabaseRef, ask: Callable[[Connection], object] | None = None) -> bool:
-    """Whether anything had to be done. `ask` may refuse the result before it is committed."""
-    wanted = migrations.head("tenant")
-    with parts.databases.read_only(ref) as connection:
-        version = migrations.current(connection)
-    if version is not None and version >= wanted:
-        migrations.refuse_unknown(version, wanted)
-        return False
-    with parts.databases.exclusive(ref, foreign_keys=False) as connection:
-        migrations.upgrade(connection, "tenant")
-        connection.execute(update(_TENANT).values(config_version=_TENANT.c.config_version + 1))
-        if ask is not None:
-            ask(connection)
-        failpoint("migrate.commit.before")
-    return True
 
 
 def migrate(parts: Parts, claim: Claim, *, then: str = "migrated") -> Done:
@@ -109,14 +89,6 @@ def _examine(connection: Connection, data_key: DataKey) -> None:
         if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
             raise Conflict("There is a reference to nothing.", code="migration_failed")
     load_configuration(connection, data_key)
-
-
-def version_of(parts: Parts, ref: DatabaseRef) -> str:
-    with parts.databases.read_only(ref) as connection:
-        version = migrations.current(connection)
-    if version is None:
-        raise DatabaseCorrupt
-    return version
 
 
 def _snapshot(parts: Parts, tenant: RegisteredTenant, data_key: DataKey, version: str) -> dict[str, Any]:

@@ -276,11 +276,11 @@ STEPS = (
     "migrate.commit.after",
     "migrate.record.before",
     "migrate.look",
-    "rollback.copy.before",
-    "rollback.put.before",
+    "restore.prepare.before",
+    "restore.settle.before",
     "replace.put.after",
-    "rollback.flip.before",
-    "rollback.flip.after",
+    "restore.flip.before",
+    "restore.flip.after",
 )
 
 

@@ -1,0 +1,39 @@
+"""One database brought to this release's schema, in one transaction. Blocks: for threads."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, update
+
+import migrations
+from core.database import DatabaseRef
+from core.errors import DatabaseCorrupt
+from core.failpoints import failpoint
+from provisioning.parts import Parts
+from tenant_runtime.models import TenantRow
+
+_TENANT = TenantRow.__table__
+
+
+def ensure_schema(parts: Parts, ref: DatabaseRef, ask: Callable[[Connection], object] | None = None) -> bool:
+    """Whether anything had to be done. `ask` may refuse the result before it is committed."""
+    wanted = migrations.head("tenant")
+    with parts.databases.read_only(ref) as connection:
+        version = migrations.current(connection)
+    if version is not None and version >= wanted:
+        migrations.refuse_unknown(version, wanted)
+        return False
+    with parts.databases.exclusive(ref, foreign_keys=False) as connection:
+        migrations.upgrade(connection, "tenant")
+        connection.execute(update(_TENANT).values(config_version=_TENANT.c.config_version + 1))
+        if ask is not None:
+            ask(connection)
+        failpoint("migrate.commit.before")
+    return True
+
+
+def version_of(parts: Parts, ref: DatabaseRef) -> str:
+    with parts.databases.read_only(ref) as connection:
+        version = migrations.current(connection)
+    if version is None:
+        raise DatabaseCorrupt
+    return version
