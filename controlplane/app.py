@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from controlplane import backups, fleet, migrations, operations, tenants
+from controlplane import backups, fleet, migrations, moves, operations, tenants
 from controlplane.access import agrees, as_platform, stands
 from controlplane.services import PlatformServices
 from core.errors import InvalidInput
@@ -44,6 +44,7 @@ def create_platform_app(services: PlatformServices) -> Litestar:
             *fleet.handlers,
             *migrations.handlers,
             *backups.handlers,
+            *moves.handlers,
         ],
         guards=[authenticate(services.verifier), stands, agrees],
         request_class=PlatformRequest,

@@ -10,7 +10,7 @@ from controlplane.registry.ledger import Wanted
 from core.clock import Clock
 from core.crypto.sealing import InstallationKey
 from core.database import Database
-from core.fleet import FleetMigrations
+from core.fleet import FleetMigrations, TenantMoves
 from core.settings import Settings
 from core.tenants import Operators, TenantBackups, TenantLifecycle
 from keystead_sdk.verifier import TokenVerifier
@@ -28,6 +28,7 @@ class PlatformServices:
     lifecycle: TenantLifecycle
     migrations: FleetMigrations
     backups: TenantBackups
+    moves: TenantMoves
     operators: Operators
     verifier: TokenVerifier
     wanted: Callable[[], Awaitable[Wanted | None]]

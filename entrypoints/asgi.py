@@ -233,6 +233,7 @@ class Keystead:
             lifecycle=platform.lifecycle,
             migrations=platform.migrations,
             backups=platform.backups,
+            moves=platform.moves,
             operators=operators,
             verifier=TokenVerifier(
                 issuer=issuer,

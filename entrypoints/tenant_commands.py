@@ -1,4 +1,4 @@
-"""`keystead tenant`: list tenants, back one up, restore it, from the machine itself, servers running or not.
+"""`keystead tenant`: list tenants, back one up, restore it, move it, from the machine itself, servers running or not.
 
 Each command opens the installation in its own process and does what the platform API does: the registry knows the
 operation, and a server goes on with it should this process die. Nothing is asked of a token.
@@ -25,14 +25,17 @@ class Failed(Exception):
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("tenant", help="list tenants, back one up, restore it")
+    parser = commands.add_parser("tenant", help="list tenants, back one up, restore it, move it")
     actions = parser.add_subparsers(required=True, metavar="action", dest="action")
     _action(actions, "list", "all tenants, and where their databases are", _list)
     backups = _action(actions, "backups", "the backups of one tenant, the newest first", _backups)
     backup = _action(actions, "backup", "take a backup now", _backup)
     restore = _action(actions, "restore", "put a tenant back as it was when a backup was taken", _restore)
-    for action in (backups, backup, restore):
+    move = _action(actions, "move", "put a tenant's database elsewhere while the tenant serves", _move)
+    for action in (backups, backup, restore, move):
         action.add_argument("tenant", help="the tenant's id; tenant one's is control_plane")
+    move.add_argument("--to", required=True, help="a database backend: sqlite, libsql, turso, postgresql")
+    move.add_argument("--region", help="a region of that backend")
     source = restore.add_mutually_exclusive_group(required=True)
     source.add_argument("--backup", help="its id")
     source.add_argument("--file", type=Path, help="a file of the backup folder, wherever it lies now")
@@ -124,6 +127,12 @@ async def _restore(platform: "Platform", options: argparse.Namespace) -> str:
     operation = await _ended(platform, await platform.backups.restore(options.tenant, order))
     names = ("name", "state", "started_at", "ended_at")
     return _shown(names, operation["steps"], options)
+
+
+async def _move(platform: "Platform", options: argparse.Namespace) -> str:
+    operation = await _ended(platform, await platform.moves.move(options.tenant, options.to, options.region))
+    names = ("name", "state", "started_at", "ended_at", "rows", "rounds", "entries", "paused_ms")
+    return _shown(names, [dict.fromkeys(names) | step for step in operation["steps"]], options)
 
 
 async def _ended(platform: "Platform", operation_id: str) -> dict[str, Any]:

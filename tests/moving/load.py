@@ -1,7 +1,7 @@
 """Writers and readers of one tenant who never stop, and a ledger of what they were told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -93,7 +93,7 @@ class Load:
             self.reads += 1
             await asyncio.sleep(0.002)
 
-    async def _acknowledged(self, key: str, value: str | None, write: "asyncio.Future[str]") -> None:
+    async def _acknowledged(self, key: str, value: str | None, write: Awaitable[str]) -> None:
         began = monotonic()
         try:
             await write
