@@ -62,7 +62,7 @@ class Journal:
         if not 0 <= now - self._written_at < LEASE_MS // 30:
             await self.step(name)
             return
-        await self._parts.registry.read(refuse_lost, self.operation.id, self.operation.fencing)
+        await self.refuse_lost()
         self.note(name)
 
     def note(self, name: str) -> None:
@@ -99,6 +99,10 @@ class Journal:
         await self._parts.registry.write(
             write_operation, self.operation.id, self.operation.fencing, self._parts.now(), **values
         )
+
+    async def refuse_lost(self) -> None:
+        """`LeaseLost` when another worker has taken over."""
+        await self._parts.registry.read(refuse_lost, self.operation.id, self.operation.fencing)
 
     async def given_up(self, error: BaseException) -> None:
         """The end: nobody tries it again."""

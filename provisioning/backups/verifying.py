@@ -13,6 +13,7 @@ from core.crypto.sealing import DataKey, SealBroken
 from core.database import DatabaseRef
 from core.errors import Conflict
 from provisioning.parts import Parts
+from provisioning.presence import is_dead
 from tenant_runtime.models import ClientSecret, SigningKeyRow
 
 SECRETS_TRIED = 100
@@ -70,11 +71,23 @@ def _check_secrets(connection: Connection, data_key: DataKey) -> None:
 
 @contextmanager
 def workplace(parts: Parts, name: str) -> Iterator[Path]:
-    """A folder for drafts, empty; what a crash left there is removed first."""
-    folder = parts.settings.data_dir / "drafts" / name
+    """A folder for drafts that is this process's alone: one that lost its lease and goes on disturbs nobody."""
+    clear_drafts(parts)
+    folder = _drafts(parts) / parts.owner / name
     rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     try:
         yield folder
     finally:
         rmtree(folder, ignore_errors=True)
+
+
+def clear_drafts(parts: Parts) -> None:
+    """What processes left that ended without a word. They hold personal data in the clear."""
+    for folder in _drafts(parts).glob("*"):
+        if folder.name != parts.owner and is_dead(parts.settings, folder.name):
+            rmtree(folder, ignore_errors=True)
+
+
+def _drafts(parts: Parts) -> Path:
+    return parts.settings.data_dir / "drafts"
