@@ -13,6 +13,7 @@ KNOWN_HOSTS = re.compile(
     r"|127\.\d+\.\d+\.\d+|0\.0\.0\.0|::1?|localhost"
     r"|(www\.)?(rfc-editor\.org|ietf\.org|openid\.net|w3\.org|apache\.org|json-schema\.org|spdx\.org)"
     r"|(datatracker|tools)\.ietf\.org|schemas\.openid\.net"
+    r"|api\.turso\.tech"  # the platform that a back end of ours is the client of
 )
 ADDRESS = re.compile(r"https?://[^\s\"'`<>()\\|,;]+")
 
