@@ -33,7 +33,7 @@ from provisioning.backends.template import Draft
 from provisioning.fill import fill_with
 from provisioning.first_rows import FirstRows, prepare, put_first_rows
 from provisioning.journal import Journal, Steps
-from provisioning.migrating.tenant import ensure_schema, version_of
+from provisioning.migrating.schema import ensure_schema, version_of
 from provisioning.organization import (
     Member,
     TenantOrganization,
