@@ -15,8 +15,8 @@ from core.database.remote.session import Session, call
 from core.database.remote.sessions import Sessions
 from core.errors import OutcomeUnknown
 
-DOUBT_SECONDS = 5.0
-"""How long an unanswered COMMIT is asked after, though the unit's own time may be over."""
+ORPHAN_SECONDS = 6.0
+"""A server keeps the writer's lock for a stream that was cut: libSQL for five seconds. Who was cut waits for its own."""
 
 Tell = Callable[[Any], None]
 
@@ -63,7 +63,7 @@ class Writes:
                 return value
 
         try:
-            value = self._retry.repeat(once, lambda: doubt.until)
+            value = self._retry.repeat(once, doubt.wait_for_orphan)
         except Exception as error:
             if doubt.mark is not None:
                 raise OutcomeUnknown from error
@@ -76,6 +76,7 @@ class Doubt:
 
     def __init__(self, retry: Retry, until: float) -> None:
         self._retry = retry
+        self._latest = until + ORPHAN_SECONDS
         self.until = until
         self.mark: str | None = None
         self.value: Any = None
@@ -99,5 +100,12 @@ class Doubt:
                 if mark is None:
                     raise OutcomeUnknown from error
                 self.mark, self.value = mark, value
-                self.until = max(self.until, time.monotonic() + DOUBT_SECONDS)
             raise
+
+    def wait_for_orphan(self) -> float:
+        """After an attempt that failed: until when there may be another. One whose time is over gets more of it only
+        to find out what became of its COMMIT."""
+        now = time.monotonic()
+        if now < self.until or self.mark is not None:
+            self.until = max(self.until, min(now + ORPHAN_SECONDS, self._latest))
+        return self.until
