@@ -105,11 +105,11 @@ class Attempt:
             check_same(wanted, counts(target, self._shapes))
         return left
 
-    def undo(self) -> None:
-        """The source first, so that writers go on; then nothing of the target stays."""
+    def undo_source(self) -> None:
         with self._parts.databases.exclusive(self._source) as source:
             capture.remove_own(source, self._name)
-        failpoint("move.undo.source")
+
+    def undo_target(self) -> None:
         abandon(self._parts, self._tenant, self.replacement)
 
     def _round(self) -> Round:

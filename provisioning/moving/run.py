@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from controlplane.registry.operations import LeaseLost, finish_operation
-from controlplane.registry.tenants import RegisteredTenant
+from controlplane.registry.tenants import RegisteredTenant, find_tenant
 from core.errors import IdentityError, Unavailable
 from core.failpoints import failpoint
 from provisioning.journal import GivenUp, Journal
@@ -15,6 +16,7 @@ from provisioning.moving.attempt import Attempt, settle
 from provisioning.parts import Parts
 from provisioning.replacing import Replacement, choose, flip, is_done, let_go
 
+_log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 KIND = "move"
@@ -42,18 +44,20 @@ class _Run:
             return
         await self._step("undo")
         if before is not None:
-            earlier = Attempt(self._parts, self._tenant, before, self._parameters["attempt"])
-            await self._in_thread(earlier.undo)
+            await self._undo(Attempt(self._parts, self._tenant, before, self._parameters["attempt"]))
         attempt = await self._begin()
         try:
-            await self._try(attempt)
-        except LeaseLost:
-            raise
+            await self._prepare(attempt)
         except BaseException as error:
-            await self._in_thread(attempt.undo)
-            if isinstance(error, Exception) and self._is_last(error):
+            await self._undo(attempt)
+            if self._is_last(error):
                 raise GivenUp from error
             raise
+        moved = await self._flip(attempt)
+        self._say(paused_ms=attempt.paused_ms)
+        await let_go(self._parts, self._tenant)
+        failpoint("move.flip.after")
+        await self._settle(moved)
 
     async def _begin(self) -> Attempt:
         """A place of its own for each try, whatever one that was stopped may still do to its own."""
@@ -70,7 +74,7 @@ class _Run:
         await self._note(chosen, name)
         return Attempt(self._parts, self._tenant, chosen, name)
 
-    async def _try(self, attempt: Attempt) -> None:
+    async def _prepare(self, attempt: Attempt) -> None:
         await self._do("capture", attempt.capture)
         rows = await self._do("copy", attempt.copy)
         self._say(rows=rows)
@@ -81,23 +85,28 @@ class _Run:
         await self._in_thread(attempt.catch_up)
         await self._do("fence", attempt.fence)
         left = await self._in_thread(attempt.drain)
+        self._say(entries=left)
         failpoint("move.drain.after")
-        moved = await self._flip(attempt)
-        self._say(entries=left, paused_ms=attempt.paused_ms)
-        await let_go(self._parts, self._tenant)
-        failpoint("move.flip.after")
-        await self._settle(moved)
 
     async def _flip(self, attempt: Attempt) -> RegisteredTenant:
-        return await self._parts.registry.write(
-            flip,
-            self._tenant,
-            attempt.replacement,
-            self._parts.now(),
-            schema_version=attempt.schema_version,
-            operation=self._journal.operation,
-            grace_ms=GRACE_MS,
-        )
+        """Undone only if it is known not to have happened. While that cannot be known, all stays as it is, the fence
+        too, and the next try finds out."""
+        try:
+            return await self._parts.registry.write(
+                flip,
+                self._tenant,
+                attempt.replacement,
+                self._parts.now(),
+                schema_version=attempt.schema_version,
+                operation=self._journal.operation,
+                grace_ms=GRACE_MS,
+            )
+        except Exception:
+            now = await self._parts.registry.read(find_tenant, self._tenant.id)
+            if now is not None and is_done(now, attempt.replacement):
+                return now
+            await self._undo(attempt)
+            raise
 
     async def _settle(self, moved: RegisteredTenant) -> None:
         await self._do("settle", lambda: settle(self._parts, moved))
@@ -111,8 +120,23 @@ class _Run:
             parameters={},
         )
 
-    def _is_last(self, error: Exception) -> bool:
+    async def _undo(self, attempt: Attempt) -> None:
+        """The source first, so that writers go on. What cannot be deleted after so many tries is left to people."""
+        await self._in_thread(attempt.undo_source)
+        failpoint("move.undo.source")
+        try:
+            await self._in_thread(attempt.undo_target)
+        except Unavailable as error:
+            if self._journal.operation.attempts < TRIES:
+                raise
+            _log.warning(
+                "move_left_a_copy", tenant=self._tenant.id, place=repr(attempt.replacement), exc_info=error
+            )
+
+    def _is_last(self, error: BaseException) -> bool:
         """What the tenant's or the operator's data refuse is refused again; what is away may come back."""
+        if not isinstance(error, Exception) or isinstance(error, LeaseLost):
+            return False
         refused = isinstance(error, IdentityError) and not isinstance(error, Unavailable)
         return refused or self._journal.operation.attempts >= TRIES
 
