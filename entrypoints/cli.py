@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.settings import SettingsError
-from entrypoints import migrate_commands, tenant_commands
+from entrypoints import migrate_commands, registry_commands, tenant_commands
 
 PASSWORD_VARIABLE = "KEYSTEAD_OPERATOR_PASSWORD"
 EMAIL_VARIABLE = "KEYSTEAD_OPERATOR_EMAIL"
@@ -40,6 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument(
         "--show-client", action="store_true", help="print the platform's machine client and its secret"
     )
+    init.add_argument(
+        "--one-node",
+        action="store_true",
+        help="tenant one may be a file of this machine, although the registry is on PostgreSQL",
+    )
     init.set_defaults(run=_init)
     serve = commands.add_parser(
         "serve", help="serve an installation; an empty data folder is initialised first"
@@ -61,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate_commands.add_parser(commands)
     _add_keys(commands.add_parser("keys", help="see, rotate and revoke the signing keys of a tenant"))
     tenant_commands.add_parser(commands)
+    registry_commands.add_parser(commands)
     return parser
 
 
@@ -100,6 +106,7 @@ def _init(options: argparse.Namespace) -> int:
         options.operator_email,
         password_stdin=options.password_stdin,
         show_client=options.show_client,
+        one_node=options.one_node,
     )
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from core.errors import Unavailable
 from core.failpoints import configure
 from core.logs import configure_logs
-from core.settings import Settings
+from core.settings import Settings, SettingsError
 from entrypoints import demo as demos
 from entrypoints.asgi import Keystead, create_app
 from entrypoints.demo_app import beside
@@ -35,11 +36,17 @@ PASSWORD = "KEYSTEAD_OPERATOR_PASSWORD"
 
 
 def init(
-    environ: dict[str, str], data: Path | None, email: str | None, *, password_stdin: bool, show_client: bool
+    environ: dict[str, str],
+    data: Path | None,
+    email: str | None,
+    *,
+    password_stdin: bool,
+    show_client: bool,
+    one_node: bool,
 ) -> int:
     settings = _settings(environ, data_dir=data)
     password = sys.stdin.readline().rstrip("\n") if password_stdin else environ.get(PASSWORD)
-    made = _initialise(settings, email or environ.get(EMAIL), password)
+    made = _initialise(settings, email or environ.get(EMAIL), password, one_node=one_node)
     _say(made)
     if show_client:
         print(
@@ -132,8 +139,14 @@ def _announce(demo: Demo, settings: Settings, *, as_json: bool) -> None:
     print(text, flush=True)
 
 
-def _initialise(settings: Settings, email: str | None, password: str | None) -> Initialised:
-    return asyncio.run(initialise(settings, operator_email=email, operator_password=password or None))
+def _initialise(
+    settings: Settings, email: str | None, password: str | None, *, one_node: bool = False
+) -> Initialised:
+    work = initialise(settings, operator_email=email, operator_password=password or None, one_node=one_node)
+    try:
+        return asyncio.run(work)
+    except Unavailable as error:
+        raise SettingsError("A server that the installation needs does not answer.") from error
 
 
 def _say(made: Initialised) -> None:

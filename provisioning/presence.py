@@ -48,6 +48,11 @@ def somebody_else_is_alive(settings: Settings, owner: str) -> bool:
     return any(path.name != owner and _holds_its_lock(path) for path in _folder(settings).iterdir())
 
 
+def anybody_is_alive(settings: Settings) -> bool:
+    """On this machine, whoever asks not counted: it has not said so yet."""
+    return _folder(settings).exists() and somebody_else_is_alive(settings, "")
+
+
 def folder_identity(settings: Settings) -> str:
     """Made once in each data folder: tells two machines of one name apart."""
     path = settings.data_dir / "node"

@@ -1,4 +1,4 @@
-"""F18: the registry is away, silent or locked. Known tenants serve, also after a start; nobody gets more than before."""
+"""F18: the registry is away, silent or locked. Known tenants serve, also after a start; nobody gets more than that."""
 
 from collections.abc import AsyncIterator
 
@@ -38,7 +38,9 @@ async def test_with_the_registry_away_known_tenants_serve_and_the_rest_is_503(
     await is_kept_out(cluster, http, "globex")
     assert (await discovery(http, "nobody")).status_code == 503
     for method, path in (("GET", "/tenants"), ("GET", "/fleet"), ("POST", "/tenants")):
-        answer = await operator.call(method, f"{cluster.plane}{path}", {"id": "late"} if method == "POST" else None)
+        answer = await operator.call(
+            method, f"{cluster.plane}{path}", {"id": "late"} if method == "POST" else None
+        )
         assert answer.status_code == 503, answer.text
         assert "retry-after" in answer.headers
     node.line.up()

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from core.database.engine import UnitConnection
 from core.database.refs import Remote
+from core.database.remote.postgresql import ONE_WRITER, connect, conninfo
 from core.database.remote.postgresql import Connection as Driver
-from core.database.remote.postgresql import connect, conninfo
 from core.database.remote.postgresql_dialect import shared_postgresql
 from core.errors import DatabaseUnavailable
 
@@ -28,10 +28,13 @@ def one_at_a_time(server: Remote) -> Generator[None, None, None]:
 
 
 @contextmanager
-def server_transaction(server: Remote) -> Generator[Connection, None, None]:
-    """Committed at the end, undone by an exception. For threads."""
+def server_transaction(server: Remote, *, as_writer: bool = False) -> Generator[Connection, None, None]:
+    """Committed at the end, undone by an exception, however long it takes. `as_writer` is the only one of its
+    database meanwhile. For threads."""
     with _connected(server) as driver:
         driver.execute("BEGIN")
+        if as_writer:
+            driver.execute("SELECT pg_advisory_xact_lock($1)", (ONE_WRITER,))
         yield UnitConnection(driver, shared_postgresql()).connection
         driver.execute("COMMIT")
 
