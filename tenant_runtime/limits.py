@@ -5,17 +5,18 @@ a window of time is claimed like any other single use. What one process may coun
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert
+from sqlalchemy import Connection, bindparam
 
 from core.database import Prepared
+from core.database.sql import insert
 from core.errors import RateLimited
 from core.ids import digest
 from tenant_runtime.models import UsedId
 
 _CLAIM = Prepared(
     insert(UsedId.__table__)
-    .prefix_with("OR IGNORE")
     .values(digest=bindparam("digest"), expires_at=bindparam("expires_at"))
+    .on_conflict_do_nothing()
     .returning(UsedId.__table__.c.digest)
 )
 

@@ -71,7 +71,8 @@ def _members(element: _json_members, compiler: SQLCompiler, **options: Any) -> s
 
 
 class json_at(FunctionElement[str]):  # noqa: N801
-    """What stands in a JSON column under a path (`$."a"."b"`), as text; NULL if there is nothing."""
+    """What stands in a JSON column under a path (`$."a"."b"`), as text, `true` and `false` as JSON writes them; NULL
+    if there is nothing."""
 
     inherit_cache = True
     type = String()
@@ -79,7 +80,9 @@ class json_at(FunctionElement[str]):  # noqa: N801
 
 @compiles(json_at)
 def _extracted(element: json_at, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_extract({compiler.process(element.clauses, **options)})"
+    place = compiler.process(element.clauses, **options)
+    kinds = f"CASE json_type({place}) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
+    return f"{kinds} ELSE CAST(json_extract({compiler.process(element.clauses, **options)}) AS TEXT) END"
 
 
 @compiles(json_at, "postgresql")

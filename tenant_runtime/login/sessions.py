@@ -7,10 +7,11 @@ somebody planted before a login is worth nothing after it; the session's id (`si
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, exists, or_, select, update
 
 from core.crypto.sealing import DataKey
 from core.database import Prepared
+from core.database.sql import insert
 from tenant_runtime.expiry import is_current
 from tenant_runtime.models import RefreshFamily, Session, SessionClient, User
 from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
@@ -92,7 +93,7 @@ _END = (
 _FAMILIES = select(_f.id, _f.client_id, _f.scope).where(
     _f.session_id == bindparam("session"), _f.revoked_at.is_(None)
 )
-_JOIN = insert(SessionClient.__table__).prefix_with("OR IGNORE")
+_JOIN = insert(SessionClient.__table__).on_conflict_do_nothing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

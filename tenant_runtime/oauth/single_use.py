@@ -11,9 +11,10 @@ what ended years ago is left alone, because a clock that is years ahead says so 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from core.database import Prepared
+from core.database.sql import insert
 from core.errors import OAuthError
 from core.ids import digest
 from tenant_runtime.models import UsedId
@@ -21,8 +22,8 @@ from tenant_runtime.models import UsedId
 _u = UsedId.__table__.c
 _CLAIM = Prepared(
     insert(UsedId.__table__)
-    .prefix_with("OR IGNORE")
     .values(digest=bindparam("digest"), expires_at=bindparam("expires_at"))
+    .on_conflict_do_nothing()
     .returning(_u.digest)
 )
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, select
 
+from core.database.sql import insert
 from core.errors import InvalidRequest, OAuthError, RateLimited, Unavailable
 from core.ids import digest, new_id, new_secret
 from tenant_runtime.configuration import configuration
@@ -44,7 +45,7 @@ _c = DeviceCode.__table__.c
 _WAITING = select(func.count(), func.count().filter(_c.client_id == bindparam("client"))).where(
     _c.expires_at > bindparam("now"), _c.is_approved.is_(None)
 )
-_INSERT = insert(DeviceCode.__table__).prefix_with("OR IGNORE")
+_INSERT = insert(DeviceCode.__table__).on_conflict_do_nothing()
 
 
 @asgi(PATH, copy_scope=False)
