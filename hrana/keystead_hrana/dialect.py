@@ -85,8 +85,15 @@ def _option(name: str, text: str) -> Any:
     if name in _FLAGS:
         return _flag(name, text)
     if name in _SECONDS:
-        return float(text)
+        return _seconds(name, text)
     raise ArgumentError(f"{name} is no option of sqlite+hrana")
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ArgumentError(f"{name} is a number of seconds") from None
 
 
 def _flag(name: str, text: str) -> bool:

@@ -7,6 +7,7 @@ can have reached the server, because only that decides whether a transaction may
 import http.client
 import io
 import os
+import re
 import select
 import socket
 import ssl
@@ -18,6 +19,13 @@ from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from keystead_hrana.errors import ProgrammingError, ResponseTooLarge
+
+Scheme = Literal["http", "https"]
+
+_SCHEMES: dict[str, Scheme] = {"http": "http", "https": "https", "libsql": "https"}
+_PORTS: dict[Scheme, int] = {"http": 80, "https": 443}
+_NO_URL = "a server's URL is http, https or libsql, a host, and no query"
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 IDLE_SECONDS = 20.0  # below what servers and proxies close after
 IDLE_SOCKETS = 32  # for each origin
@@ -39,7 +47,7 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    scheme: Literal["http", "https"]
+    scheme: Scheme
     host: str
     port: int
     path: str = field(default="", compare=False)
@@ -47,18 +55,22 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> "Origin":
-        parts = urlsplit(url)
-        scheme = {"libsql": "https", "https": "https", "http": "http"}.get(parts.scheme)
-        if scheme is None or not parts.hostname or parts.query or parts.fragment or parts.username:
-            raise ProgrammingError("a server's URL is http, https or libsql, a host, and no query")
-        port = parts.port or (443 if scheme == "https" else 80)
-        return cls(cast(Literal["http", "https"], scheme), parts.hostname, port, parts.path.rstrip("/"))
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ProgrammingError(_NO_URL) from error
+        scheme = _SCHEMES.get(parts.scheme)
+        extras = parts.query or parts.fragment or parts.username
+        if scheme is None or not parts.hostname or extras or not _VISIBLE.fullmatch(url):
+            raise ProgrammingError(_NO_URL)
+        return cls(scheme, parts.hostname, port or _PORTS[scheme], parts.path.rstrip("/"))
 
     @property
     def authority(self) -> str:
         """As the Host header has it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

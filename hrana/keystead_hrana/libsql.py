@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 from libsql_client import LibsqlError, dbapi2
@@ -32,13 +31,14 @@ from keystead_hrana.errors import (
     is_refused_commit,
     statement_error,
 )
+from keystead_hrana.http import Origin
 from keystead_hrana.statements import counts_rows, only_reads, returns_to_a_savepoint
 from keystead_hrana.stream import Token, bearer, checked_namespace
 from keystead_hrana.values import encode
 
 T = TypeVar("T")
 
-_SCHEMES = {"http": "ws", "ws": "ws", "https": "wss", "wss": "wss", "libsql": "wss"}
+_PLAIN = {"ws": "http", "wss": "https"}
 _FAILURES = (sqlite3.Error, LibsqlError, aiohttp.ClientError, OSError, TypeError)
 _BROKEN = frozenset(
     [
@@ -298,11 +298,9 @@ def _with_namespace(namespace: str | None) -> Any:
 
 
 def _websocket_url(url: str) -> str:
-    parts = urlsplit(url)
-    scheme = _SCHEMES.get(parts.scheme)
-    if scheme is None or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ProgrammingError("a server's URL is ws, wss, http, https or libsql, a host, and no query")
-    return f"{scheme}://{parts.netloc}{parts.path}"
+    scheme, separator, rest = url.partition("://")
+    origin = Origin.of(f"{_PLAIN.get(scheme, scheme)}{separator}{rest}")
+    return f"{'wss' if origin.scheme == 'https' else 'ws'}://{origin.authority}{origin.path}"
 
 
 def _checked(parameters: Parameters) -> list[object]:

@@ -240,7 +240,10 @@ def _is_missing_namespace(answer: Answer) -> bool:
 
 def _followed(origin: Origin, base_url: str) -> Origin:
     """The server wants the rest of the stream elsewhere; never without TLS what began with it."""
-    plain = Origin.of(urljoin(f"{origin.scheme}://{origin.authority}{origin.path}/", base_url))
-    if origin.scheme == "https" and plain.scheme != "https":
+    try:
+        followed = Origin.of(urljoin(f"{origin.scheme}://{origin.authority}{origin.path}/", base_url))
+    except (ProgrammingError, ValueError) as error:
+        raise StreamLost("the server asks for a stream to go on at no address", sent=True) from error
+    if origin.scheme == "https" and followed.scheme != "https":
         raise StreamLost("the server asks for a stream to go on without TLS", sent=True)
-    return plain
+    return followed

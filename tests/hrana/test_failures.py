@@ -443,7 +443,7 @@ def test_a_namespace_is_a_label_and_nothing_else(connect: Open, namespace: str) 
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a", "http://", "http://a/?x=1", "http://user@a", "http://a/#b", "a:1"]
+    "url", ["ftp://a", "http://", "http://a/?x=1", "http://user@a", "http://a/#b", "a:1", "http://a:x"]
 )
 def test_a_url_is_a_scheme_and_a_host(connect: Open, url: str) -> None:
     for transport in ("http", "libsql-client"):
