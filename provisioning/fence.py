@@ -11,6 +11,8 @@ from core.database.faults import MOVED
 from core.database.triggers import Refusing, create_triggers, drop_triggers, trigger_names
 
 PREFIX = "fence_"
+MARKS = "transaction_marks"
+"""Of transactions, that of the fence itself too: no data of a tenant's."""
 
 
 def raise_fence(connection: Connection) -> None:
@@ -27,6 +29,7 @@ def raise_fence(connection: Connection) -> None:
                     message=MOVED,
                 )
                 for table in inspect(connection).get_table_names()
+                if table != MARKS
                 for event in ("INSERT", "UPDATE", "DELETE")
             ],
         )
