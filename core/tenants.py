@@ -143,7 +143,8 @@ class TenantBackups(Protocol):
     """Copies of a tenant's database. Implemented by `provisioning/`; what is asked for is an operation, whose id is
     answered when it is done or the time limit of a request has passed."""
 
-    async def take(self, tenant_id: str, actor: str | None = None) -> str: ...
+    async def take(self, tenant_id: str, actor: str | None = None, *, as_of: int | None = None) -> str:
+        """`as_of`, in milliseconds: as the database was then. `InvalidInput` where its back end does not know."""
 
     async def restore(self, tenant_id: str, order: RestoreOrder, actor: str | None = None) -> str:
         """`Conflict` while the tenant is moved, restored or deleted."""

@@ -9,6 +9,8 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,12 @@ def add_parser(commands: Any) -> None:
         action.add_argument("tenant", help="the tenant's id; tenant one's is control_plane")
     move.add_argument("--to", required=True, help="a database backend: sqlite, libsql, turso, postgresql")
     move.add_argument("--region", help="a region of that backend")
+    backup.add_argument(
+        "--as-of",
+        type=_moment,
+        metavar="MOMENT",
+        help="as it was then (2026-01-02T03:04:05Z), where its backend remembers: turso",
+    )
     source = restore.add_mutually_exclusive_group(required=True)
     source.add_argument("--backup", help="its id")
     source.add_argument("--file", type=Path, help="a file of the backup folder, wherever it lies now")
@@ -54,6 +62,15 @@ def _action(actions: Any, name: str, text: str, act: Any) -> argparse.ArgumentPa
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(run=run, act=act)
     return action
+
+
+def _moment(text: str) -> int:
+    """In milliseconds."""
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return int(moment.timestamp() * 1000)
+    raise argparse.ArgumentTypeError("must be a moment with its zone, such as 2026-01-02T03:04:05Z")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -110,7 +127,7 @@ async def _backups(platform: "Platform", options: argparse.Namespace) -> str:
 
 
 async def _backup(platform: "Platform", options: argparse.Namespace) -> str:
-    await _ended(platform, await platform.backups.take(options.tenant))
+    await _ended(platform, await platform.backups.take(options.tenant, as_of=options.as_of))
     return await _backups(platform, options)
 
 

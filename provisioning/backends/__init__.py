@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from core.database import DatabaseRef
 from core.settings import Settings, SettingsError
@@ -62,6 +62,30 @@ class Backend(Protocol):
 
     def restore(self, ref: DatabaseRef, source: Path) -> Place | None:
         """Put such a copy in the place of a new generation, whole or not at all; answers as `create` does."""
+
+
+@runtime_checkable
+class RenewsCredentials(Protocol):
+    """What some back ends can besides: let in with new credentials, and with the old ones no more."""
+
+    def renewed(self, place: Place, ref: DatabaseRef) -> Place:
+        """Safe to repeat; what was answered last is what lets one in."""
+
+
+@runtime_checkable
+class KeepsThePast(Protocol):
+    """What some back ends can besides: tell what a database held at a moment of the past."""
+
+    def snapshot_as_of(self, ref: DatabaseRef, moment: int, target: Path) -> None:
+        """As `snapshot`; the moment in milliseconds. `InvalidInput` for one that is not remembered."""
+
+
+@runtime_checkable
+class Surveyed(Protocol):
+    """What some back ends can besides: tell which databases there are, to find those that nobody points to."""
+
+    def names(self) -> list[str]:
+        """Of all of this back end's databases, in every region, half-made ones and those set aside too."""
 
 
 def load_backends(settings: Settings, extra: Mapping[str, Backend] | None = None) -> dict[str, Backend]:

@@ -82,15 +82,6 @@ def public_authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def drain(ref: DatabaseRef) -> None:
-    """Wait for the last writer of a database whose writes are blocked: a transaction that has written may still
-    commit, and whoever gets the writer's lock after it knows that it is over."""
-    with _connection(ref) as connection:
-        connection.begin("immediate")
-        connection.execute("SELECT 1").fetchone()
-        connection.rollback()
-
-
 @contextmanager
 def _connection(ref: DatabaseRef) -> Generator[hrana.BaseConnection, None, None]:
     """Over sockets of its own: whole databases are made seldom, and nothing stays open behind them."""

@@ -6,6 +6,7 @@ into another's, and the server's own key need not exist here.
 """
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from core.database import DatabaseRef
@@ -90,15 +91,10 @@ class LibsqlBackend:
     def snapshot(self, ref: DatabaseRef, target: Path) -> None:
         hrana.snapshot(ref, target)
 
-    def block_writes(self, ref: DatabaseRef, reason: str) -> None:
-        """When this returns, everything that was committed can be read, and nothing more will be."""
-        blocked = {"block_writes": True, "block_reason": reason}
-        self._server(ref).configure(_name(ref), blocked)
-        failpoint("backend.block_writes.blocked")
-        hrana.drain(ref)
-
-    def allow_writes(self, ref: DatabaseRef) -> None:
-        self._server(ref).configure(_name(ref), {"block_writes": False, "block_reason": None})
+    def renewed(self, place: Place, ref: DatabaseRef) -> Place:
+        key = DatabaseKey()
+        self._server(ref).configure(_name(ref), {"jwt_key": key.public})
+        return replace(place, credentials=key.to_pem().encode())
 
     def _take(self, ref: DatabaseRef) -> None:
         """The namespace is there and its key is ours."""

@@ -8,12 +8,13 @@ while a tenant points to it; a moment of the past is a new database that branche
 import secrets
 import time
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
 
+from core.clock import to_iso
 from core.database import DatabaseRef
 from core.database.refs import Remote
 from core.errors import Conflict, DatabaseMissing, DatabaseUnavailable
@@ -116,31 +117,26 @@ class TursoBackend:
             raise DatabaseMissing
         hrana.snapshot(ref, target)
 
-    def block_writes(self, ref: DatabaseRef, reason: str) -> None:
-        """When this returns, everything that was committed can be read, and nothing more will be."""
-        if not self._api.configure(_name(ref), block_writes=True):
-            raise DatabaseMissing
-        failpoint("backend.block_writes.blocked")
-        hrana.drain(ref)
+    def snapshot_as_of(self, ref: DatabaseRef, moment: int, target: Path) -> None:
+        """By way of a branch; the platform may lack the last seconds before that moment."""
+        past = Slug(f"past-{_name(ref)[:46].strip('-')}-{secrets.token_hex(5)}")
+        found = self._branched(ref, past, moment)
+        failpoint("backend.snapshot_as_of.branched")
+        try:
+            branch = self._at(ref, self._entered(ref, found))
+            _when_ready(lambda: hrana.look(branch))
+            hrana.snapshot(branch, target)
+        finally:
+            self._api.delete(past)
 
-    def allow_writes(self, ref: DatabaseRef) -> None:
-        self._api.configure(_name(ref), block_writes=False)
-
-    def branch(self, ref: DatabaseRef, into: DatabaseRef, at: datetime | None = None) -> Place:
-        """A database of its own with what `ref`'s holds, or held at that moment: it still says that it is `ref`'s.
-        The platform may lack the last seconds before `at`."""
-        place = self._entered(into, self._branched(into, _name(into), of=_name(ref), at=at))
-        _when_ready(lambda: hrana.look(self._at(into, place)))
-        self._api.configure(_name(into), delete_protection=True)
-        return place
-
-    def rotated(self, ref: DatabaseRef) -> Place:
-        """The same place with a new token; every older one is void from now on."""
+    def renewed(self, place: Place, ref: DatabaseRef) -> Place:
+        """Every token that was ever minted for it is void from now on."""
         self._api.revoke_tokens(_name(ref))
-        found = self._api.find(_name(ref))
-        if found is None:
-            raise DatabaseMissing
-        return self._entered(ref, found)
+        return replace(place, credentials=self._api.mint_token(_name(ref)).encode())
+
+    def names(self) -> list[str]:
+        groups = {self._account.groups.default, *self._account.groups.regions.values()}
+        return [name for group in groups if group is not None for name in self._api.names(group)]
 
     # --- inside ----------------------------------------------------------------------------------------------
 
@@ -151,15 +147,13 @@ class TursoBackend:
         failpoint("backend.create.database")
         return made
 
-    def _branched(
-        self, ref: DatabaseRef, name: str, *, of: str | None = None, at: datetime | None = None
-    ) -> TursoDatabase:
-        seed = {"type": "database", "name": of or _name(ref)}
+    def _branched(self, ref: DatabaseRef, name: Slug, at: int | None = None) -> TursoDatabase:
+        seed = {"type": "database", "name": str(_name(ref))}
         if at is not None:
-            seed["timestamp"] = at.isoformat()
+            seed["timestamp"] = to_iso(at)
         made = self._api.create(name, self._group(ref), seed)
         if made is None:
-            raise Conflict("A database lies where the new one would go.", code="database_exists")
+            raise Conflict("A database lies where the copy would go.", code="database_exists")
         return made
 
     def _restored_before(self, ref: DatabaseRef, whose: tuple[str, str]) -> Place | None:

@@ -120,6 +120,8 @@ def _good(answer: httpx.Response) -> dict[str, Any]:
     match answer.status_code:
         case 400 if "group" in answer.text:
             raise InvalidInput("The database platform has no such group.", code="invalid_region") from cause
+        case 400 if "moment" in answer.text or "timestamp" in answer.text:
+            raise InvalidInput("The database platform does not remember that moment.") from cause
         case 402:
             raise Unavailable(
                 "The plan of the database platform allows no more.", code="backend_quota", retry_after=60

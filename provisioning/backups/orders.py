@@ -25,13 +25,13 @@ from controlplane.registry.operations import (
 )
 from controlplane.registry.tenants import SERVING, RegisteredTenant, get_tenant
 from core.database import Database
-from core.errors import Conflict, IdentityError, Unavailable
+from core.errors import Conflict, IdentityError, InvalidInput, Unavailable
 from core.failpoints import failpoint
 from core.ids import new_id
 from core.tenants import RestoreOrder
 from provisioning.backups import restoring
 from provisioning.backups.stored import delete_backup, read_heading
-from provisioning.backups.taking import location_of, path_of, take
+from provisioning.backups.taking import location_of, past_of, path_of, take
 from provisioning.journal import GivenUp, Journal, Steps
 from provisioning.parts import Parts
 
@@ -48,8 +48,13 @@ class Backups:
         self._parts = parts
         self._run = run
 
-    async def take(self, tenant_id: str, actor: str | None = None) -> str:
-        parameters = {"backup_id": new_id("bak")}
+    async def take(self, tenant_id: str, actor: str | None = None, *, as_of: int | None = None) -> str:
+        parameters: dict[str, Any] = {"backup_id": new_id("bak")}
+        if as_of is not None:
+            past_of(self._parts, await self._parts.registry.read(get_tenant, tenant_id))
+            if as_of > self._parts.now():
+                raise InvalidInput("The moment lies in the future.")
+            parameters["as_of"] = as_of
         return await self._begin(KIND, tenant_id, parameters, actor)
 
     async def restore(self, tenant_id: str, order: RestoreOrder, actor: str | None = None) -> str:
@@ -103,11 +108,14 @@ def _begin(connection: Connection, operation: OperationRecord) -> None:
 
 async def take_backup(parts: Parts, tenant: RegisteredTenant, journal: Journal) -> None:
     """The operation `backup`: what is damaged is no backup, however often it is copied."""
-    backup_id = journal.operation.parameters["backup_id"]
+    parameters = journal.operation.parameters
+    backup_id = parameters["backup_id"]
     await journal.step("copy")
     try:
         async with journal.held():
-            backup = await asyncio.to_thread(take, parts, tenant, backup_id, "manual")
+            backup = await asyncio.to_thread(
+                take, parts, tenant, backup_id, "manual", parameters.get("as_of")
+            )
     except Exception as error:
         is_final = isinstance(error, IdentityError) and not isinstance(error, Unavailable)
         if not is_final and journal.operation.attempts < MOST_ATTEMPTS:

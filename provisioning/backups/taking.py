@@ -14,8 +14,9 @@ from controlplane.registry.backups import REGISTRY, BackupRecord
 from controlplane.registry.tenants import RegisteredTenant
 from core.crypto.sealing import DataKey
 from core.database import DatabaseRef, files_of
-from core.errors import Conflict
+from core.errors import Conflict, InvalidInput
 from core.failpoints import failpoint
+from provisioning.backends import KeepsThePast
 from provisioning.backups.stored import Heading, digest_of, read_backup, write_backup
 from provisioning.backups.verifying import verify, verify_registry, workplace
 from provisioning.converge import data_key_of
@@ -43,9 +44,11 @@ def key_of(data_key: DataKey) -> bytes:
     return data_key.derive(PURPOSE)
 
 
-def take(parts: Parts, tenant: RegisteredTenant, backup_id: str, kind: str) -> BackupRecord:
-    """Blocks: for threads."""
-    taken_at, data_key = parts.now(), data_key_of(parts, tenant)
+def take(
+    parts: Parts, tenant: RegisteredTenant, backup_id: str, kind: str, as_of: int | None = None
+) -> BackupRecord:
+    """As it is now, or as it was at a moment that its back end remembers. Blocks: for threads."""
+    taken_at, data_key = as_of or parts.now(), data_key_of(parts, tenant)
     with workplace(parts, backup_id) as folder:
         copy = DatabaseRef(
             path=folder / "copy.db",
@@ -53,7 +56,10 @@ def take(parts: Parts, tenant: RegisteredTenant, backup_id: str, kind: str) -> B
             incarnation=tenant.incarnation,
             generation=tenant.generation,
         )
-        parts.backend(tenant.backend).snapshot(parts.ref(tenant), copy.file)
+        if as_of is None:
+            parts.backend(tenant.backend).snapshot(parts.ref(tenant), copy.file)
+        else:
+            past_of(parts, tenant).snapshot_as_of(parts.ref(tenant), as_of, copy.file)
         failpoint("backup.snapshot.after")
         schema_version = verify(parts, copy, data_key)
         heading = Heading(
@@ -68,6 +74,13 @@ def take(parts: Parts, tenant: RegisteredTenant, backup_id: str, kind: str) -> B
             digest=digest_of(copy.file),
         )
         return _stored(parts, heading, key_of(data_key), folder, kind)
+
+
+def past_of(parts: Parts, tenant: RegisteredTenant) -> KeepsThePast:
+    backend = parts.backend(tenant.backend)
+    if not isinstance(backend, KeepsThePast):
+        raise InvalidInput(f"The backend {backend.name} does not remember what a database held before.")
+    return backend
 
 
 def take_registry(parts: Parts, backup_id: str, kind: str) -> BackupRecord:

@@ -15,7 +15,7 @@ from core.database import DatabaseRef
 from core.database.tokens import LIFETIME, DatabaseKey, Minted, bearer
 from core.errors import Conflict, DatabaseUnavailable, WrongDatabase
 from core.settings import Secret
-from provisioning.backends import Place
+from provisioning.backends import Place, hrana
 from provisioning.backends.configuration import LibsqlServer, Servers
 from provisioning.backends.libsql import LibsqlBackend
 from tests.backends.conftest import server_of
@@ -146,15 +146,22 @@ def home_on(sqld: Sqld, folder: Path) -> Home:
 
 
 def test_what_is_committed_is_on_disk_and_what_is_configured_stays(libsql_home: Home, sqld: Sqld) -> None:
-    _, ref = libsql_home.made()
+    place, ref = libsql_home.made()
     name = ref.server.name
     assert sqld.config(name)["durability_mode"] == "strong"
     sqld.configure(name, txn_timeout_s=7)
-    backend_of(libsql_home).block_writes(ref, "moving")
-    backend_of(libsql_home).allow_writes(ref)
+    renewed = backend_of(libsql_home).renewed(place, ref)
     config = sqld.config(name)
     assert (config["txn_timeout_s"], config["durability_mode"]) == (7, "strong")
-    assert config["jwt_key"] == DatabaseKey.from_pem(ref.server.secret).public
+    assert config["jwt_key"] == DatabaseKey.from_pem(libsql_home.ref(renewed).server.secret).public
+
+
+def test_after_a_renewal_the_new_key_opens_and_the_old_one_does_not(libsql_home: Home) -> None:
+    place, ref = libsql_home.made()
+    renewed = libsql_home.ref(backend_of(libsql_home).renewed(place, ref))
+    assert hrana.look(renewed).identity == ("acme", "inc_1")
+    with pytest.raises(DatabaseUnavailable):
+        hrana.look(ref)
 
 
 def test_what_is_set_aside_is_kept_and_answers_nobody(own_sqld: Sqld, tmp_path: Path) -> None:
@@ -167,52 +174,6 @@ def test_what_is_set_aside_is_kept_and_answers_nobody(own_sqld: Sqld, tmp_path: 
         own_sqld.query(aside, "SELECT id FROM tenant", token=token)
     own_sqld.configure(aside, block_reads=False)
     assert own_sqld.query(aside, "SELECT id FROM tenant", token=token) == [("acme",)]
-
-
-# ---- the fence -------------------------------------------------------------------------------------------------------
-
-
-def test_after_writes_are_blocked_nothing_more_is_committed_and_reads_go_on(
-    libsql_home: Home, sqld: Sqld
-) -> None:
-    _, ref = libsql_home.made()
-    backend = backend_of(libsql_home)
-    writer = Stream(sqld, ref)
-    writer.run("BEGIN IMMEDIATE")
-    writer.run("CREATE TABLE late (x)")
-    fence = threading.Thread(target=backend.block_writes, args=(ref, "moving"))
-    fence.start()
-    while not sqld.config(ref.server.name)["block_writes"]:
-        pass
-    fence.join(0.5)
-    assert fence.is_alive(), "the last writer is not done"
-    writer.run("COMMIT")
-    fence.join(20)
-    assert not fence.is_alive()
-    assert rows(sqld, ref, "SELECT count(*) FROM late") == [(0,)]
-    with pytest.raises(AssertionError, match="BLOCKED"):
-        rows(sqld, ref, "INSERT INTO late VALUES (1)")
-    backend.allow_writes(ref)
-    rows(sqld, ref, "INSERT INTO late VALUES (1)")
-    assert rows(sqld, ref, "SELECT count(*) FROM late") == [(1,)]
-
-
-class Stream:
-    """A client that keeps its transaction open, as another node's would be."""
-
-    def __init__(self, sqld: Sqld, ref: DatabaseRef) -> None:
-        self._url = f"{sqld.url}/v3/pipeline"
-        self._headers = {
-            "host": f"{ref.server.name}.localhost",
-            "authorization": f"Bearer {token_of(ref)}",
-        }
-        self._baton: str | None = None
-
-    def run(self, sql: str) -> None:
-        body = {"baton": self._baton, "requests": [{"type": "execute", "stmt": {"sql": sql}}]}
-        answer = httpx.post(self._url, json=body, headers=self._headers).json()
-        assert answer["results"][0]["type"] == "ok", answer
-        self._baton = answer["baton"]
 
 
 # ---- servers ---------------------------------------------------------------------------------------------------------

@@ -4,13 +4,12 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from core.database import DatabaseRef
-from core.errors import Conflict, DatabaseUnavailable, InvalidInput, Unavailable, WrongDatabase
+from core.errors import DatabaseUnavailable, InvalidInput, Unavailable, WrongDatabase
 from core.settings import Secret
 from provisioning.backends import hrana
 from provisioning.backends.turso import TursoBackend
@@ -160,13 +159,13 @@ def test_places_that_were_exchanged_are_noticed(turso_home: Home) -> None:
         turso_home.copy(turso_home.ref(globexs, owner="acme"))
 
 
-def test_after_a_rotation_the_new_token_opens_and_the_old_one_does_not(turso_home: Home) -> None:
+def test_after_a_renewal_the_new_token_opens_and_the_old_one_does_not(turso_home: Home) -> None:
     place, ref = turso_home.made()
-    rotated = backend_of(turso_home).rotated(ref)
-    assert rotated.location == place.location
+    renewed = backend_of(turso_home).renewed(place, ref)
+    assert renewed.location == place.location
     with pytest.raises(DatabaseUnavailable):
         hrana.look(ref)
-    assert hrana.look(turso_home.ref(rotated)).identity == ("acme", "inc_1")
+    assert hrana.look(turso_home.ref(renewed)).identity == ("acme", "inc_1")
 
 
 def test_a_database_that_a_tenant_points_to_is_not_deleted_by_a_slip(
@@ -176,17 +175,6 @@ def test_a_database_that_a_tenant_points_to_is_not_deleted_by_a_slip(
     assert turso.databases[ref.server.name].configuration["delete_protection"]
     turso_home.backend.delete(ref)
     assert not turso.databases
-
-
-def test_after_writes_are_blocked_reads_go_on(turso_home: Home, turso: TursoPlatform, sqld: Sqld) -> None:
-    _, ref = turso_home.made()
-    backend = backend_of(turso_home)
-    backend.block_writes(ref, "moving")
-    with pytest.raises(AssertionError, match="BLOCKED"):
-        write(sqld, turso, ref.server.name, "CREATE TABLE late (x)")
-    assert hrana.look(ref).identity == ("acme", "inc_1")
-    backend.allow_writes(ref)
-    write(sqld, turso, ref.server.name, "CREATE TABLE late (x)")
 
 
 # ---- branches --------------------------------------------------------------------------------------------------------
@@ -202,20 +190,36 @@ def test_what_is_set_aside_is_kept_under_another_name_and_answers_nobody(
     assert aside.configuration == {"delete_protection": True, "block_reads": True, "block_writes": True}
 
 
-def test_a_moment_of_the_past_is_a_database_of_its_own(
+def test_a_moment_of_the_past_can_be_copied_and_leaves_no_branch(
     turso_home: Home, turso: TursoPlatform, sqld: Sqld
 ) -> None:
     _, ref = turso_home.made()
-    write(sqld, turso, ref.server.name, "CREATE TABLE early (x)")
-    moment = datetime.fromtimestamp(turso.remember_moment(ref.server.name), UTC)
+    write(sqld, turso, ref.server.name, "CREATE TABLE early (x); INSERT INTO early VALUES (7)")
+    moment = turso.remember_moment(ref.server.name)
     time.sleep(0.01)
-    write(sqld, turso, ref.server.name, "CREATE TABLE late (x)")
-    into = turso_home.ref(turso_home.place("acme", 2), generation=2)
-    past = backend_of(turso_home).branch(ref, into, moment)
-    then = hrana.look(turso_home.ref(past, generation=2))
-    assert "early" in then.tables
-    assert "late" not in then.tables
-    assert then.identity == ("acme", "inc_1")
-    assert "late" in hrana.look(ref).tables
-    with pytest.raises(Conflict):
-        backend_of(turso_home).branch(ref, into, moment)
+    write(sqld, turso, ref.server.name, "DELETE FROM early; CREATE TABLE late (x)")
+    target = turso_home.folder / "then.db"
+    backend_of(turso_home).snapshot_as_of(ref, moment, target)
+    assert rows_of(target, "SELECT x FROM early") == [(7,)]
+    assert rows_of(target, "SELECT name FROM sqlite_schema WHERE name = 'late'") == []
+    assert list(turso.databases) == [ref.server.name]
+
+
+def test_a_moment_that_is_not_remembered_is_refused(turso_home: Home, turso: TursoPlatform) -> None:
+    _, ref = turso_home.made()
+    target = turso_home.folder / "then.db"
+    with pytest.raises(InvalidInput, match="does not remember"):
+        backend_of(turso_home).snapshot_as_of(ref, 1_000, target)
+    assert not target.exists()
+    assert list(turso.databases) == [ref.server.name]
+
+
+def test_every_database_of_every_group_is_listed_half_made_ones_too(
+    turso_home: Home, turso: TursoPlatform
+) -> None:
+    backend = backend_of(turso_home)
+    turso_home.made(place=backend.place("acme", 1, "eu"))
+    _, globex = turso_home.made("globex")
+    backend.set_aside(globex)
+    assert sorted(backend.names()) == sorted(turso.databases)
+    assert len(turso.databases) == 2

@@ -76,13 +76,14 @@ class TursoPlatform:
         for database in self.databases.values():
             database.proxy.close()
 
-    def remember_moment(self, name: str) -> float:
-        """The state as it is now can be branched off later: as of the instant that is answered."""
+    def remember_moment(self, name: str) -> int:
+        """The state as it is now can be branched off later: as of the millisecond that is answered."""
         database = self.databases[name]
         copy = f"{database.namespace}-{secrets.token_hex(4)}"
         self._sqld.fork(database.namespace, copy)
-        database.moments.append((time.time(), copy))
-        return time.time()
+        moment = int(time.time() * 1000) + 1
+        database.moments.append((moment / 1000, copy))
+        return moment
 
     def over_quota(self, name: str) -> None:
         self._sqld.configure(
