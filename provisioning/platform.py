@@ -147,8 +147,14 @@ async def open_platform(
         copy=copy,
     )
     worker, migrations = Worker(parts), Migrations(parts)
-    if not opened.is_away:
-        await migrations.migrate_tenant_one()
+    try:
+        if not opened.is_away:
+            await parts.heart.beat()
+            await migrations.migrate_tenant_one()
+    except BaseException:
+        presence.close()
+        await databases.close()
+        raise
     migrating, lifecycle = BackgroundMigration(migrations, settings), Lifecycle(parts, worker)
     return Platform(
         settings=settings,
