@@ -78,14 +78,9 @@ class Database:
     ) -> T:
         """Run a unit in a read transaction. It sees everything committed before this call, from any process."""
         try:
-            opened = self.opened
-            if opened is None or opened.reader.broken:
-                opened = await self._pool.opened(self)
-            self._pool.touch(self, opened)
-            value: T = await opened.reader.submit(unit, args, kwargs)
+            value: T = await self._read(unit, args, kwargs)
         except WrongDatabase as error:
-            successor = await self._pool.successor(self, error)
-            return await successor.read(unit, *args, **kwargs)
+            return await self._pool.followed(self, error, lambda at: at._read(unit, args, kwargs))
         return value
 
     async def write(
@@ -93,11 +88,9 @@ class Database:
     ) -> T:
         """Run a unit in a transaction shared with others that wait; returns when it is on disk and visible."""
         try:
-            writer = await self._writer()
-            value: T = await writer.submit(unit, args, kwargs)
+            value: T = await self._write(unit, args, kwargs)
         except WrongDatabase as error:
-            successor = await self._pool.successor(self, error)
-            return await successor.write(unit, *args, **kwargs)
+            return await self._pool.followed(self, error, lambda at: at._write(unit, args, kwargs))
         return value
 
     async def alone(self, unit: Callable[..., T], *args: Any, converge: bool = False, **kwargs: Any) -> T:
@@ -105,12 +98,11 @@ class Database:
 
         `converge` lifts the protection of system entities inside this transaction.
         """
+        how = {"alone": True, "converge": converge}
         try:
-            writer = await self._writer()
-            value: T = await writer.submit(unit, args, kwargs, alone=True, converge=converge)
+            value: T = await self._write(unit, args, kwargs, **how)
         except WrongDatabase as error:
-            successor = await self._pool.successor(self, error)
-            return await successor.alone(unit, *args, converge=converge, **kwargs)
+            return await self._pool.followed(self, error, lambda at: at._write(unit, args, kwargs, **how))
         return value
 
     async def snapshot(self, build: Callable[..., T], *args: Any) -> T:
@@ -128,8 +120,7 @@ class Database:
         try:
             return await self._rebuild(build, args)
         except WrongDatabase as error:
-            successor = await self._pool.successor(self, error)
-            return await successor.snapshot(build, *args)
+            return await self._pool.followed(self, error, lambda at: at._rebuild(build, args))
 
     def kept(self, build: Callable[..., T]) -> T | None:
         """What `snapshot` would answer without asking the database."""
@@ -140,6 +131,20 @@ class Database:
         self._pool.touch(self, opened)
         value: T = kept.value
         return value
+
+    async def _read(self, unit: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Here, and nowhere else; as `_write` does."""
+        opened = self.opened
+        if opened is None or opened.reader.broken:
+            opened = await self._pool.opened(self)
+        self._pool.touch(self, opened)
+        return await opened.reader.submit(unit, args, kwargs)
+
+    async def _write(
+        self, unit: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], **how: bool
+    ) -> Any:
+        writer = await self._writer()
+        return await writer.submit(unit, args, kwargs, **how)
 
     async def _writer(self) -> Lane:
         opened = self.opened
@@ -161,7 +166,8 @@ class Database:
                 known: T = kept.value
                 return known
             before = self.bucket.value()  # before the database, never after
-            value, version = await self.read(_renew, self.ref.roll.select_version, build, args, kept)
+            value: T
+            value, version = await self._read(_renew, (self.ref.roll.select_version, build, args, kept), {})
             if len(opened.kept) >= KEPT_AT_MOST:
                 opened.kept.clear()
             token = self.bucket.token(before, version)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
-from typing import Self
+from typing import Self, TypeVar
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
@@ -23,10 +23,13 @@ FILES_PER_DATABASE = 8
 """Two connections share one -shm: five descriptors, two more for the turnstile, one for the moment of closing."""
 SPARE_FILES = 128
 FOLLOWING_SECONDS = 0.01
+FENCED_SECONDS = 0.2
+"""How often the pointer is looked at, and how often a fenced database is asked again."""
 CLOSING_AT_ONCE = 8
 CLOSING_SECONDS = 10.0
 
 
+T = TypeVar("T")
 Follow = Callable[[str], Awaitable[Database | None]]
 """From an owner to its database, as the pointer says now."""
 
@@ -93,6 +96,10 @@ class Databases:
     def is_open(self, ref: DatabaseRef) -> bool:
         handle = self._current.get(ref.owner)
         return handle is not None and handle.ref == ref and handle.opened is not None
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        return self._kinds
 
     @property
     def open_count(self) -> int:
@@ -163,19 +170,33 @@ class Databases:
                 self._let_go(handle)
             await self._open_once(handle, writing)
 
-    async def successor(self, handle: Database, error: WrongDatabase) -> Database:
-        """Where the unit is to run that this handle's database refused; the refusal again when it is nowhere else.
-        At the end of a move the pointer follows in a moment."""
+    async def followed(
+        self, handle: Database, error: WrongDatabase, run: Callable[[Database], Awaitable[T]]
+    ) -> T:
+        """Run what this handle's database refused where the pointer leads; the refusal again when that is nowhere
+        else. A fenced database is waited for: the pointer will leave it in a moment, or the fence will open."""
         until = monotonic() + self._options.deadline
-        may_move = handle.ref.roll is TENANT
-        while may_move and self._follow is not None and not self._closed:
+        while monotonic() < until:
+            handle = await self._successor(handle, error)
+            try:
+                return await run(handle)
+            except WrongDatabase as again:
+                error = again
+        raise error
+
+    async def _successor(self, handle: Database, error: WrongDatabase) -> Database:
+        if self._follow is None or self._closed or handle.ref.roll is not TENANT:
+            raise error
+        again = monotonic() + FENCED_SECONDS
+        while True:
             found = await self._follow(handle.ref.owner)
             if found is not None and found is not handle and not found.retired:
                 return found
-            if not isinstance(error, DatabaseMoved) or monotonic() >= until:
-                break
+            if not isinstance(error, DatabaseMoved):
+                raise error
+            if monotonic() >= again:
+                return handle
             await asyncio.sleep(FOLLOWING_SECONDS)
-        raise error
 
     # --- inside ----------------------------------------------------------------------------------------------
 

@@ -110,6 +110,8 @@ class Attempt:
             capture.remove_own(source, self._name)
 
     def undo_target(self) -> None:
+        for file in self._folder().glob(f"{self._name}.db*"):
+            file.unlink()
         abandon(self._parts, self._tenant, self.replacement)
 
     def _round(self) -> Round:
@@ -132,11 +134,12 @@ class Attempt:
         self._copied = changed.upto
 
     def _file(self) -> Path:
+        return self._folder() / f"{self._name}.db"
+
+    def _folder(self) -> Path:
         folder = self._parts.settings.data_dir / "moving"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = folder / f"{self._name}.db"
-        file.unlink(missing_ok=True)
-        return file
+        return folder
 
     def _target(self) -> RegisteredTenant:
         return successor(self._tenant, self.replacement)

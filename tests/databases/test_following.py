@@ -122,3 +122,17 @@ async def test_a_thread_of_the_fleet_is_told(databases: Databases, ref: Database
     fence(ref)
     with pytest.raises(DatabaseMoved), databases.exclusive(ref) as connection:
         put_or_conflict(connection, "never")
+
+
+async def test_a_fence_that_opens_again_lets_through_who_waited(
+    databases: Databases, ref: DatabaseRef
+) -> None:
+    pointing(databases, [ref])
+    fence(ref)
+    writing = asyncio.create_task(databases.open(ref).write(put_or_conflict, "waited"))
+    await asyncio.sleep(0.05)
+    with sqlite3.connect(ref.file) as other:
+        other.execute("DROP TRIGGER fence")
+    other.close()
+    assert await writing == "waited"
+    assert names_in(ref) == ["waited"]
