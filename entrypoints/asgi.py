@@ -34,6 +34,7 @@ from core.http.errors import (
 from core.mail import open_mailer
 from core.outbound import Outbound
 from core.settings import Settings, SettingsError
+from entrypoints import database_metrics
 from entrypoints.control_plane_keys import ControlPlaneKeys
 from entrypoints.metrics import Metrics
 from entrypoints.platform_proofs import PlatformProofs
@@ -203,6 +204,7 @@ class Keystead:
             "Databases open in this process",
             lambda: float(platform.databases.open_count),
         )
+        self.metrics.include("databases", partial(database_metrics.families, platform.databases.kinds))
         self.metrics.watch(
             "keystead_failed_migrations",
             "Tenants whose migration to this release's schema failed",

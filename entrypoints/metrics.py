@@ -30,6 +30,7 @@ class Metrics:
         self._seconds = 0.0
         self._deliveries: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._gauges: dict[tuple[str, str], Callable[[], float]] = {}
+        self._sources: dict[str, Callable[[], Iterator[Metric]]] = {}
 
     def observe(self, method: str, status: int, seconds: float) -> None:
         self._answers[(method if method in _METHODS else "other", status)] += 1
@@ -42,6 +43,10 @@ class Metrics:
     def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
         """A number that is read when it is asked for."""
         self._gauges[(name, description)] = value
+
+    def include(self, name: str, source: Callable[[], Iterator[Metric]]) -> None:
+        """Families that somebody else counts; another source of this name goes."""
+        self._sources[name] = source
 
     def collect(self) -> Iterator[Metric]:
         """What the registry asks for, in the thread of the listener."""
@@ -62,6 +67,8 @@ class Metrics:
         yield deliveries
         for (name, description), value in self._gauges.items():
             yield GaugeMetricFamily(name, description, value=value())
+        for source in self._sources.values():
+            yield from source()
 
     def listen(self, host: str, port: int) -> tuple[WSGIServer, Thread]:
         return start_http_server(port, host, self.registry)

@@ -57,6 +57,7 @@ async def test_metrics_count_answers_and_name_no_tenant(shared: Installation) ->
         (sample.name, *sample.labels.values()) for family in registry.collect() for sample in family.samples
     }
     assert ("keystead_requests_total", "GET", "200") in seen
+    assert {("keystead_database_open_circuits", kind) for kind in ("libsql", "postgresql")} <= seen
     assert not any("acme" in name for name in seen)
 
 

@@ -16,7 +16,7 @@ from core.database.remote.sessions import Sessions
 from core.errors import OutcomeUnknown
 
 ORPHAN_SECONDS = 6.0
-"""A server keeps the writer's lock for a stream that was cut: libSQL for five seconds. Who was cut waits for its own."""
+"""A server keeps the writer's lock for a stream that was cut (libSQL: five seconds); who was cut waits for its own."""
 
 Tell = Callable[[Any], None]
 

@@ -102,7 +102,7 @@ class RemoteLane:
         try:
             self._breaker.check()
         except CircuitOpen:
-            self._figures.refused_by_breaker += 1
+            self._figures.refused_by_circuit += 1
             raise
 
     def _start(self) -> None:
@@ -114,10 +114,9 @@ class RemoteLane:
             self._executor.submit(self._work, job)
 
     def _deliver(self, job: Job, value: Any, error: Exception | None, seconds: float) -> None:
-        self._figures.units += 1
-        self._figures.seconds += seconds
+        self._figures.took(seconds)
         if isinstance(error, CircuitOpen):
-            self._figures.refused_by_breaker += 1
+            self._figures.refused_by_circuit += 1
         elif isinstance(error, DatabaseUnavailable):
             self._figures.failed += 1
         if job.future.done():  # the request was cancelled; its unit is done all the same

@@ -3,9 +3,13 @@
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from time import monotonic
 
 from core.database.refs import DatabaseRef
 from core.database.remote.session import Driver, Session
+
+IDLE_SECONDS = 15.0
+"""Some engines keep a connection for each session, and a server has only so many."""
 
 
 class Sessions:
@@ -14,7 +18,7 @@ class Sessions:
     def __init__(self, driver: Driver, ref: DatabaseRef) -> None:
         self.driver = driver
         self._ref = ref
-        self._idle: deque[Session] = deque()
+        self._idle: deque[tuple[float, Session]] = deque()
 
     @contextmanager
     def one(self, until: float) -> Generator[Session, None, None]:
@@ -28,11 +32,11 @@ class Sessions:
     def close(self) -> None:
         with suppress(IndexError):
             while True:
-                self._idle.pop().close()
+                self._idle.pop()[1].close()
 
     def _take(self, until: float) -> Session:
         try:
-            return self._idle.pop()
+            return self._idle.pop()[1]
         except IndexError:
             return self.driver.open(self._ref, until=until)
 
@@ -42,4 +46,11 @@ class Sessions:
         except Exception:
             session.close()
         else:
-            self._idle.append(session)
+            self._idle.append((monotonic(), session))
+            self._close_unused()
+
+    def _close_unused(self) -> None:
+        """The one used last is taken first, so those at the other end are more than are needed."""
+        with suppress(IndexError):
+            while self._idle[0][0] < monotonic() - IDLE_SECONDS:
+                self._idle.popleft()[1].close()
