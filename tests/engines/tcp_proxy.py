@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 
+from tests.engines.proxy import Kind
+
 IDLE_SECONDS = 60
 
 
@@ -15,6 +17,7 @@ class TcpProxy:
     def __init__(self, upstream: int) -> None:
         self.delay = 0.0
         self.black_hole = False
+        self._fault: tuple[bytes, Kind] | None = None
         self.port = 0
         self._upstream = upstream
         self._lock = threading.Lock()
@@ -46,6 +49,11 @@ class TcpProxy:
                 connection.shutdown(socket.SHUT_RDWR)
 
     close = down
+
+    def inject(self, kind: Kind, *, when: bytes) -> None:
+        """Once, to the connection on which a client says that: it is cut, before or after it was passed on, or when
+        the answer is there."""
+        self._fault = when, kind
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -84,4 +92,15 @@ class TcpProxy:
                     continue
                 if source is client:
                     time.sleep(self.delay)
+                    if self._fault is not None and self._fault[0] in received:
+                        self._cut_at(received, server)
+                        return
                 (server if source is client else client).sendall(received)
+
+    def _cut_at(self, said: bytes, server: socket.socket) -> None:
+        assert self._fault is not None
+        kind, self._fault = self._fault[1], None
+        if kind is not Kind.CUT_BEFORE:
+            server.sendall(said)
+        if kind is Kind.CUT_AFTER_ANSWER:
+            server.recv(65536)

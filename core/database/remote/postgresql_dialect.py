@@ -30,6 +30,9 @@ _CONTROL = re.compile(
 )
 """What ends a transaction, or would outlive it in the session."""
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON writes it: any function on such a value fails."""
+
 
 class _Compiler(_STOCK.PGCompiler_psycopg):  # type: ignore[misc]
     def visit_like_op_binary(self, binary: Any, operator: Any, **options: Any) -> str:
@@ -101,6 +104,13 @@ class PostgresDialect(_STOCK.PGDialect_psycopg):  # type: ignore[misc]
         cursor.execute(statement)
 
 
+def _to_json(value: Any) -> str:
+    text = to_json(value)
+    if _NUL.search(text):
+        raise psycopg.DataError("PostgreSQL's JSON is of no use with NUL in it")
+    return text
+
+
 def _check(cursor: Any, statement: str) -> None:
     if not cursor.connection.in_transaction:
         raise UnitBroken(LOST)
@@ -144,7 +154,7 @@ def shared_postgresql() -> Shared:
     dialect = PostgresDialect(
         dbapi=cast(Any, psycopg),
         paramstyle="numeric_dollar",
-        json_serializer=to_json,
+        json_serializer=_to_json,
         json_deserializer=msgspec.json.decode,
         use_native_hstore=False,
     )
