@@ -4,7 +4,6 @@ Not a general client: POST with a body, no redirects, no proxies, no cookies. A 
 can have reached the server, because only that decides whether a transaction may be repeated.
 """
 
-import http.client
 import io
 import os
 import re
@@ -14,11 +13,13 @@ import ssl
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Literal, cast
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from keystead_hrana.errors import ProgrammingError, ResponseTooLarge
+from keystead_hrana.answer import Answer, BrokenAnswer, NoAnswer, read_answer
+from keystead_hrana.errors import ProgrammingError
 
 Scheme = Literal["http", "https"]
 
@@ -29,7 +30,6 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 IDLE_SECONDS = 20.0  # below what servers and proxies close after
 IDLE_SOCKETS = 32  # for each origin
-LARGEST_ANSWER = 64 * 1024 * 1024
 
 
 class Unsent(Exception):
@@ -73,52 +73,34 @@ class Origin:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    body: bytes
-
-
 @dataclass(slots=True)
 class _Socket:
-    """One connection; `makefile` is what http.client reads an answer through."""
-
     raw: socket.socket
     deadline: float = 0.0
     idle_since: float | None = None
 
-    def exchange(self, request: bytes) -> tuple[Answer, bool]:
+    def exchange(self, request: bytes) -> Answer:
         try:
             self.raw.settimeout(remaining(self.deadline))
             self.raw.sendall(request)
         except OSError as error:
-            return self._refusal(error), False
-        return self.receive()
+            return self._refusal(error)
+        return self._answer()
+
+    def _answer(self) -> Answer:
+        try:
+            return read_answer(io.BufferedReader(_UntilDeadline(self), 64 * 1024))
+        except (NoAnswer, ConnectionResetError) as error:
+            raise Unanswered("the connection was closed without an answer", silent=True) from error
+        except (BrokenAnswer, OSError) as error:
+            raise Unanswered(f"no complete answer came: {error or type(error).__name__}") from error
 
     def _refusal(self, failure: OSError) -> Answer:
         """A server may refuse a request, and close, before it has read all of it (413, 401)."""
         try:
-            answer, _ = self.receive()
+            return replace(self._answer(), keeps=False)
         except Unanswered:
             raise Unsent(f"the request could not be sent: {failure}") from failure
-        return answer
-
-    def receive(self) -> tuple[Answer, bool]:
-        """The answer, and whether the connection may be used again."""
-        response = http.client.HTTPResponse(cast(socket.socket, self), method="POST")
-        try:
-            response.begin()
-            return Answer(response.status, _body(response)), not response.will_close
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            silent = isinstance(error, http.client.RemoteDisconnected | ConnectionResetError)
-            raise Unanswered(
-                f"no complete answer came: {error or type(error).__name__}", silent=silent
-            ) from error
-        finally:
-            response.close()
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_UntilDeadline(self), 64 * 1024)
 
     def is_fit(self, now: float) -> bool:
         """Nothing may arrive while nobody asks; what does is the other side's farewell."""
@@ -145,20 +127,6 @@ class _UntilDeadline(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         self._of.raw.settimeout(remaining(self._of.deadline))
         return self._of.raw.recv_into(buffer)
-
-
-def _body(response: http.client.HTTPResponse) -> bytes:
-    if response.length is not None and response.length > LARGEST_ANSWER:
-        raise ResponseTooLarge("the answer is too large", code="RESPONSE_TOO_LARGE", sent=True)
-    if response.length is not None:
-        return response.read()  # raises IncompleteRead when it is cut
-    parts, size = [], 0
-    while part := response.read(64 * 1024):
-        size += len(part)
-        if size > LARGEST_ANSWER:
-            raise ResponseTooLarge("the answer is too large", code="RESPONSE_TOO_LARGE", sent=True)
-        parts.append(part)
-    return b"".join(parts)
 
 
 def remaining(deadline: float) -> float:
@@ -202,14 +170,20 @@ class Sockets:
                     each.close()
             self._idle.clear()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _exchange(self, origin: Origin, over: _Socket, request: bytes, deadline: float) -> Answer:
         over.deadline = deadline
         try:
-            answer, reusable = over.exchange(request)
+            answer = over.exchange(request)
         except BaseException:
             over.close()  # the server rolls back what runs for a client that went away
             raise
-        if reusable and answer.status == http.client.OK:
+        if answer.keeps and answer.status == HTTPStatus.OK:
             self._give(origin, over)
         else:
             over.close()  # after a refusal a server may close although it did not say so

@@ -5,15 +5,16 @@ names, so a stream never changes its database, and its connection never its stre
 """
 
 import base64
-import http.client
 import random
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from urllib.parse import urljoin
 
+from keystead_hrana.answer import Answer
 from keystead_hrana.errors import (
     Blocked,
     Busy,
@@ -29,7 +30,7 @@ from keystead_hrana.errors import (
     Unauthorized,
     statement_error,
 )
-from keystead_hrana.http import Answer, Origin, Sockets, Unanswered, Unsent
+from keystead_hrana.http import Origin, Sockets, Unanswered, Unsent
 from keystead_hrana.values import Wire
 from keystead_hrana.wire import CLOSE, Malformed, Reply, refusal, reply, request_body
 
@@ -96,7 +97,7 @@ class Stream:
             raise self._unsent(str(failure)) from failure
         except (Unanswered, ResponseTooLarge) as failure:
             raise self._unread(failure, commits) from failure
-        if answer.status != http.client.OK:
+        if answer.status != HTTPStatus.OK:
             refused = self._refused(answer, commits)
             self.close()  # the server may not have used the baton
             raise refused
