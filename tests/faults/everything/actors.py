@@ -122,6 +122,7 @@ async def operator(world: World) -> None:
 async def _share(world: World, http: httpx.AsyncClient, headers: dict[str, str]) -> None:
     issuer = world.demo.control_plane.issuer
     token = headers["Authorization"].removeprefix("Bearer ")
+    world.history.changes.append(monotonic())
     await _make(
         world, http, f"{issuer}api/v2/roles", token, f"shared-{secrets.token_hex(6)}", "control_plane"
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 EVERYBODY = "*"
+PATIENCE = 3.0
 AFTER = 3.0
 """Seconds for which a fault that ended may still explain a failure: time-outs, back-off, opening again."""
 
@@ -74,7 +75,9 @@ class History:
     words: dict[str, str] = field(default_factory=dict)
     """Each tenant's own random word."""
 
-    catalogue: set[str] = field(default_factory=set)
+    changes: list[float] = field(default_factory=list)
+    """When tenant one changed something that all tenants follow."""
+
     strays: list[str] = field(default_factory=list)
     """Answers that held another tenant's word."""
 
@@ -92,8 +95,14 @@ class History:
         return [
             asked
             for asked in self.asked
-            if asked.failed and not any(fault.explains(asked) for fault in self.broken)
+            if asked.failed
+            and not any(fault.explains(asked) for fault in self.broken)
+            and not self.follows_a_change(asked)
         ]
+
+    def follows_a_change(self, asked: Asked) -> bool:
+        """A tenant that could not take over a change within its patience says so: 503, come again in a second."""
+        return asked.status == 503 and any(at - 1 < asked.ended < at + PATIENCE for at in self.changes)
 
     def issued_while_suspended(self) -> list[Asked]:
         """K5."""

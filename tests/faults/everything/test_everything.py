@@ -117,6 +117,8 @@ async def refreshes_go_on(world: World) -> None:
 
 def say(history: History) -> None:
     print(f"{len(history.asked)} requests: {dict(Counter(asked.status for asked in history.asked))}")
+    waits = sum(asked.failed and history.follows_a_change(asked) for asked in history.asked)
+    print(f"{waits} of them told to come again while a change of the catalogue was on its way")
     print(f"faults: {dict(Counter(fault.kind for fault in history.broken))}")
     print(
         f"{len(history.tokens)} tokens, {len(history.redemptions)} codes redeemed at once,"
