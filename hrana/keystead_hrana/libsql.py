@@ -2,7 +2,8 @@
 
 The same connection with less in it. Statements go one by one, so a transaction costs a request for BEGIN and one for
 COMMIT. The server is not asked whether the transaction still stands, so after an error in one nothing runs but what
-returns to a savepoint. The deadline is looked at between statements. A script cannot be a part of a transaction.
+returns to a savepoint. A script cannot be a part of a transaction. Where libsql-client has no public word for what is
+needed (a time for one statement, a header, the end of its thread), its attributes are used: it is archived and pinned.
 """
 
 import base64
@@ -37,6 +38,8 @@ from keystead_hrana.stream import Token, bearer, checked_namespace
 from keystead_hrana.values import encode
 
 T = TypeVar("T")
+
+_SECONDS_TO_CLOSE = 1.0
 
 _PLAIN = {"ws": "http", "wss": "https"}
 _FAILURES = (sqlite3.Error, LibsqlError, aiohttp.ClientError, OSError, TypeError)
@@ -228,9 +231,14 @@ class LibsqlConnection(BaseConnection):
 
     def _drop(self) -> None:
         driver, self._driver = self._driver, None
-        if driver is not None:
-            with suppress(*_FAILURES):
-                driver.close()
+        if driver is None:
+            return
+        driver._timeout = _SECONDS_TO_CLOSE
+        with suppress(*_FAILURES):
+            driver.close()
+        if driver._executor is not None:  # the server did not answer: its thread ends all the same
+            driver._executor.shutdown()
+            driver._executor = None
 
     def _execute(self, sql: str, parameters: Parameters, *, commits: bool) -> Outcome:
         values = _checked(parameters)
@@ -246,8 +254,9 @@ class LibsqlConnection(BaseConnection):
 
     def _call(self, work: Callable[[ConnectionHrana], T], *, commits: bool) -> T:
         driver = self._driver or self._connected()
-        if self._remaining() <= 0:
+        if (seconds := self._remaining()) <= 0:
             raise StreamLost("the time is over") if self._is_begun() else NotSent("the time is over")
+        driver._timeout = seconds
         try:
             return work(driver)
         except _FAILURES as failure:

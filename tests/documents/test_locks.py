@@ -36,7 +36,9 @@ def test_the_lock_pins_all_that_the_project_and_its_developers_need() -> None:
     assert_pinned(project()["dependencies"] + dev + build, "requirements.lock")
     for distribution in ("sdk", "hrana"):
         theirs = tomllib.loads(read(f"{distribution}/pyproject.toml"))
-        assert_pinned(theirs["project"]["dependencies"] + theirs["build-system"]["requires"], "requirements.lock")
+        assert_pinned(
+            theirs["project"]["dependencies"] + theirs["build-system"]["requires"], "requirements.lock"
+        )
 
 
 def test_the_runtime_lock_is_a_part_of_the_lock_without_the_developers_tools() -> None:

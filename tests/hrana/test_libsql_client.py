@@ -1,10 +1,12 @@
 """The WebSocket transport: its failures have the same classes, and what it cannot do it refuses."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from libsql_client.dbapi2._async_executor import AsyncExecutor
 
 from keystead_hrana import (
     Blocked,
@@ -90,6 +92,24 @@ def test_a_commit_and_a_write_of_its_own_without_an_answer_may_have_happened(
     proxy.black_hole = True
     with pytest.raises(CommitUnknown):
         connection.execute("INSERT INTO t VALUES (2)")
+    proxy.close()
+
+
+def test_a_server_that_says_nothing_holds_nobody_and_no_thread(
+    sqld: Sqld, websocket: Open, rows: Any
+) -> None:
+    proxy = TcpProxy(sqld.port)
+    connection = begun(websocket(url=f"http://127.0.0.1:{proxy.port}"))
+    connection.rollback()
+    connection.execute("SELECT 1")
+    (thread,) = (each for each in threading.enumerate() if isinstance(each, AsyncExecutor))
+    proxy.black_hole = True
+    started = time.monotonic()
+    connection.deadline = started + 0.3
+    with pytest.raises(StreamLost):
+        connection.execute("SELECT 1")
+    assert time.monotonic() - started < 2.5
+    assert not thread.is_alive()
     proxy.close()
 
 
