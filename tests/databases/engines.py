@@ -12,6 +12,7 @@ from core.database.refs import Remote
 from core.database.remote.hrana import HranaDriver
 from core.database.remote.kind import RemoteKind
 from core.database.remote.postgresql import PostgresDriver
+from keystead_hrana.opening import Transport
 from tests.databases.conftest import SCHEMA, make_database, names_in
 from tests.engines.postgres import USER, Postgres
 from tests.engines.proxy import Proxy
@@ -86,9 +87,10 @@ class FileEngine:
 class LibsqlEngine:
     """A namespace for each database, with a token for this one only. `front` is what stands before the server."""
 
-    def __init__(self, sqld: Sqld, front: Proxy | None = None) -> None:
+    def __init__(self, sqld: Sqld, front: Proxy | None = None, *, transport: Transport = "http") -> None:
         self.sqld = sqld
         self.url = front.url if front else sqld.url
+        self.transport: Transport = transport
 
     def make(self, owner: str = "acme", *, incarnation: str = "first", generation: int = 1) -> DatabaseRef:
         namespace = f"{owner}-{next(_numbers)}"
@@ -108,7 +110,7 @@ class LibsqlEngine:
         self.sqld.script(ref.server.name, sql)
 
     def kinds(self) -> Mapping[str, Kind]:
-        return {"libsql": RemoteKind(HranaDriver(), max_open=20)}
+        return {"libsql": RemoteKind(HranaDriver(self.transport), max_open=20)}
 
 
 class PostgresEngine:

@@ -53,6 +53,7 @@ class Sqld:
     flags: tuple[str, ...] = ()
     max_namespaces: int = 10_000
     key: TokenKey = field(default_factory=TokenKey)
+    replica_of: "Sqld | None" = None
     port: int = 0
     admin_port: int = 0
     grpc_port: int = 0
@@ -104,7 +105,7 @@ class Sqld:
             "--db-path": str(self.folder / "data"),
             "--http-listen-addr": f"127.0.0.1:{self.port}",
             "--admin-listen-addr": f"127.0.0.1:{self.admin_port}",
-            "--grpc-listen-addr": f"127.0.0.1:{self.grpc_port}",
+            **self._replication(),
             "--auth-jwt-key-file": str(self.folder / "tokens.pem"),
             "--admin-auth-key": self.admin_key,
             "--max-active-namespaces": str(self.max_namespaces),
@@ -112,6 +113,11 @@ class Sqld:
         }
         pairs = [word for option in options.items() for word in option]
         return ["--no-welcome", "--enable-namespaces", "--disable-default-namespace", *pairs, *self.flags]
+
+    def _replication(self) -> dict[str, str]:
+        if self.replica_of is None:
+            return {"--grpc-listen-addr": f"127.0.0.1:{self.grpc_port}"}
+        return {"--primary-grpc-url": f"http://127.0.0.1:{self.replica_of.grpc_port}"}
 
     def _is_ready(self) -> bool:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.database.lane import Job
-from core.database.remote.retry import Retry
+from core.database.remote.retry import Retry, StaleRead
 from core.database.remote.session import Session, call
 from core.database.remote.sessions import Sessions
 from core.errors import OutcomeUnknown
@@ -34,10 +34,14 @@ class Reads:
         """Told before the transaction ends, which takes another request and is of no interest to who asked."""
 
         def once() -> None:
+            known = self._retry.seen.version
             with self._sessions.one(until) as session:
                 session.begin(writes=False, until=until)
                 value = call(session, job.unit, job.args, job.kwargs)
+                if session.version is not None and session.version < known:
+                    raise StaleRead
                 self._retry.observe(session.version)
+                self._retry.seen.breaker.succeeded()
                 tell(value)
 
         self._retry.repeat(once, lambda: until)

@@ -33,6 +33,7 @@ from core.errors import (
 )
 from core.failpoints import failpoint
 from keystead_hrana.dialect import HranaDialect
+from keystead_hrana.opening import Transport
 from keystead_hrana.statements import is_about_the_transaction
 
 CONNECT_SECONDS = 3.0
@@ -157,7 +158,8 @@ class HranaSession:
 
 
 class HranaDriver:
-    def __init__(self) -> None:
+    def __init__(self, transport: Transport = "http") -> None:
+        self._transport = transport
         self._sockets = hrana.Sockets()
         self._bearer = lru_cache(1024)(bearer)
 
@@ -171,6 +173,7 @@ class HranaDriver:
             connect_timeout=CONNECT_SECONDS,
             timeout=REQUEST_SECONDS,
             sockets=self._sockets,
+            transport=self._transport,
         )
         return HranaSession(ref, driver)
 

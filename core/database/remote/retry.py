@@ -6,17 +6,25 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from core.database.faults import primary_code, told
 from core.database.remote.figures import Figures
 from core.database.remote.seen import Seen
 from core.database.remote.session import Driver, Fault
+from core.errors import DatabaseUnavailable
 
 T = TypeVar("T")
 
 ATTEMPTS = 4
 FIRST_PAUSE = 0.02
+
+
+class StaleRead(Exception):
+    """A replica that lags answered: this process has seen a later version of the configuration already."""
+
+
+_STALE = Fault(error=DatabaseUnavailable("The database lags behind."), again=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,7 @@ class Retry:
             try:
                 value = once()
             except Exception as error:
-                fault = self.hear(error)
+                fault = _STALE if isinstance(error, StaleRead) else self.hear(error)
                 if fault is None:
                     raise
                 if not fault.again or attempt == ATTEMPTS or time.monotonic() + pause >= until():
@@ -65,17 +73,20 @@ class Retry:
         return told(raised)
 
     @contextmanager
-    def telling(self) -> Generator[None, None, None]:
-        """For what cannot be run again."""
+    def once(self) -> Generator[None, None, None]:
+        """Around what cannot be run again: an exception is heard, and told."""
         try:
             yield
         except Exception as error:
             fault = self.hear(error)
-            known = self.told(error) if fault is None else fault.error
-            if known is error:
-                raise
-            raise known from error
+            raise_as(self.told(error) if fault is None else fault.error, error)
 
     def observe(self, version: int | None) -> None:
         if version is not None:
             self.seen.observe(version)
+
+
+def raise_as(known: Exception, error: Exception) -> NoReturn:
+    if known is error:
+        raise error
+    raise known from error

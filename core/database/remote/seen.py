@@ -21,6 +21,10 @@ class Seen:
         self._version = _UNKNOWN
         self._value = _encoded(_UNKNOWN)
 
+    @property
+    def version(self) -> int:
+        return self._version
+
     def value(self) -> bytes:
         return self._value
 

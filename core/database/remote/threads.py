@@ -11,7 +11,7 @@ from core.database.faults import UnitBroken
 from core.database.kinds import Options
 from core.database.plain import Plain
 from core.database.refs import DatabaseRef
-from core.database.remote.retry import Retry
+from core.database.remote.retry import Retry, raise_as
 from core.database.remote.session import Session
 from core.errors import DatabaseUnavailable, OutcomeUnknown
 
@@ -31,7 +31,7 @@ def exclusive(
 ) -> Generator[OpenTransaction, None, None]:
     session = _begun(retry, ref, options, writes=True, converge=converge, foreign_keys=foreign_keys)
     try:
-        with retry.telling():
+        with retry.once():
             yield OpenTransaction(session.units.connection, session.plain)
             if not session.units.tidy() or session.is_lost:
                 raise UnitBroken
@@ -44,7 +44,7 @@ def exclusive(
 def read_only(retry: Retry, ref: DatabaseRef, options: Options) -> Generator[Connection, None, None]:
     session = _begun(retry, ref, options, writes=False)
     try:
-        with retry.telling():
+        with retry.once():
             yield session.units.connection
     finally:
         session.close()
@@ -74,8 +74,10 @@ def _begun(
             raise
         return session
 
-    with retry.telling():
+    try:
         return retry.repeat(once, lambda: now + options.deadline)
+    except Exception as error:  # heard already
+        raise_as(retry.told(error), error)
 
 
 def _commit(retry: Retry, ref: DatabaseRef, options: Options, session: Session) -> None:
