@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 import structlog
+from sqlalchemy.exc import DataError, IntegrityError
 
 from controlplane.registry.operations import LeaseLost, finish_operation
 from controlplane.registry.tenants import RegisteredTenant, find_tenant
@@ -137,8 +138,7 @@ class _Run:
         """What the tenant's or the operator's data refuse is refused again; what is away may come back."""
         if not isinstance(error, Exception) or isinstance(error, LeaseLost):
             return False
-        refused = isinstance(error, IdentityError) and not isinstance(error, Unavailable)
-        return refused or self._journal.operation.attempts >= TRIES
+        return _is_refusal(error) or self._journal.operation.attempts >= TRIES
 
     # --- the journal -----------------------------------------------------------------------------------------
 
@@ -173,3 +173,13 @@ class _Run:
     def _replacement(self) -> Replacement | None:
         noted = self._parameters.get("replacement")
         return msgspec.convert(noted, Replacement) if noted is not None else None
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Of a rule or of a row, whatever it was told as on its way here."""
+    if isinstance(error, IdentityError) and not isinstance(error, Unavailable):
+        return True
+    return isinstance(error, _OF_A_ROW) or isinstance(error.__cause__, _OF_A_ROW)
+
+
+_OF_A_ROW = (IntegrityError, DataError)
