@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.settings import SettingsError
-from entrypoints import migrate_commands, registry_commands, tenant_commands
+from entrypoints import backend_commands, migrate_commands, registry_commands, tenant_commands
 
 PASSWORD_VARIABLE = "KEYSTEAD_OPERATOR_PASSWORD"
 EMAIL_VARIABLE = "KEYSTEAD_OPERATOR_EMAIL"
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_keys(commands.add_parser("keys", help="see, rotate and revoke the signing keys of a tenant"))
     tenant_commands.add_parser(commands)
     registry_commands.add_parser(commands)
+    backend_commands.add_parser(commands)
     return parser
 
 

@@ -34,7 +34,8 @@ def add_parser(commands: Any) -> None:
     backup = _action(actions, "backup", "take a backup now", _backup)
     restore = _action(actions, "restore", "put a tenant back as it was when a backup was taken", _restore)
     move = _action(actions, "move", "put a tenant's database elsewhere while the tenant serves", _move)
-    for action in (backups, backup, restore, move):
+    renew = _action(actions, "renew-credentials", "new ones for its database; the old are void", _renew)
+    for action in (backups, backup, restore, move, renew):
         action.add_argument("tenant", help="the tenant's id; tenant one's is control_plane")
     move.add_argument("--to", required=True, help="a database backend: sqlite, libsql, turso, postgresql")
     move.add_argument("--region", help="a region of that backend")
@@ -150,6 +151,13 @@ async def _move(platform: "Platform", options: argparse.Namespace) -> str:
     operation = await _ended(platform, await platform.moves.move(options.tenant, options.to, options.region))
     names = ("name", "state", "started_at", "ended_at", "rows", "rounds", "entries", "paused_ms")
     return _shown(names, [dict.fromkeys(names) | step for step in operation["steps"]], options)
+
+
+async def _renew(platform: "Platform", options: argparse.Namespace) -> str:
+    from provisioning.credentials import renew_credentials
+
+    await renew_credentials(platform.parts, options.tenant)
+    return _shown(("tenant",), [{"tenant": options.tenant}], options)
 
 
 async def _ended(platform: "Platform", operation_id: str) -> dict[str, Any]:

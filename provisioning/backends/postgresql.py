@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -46,7 +47,7 @@ class PostgresqlBackend:
     def place(self, tenant_id: str, generation: int, region: str | None) -> Place:
         self._places.at(region)
         name = fresh_name(tenant_id, generation)
-        return Place(f"{region}/{name}" if region else name, secrets.token_urlsafe(24).encode())
+        return Place(f"{region}/{name}" if region else name, _new_password().encode())
 
     def ref(self, place: Place, *, owner: str, incarnation: str, generation: int) -> DatabaseRef:
         region, _, found = place.location.rpartition("/")
@@ -104,6 +105,14 @@ class PostgresqlBackend:
         with _reading(ref) as connection:
             write_snapshot(connection, target)
 
+    def renewed(self, place: Place, ref: DatabaseRef) -> Place:
+        password = _new_password()
+        self._server(ref).change_password(_name(ref), password)
+        return replace(place, credentials=password.encode())
+
+    def names(self) -> list[str]:
+        return [name for server in self._servers.values() for name in server.names()]
+
     def _fill(
         self, ref: DatabaseRef, version: str, whose: tuple[str, str], copy: Callable[[Connection], object]
     ) -> None:
@@ -120,6 +129,10 @@ class PostgresqlBackend:
 
     def _server(self, ref: DatabaseRef) -> Server:
         return next(server for server in self._servers.values() if server.address == ref.server.url)
+
+
+def _new_password() -> str:
+    return secrets.token_urlsafe(24)
 
 
 def _name(ref: DatabaseRef) -> Slug:

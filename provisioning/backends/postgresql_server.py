@@ -59,6 +59,19 @@ class Server:
         with self._connected(name) as inside:
             inside.execute(_hand_over(name))
 
+    def change_password(self, name: Slug, password: str) -> None:
+        """Who came in with the old one is sent away."""
+        with self._connected() as admin:
+            _put_role(admin, name, password)
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", (name,)
+            )
+
+    def names(self) -> list[str]:
+        with self._connected() as admin:
+            rows = admin.execute("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY datname")
+            return [name for (name,) in rows]
+
     def drop(self, name: Slug) -> None:
         with self._connected() as admin:
             admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

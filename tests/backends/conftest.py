@@ -87,3 +87,10 @@ def home(request: pytest.FixtureRequest) -> Home:
 def remote_home(request: pytest.FixtureRequest) -> Home:
     found: Home = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(params=[home for home in REMOTE if home.id != "libsql"])
+def listing_home(request: pytest.FixtureRequest) -> Home:
+    """A libSQL server has no list of its namespaces."""
+    found: Home = request.getfixturevalue(request.param)
+    return found

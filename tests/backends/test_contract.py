@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from core.errors import Conflict, DatabaseMissing, DatabaseUnavailable, InvalidInput
 from core.failpoints import EXIT_STATUS
+from provisioning.backends import RenewsCredentials, Surveyed
 from provisioning.backends.template import Draft
 from tests.backends.homes import Home, content_of, rows_of
 from tests.provisioning.installations import in_child
@@ -204,3 +206,30 @@ def test_a_name_comes_never_back(remote_home: Home) -> None:
 def test_a_region_that_nobody_configured_is_refused_before_anything_is_made(remote_home: Home) -> None:
     with pytest.raises(InvalidInput, match="no such region"):
         remote_home.backend.place("acme", 1, "atlantis")
+
+
+def test_after_new_credentials_the_old_ones_open_nothing(remote_home: Home) -> None:
+    backend = remote_home.backend
+    assert isinstance(backend, RenewsCredentials)
+    place, ref = remote_home.made()
+    renewed = remote_home.ref(backend.renewed(place, ref))
+    assert rows_of(remote_home.copy(renewed), IDENTITY) == [("acme", "inc_1", 0)]
+    with pytest.raises(DatabaseUnavailable):
+        remote_home.copy(ref)
+
+
+def test_credentials_of_one_tenant_open_no_other_database(remote_home: Home) -> None:
+    _, acme = remote_home.made("acme")
+    _, globex = remote_home.made("globex")
+    lent = replace(globex.server, user=acme.server.user, secret=acme.server.secret)
+    with pytest.raises(DatabaseUnavailable):
+        remote_home.copy(replace(globex, remote=lent))
+
+
+def test_where_a_server_tells_what_it_has_every_database_is_told(listing_home: Home) -> None:
+    backend = listing_home.backend
+    assert isinstance(backend, Surveyed)
+    _, ref = listing_home.made()
+    assert ref.server.name in backend.names()
+    listing_home.backend.delete(ref)
+    assert ref.server.name not in backend.names()

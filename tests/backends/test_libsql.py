@@ -15,7 +15,7 @@ from core.database import DatabaseRef
 from core.database.tokens import LIFETIME, DatabaseKey, Minted, bearer
 from core.errors import Conflict, DatabaseUnavailable, WrongDatabase
 from core.settings import Secret
-from provisioning.backends import Place, hrana
+from provisioning.backends import Place
 from provisioning.backends.configuration import LibsqlServer, Servers
 from provisioning.backends.libsql import LibsqlBackend
 from tests.backends.conftest import server_of
@@ -154,14 +154,6 @@ def test_what_is_committed_is_on_disk_and_what_is_configured_stays(libsql_home: 
     config = sqld.config(name)
     assert (config["txn_timeout_s"], config["durability_mode"]) == (7, "strong")
     assert config["jwt_key"] == DatabaseKey.from_pem(libsql_home.ref(renewed).server.secret).public
-
-
-def test_after_a_renewal_the_new_key_opens_and_the_old_one_does_not(libsql_home: Home) -> None:
-    place, ref = libsql_home.made()
-    renewed = libsql_home.ref(backend_of(libsql_home).renewed(place, ref))
-    assert hrana.look(renewed).identity == ("acme", "inc_1")
-    with pytest.raises(DatabaseUnavailable):
-        hrana.look(ref)
 
 
 def test_what_is_set_aside_is_kept_and_answers_nobody(own_sqld: Sqld, tmp_path: Path) -> None:

@@ -159,15 +159,6 @@ def test_places_that_were_exchanged_are_noticed(turso_home: Home) -> None:
         turso_home.copy(turso_home.ref(globexs, owner="acme"))
 
 
-def test_after_a_renewal_the_new_token_opens_and_the_old_one_does_not(turso_home: Home) -> None:
-    place, ref = turso_home.made()
-    renewed = backend_of(turso_home).renewed(place, ref)
-    assert renewed.location == place.location
-    with pytest.raises(DatabaseUnavailable):
-        hrana.look(ref)
-    assert hrana.look(turso_home.ref(renewed)).identity == ("acme", "inc_1")
-
-
 def test_a_database_that_a_tenant_points_to_is_not_deleted_by_a_slip(
     turso_home: Home, turso: TursoPlatform
 ) -> None:

@@ -74,7 +74,8 @@ class Postgres:
         self.start()
 
     def remove(self) -> None:
-        self.stop()
+        """Nothing is kept, so nothing is written back either."""
+        self._end(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
     def run(self, program: str, *arguments: str, database: str = "postgres") -> str:

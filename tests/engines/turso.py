@@ -260,6 +260,12 @@ class _Data:
         return self._platform.traits.answer(request, answer, send)
 
 
+def as_operator(method: str, path: str, body: dict[str, Any]) -> Request:
+    """A call of the control API, from somebody who has the platform token: `path` is below `databases`."""
+    where = f"/v1/organizations/{ORGANIZATION}/databases{path}"
+    return Request(method, where, {"authorization": f"Bearer {TOKEN}"}, json.dumps(body).encode())
+
+
 def _nowhere(_: Request) -> tuple[int, Request]:
     raise AssertionError("the control API answers by itself")
 
@@ -290,6 +296,10 @@ def _is_acceptable(content: bytes) -> bool:
 
 
 def _dump(content: bytes, path: Path) -> str:
+    """Tables before rows, and references looked at when all is there."""
     path.write_bytes(content)
     with closing(sqlite3.connect(path)) as driver:
-        return "\n".join(driver.iterdump())
+        begin, *rest = driver.iterdump()
+    tables = [statement for statement in rest if statement.startswith("CREATE TABLE")]
+    others = [statement for statement in rest if not statement.startswith("CREATE TABLE")]
+    return "\n".join([begin, "PRAGMA defer_foreign_keys = ON;", *tables, *others])
