@@ -43,15 +43,13 @@ class Cursor:
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Self:
         self._check_open()
         self._show(None)
-        if isinstance(parameters, str | bytes | dict):
-            raise ProgrammingError("parameters are a sequence, in the order of the question marks")
-        self._show(self.connection.run(sql, parameters))
+        self._show(self.connection.run(sql, _positional(parameters)))
         return self
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> Self:
         self._check_open()
         self._show(None)
-        outcome = self.connection.run_many(sql, rows)
+        outcome = self.connection.run_many(sql, map(_positional, rows))
         self.rowcount = outcome.affected
         return self
 
@@ -108,6 +106,12 @@ class Cursor:
     def _check_open(self) -> None:
         if self._closed:
             raise ProgrammingError("the cursor is closed")
+
+
+def _positional(parameters: Sequence[object]) -> Sequence[object]:
+    if isinstance(parameters, str | bytes | dict):
+        raise ProgrammingError("parameters are a sequence, in the order of the question marks")
+    return parameters
 
 
 def _description(columns: tuple[str, ...]) -> tuple[Column, ...] | None:

@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Literal, Self
@@ -77,7 +78,7 @@ class Origin:
 class _Socket:
     raw: socket.socket
     deadline: float = 0.0
-    idle_since: float | None = None
+    idle_since: float = 0.0
 
     def exchange(self, request: bytes) -> Answer:
         try:
@@ -102,9 +103,12 @@ class _Socket:
         except Unanswered:
             raise Unsent(f"the request could not be sent: {failure}") from failure
 
+    def is_young(self, now: float) -> bool:
+        return now - self.idle_since <= IDLE_SECONDS
+
     def is_fit(self, now: float) -> bool:
         """Nothing may arrive while nobody asks; what does is the other side's farewell."""
-        if self.idle_since is None or now - self.idle_since > IDLE_SECONDS:
+        if not self.is_young(now):
             return False
         poll = select.poll()
         poll.register(self.raw, select.POLLIN)
@@ -223,14 +227,14 @@ class Sockets:
             newest.close()
 
     def _give(self, origin: Origin, over: _Socket) -> None:
-        now = time.monotonic()
-        over.idle_since = now
+        over.idle_since = time.monotonic()
         with self._lock:
-            kept = self._own().setdefault(origin, deque())
+            idle = self._own()
+            kept = idle.pop(origin, None) or deque()
             kept.append(over)
-            old = []
-            while len(kept) > IDLE_SOCKETS or now - (kept[0].idle_since or now) > IDLE_SECONDS:
-                old.append(kept.popleft())
+            idle[origin] = kept  # last, so that those nobody comes back to are first
+            old = [kept.popleft()] if len(kept) > IDLE_SOCKETS else []
+            old += _outlived(idle, over.idle_since)
         for each in old:
             each.close()
 
@@ -239,3 +243,15 @@ class Sockets:
         if self._process != os.getpid():
             self._process, self._idle = os.getpid(), {}
         return self._idle
+
+
+def _outlived(idle: dict[Origin, deque[_Socket]], now: float) -> Iterator[_Socket]:
+    """Taken out: what is too old, from the origins that were used longest ago."""
+    while idle:
+        origin = next(iter(idle))
+        kept = idle[origin]
+        while kept and not kept[0].is_young(now):
+            yield kept.popleft()
+        if kept:
+            return
+        del idle[origin]

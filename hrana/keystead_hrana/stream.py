@@ -100,6 +100,8 @@ class Stream:
         if answer.status != HTTPStatus.OK:
             refused = self._refused(answer, commits)
             self.close()  # the server may not have used the baton
+            if isinstance(refused, Unauthorized):
+                self._token = None
             raise refused
         try:
             said = reply(answer.body, requests)
@@ -211,11 +213,10 @@ class Stream:
             case _ if code == "BLOCKED":
                 return Blocked(sentence, code=code, sent=True)
             case 401 | 403:
-                self._token = None
                 return Unauthorized(sentence, code=code, sent=self.is_open)
             case 429:
                 return Busy(sentence, code=code, sent=self.is_open)
-            case status if status >= 500 or status == 408:
+            case status if status >= 500 or status == 408 or status < 300:
                 return self._failed(sentence, code, commits)
             case _ if self.is_open:
                 return StreamLost(sentence, code=code, sent=True)

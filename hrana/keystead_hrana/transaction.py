@@ -71,6 +71,8 @@ class Transaction:
         if not last and not steps and (self.mode == "read" or not self._begun):
             self.abandon()
             return []
+        if self._preludes and not self._begun and self.mode != "read":
+            self._exchange([], deadline, stored=None, ends=False)  # who raises here must not come too late
         all_steps = [*steps, *(Step(sql, parameters) for sql, parameters, _ in last)]
         results = self._exchange(all_steps, deadline, stored=stored, ends=True)
         self.is_alive = False

@@ -134,7 +134,7 @@ def _answer(asked: Wire, got: Wire) -> Answer:
         case "batch":
             return _batch_result(response["result"], len(asked["batch"]["steps"]))
         case "get_autocommit":
-            return bool(response["is_autocommit"])
+            return response["is_autocommit"] is not False
     return None
 
 

@@ -120,6 +120,20 @@ def test_a_read_writes_nothing(sqld: Sqld, table: str, connect: Open, transport:
     assert sqld.query(table, "SELECT x FROM t") == []
 
 
+def test_a_prelude_that_gives_up_comes_before_a_commit_of_everything_at_once(
+    sqld: Sqld, table: str, connect: Open
+) -> None:
+    def refuse(rows: list[Any]) -> None:
+        raise LookupError(rows)
+
+    connection = connect()
+    connection.begin("immediate", [("SELECT 'another'", refuse)])
+    with pytest.raises(LookupError):
+        connection.commit([("INSERT INTO t VALUES (1)", [], None)])
+    connection.rollback()
+    assert sqld.query(table, "SELECT x FROM t") == []
+
+
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 

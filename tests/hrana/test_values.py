@@ -5,6 +5,8 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import keystead_hrana
 from tests.hrana.conftest import Open
@@ -13,6 +15,22 @@ pytestmark = [
     pytest.mark.libsql,
     pytest.mark.parametrize("transport", ["http", "libsql-client"]),
 ]
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    st.binary(),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(VALUES, min_size=1, max_size=40))
+def test_any_values_come_back_as_they_were(connect: Open, transport: Any, values: list[object]) -> None:
+    ((*back,),) = connect(transport=transport).execute(f"SELECT {', '.join('?' * len(values))}", values)
+    assert [(each, type(each)) for each in back] == [(each, type(each)) for each in values]
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, "a\0b", "\ud800"])

@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from keystead_hrana import NotSent, Sockets, StreamLost
+from keystead_hrana import NotSent, Sockets, StreamLost, http
 from tests.engines.proxy import Answer, Proxy, Request
 from tests.engines.sqld import Sqld
 from tests.hrana.conftest import Open
@@ -115,3 +116,26 @@ def test_a_place_that_is_none_loses_the_stream(through: Open, proxy: Proxy, base
     with pytest.raises(StreamLost, match="at no address"):
         connection.execute("SELECT 1")
     connection.rollback()
+
+
+def test_a_connection_that_is_too_old_is_not_used_again_and_not_kept(
+    sqld: Sqld, connect: Open, certificate: Path, trusting: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy on the way may have forgotten it. So are those to places that nobody goes to any more."""
+    here, there = TlsFront(sqld.port, certificate), TlsFront(sqld.port, certificate)
+    to_here, to_there = (
+        connect(url=f"https://127.0.0.1:{front.port}", sockets=trusting) for front in (here, there)
+    )
+    to_there.execute("SELECT 1")
+    for _ in range(2):
+        to_here.execute("SELECT 1")
+    assert (here.handshakes, here.open, there.open) == (1, 1, 1)
+    monkeypatch.setattr(http, "IDLE_SECONDS", 0.05)
+    time.sleep(0.1)
+    to_here.execute("SELECT 1")
+    until = time.monotonic() + 5
+    while (here.open, there.open) != (1, 0) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (here.handshakes, here.open, there.open) == (2, 1, 0)
+    here.close()
+    there.close()

@@ -43,10 +43,11 @@ def make_certificate(folder: Path) -> Path:
 
 
 class TlsFront:
-    """Takes TLS and passes what is in it to a port. `handshakes` counts the connections."""
+    """Takes TLS and passes what is in it to a port. Counts the connections, all and those that are open."""
 
     def __init__(self, upstream: int, certificate: Path) -> None:
         self.handshakes = 0
+        self.open = 0
         self._upstream = upstream
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
@@ -73,7 +74,11 @@ class TlsFront:
             self._context.wrap_socket(client, server_side=True) as inside,
         ):
             self.handshakes += 1
-            _pump(inside, server)
+            self.open += 1
+            try:
+                _pump(inside, server)
+            finally:
+                self.open -= 1
 
 
 def _pump(inside: ssl.SSLSocket, server: socket.socket) -> None:
