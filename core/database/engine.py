@@ -37,7 +37,7 @@ class Shared:
 
 def _told_if_moved(context: ExceptionContext) -> None:
     """At once: a trigger's refusal is an IntegrityError, and a unit that expects one would take it for its own."""
-    if MOVED in str(context.original_exception):
+    if str(context.original_exception).startswith(MOVED):
         raise DatabaseMoved from context.original_exception
 
 

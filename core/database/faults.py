@@ -87,12 +87,13 @@ def told(error: BaseException) -> Exception:
 
 
 def _told_of_database(error: DBAPIError | sqlite3.Error) -> Exception:
+    """A trigger's words come first; what follows may be a value of the row (PostgreSQL's DETAIL)."""
     text = str(error.orig if isinstance(error, DBAPIError) else error)
-    if MOVED in text:
+    if text.startswith(MOVED):
         return _because(DatabaseMoved(), error)
-    if found := _PROTECTED.search(text):
+    if found := _PROTECTED.match(text):
         return _because(ManagedByControlPlane(found[1]), error)
-    if "managed_by_tenant" in text:
+    if text.startswith("managed_by_tenant"):
         return _because(ManagedByTenant(), error)
     if known := _BY_CODE.get(primary_code(error)):
         return _because(known(), error)

@@ -125,6 +125,13 @@ async def test_a_rule_of_the_schema_is_an_integrity_error_without_its_values(
     assert engine.names_in(database.ref) == ["canary@example.com"]
 
 
+@pytest.mark.parametrize("value", ["tenant_moved", "managed_by_tenant", "managed_by_control_plane:role"])
+async def test_a_value_that_reads_like_a_refusal_is_not_taken_for_one(database: Database, value: str) -> None:
+    await database.write(units.insert, value)
+    with pytest.raises(IntegrityError):
+        await database.write(units.insert, value)
+
+
 async def test_a_rule_that_is_checked_at_the_end_undoes_the_unit(engine: Engine, database: Database) -> None:
     def breaks_a_deferred_key(conn: Connection) -> None:
         units.insert(conn, "undone")
