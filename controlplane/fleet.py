@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from controlplane.access import needs
 from controlplane.events import record
 from controlplane.idempotency import answered_once
+from controlplane.migrations import failing as failing_migrations
 from controlplane.migrations import overview
 from controlplane.registry.backups import failing_backups
 from controlplane.registry.ledger import (
@@ -154,6 +155,7 @@ def _summary(connection: Connection, wanted: Wanted | None, now: int, target: st
             {"id": record.tenant_id, "state": "lagging", "error": record.last_error}
             for record in list_ledger(connection, wanted, only="failing", limit=20)
         ]
+        + failing_migrations(connection, target)
         + [
             {"id": schedule.owner, "state": "backup_failing", "error": schedule.last_error}
             for schedule in failing_backups(connection)

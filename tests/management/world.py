@@ -31,6 +31,7 @@ from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.management.permissions import PLATFORM, TENANT
+from tests import schema
 from tests.engines.carried import Carry, carrying, kinds
 
 START = 1_800_000_000.0
@@ -68,7 +69,7 @@ class Lifecycle:
 def migrated_file(path: Path) -> Path:
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        migrations.upgrade(connection, "tenant")
+        migrations.upgrade(connection, "tenant", to=schema.TO)
     engine.dispose()
     return path
 

@@ -34,6 +34,7 @@ from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.oauth.endpoints import handlers
+from tests import schema
 from tests.engines.carried import Carry, carrying, kinds
 
 API = "https://api.example.com/"
@@ -73,7 +74,7 @@ class HandClock:
 def migrated_file(path: Path) -> Path:
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        migrations.upgrade(connection, "tenant")
+        migrations.upgrade(connection, "tenant", to=schema.TO)
     engine.dispose()
     return path
 
