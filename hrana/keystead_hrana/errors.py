@@ -182,6 +182,8 @@ def statement_error(message: str, code: str | None, extended_code: str | None) -
     known = _BY_CODE.get(primary_name(code), OperationalError)
     if _BUSY_SENTENCE in message:
         known = Busy
+    elif code == "ARGS_INVALID" and "too big" in message:
+        known = DataError
     elif code and code.startswith("AUTH_"):
         known = Unauthorized
     return known(message.removeprefix("SQLite error: "), code=code, extended_code=extended_code, sent=True)

@@ -16,6 +16,7 @@ from tests.engines.proxy import Proxy
 from tests.engines.sqld import Sqld
 
 Open = Callable[..., BaseConnection]
+Rows = Callable[[], list[Any]]
 NUMBERS = itertools.count()
 SERVED = ("http", "libsql-client", "cloud")
 
@@ -50,6 +51,19 @@ def namespace(sqld: Sqld) -> str:
     name = f"driver-{next(NUMBERS)}"
     sqld.create(name)
     return name
+
+
+@pytest.fixture
+def rows(sqld: Sqld, namespace: str) -> Rows:
+    """What is kept in the test's one table, seen from behind."""
+    sqld.script(namespace, "CREATE TABLE t(x UNIQUE)")
+    return lambda: [x for (x,) in sqld.query(namespace, "SELECT x FROM t ORDER BY x")]
+
+
+def begun(connection: BaseConnection) -> BaseConnection:
+    connection.begin("immediate")
+    connection.execute("INSERT INTO t VALUES (1)")
+    return connection
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -15,18 +14,17 @@ from keystead_hrana import (
     Blocked,
     Busy,
     CommitUnknown,
+    IntegrityError,
     NamespaceMissing,
     NotSent,
     OperationalError,
     ResponseTooLarge,
     StreamLost,
-    Unauthorized,
 )
-from keystead_hrana.dbapi import BaseConnection
+from tests.engines.cloud import CloudTraits
 from tests.engines.proxy import Fault, Kind, Proxy, Request
 from tests.engines.sqld import Sqld
-from tests.engines.tokens import TokenKey
-from tests.hrana.conftest import Open
+from tests.hrana.conftest import Open, Rows, begun
 from tests.serving import free_port
 
 pytestmark = pytest.mark.libsql
@@ -46,23 +44,8 @@ NAMES = [f"{fault.kind.name.lower()}-{fault.body[:9]!r}{fault.status}" for fault
 EVERY_UNANSWERED = pytest.mark.parametrize("fault", UNANSWERED, ids=NAMES)
 
 
-Rows = Callable[[], list[Any]]
-
-
-@pytest.fixture
-def rows(sqld: Sqld, namespace: str) -> Rows:
-    sqld.script(namespace, "CREATE TABLE t(x UNIQUE)")
-    return lambda: [x for (x,) in sqld.query(namespace, "SELECT x FROM t ORDER BY x")]
-
-
 def has(*texts: str) -> Callable[[Request], bool]:
     return lambda request: all(request.has(text) for text in texts)
-
-
-def begun(connection: BaseConnection) -> BaseConnection:
-    connection.begin("immediate")
-    connection.execute("INSERT INTO t VALUES (1)")
-    return connection
 
 
 # ---- nothing was sent ------------------------------------------------------------------------------------------------
@@ -362,6 +345,18 @@ def test_a_stream_that_the_cloud_has_forgotten_is_lost(through: Open, proxy: Pro
     assert rows() == []
 
 
+def test_the_cloud_s_finer_code_is_kept_beside_sqlite_s(through: Open, proxy: Proxy, rows: Rows) -> None:
+    proxy.traits = CloudTraits()
+    connection = begun(through())
+    with pytest.raises(IntegrityError) as raised:
+        connection.execute("INSERT INTO t VALUES (1)")
+    error = raised.value
+    assert (error.code, error.extended_code) == ("SQLITE_CONSTRAINT", "SQLITE_CONSTRAINT_UNIQUE")
+    assert error.sqlite_errorcode == 19
+    connection.commit()
+    assert rows() == [1]
+
+
 @pytest.mark.slow
 def test_a_stream_that_expired_is_lost(connect: Open, rows: Rows) -> None:
     connection = begun(connect())
@@ -383,69 +378,3 @@ def test_a_request_that_the_server_does_not_understand_is_nobody_s_loss(
     proxy.inject(Fault(Kind.REFUSED, status=404, body=b"Not Found"))
     with pytest.raises(OperationalError, match="Not Found"):
         through().execute("SELECT 1")
-
-
-# ---- who may ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_wrong_token_and_a_token_that_may_not_write_are_refused(
-    sqld: Sqld, namespace: str, connect: Open, rows: Rows
-) -> None:
-    for token in (TokenKey().mint(), sqld.token(seconds=-3600), "no-token-at-all", None):
-        with pytest.raises(Unauthorized):
-            connect(token=token).execute("SELECT 1")
-    reader = connect(token=sqld.token(namespace, read_only=True))
-    assert reader.execute("SELECT count(*) FROM t").fetchall() == [(0,)]
-    with pytest.raises(Unauthorized):
-        reader.execute("INSERT INTO t VALUES (1)")
-    with pytest.raises(Unauthorized):
-        begun(reader)
-    reader.rollback()
-    assert rows() == []
-
-
-def test_a_token_of_another_namespace_opens_nothing(sqld: Sqld, connect: Open) -> None:
-    with pytest.raises((Unauthorized, NamespaceMissing)):
-        connect(token=sqld.token("somebody-else")).execute("SELECT 1")
-
-
-def test_a_function_is_asked_for_a_token_again_when_the_server_refuses_the_old_one(
-    sqld: Sqld, through: Open, proxy: Proxy, rows: Rows
-) -> None:
-    tokens = [sqld.token(seconds=-3600), sqld.token()]
-    begun(through(token=lambda: tokens.pop(0))).commit()
-    assert (tokens, rows()) == ([], [1])
-    asked: list[int] = []
-    with pytest.raises(Unauthorized):
-        through(token=lambda: asked.append(1) or "wrong").execute("SELECT 1")
-    assert len(asked) == 2
-
-
-def test_no_token_is_no_header(through: Open, proxy: Proxy) -> None:
-    with pytest.raises(Unauthorized):
-        through(token=None).execute("SELECT 1")
-    (request,) = proxy.seen
-    assert "authorization" not in request.headers
-
-
-@pytest.mark.parametrize("token", ["", "two words", "line\r\nx-evil: 1", "\u00e9"])
-def test_a_token_that_is_none_never_reaches_a_header(through: Open, proxy: Proxy, token: str) -> None:
-    with pytest.raises(keystead_hrana.ProgrammingError):
-        through(token=token).execute("SELECT 1")
-    assert proxy.seen == []
-
-
-@pytest.mark.parametrize("namespace", ["", "../a", "a.b", "A", "a b", "-a", "x" * 64, "a\r\nb"])
-def test_a_namespace_is_a_label_and_nothing_else(connect: Open, namespace: str) -> None:
-    for transport in ("http", "libsql-client"):
-        with pytest.raises(keystead_hrana.ProgrammingError):
-            connect(namespace=namespace, transport=transport)
-
-
-@pytest.mark.parametrize(
-    "url", ["ftp://a", "http://", "http://a/?x=1", "http://user@a", "http://a/#b", "a:1", "http://a:x"]
-)
-def test_a_url_is_a_scheme_and_a_host(connect: Open, url: str) -> None:
-    for transport in ("http", "libsql-client"):
-        with pytest.raises(keystead_hrana.ProgrammingError):
-            connect(url=url, transport=transport)

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,12 +18,11 @@ from keystead_hrana import (
     StreamLost,
     Unauthorized,
 )
-from keystead_hrana.dbapi import BaseConnection
 from tests.engines.cloud import CloudTraits
 from tests.engines.proxy import Proxy
 from tests.engines.sqld import Sqld
 from tests.engines.tcp_proxy import TcpProxy
-from tests.hrana.conftest import Open
+from tests.hrana.conftest import Open, Rows, begun
 from tests.serving import free_port
 
 pytestmark = pytest.mark.libsql
@@ -33,18 +31,6 @@ pytestmark = pytest.mark.libsql
 @pytest.fixture
 def websocket(connect: Open) -> Open:
     return lambda **options: connect(**{"transport": "libsql-client", **options})
-
-
-@pytest.fixture
-def rows(sqld: Sqld, namespace: str) -> Callable[[], list[Any]]:
-    sqld.script(namespace, "CREATE TABLE t(x UNIQUE)")
-    return lambda: [x for (x,) in sqld.query(namespace, "SELECT x FROM t ORDER BY x")]
-
-
-def begun(connection: BaseConnection) -> BaseConnection:
-    connection.begin("immediate")
-    connection.execute("INSERT INTO t VALUES (1)")
-    return connection
 
 
 def test_a_closed_door_is_told_as_not_sent(websocket: Open) -> None:
@@ -62,7 +48,7 @@ def test_a_service_without_websockets_is_told_as_not_sent(websocket: Open, proxy
 
 
 def test_a_connection_that_ends_loses_the_transaction_and_a_new_one_is_made(
-    sqld: Sqld, websocket: Open, rows: Callable[[], list[Any]]
+    sqld: Sqld, websocket: Open, rows: Rows
 ) -> None:
     proxy = TcpProxy(sqld.port)
     connection = begun(websocket(url=f"http://127.0.0.1:{proxy.port}"))
@@ -79,7 +65,7 @@ def test_a_connection_that_ends_loses_the_transaction_and_a_new_one_is_made(
 
 
 def test_a_commit_and_a_write_of_its_own_without_an_answer_may_have_happened(
-    sqld: Sqld, websocket: Open, rows: Callable[[], list[Any]]
+    sqld: Sqld, websocket: Open, rows: Rows
 ) -> None:
     proxy = TcpProxy(sqld.port)
     connection = begun(websocket(url=f"http://127.0.0.1:{proxy.port}", timeout=0.5))
@@ -113,7 +99,7 @@ def test_a_server_that_says_nothing_holds_nobody_and_no_thread(
     proxy.close()
 
 
-def test_a_time_that_is_over_ends_the_transaction(websocket: Open, rows: Callable[[], list[Any]]) -> None:
+def test_a_time_that_is_over_ends_the_transaction(websocket: Open, rows: Rows) -> None:
     connection = begun(websocket())
     connection.deadline = time.monotonic()
     with pytest.raises(StreamLost):
@@ -126,9 +112,7 @@ def test_a_time_that_is_over_ends_the_transaction(websocket: Open, rows: Callabl
     assert rows() == [1]
 
 
-def test_who_may_not_is_told(
-    sqld: Sqld, namespace: str, websocket: Open, rows: Callable[[], list[Any]]
-) -> None:
+def test_who_may_not_is_told(sqld: Sqld, namespace: str, websocket: Open, rows: Rows) -> None:
     for token in ("no-token-at-all", sqld.token(seconds=-3600), None):
         with pytest.raises(Unauthorized):
             websocket(token=token).execute("SELECT 1")
@@ -151,9 +135,7 @@ def test_a_blocked_database_says_so(sqld: Sqld, namespace: str, websocket: Open,
     assert rows() == []
 
 
-def test_after_a_refused_statement_only_a_savepoint_leads_on(
-    websocket: Open, rows: Callable[[], list[Any]]
-) -> None:
+def test_after_a_refused_statement_only_a_savepoint_leads_on(websocket: Open, rows: Rows) -> None:
     connection = begun(websocket())
     connection.execute("SAVEPOINT part")
     with pytest.raises(IntegrityError):
@@ -171,9 +153,7 @@ def test_after_a_refused_statement_only_a_savepoint_leads_on(
     assert rows() == [1, 4]
 
 
-def test_a_savepoint_that_went_with_its_transaction_leads_nowhere(
-    websocket: Open, rows: Callable[[], list[Any]]
-) -> None:
+def test_a_savepoint_that_went_with_its_transaction_leads_nowhere(websocket: Open, rows: Rows) -> None:
     connection = begun(websocket())
     connection.execute("SAVEPOINT part")
     with pytest.raises(IntegrityError):
@@ -186,9 +166,7 @@ def test_a_savepoint_that_went_with_its_transaction_leads_nowhere(
     assert rows() == []
 
 
-def test_a_script_is_refused_inside_a_transaction_and_run_outside(
-    websocket: Open, rows: Callable[[], list[Any]]
-) -> None:
+def test_a_script_is_refused_inside_a_transaction_and_run_outside(websocket: Open, rows: Rows) -> None:
     connection = begun(websocket())
     with pytest.raises(NotSupportedError):
         connection.executescript("INSERT INTO t VALUES (2)")

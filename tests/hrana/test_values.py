@@ -61,3 +61,10 @@ def test_a_number_that_the_server_cannot_send_is_not_read_as_null(connect: Open,
 def test_parameters_are_a_sequence(connect: Open, transport: Any, values: Any) -> None:
     with pytest.raises(keystead_hrana.ProgrammingError, match="are a sequence"):
         connect(transport=transport).execute("SELECT ?", values)
+
+
+def test_a_value_that_is_too_big_is_refused(connect: Open, transport: Any) -> None:
+    connection = connect(transport=transport)
+    with pytest.raises(keystead_hrana.DataError, match="too big"):
+        connection.execute("SELECT length(?)", ["x" * 11_000_000])
+    assert connection.execute("SELECT 1").fetchall() == [(1,)]
