@@ -9,6 +9,7 @@ from sqlalchemy import Connection, inspect
 
 from core.database.faults import MOVED
 from core.database.triggers import Refusing, create_triggers, drop_triggers, trigger_names
+from provisioning.moving import capture
 
 PREFIX = "fence_"
 MARKS = "transaction_marks"
@@ -37,6 +38,12 @@ def raise_fence(connection: Connection) -> None:
 
 def lower_fence(connection: Connection) -> None:
     drop_triggers(connection, PREFIX)
+
+
+def clear_copy(connection: Connection) -> None:
+    """What a move or a restore put into the original at the moment it was copied is no part of the copy."""
+    lower_fence(connection)
+    capture.remove(connection)
 
 
 def is_fenced(connection: Connection) -> bool:

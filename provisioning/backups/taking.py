@@ -14,12 +14,14 @@ from controlplane.registry.backups import REGISTRY, BackupRecord
 from controlplane.registry.tenants import RegisteredTenant
 from core.crypto.sealing import DataKey
 from core.database import DatabaseRef, files_of
+from core.database.private import existing_file
 from core.errors import Conflict, InvalidInput
 from core.failpoints import failpoint
 from provisioning.backends import KeepsThePast
 from provisioning.backups.stored import Heading, digest_of, read_backup, write_backup
 from provisioning.backups.verifying import verify, verify_registry, workplace
 from provisioning.converge import data_key_of
+from provisioning.fence import clear_copy
 from provisioning.parts import Parts
 from provisioning.registry_place import file_ref
 
@@ -61,6 +63,8 @@ def take(
         else:
             past_of(parts, tenant).snapshot_as_of(parts.ref(tenant), as_of, copy.file)
         failpoint("backup.snapshot.after")
+        with existing_file(copy.file) as connection:
+            clear_copy(connection)
         schema_version = verify(parts, copy, data_key)
         heading = Heading(
             id=backup_id,

@@ -5,10 +5,12 @@ import asyncio
 import pytest
 from sqlalchemy import Connection, insert, text
 
+from controlplane.registry.backups import list_backups
 from controlplane.registry.operations import LeaseLost, OperationRecord, latest_operation
 from controlplane.registry.tenants import get_tenant
 from core.errors import Conflict, DatabaseMoved
 from core.settings import Settings
+from core.tenants import RestoreOrder
 from provisioning.moving.attempt import Attempt
 from provisioning.moving.run import TRIES
 from provisioning.platform import Platform
@@ -164,6 +166,21 @@ async def test_a_worker_that_was_stopped_finds_anothers_number_and_ends(platform
     for attempt in (late, other):
         await asyncio.to_thread(attempt.undo_source)
         await asyncio.to_thread(attempt.undo_target)
+    await _stays(platform)
+
+
+async def test_a_backup_taken_at_the_fence_is_restored_open(platform: Platform) -> None:
+    await create(platform, "acme")
+    await (await database_of(platform, "acme")).write(add, "load|before")
+    attempt = await _attempt(platform, "one")
+    await asyncio.to_thread(attempt.capture)
+    await asyncio.to_thread(attempt.copy)
+    await asyncio.to_thread(attempt.fence)
+    await platform.backups.take("acme")
+    await asyncio.to_thread(attempt.undo_source)
+    await asyncio.to_thread(attempt.undo_target)
+    backup = (await platform.registry.read(list_backups, "acme"))[0]
+    await platform.backups.restore("acme", RestoreOrder(backup_id=backup.id))
     await _stays(platform)
 
 
