@@ -253,6 +253,15 @@ class LibsqlConnection(BaseConnection):
         return self._call(work, commits=commits)
 
     def _call(self, work: Callable[[ConnectionHrana], T], *, commits: bool) -> T:
+        is_new = self._driver is None
+        try:
+            return self._called(work, commits=commits)
+        except Unauthorized:
+            if not is_new or not callable(self._token):
+                raise
+        return self._called(work, commits=commits)  # with a new token
+
+    def _called(self, work: Callable[[ConnectionHrana], T], *, commits: bool) -> T:
         driver = self._driver or self._connected()
         if (seconds := self._remaining()) <= 0:
             raise StreamLost("the time is over") if self._is_begun() else NotSent("the time is over")

@@ -1,5 +1,7 @@
 """Who is let in: by a token that is good for this database, asked for in time, and named in one header only."""
 
+from typing import Any
+
 import pytest
 
 import keystead_hrana
@@ -33,15 +35,16 @@ def test_a_token_of_another_namespace_opens_nothing(sqld: Sqld, connect: Open) -
         connect(token=sqld.token("somebody-else")).execute("SELECT 1")
 
 
+@pytest.mark.parametrize("transport", ["http", "libsql-client"])
 def test_a_function_is_asked_for_a_token_again_when_the_server_refuses_the_old_one(
-    sqld: Sqld, through: Open, proxy: Proxy, rows: Rows
+    sqld: Sqld, connect: Open, rows: Rows, transport: Any
 ) -> None:
     tokens = [sqld.token(seconds=-3600), sqld.token()]
-    begun(through(token=lambda: tokens.pop(0))).commit()
+    begun(connect(transport=transport, token=lambda: tokens.pop(0))).commit()
     assert (tokens, rows()) == ([], [1])
     asked: list[int] = []
     with pytest.raises(Unauthorized):
-        through(token=lambda: asked.append(1) or "wrong").execute("SELECT 1")
+        connect(transport=transport, token=lambda: asked.append(1) or "wrong").execute("SELECT 1")
     assert len(asked) == 2
 
 
