@@ -1,4 +1,4 @@
-"""`keystead registry move` and `keystead nodes`: where the registry is, and who serves over it."""
+"""`keystead registry move` and `restore`, and `keystead nodes`: where the registry is, and who serves over it."""
 
 import argparse
 import asyncio
@@ -15,7 +15,7 @@ FILE = "file"
 
 
 def add_parser(commands: Any) -> None:
-    registry = commands.add_parser("registry", help="take the registry to PostgreSQL, or back")
+    registry = commands.add_parser("registry", help="take the registry to PostgreSQL, back, or from a backup")
     actions = registry.add_subparsers(required=True, metavar="action", dest="action")
     move = actions.add_parser("move", help="copy and compare all of it, while no server runs")
     move.add_argument(
@@ -23,9 +23,11 @@ def add_parser(commands: Any) -> None:
         required=True,
         help="postgresql://user@host/database (its password as PGPASSWORD, or in ~/.pgpass), or 'file'",
     )
+    restore = actions.add_parser("restore", help="put a backup of it into a data folder that has none")
+    restore.add_argument("--file", type=Path, required=True, help="a file of the backup folder's `registry`")
     nodes = commands.add_parser("nodes", help="the machines that serve this installation")
     nodes.add_argument("--json", action="store_true", help="print JSON")
-    for parser, act in ((move, _move), (nodes, _nodes)):
+    for parser, act in ((move, _move), (restore, _restore), (nodes, _nodes)):
         parser.add_argument("--data", type=Path, help="the data folder (KEYSTEAD_DATA_DIR)")
         parser.set_defaults(run=_run, act=act)
 
@@ -60,6 +62,14 @@ async def _move(settings: "Settings", options: argparse.Namespace) -> str:
     rows = ", ".join(f"{count} {name}" for name, count in moved.rows.items() if count)
     then = "unset KEYSTEAD_REGISTRY_URL" if to is None else "set KEYSTEAD_REGISTRY_URL, and KEYSTEAD_NODE"
     return f"Moved and compared: {rows}.\nBefore you start servers: {then}."
+
+
+async def _restore(settings: "Settings", options: argparse.Namespace) -> str:
+    from core.clock import to_iso
+    from provisioning.backups.registry import restore_registry
+
+    heading = await asyncio.to_thread(restore_registry, settings, options.file)
+    return f"The registry is as it was at {to_iso(heading.taken_at)}. Start Keystead, and restore tenants."
 
 
 def _address(text: str) -> "Secret":

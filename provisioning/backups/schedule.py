@@ -54,6 +54,7 @@ HOUR_MS = 3_600_000
 FIRST_BACK_OFF_MS = 60_000
 LONGEST_BACK_OFF_MS = HOUR_MS
 PLANNED_AT_ONCE = 256
+ONE_ROUND = 64
 
 Claim = tuple[Schedule, RegisteredTenant | None]
 """None: the registry itself."""
@@ -79,11 +80,11 @@ class BackupSchedule:
                 await self._task
 
     async def run_due(self) -> int:
-        """Everything that is due now; answers how much."""
+        """What is due now, so many of them at most; answers how many."""
         done = 0
         if self._interval:
             await self._plan()
-            while await self._next():
+            while done < ONE_ROUND and await self._next():
                 done += 1
             self.failing = await self._parts.registry.read(count_failing)
         return done
