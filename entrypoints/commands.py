@@ -107,7 +107,7 @@ async def _demo(settings: Settings, *, as_json: bool) -> int:
         )
 
 
-async def make_control_plane(settings: Settings) -> DemoControlPlane:
+async def make_control_plane(settings: Settings, *, one_node: bool = False) -> DemoControlPlane:
     operator = DemoUser(demos.OPERATOR, new_password())
     made = await initialise(
         settings,
@@ -116,6 +116,7 @@ async def make_control_plane(settings: Settings) -> DemoControlPlane:
         console_callbacks=(CALLBACK,),
         console_logout_urls=(SIGNED_OUT,),
         kind="demo",
+        one_node=one_node,
     )
     assert made.console_client_id is not None
     assert made.machine_client_id is not None

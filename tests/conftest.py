@@ -20,6 +20,7 @@ from entrypoints.commands import make_control_plane
 from entrypoints.demo_content import Demo
 from tests.engines.carried import carried_installation
 from tests.engines.fixtures import own_postgres, own_sqld, postgres, sqld
+from tests.engines.registries import registry_of
 from tests.installation import Installation, MovableClock
 
 __all__ = ["own_postgres", "own_sqld", "postgres", "sqld"]  # engines, by their one process each
@@ -41,7 +42,7 @@ def _logs() -> None:
 def settings_for(data_dir: Path, **changes: object) -> Settings:
     """Cheap passwords and no spare keys: what these cost is measured elsewhere."""
     options: dict[str, object] = {"password_memory_kib": 256, "password_iterations": 1, "spare_keys": 0}
-    return Settings(data_dir=data_dir, **{**options, **changes})  # type: ignore[arg-type]
+    return Settings(data_dir=data_dir, **{**options, **registry_of(data_dir), **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +53,7 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Demo]:
 
 
 async def _make_demo(settings: Settings) -> Demo:
-    plane = await make_control_plane(settings)
+    plane = await make_control_plane(settings, one_node=True)
     app = create_app(settings)
     async with app.lifespan():
         return await demos.make(app, settings, plane)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from controlplane.models import RegistryBase
 from tests.controlplane.conftest import Platform
 
 pytestmark = pytest.mark.anyio
@@ -14,7 +15,7 @@ MANY = 10_000
 
 def add_many(connection: Any) -> None:
     """Rows like those that are there; nobody opens their databases."""
-    columns = [row[1] for row in connection.exec_driver_sql("PRAGMA table_info(tenants)")]
+    columns = RegistryBase.metadata.tables["tenants"].columns.keys()
     own = {"id": "'many-' || n", "organization_id": "'org_many' || n", "display_name": "'Many ' || n",
            "location": "'tenants/many-' || n || '.db'", "created_at": "created_at + n"}  # fmt: skip
     chosen = ", ".join(own.get(name, name) for name in columns)

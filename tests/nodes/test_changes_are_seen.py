@@ -11,7 +11,7 @@ from tests.faults.servers import Server
 from tests.nodes.clusters import Cluster, until
 from tests.operators import Caller
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.mark.postgresql]
 
 
 @dataclass(frozen=True)

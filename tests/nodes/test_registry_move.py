@@ -20,7 +20,7 @@ from tests.faults.servers import Server, serving
 from tests.nodes.clusters import until
 from tests.relying_party import RelyingParty
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.postgresql]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

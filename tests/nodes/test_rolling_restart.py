@@ -10,7 +10,7 @@ import pytest
 from tests.faults.servers import Server
 from tests.nodes.clusters import Cluster, Node
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.mark.postgresql]
 
 USERS = 6
 

@@ -12,7 +12,7 @@ from tests.engines.postgres import Postgres
 from tests.engines.sqld import Sqld
 from tests.nodes.clusters import backends_file
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.libsql, pytest.mark.postgresql]
 
 EMAIL = "operator@example.com"
 

@@ -10,7 +10,7 @@ from core.database.remote.postgresql import ONE_WRITER
 from tests.nodes.clusters import Cluster, Node, until
 from tests.relying_party import RelyingParty
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.mark.postgresql]
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from tests.faults.servers import Server
 from tests.nodes.clusters import Cluster, Node, cheap_settings, until
 from tests.provisioning.installations import sql
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.mark.postgresql]
 
 PASSED = "UPDATE operations SET lease_expires_at = 1 WHERE tenant_id = '{}'"
 """What half a minute does."""

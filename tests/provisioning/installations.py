@@ -17,6 +17,7 @@ from core.settings import Settings
 from core.tenants import NewTenant
 from provisioning.installation import initialise
 from provisioning.platform import Platform, open_platform
+from tests.engines.registries import registry_of
 
 OPERATOR = "operator@example.com"
 PASSWORD = "correct horse battery staple"
@@ -36,14 +37,14 @@ class MovableClock:
 
 def settings_for(folder: Path, **values: Any) -> Settings:
     fast = {"password_memory_kib": 64, "password_iterations": 1, "spare_keys": 1, "max_open_tenants": 32}
-    return Settings(data_dir=folder, **{**fast, **values})
+    return Settings(data_dir=folder, **{**fast, **registry_of(folder), **values})
 
 
 def make_installation(folder: Path) -> None:
     settings = settings_for(folder, spare_keys=8)
 
     async def make() -> None:
-        await initialise(settings, operator_email=OPERATOR, operator_password=PASSWORD)
+        await initialise(settings, operator_email=OPERATOR, operator_password=PASSWORD, one_node=True)
         async with opened(settings) as platform:
             platform.keystock.start()
             while len(platform.keystock) < 8:

@@ -29,8 +29,10 @@ PLACES = (
 
 def test_done_again_it_changes_nothing_and_says_so(settings: Settings) -> None:
     async def again() -> None:
-        first = await initialise(settings, operator_email=OPERATOR, operator_password=PASSWORD)
-        second = await initialise(settings, operator_email="other@example.com", operator_password="x")
+        first = await initialise(settings, one_node=True, operator_email=OPERATOR, operator_password=PASSWORD)
+        second = await initialise(
+            settings, one_node=True, operator_email="other@example.com", operator_password="x"
+        )
         assert first.made == second.made == ()
         assert first.machine_client_secret == second.machine_client_secret
         assert first.console_client_id == second.console_client_id
@@ -47,7 +49,7 @@ def test_killed_anywhere_it_is_finished_by_doing_it_again(tmp_path: Path, place:
     settings = settings_for(tmp_path / "data")
 
     async def init() -> None:
-        await initialise(settings, operator_email=OPERATOR, operator_password=PASSWORD)
+        await initialise(settings, one_node=True, operator_email=OPERATOR, operator_password=PASSWORD)
 
     assert in_child(init, f"{place}=exit") == EXIT_STATUS
     assert in_child(init) == 0
@@ -82,7 +84,9 @@ def test_two_at_once_make_one_installation(tmp_path: Path) -> None:
     settings = settings_for(tmp_path / "data")
 
     async def both() -> None:
-        results = await asyncio.gather(*(initialise(settings, operator_email=OPERATOR) for _ in range(2)))
+        results = await asyncio.gather(
+            *(initialise(settings, one_node=True, operator_email=OPERATOR) for _ in range(2))
+        )
         assert sorted(bool(result.made) for result in results) == [False, True]
         assert len({result.machine_client_secret for result in results}) == 1
 
@@ -93,9 +97,9 @@ def test_a_password_made_here_is_told_once(tmp_path: Path) -> None:
     settings = settings_for(tmp_path / "data")
 
     async def twice() -> None:
-        first = await initialise(settings, operator_email=OPERATOR)
+        first = await initialise(settings, one_node=True, operator_email=OPERATOR)
         assert first.operator_password
-        assert (await initialise(settings, operator_email=OPERATOR)).operator_password is None
+        assert (await initialise(settings, one_node=True, operator_email=OPERATOR)).operator_password is None
 
     asyncio.run(twice())
 
