@@ -7,22 +7,23 @@ import pytest
 
 from controlplane.registry.backups import list_backups
 from controlplane.registry.tenants import find_tenant
+from core.database import DatabaseRef
 from core.errors import Conflict, DatabaseUnavailable, InvalidInput
 from core.failpoints import EXIT_STATUS
 from core.settings import Settings
 from core.tenants import RestoreOrder
-from provisioning.backends import hrana
 from provisioning.credentials import renew_credentials
 from provisioning.platform import Platform
 from provisioning.survey import survey
 from tenant_runtime.configuration import configuration
 from tests.backends.conftest import server_of
+from tests.engines.postgres import Postgres
 from tests.engines.proxy import Fault, Kind
 from tests.engines.sqld import Sqld
 from tests.engines.turso import ORGANIZATION, TOKEN, TursoPlatform, as_operator
 from tests.provisioning.installations import create, in_child, opened, settings_for, settle, sql
 
-pytestmark = pytest.mark.libsql
+pytestmark = [pytest.mark.libsql, pytest.mark.postgresql]
 
 CREATING = [
     "provision.database.before",
@@ -35,7 +36,7 @@ DELETING = ["provision.delete.file.before", "provision.delete.tombstone.before"]
 
 
 @pytest.fixture
-def on_servers(data: Path, sqld: Sqld, turso: TursoPlatform, tmp_path: Path) -> Settings:
+def on_servers(data: Path, sqld: Sqld, turso: TursoPlatform, postgres: Postgres, tmp_path: Path) -> Settings:
     server = server_of(sqld)
     path = tmp_path / "backends.toml"
     path.write_text(
@@ -49,14 +50,21 @@ def on_servers(data: Path, sqld: Sqld, turso: TursoPlatform, tmp_path: Path) -> 
         token = "{TOKEN}"
         group = "default"
         api_url = "{turso.api.url}"
+        [postgresql]
+        url = "{postgres.url()}"
         """
     )
     return settings_for(data, backends_file=path, deletion_grace_days=0.0)
 
 
-@pytest.fixture(params=["libsql", "turso"])
+@pytest.fixture(params=["libsql", "turso", "postgresql"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def _look(platform: Platform, ref: DatabaseRef) -> None:
+    with platform.databases.read_only(ref):
+        pass
 
 
 async def whole(platform: Platform, kind: str) -> None:
@@ -111,7 +119,7 @@ def test_killed_while_deleting_the_next_life_finishes_it(on_servers: Settings, k
 
 
 async def test_what_is_deleted_is_gone_from_the_server(
-    on_servers: Settings, sqld: Sqld, turso: TursoPlatform, kind: str
+    on_servers: Settings, sqld: Sqld, turso: TursoPlatform, postgres: Postgres, kind: str
 ) -> None:
     async with opened(on_servers) as platform:
         await create(platform, "acme", backend=kind)
@@ -121,6 +129,8 @@ async def test_what_is_deleted_is_gone_from_the_server(
         await settle(platform)
     assert not sqld.has(registered.location.partition("@")[0])
     assert not turso.databases
+    for catalogue, column in (("pg_database", "datname"), ("pg_roles", "rolname")):
+        assert not postgres.query(f"SELECT 1 FROM {catalogue} WHERE {column} = '{registered.location}'")
 
 
 async def test_the_private_key_of_a_database_lies_sealed_in_the_registry(
@@ -174,7 +184,7 @@ async def test_after_new_credentials_the_tenant_serves_and_the_old_ones_are_void
         await renew_credentials(platform.parts, "acme")
         await whole(platform, kind)
         with pytest.raises(DatabaseUnavailable):
-            await asyncio.to_thread(hrana.look, old)
+            await asyncio.to_thread(_look, platform, old)
 
 
 @pytest.mark.faults

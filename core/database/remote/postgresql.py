@@ -194,9 +194,10 @@ class PostgresDriver:
             patience = until - time.monotonic()
             return PostgresSession(ref, connect(conninfo(ref.server), until=until), patience=patience)
         except psycopg.OperationalError as error:
-            if "does not exist" in str(error):  # there is no code for it before there is a connection
-                raise DatabaseMissing from error
-            raise
+            refused = _refused_at_the_door(str(error))
+            if refused is None:
+                raise
+            raise refused from error
 
     def fault(self, error: BaseException) -> Fault | None:
         if isinstance(error, CommitUnanswered):
@@ -253,6 +254,18 @@ def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
 
 
+def _refused_at_the_door(text: str) -> DatabaseUnavailable | None:
+    """What a server says instead of letting one in; there are no codes before there is a connection. None if it said
+    nothing, or will let one in soon."""
+    if "FATAL" not in text or any(words in text for words in _SOON):
+        return None
+    if "does not exist" in text:
+        return DatabaseMissing()
+    if any(words in text for words in _CROWDED):
+        return DatabaseBusy()
+    return DatabaseUnavailable()
+
+
 def _origin(error: BaseException) -> BaseException | None:
     return error.orig if isinstance(error, DBAPIError) else error
 
@@ -263,6 +276,9 @@ def _is_answer(error: psycopg.Error) -> bool:
         return True
     return error.sqlstate is not None and error.sqlstate[:2] not in ("08", "57")
 
+
+_SOON = ("starting up", "shutting down", "recovery mode", "not yet accepting connections")
+_CROWDED = ("too many", "connection slots")
 
 _LOST = Fault(error=DatabaseUnavailable(), again=True, unanswered=True)
 _FAULTS = {
