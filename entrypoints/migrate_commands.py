@@ -35,11 +35,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.hold and not options.reason:
         print("keystead: --hold needs --reason: somebody will ask.", file=sys.stderr)
         return 2
+    from core.failpoints import configure
+    from core.logs import configure_logs
     from core.settings import Settings
     from entrypoints.migrating import Asked, Failed, run
 
     given = {"data_dir": options.data} if options.data is not None else {}
     settings = Settings.from_env(os.environ, **given)
+    configure_logs("error")  # what becomes of each tenant is said at the end
+    configure(settings.failpoints)
     tenant = options.hold or options.release or options.rollback
     asked = Asked(action=_action(options), tenant=tenant, reason=options.reason or options.stop or "")
     show = _Show(as_json=options.json, on_terminal=sys.stderr.isatty())

@@ -23,14 +23,14 @@ def free_port() -> int:
 
 
 def command(
-    *arguments: str, environ: Mapping[str, str] | None = None, stdin: str = ""
+    *arguments: str, environ: Mapping[str, str] | None = None, stdin: str = "", timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
     """Run `keystead` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "entrypoints.cli", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
         cwd=ROOT,
         env={**os.environ, **QUICK, **(environ or {})},
         check=False,
