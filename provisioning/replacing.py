@@ -24,6 +24,7 @@ from controlplane.registry.operations import LeaseLost, OperationRecord, refuse_
 from controlplane.registry.retired import (
     RetiredDatabase,
     due_retired,
+    hasten_retired,
     insert_retired,
     remove_retired,
     retired_of,
@@ -175,7 +176,10 @@ async def sweep(parts: Parts) -> int:
 async def delete_retired(parts: Parts, tenant_id: str) -> None:
     """The tenant is destroyed: so is every database it ever had."""
     for retired in await parts.registry.read(retired_of_tenant, tenant_id):
-        await _delete(parts, retired)
+        if retired.node is None or retired.node == parts.settings.node:
+            await _delete(parts, retired)
+        else:
+            await parts.registry.write(hasten_retired, retired, parts.now())
 
 
 async def _delete(parts: Parts, retired: RetiredDatabase) -> None:

@@ -128,15 +128,15 @@ def claim_due(
     now: int,
     longest: int,
     dead: Collection[str] = (),
-) -> Schedule | None:
+) -> tuple[Schedule, str | None] | None:
     """Take the one that has waited longest; nobody else copies it before the lease ends. `longest` is how far ahead
-    a time can have been set (milliseconds)."""
+    a time can have been set (milliseconds). Beside it the backup that was begun last and never finished, if any."""
     free = is_past(_SCHEDULES.c.lease_expires_at, now, LEASE_MS)
     if dead:
         free = or_(free, _SCHEDULES.c.lease_owner.in_(dead))
     is_due = and_(is_past(_SCHEDULES.c.due_at, now, longest), free)
     chosen = connection.execute(
-        select(_SCHEDULES.c.owner, _SCHEDULES.c.fencing)
+        select(_SCHEDULES.c.owner, _SCHEDULES.c.fencing, _SCHEDULES.c.backup_id)
         .where(is_due, _is_within_reach(node))
         .order_by(_SCHEDULES.c.due_at)
         .limit(1)
@@ -154,7 +154,7 @@ def claim_due(
         )
         .returning(_SCHEDULES)
     ).first()
-    return Schedule(**row._mapping) if row is not None else None
+    return (Schedule(**row._mapping), chosen.backup_id) if row is not None else None
 
 
 def _is_within_reach(node: str) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from controlplane.models import RegistryBase
 from controlplane.registry.tenants import RegisteredTenant
@@ -62,9 +62,14 @@ def retired_of_tenant(connection: Connection, tenant_id: str) -> list[RetiredDat
     return [_retired(row) for row in connection.execute(statement)]
 
 
+def hasten_retired(connection: Connection, retired: RetiredDatabase, now: int) -> None:
+    """Another machine's: it goes with that machine's next sweep."""
+    connection.execute(update(_RETIRED).where(*_key(retired)).values(delete_after=now))
+
+
 def remove_retired(connection: Connection, retired: RetiredDatabase) -> None:
-    connection.execute(
-        delete(_RETIRED).where(
-            _RETIRED.c.tenant_id == retired.tenant_id, _RETIRED.c.generation == retired.generation
-        )
-    )
+    connection.execute(delete(_RETIRED).where(*_key(retired)))
+
+
+def _key(retired: RetiredDatabase) -> tuple[ColumnElement[bool], ...]:
+    return _RETIRED.c.tenant_id == retired.tenant_id, _RETIRED.c.generation == retired.generation

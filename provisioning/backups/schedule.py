@@ -131,7 +131,7 @@ class BackupSchedule:
         parts = self._parts
         owners = await parts.registry.read(schedule_lease_owners)
         dead = [owner for owner in owners if owner != parts.owner and is_dead(parts.settings, owner)]
-        schedule = await parts.registry.write(
+        claimed = await parts.registry.write(
             claim_due,
             owner=parts.owner,
             node=parts.settings.node,
@@ -140,8 +140,11 @@ class BackupSchedule:
             longest=self._interval + LONGEST_BACK_OFF_MS,
             dead=dead,
         )
-        if schedule is None:
+        if claimed is None:
             return None
+        schedule, unfinished = claimed
+        if unfinished is not None:
+            await self._discard(schedule.owner, unfinished)
         if schedule.owner == REGISTRY:
             return schedule, None
         tenant = await parts.registry.read(serving_tenant, schedule.owner)
@@ -153,6 +156,7 @@ class BackupSchedule:
             await self._copied(schedule, tenant)
         except LeaseLost:
             log.info("backup_taken_over")
+            await self._discard(schedule.owner, schedule.backup_id)
         except Exception as error:
             log.warning(
                 "backup_failed", attempt=schedule.attempts + 1, reason=describe(error), exc_info=error
@@ -196,9 +200,7 @@ class BackupSchedule:
     async def _failed(self, schedule: Schedule, error: Exception) -> None:
         now, attempts = self._parts.now(), schedule.attempts + 1
         wait = min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** min(attempts - 1, 20))
-        assert schedule.backup_id is not None
-        path = self._parts.settings.backup_folder / location_of(schedule.owner, schedule.backup_id)
-        await asyncio.to_thread(delete_backup, path)
+        await self._discard(schedule.owner, schedule.backup_id)
         with suppress(LeaseLost):
             await self._parts.registry.write(
                 finish_schedule,
@@ -208,6 +210,12 @@ class BackupSchedule:
                 attempts=attempts,
                 last_error=describe(error),
             )
+
+    async def _discard(self, owner: str, backup_id: str | None) -> None:
+        """The file of one that no row tells of."""
+        if backup_id is not None:
+            path = self._parts.settings.backup_folder / location_of(owner, backup_id)
+            await asyncio.to_thread(delete_backup, path)
 
     async def _drop_expired(self, backups: list[BackupRecord]) -> None:
         settings = self._parts.settings

@@ -1,7 +1,7 @@
 """Taking one backup: snapshot while the tenant serves, verify, seal, read it back, tell the registry.
 
 The file is whole under its name before the row appears; a crash in between leaves a file that the same backup's next
-try replaces, or that goes with the schedule's next claim.
+try replaces, or that the next claim of its schedule removes.
 """
 
 import os

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.registry.backups import BackupRecord, list_backups
+from controlplane.registry.backups import REGISTRY, BackupRecord, list_backups
 from controlplane.registry.operations import OperationRecord, list_operations
 from controlplane.registry.retired import retired_of_tenant
 from controlplane.registry.tenants import get_tenant
@@ -20,6 +20,7 @@ from tests.provisioning.installations import (
     files_in,
     in_child,
     opened,
+    settings_for,
     settle,
     sql,
 )
@@ -83,6 +84,29 @@ async def test_a_backup_whose_process_dies_is_taken_by_the_next_life(settings: S
         (backup,) = await backups_of(platform)
         assert files_under(settings.backup_folder) == [f"{backup.id}.backup"]
         assert files_under(settings.data_dir / "drafts") == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("point", BACKING_UP)
+async def test_a_scheduled_backup_whose_process_dies_leaves_no_file_that_nobody_knows(
+    data: Path, clock: MovableClock, point: str
+) -> None:
+    settings = settings_for(data, backup_every_hours=1)
+    await prepared(settings)
+
+    async def scheduled() -> None:
+        async with opened(settings, clock=clock) as platform:
+            await platform.backup_schedule.run_due()
+
+    await scheduled()
+    clock.ahead += 3600
+    assert in_child(scheduled, f"{point}=exit") == EXIT_STATUS
+    async with opened(settings, clock=clock) as platform:
+        await platform.backup_schedule.run_due()
+        owners = ("acme", "control_plane", REGISTRY)
+        known = [each for owner in owners for each in await platform.registry.read(list_backups, owner)]
+        assert len(known) == 3
+        assert files_under(settings.backup_folder) == sorted(f"{each.id}.backup" for each in known)
 
 
 @pytest.mark.anyio
