@@ -62,9 +62,16 @@ def turso_home(tmp_path: Path, turso: TursoPlatform) -> Home:
     return Home(TursoBackend(account), lambda: TursoBackend(account), tmp_path)
 
 
+@pytest.fixture(scope="session")
+def postgresql_operator(postgres: Postgres) -> str:
+    """No superuser, but what the documentation asks for."""
+    postgres.query("CREATE ROLE operator LOGIN CREATEDB CREATEROLE PASSWORD 'of-the-operator'")
+    return f"postgresql://operator:of-the-operator@127.0.0.1:{postgres.port}/postgres"
+
+
 @pytest.fixture
-def postgresql_home(tmp_path: Path, postgres: Postgres) -> Home:
-    servers = Servers(PostgresqlServer(Secret(postgres.url())))
+def postgresql_home(tmp_path: Path, postgresql_operator: str) -> Home:
+    servers = Servers(PostgresqlServer(Secret(postgresql_operator)))
     return Home(PostgresqlBackend(servers), lambda: PostgresqlBackend(servers), tmp_path)
 
 
