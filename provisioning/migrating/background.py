@@ -49,14 +49,15 @@ class BackgroundMigration:
         await asyncio.to_thread(self._migrations.close)
 
     async def _go_on(self) -> None:
+        """Not in the first second: the start is for those who wait for an answer."""
         while True:
+            await asyncio.sleep(ROUND_SECONDS)
             try:
                 await self._round()
             except IdentityError as error:
                 _log.warning("migration_round_failed", reason=type(error).__name__)
             except Exception:  # noqa: BLE001  (the task outlives whatever one round met)
                 _log.exception("migration_round_failed")
-            await asyncio.sleep(ROUND_SECONDS)
 
     async def _round(self) -> None:
         run = await self._migrations.latest()

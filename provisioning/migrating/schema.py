@@ -2,16 +2,13 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 import migrations
 from core.database import DatabaseRef
 from core.errors import DatabaseCorrupt
 from core.failpoints import failpoint
 from provisioning.parts import Parts
-from tenant_runtime.models import TenantRow
-
-_TENANT = TenantRow.__table__
 
 
 def ensure_schema(parts: Parts, ref: DatabaseRef, ask: Callable[[Connection], object] | None = None) -> bool:
@@ -24,7 +21,6 @@ def ensure_schema(parts: Parts, ref: DatabaseRef, ask: Callable[[Connection], ob
         return False
     with parts.databases.exclusive(ref, foreign_keys=False) as connection:
         migrations.upgrade(connection, "tenant")
-        connection.execute(update(_TENANT).values(config_version=_TENANT.c.config_version + 1))
         if ask is not None:
             ask(connection)
         failpoint("migrate.commit.before")

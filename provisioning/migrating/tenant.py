@@ -8,7 +8,7 @@ fails is as if it had not begun.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 import migrations
 from controlplane.registry.schema_states import LONGEST_BACK_OFF_MS, Claim, Result
@@ -28,11 +28,13 @@ from provisioning.migrating.schema import ensure_schema, version_of
 from provisioning.parts import Parts
 from sync.fleet import describe
 from tenant_runtime.configuration import load_configuration
+from tenant_runtime.models import TenantRow
 
 ATTEMPTS = 6
 """How often a database that is locked or away is asked before it counts as failed."""
 
 FIRST_BACK_OFF_MS = 500
+_TENANT = TenantRow.__table__
 _NEVER_BETTER = (DatabaseCorrupt, DatabaseMissing, WrongDatabase)
 
 
@@ -54,12 +56,18 @@ def migrate(parts: Parts, claim: Claim, *, then: str = "migrated") -> Done:
         if version < wanted:
             values |= _snapshot(parts, tenant, data_key, version)
             failpoint("migrate.snapshot.after")
-        ensure_schema(parts, parts.ref(tenant), lambda connection: load_configuration(connection, data_key))
+        ensure_schema(parts, parts.ref(tenant), lambda connection: _settle(connection, data_key))
         failpoint("migrate.commit.after")
     except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
         return _failed(parts, claim, error)
     reached = max(version, wanted)  # further, when a newer release was here
     return Done(Result(tenant_id=tenant.id, fencing=claim.fencing, values=values, schema_version=reached))
+
+
+def _settle(connection: Connection, data_key: DataKey) -> None:
+    """Who keeps the configuration in memory reads it anew. (Not of tenant one: everybody would follow it.)"""
+    connection.execute(update(_TENANT).values(config_version=_TENANT.c.config_version + 1))
+    load_configuration(connection, data_key)
 
 
 def look(parts: Parts, claim: Claim) -> Done:
