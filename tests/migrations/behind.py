@@ -7,7 +7,7 @@ from pathlib import Path
 
 import migrations
 from entrypoints.demo_content import Demo
-from tests.migrations.older import make_older
+from tests.migrations.older import make_older, make_registry_older
 
 BEFORE = migrations.previous("tenant")
 
@@ -29,6 +29,17 @@ def demo_of_an_earlier_release(
             )
         registry.commit()
     return target
+
+
+def installation_of_an_earlier_release(golden: tuple[Path, Demo], target: Path) -> Path:
+    """Registry and tenant one too: the release before may start on it."""
+    data = demo_of_an_earlier_release(golden, target)
+    make_older(file_of(data, "control_plane"))
+    with closing(sqlite3.connect(data / "registry.db")) as registry:
+        registry.execute("UPDATE tenants SET schema_version = ?", (BEFORE,))
+        registry.commit()
+    make_registry_older(data / "registry.db")
+    return data
 
 
 def file_of(data: Path, tenant_id: str) -> Path:

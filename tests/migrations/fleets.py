@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from typing import Protocol
 
+import httpx
 import msgspec
 from sqlalchemy import Connection
 
@@ -19,7 +21,6 @@ from provisioning.first_rows import prepare
 from provisioning.lifecycle import new_tenant
 from provisioning.platform import Platform, open_platform
 from tests.conftest import settings_for
-from tests.faults.servers import Server
 from tests.migrations.behind import BEFORE
 from tests.migrations.older import make_older
 from tests.relying_party import RelyingParty
@@ -82,11 +83,15 @@ def _insert(connection: Connection, tenants: Sequence[RegisteredTenant], version
         insert_tenant(connection, msgspec.structs.replace(tenant, **active, schema_version=version))
 
 
+class Served(Protocol):
+    def client(self) -> httpx.AsyncClient: ...
+
+
 @dataclass
 class People:
     """They sign in and refresh at the demo's tenants, one after the other, until they are told to stop."""
 
-    server: Server
+    server: Served
     demo: Demo
     logins: int = 0
     failures: list[str] = field(default_factory=list)

@@ -7,6 +7,7 @@ from pathlib import Path
 import migrations
 
 VERSIONS = Path(migrations.__file__).parent / "tenant/versions"
+REGISTRY = Path(migrations.__file__).parent / "controlplane/versions"
 COLUMN = re.compile(r'add_column\(\s*"(\w+)",\s*sa\.Column\(\s*"(\w+)"')
 TABLE = re.compile(r'create_table\(\s*"(\w+)"')
 INDEX = re.compile(r'create_index\(\s*(?:op\.f\()?"(\w+)"')
@@ -25,6 +26,15 @@ def make_older(path: Path, version: str = migrations.previous("tenant")) -> None
         else:
             for _, statement in triggers:
                 connection.execute(statement)
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    connection.close()
+
+
+def make_registry_older(path: Path, version: str = migrations.previous("controlplane")) -> None:
+    with sqlite3.connect(path) as connection:
+        for revision in sorted(REGISTRY.glob("[0-9]*.py"), reverse=True):
+            if revision.name[:4] > version:
+                _undo(connection, revision.read_text())
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
     connection.close()
 
