@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection
 
 from controlplane.directory_copy import TENANT_ONE, DirectoryCopy, seen
@@ -28,6 +29,7 @@ from core.errors import Unavailable, WrongDatabase
 from core.settings import Settings
 from core.tenants import Tenant, TenantState
 
+_log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 PlaceOf = Callable[[RegisteredTenant], DatabaseRef]
@@ -86,6 +88,11 @@ class RegistryDirectory:
             self._away.cancel()
             with suppress(asyncio.CancelledError):
                 await self._away
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the registry is: then nothing new is known, and what is served is what was seen last."""
+        return self._away is not None
 
     async def by_host(self, host: str) -> Tenant | None:
         """`host` as `core.http.hosts.canonical_host` gives it."""
@@ -195,13 +202,22 @@ class RegistryDirectory:
 
     async def _look_for_registry(self) -> None:
         """Requests of known tenants do not ask until somebody has had an answer."""
-        answered = False
-        while not answered:
-            await asyncio.sleep(AGAIN_SECONDS)
-            with suppress(Unavailable):
-                await self._registry.snapshot(directory_version)
-                answered = True
-        self._away = None
+        _log.warning("registry_away")
+        try:
+            while True:
+                await asyncio.sleep(AGAIN_SECONDS)  # first: what is in memory counts as an answer for so long
+                if await self._answers():
+                    _log.info("registry_back")
+                    return
+        finally:
+            self._away = None
+
+    async def _answers(self) -> bool:
+        try:
+            await self._registry.snapshot(directory_version)
+        except Unavailable:
+            return False
+        return True
 
     async def _last_seen(self, key: str, entry: Entry | None) -> Entry | None:
         """By any process of this machine."""

@@ -18,7 +18,8 @@ MOST_TROUBLED = 1000
 
 
 class Vitals:
-    """Whether all is well. A tenant that answered 503 lately is trouble; it is not the end of the others."""
+    """Whether all is well. A tenant that answered 503 lately is trouble, and so is a registry that is away; neither
+    is the end of the others."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -34,7 +35,9 @@ class Vitals:
     def health(self) -> Health:
         now = monotonic()
         self._troubled = {tenant: until for tenant, until in self._troubled.items() if until > now}
-        return "degraded" if self._troubled or self._platform.migrations.failing else "ok"
+        platform = self._platform
+        is_troubled = self._troubled or platform.migrations.failing or platform.directory.is_away
+        return "degraded" if is_troubled else "ok"
 
     def leave(self) -> None:
         """Not ready from now on: whoever spreads requests over servers shall send no more."""
@@ -60,7 +63,8 @@ def process_app(
     check: Callable[[], Awaitable[None]],
     refuse: Callable[[Scope, IdentityError], AsgiApp],
 ) -> AsgiApp:
-    """`health` is *degraded* while something is wrong with some tenant; `check` raises when nothing can be served."""
+    """`health` is *degraded* while something is wrong with some tenant or with the registry; `check` raises when
+    nothing can be served."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/health":

@@ -33,9 +33,16 @@ async def test_with_the_registry_away_known_tenants_serve_and_the_rest_is_503(
     operator = await cluster.operator(http)
     await serves(cluster.party("acme", http))
     await suspended(cluster, http, "globex")
+    assert await health(http) == "ok"
     node.line.down()
     await serves(cluster.party("acme", http))
     await is_kept_out(cluster, http, "globex")
+
+    async def is_degraded() -> bool:
+        await serves(cluster.party("acme", http))
+        return await health(http) == "degraded"
+
+    await until(is_degraded)
     assert (await discovery(http, "nobody")).status_code == 503
     for method, path in (("GET", "/tenants"), ("GET", "/fleet"), ("POST", "/tenants")):
         answer = await operator.call(
@@ -153,6 +160,10 @@ async def suspended(cluster: Cluster, http: httpx.AsyncClient, tenant_id: str) -
 async def is_kept_out(cluster: Cluster, http: httpx.AsyncClient, tenant_id: str) -> None:
     answer = await cluster.party(tenant_id, http).refresh("any")
     assert (answer.status, answer.error) == (400, "access_denied")
+
+
+async def health(http: httpx.AsyncClient) -> str:
+    return str((await http.get("http://localhost:8000/health")).json()["status"])
 
 
 async def discovery(http: httpx.AsyncClient, tenant_id: str) -> httpx.Response:
