@@ -1,22 +1,15 @@
-"""What the back ends over Hrana do inside a database: fill it whole, look whose it is, copy it, fence it."""
+"""What the back ends over Hrana do inside a database: fill it whole, and look whose it is."""
 
-import ssl
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-import httpx
 
 import keystead_hrana as hrana
 from core.database import DatabaseRef
 from core.database.tokens import bearer
 from core.errors import Conflict, DatabaseMissing, DatabaseUnavailable
 from core.failpoints import failpoint
-from provisioning.backends.scripts import write_file
 
 SECONDS = 30.0
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
@@ -55,33 +48,6 @@ def fill(ref: DatabaseRef, script: Iterable[str], identity: tuple[str, str]) -> 
         connection.commit()
 
 
-def snapshot(ref: DatabaseRef, target: Path) -> None:
-    """From the server's own dump, which it takes in one read."""
-    remote = ref.server
-    headers = {"Authorization": f"Bearer {bearer(remote.secret, remote.name)()}"}
-    if not remote.is_alone:
-        headers["Host"] = f"{remote.name}.{urlsplit(remote.url).netloc}"
-    try:
-        with httpx.stream(
-            "GET",
-            f"{remote.url}/dump",
-            headers=headers,
-            timeout=SECONDS,
-            verify=public_authorities(),
-            trust_env=False,
-        ) as answer:
-            _check_dump(answer)
-            write_file(answer.iter_bytes(), target, ref)
-    except httpx.HTTPError as error:
-        raise DatabaseUnavailable from error
-
-
-@cache
-def public_authorities() -> ssl.SSLContext:
-    """Read once: it takes longer than a copy of a small database."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
 @contextmanager
 def _connection(ref: DatabaseRef) -> Generator[hrana.BaseConnection, None, None]:
     """Over sockets of its own: whole databases are made seldom, and nothing stays open behind them."""
@@ -102,10 +68,3 @@ def _connection(ref: DatabaseRef) -> Generator[hrana.BaseConnection, None, None]
 def _refuse_any(rows: list[tuple[Any, ...]]) -> None:
     if rows:
         raise Conflict("A database lies where the new one would go.", code="database_exists")
-
-
-def _check_dump(answer: httpx.Response) -> None:
-    if answer.status_code == 404:
-        raise DatabaseMissing
-    if answer.status_code != 200:
-        raise DatabaseUnavailable from RuntimeError(f"a dump was answered {answer.status_code}")

@@ -14,7 +14,7 @@ from core.database.refs import Remote
 from core.database.tokens import DatabaseKey
 from core.errors import Conflict, DatabaseMissing, DatabaseUnavailable, InvalidInput
 from core.failpoints import failpoint
-from provisioning.backends import Place, hrana
+from provisioning.backends import Place, dumps, hrana
 from provisioning.backends.configuration import LibsqlServer, Servers
 from provisioning.backends.namespaces import Namespaces
 from provisioning.backends.scripts import identity, opened_copy, opened_image, portions
@@ -89,7 +89,7 @@ class LibsqlBackend:
         server.delete(name)
 
     def snapshot(self, ref: DatabaseRef, target: Path) -> None:
-        hrana.snapshot(ref, target)
+        dumps.snapshot(ref, target)
 
     def renewed(self, place: Place, ref: DatabaseRef) -> Place:
         key = DatabaseKey()

@@ -20,7 +20,7 @@ from core.database.refs import Remote
 from core.errors import Conflict, DatabaseMissing, DatabaseUnavailable
 from core.failpoints import failpoint
 from core.settings import is_loopback
-from provisioning.backends import Place, hrana
+from provisioning.backends import Place, dumps, hrana
 from provisioning.backends.configuration import TursoAccount
 from provisioning.backends.scripts import identity, opened_copy, opened_image, portions
 from provisioning.backends.slug import Slug, fresh_name
@@ -115,7 +115,7 @@ class TursoBackend:
     def snapshot(self, ref: DatabaseRef, target: Path) -> None:
         if not ref.server.url or self._api.find(_name(ref)) is None:
             raise DatabaseMissing
-        hrana.snapshot(ref, target)
+        dumps.snapshot(ref, target)
 
     def snapshot_as_of(self, ref: DatabaseRef, moment: int, target: Path) -> None:
         """By way of a branch; the platform may lack the last seconds before that moment."""
@@ -125,7 +125,7 @@ class TursoBackend:
         try:
             branch = self._at(ref, self._entered(ref, found))
             _when_ready(lambda: hrana.look(branch))
-            hrana.snapshot(branch, target)
+            dumps.snapshot(branch, target)
         finally:
             self._api.delete(past)
 
@@ -225,7 +225,7 @@ def _upload(ref: DatabaseRef, source: Path) -> None:
             headers=headers,
             content=chunks,
             timeout=UPLOAD_SECONDS,
-            verify=hrana.public_authorities(),
+            verify=dumps.public_authorities(),
             trust_env=False,
         )
     except httpx.HTTPError as error:

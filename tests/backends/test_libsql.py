@@ -216,6 +216,8 @@ def test_one_404_is_not_believed(between: Home, admin: Proxy, data: Proxy) -> No
     admin.inject(Fault(Kind.REFUSED, status=404, body=said), times=2)
     data.inject(Fault(Kind.REFUSED, status=404, body=said), times=2)
     assert between.backend.exists(ref)
+    data.inject(Fault(Kind.REFUSED, status=404, body=said), times=2)
+    assert rows_of(between.copy(ref), "SELECT id FROM tenant") == [("acme",)]
 
 
 def test_a_server_that_cannot_be_reached_is_not_taken_for_one_without_the_database(
