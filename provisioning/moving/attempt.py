@@ -21,6 +21,7 @@ FEW = 50
 """Entries of the log that a fence may find: what is copied while writers wait."""
 
 MOST_ROUNDS = 30
+TABLES_AT_ONCE = 3
 
 
 class Attempt:
@@ -44,7 +45,10 @@ class Attempt:
     def capture(self) -> None:
         with self._parts.databases.exclusive(self._source) as source:
             self._shapes = capture.moved(shapes_of(source))
-            capture.install(source, self._shapes, self._name)
+            capture.begin(source, self._name)
+        for start in range(0, len(self._shapes), TABLES_AT_ONCE):
+            with self._parts.databases.exclusive(self._source) as source:
+                capture.watch(source, self._shapes[start : start + TABLES_AT_ONCE], self._name)
 
     def copy(self) -> int:
         """What the log holds by now is in the snapshot already; answers how many rows that has."""

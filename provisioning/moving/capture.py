@@ -4,7 +4,7 @@ The triggers of both are made at once, long before the fence is needed; closing 
 who closes it has to write. A table of marks is left out: it tells of transactions of this database, not of the tenant.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -52,11 +52,16 @@ _EVENTS = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
 _IS_CLOSED = f"(SELECT closed FROM {STATE.name}) = 1"
 
 
-def install(connection: Connection, shapes: list[Shape], attempt: str) -> None:
+def begin(connection: Connection, attempt: str) -> None:
     """An earlier try's goes first: its fence opens, its log is of no use."""
     remove(connection)
     _METADATA.create_all(connection)
     connection.execute(insert(STATE), {"attempt": attempt, "closed": 0})
+
+
+def watch(connection: Connection, shapes: Sequence[Shape], attempt: str) -> None:
+    """Some tables from here on. A few at a time, because whoever writes waits for it."""
+    check_own(connection, attempt)
     create_triggers(connection, _triggers(shapes))
 
 
@@ -72,7 +77,7 @@ def remove_own(connection: Connection, attempt: str) -> None:
         remove(connection)
 
 
-def close(connection: Connection, shapes: list[Shape], attempt: str) -> None:
+def close(connection: Connection, shapes: Sequence[Shape], attempt: str) -> None:
     """From this commit on nobody writes. Refused when a change may have gone by unnoticed: a migration makes all
     triggers anew and these not."""
     check_own(connection, attempt)
@@ -92,7 +97,7 @@ def _attempt(connection: Connection) -> str | None:
     return found
 
 
-def _triggers(shapes: list[Shape]) -> Iterator[Trigger]:
+def _triggers(shapes: Sequence[Shape]) -> Iterator[Trigger]:
     for shape in shapes:
         for event in _EVENTS:
             yield from _of(shape, event)

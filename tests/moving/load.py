@@ -70,7 +70,7 @@ class Load:
     slowest: float = 0.0
     stop: bool = False
 
-    async def write(self, database: Database, writer: int) -> None:
+    async def write(self, database: Database, writer: str) -> None:
         number = 0
         while not self.stop:
             number += 1
@@ -117,13 +117,15 @@ class Load:
 
 @asynccontextmanager
 async def under_load(
-    platform: Platform, tenant_id: str, *, writers: int = 4, readers: int = 2
+    platform: Platform, tenant_id: str, *, writers: int = 4, readers: int = 2, prefix: str = "0"
 ) -> AsyncIterator[Load]:
     """Each holds the handle that it got at first, as a request does."""
     tenant = await platform.directory.by_id(tenant_id)
     assert tenant is not None
     load = Load()
-    tasks = [asyncio.create_task(load.write(tenant.database, number)) for number in range(writers)]
+    tasks = [
+        asyncio.create_task(load.write(tenant.database, f"{prefix}.{number}")) for number in range(writers)
+    ]
     tasks += [asyncio.create_task(load.read(tenant.database)) for _ in range(readers)]
     try:
         await asyncio.sleep(0.3)
