@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import msgspec
 from sqlalchemy import Connection
 
+import migrations
 from controlplane.registry.tenants import RegisteredTenant, insert_tenant
 from core.tenants import NewTenant
 from entrypoints.demo_content import Demo
@@ -26,6 +27,7 @@ from tests.migrations.older import make_older
 from tests.relying_party import RelyingParty
 
 THREADS = 4
+HEAD = migrations.head("tenant")
 
 
 async def add_tenants(
@@ -37,7 +39,7 @@ async def add_tenants(
     try:
         tenants = [_registered(platform, number, backend) for number in range(count)]
         await _make(platform, tenants, older=older)
-        await platform.registry.alone(_insert, tenants, BEFORE if older else None)
+        await platform.registry.alone(_insert, tenants, BEFORE if older else HEAD)
     finally:
         await platform.close()
     return monotonic() - started
@@ -77,7 +79,7 @@ async def _make(platform: Platform, tenants: Sequence[RegisteredTenant], *, olde
         await asyncio.gather(*(loop.run_in_executor(threads, make, share) for share in shares))
 
 
-def _insert(connection: Connection, tenants: Sequence[RegisteredTenant], version: str | None) -> None:
+def _insert(connection: Connection, tenants: Sequence[RegisteredTenant], version: str) -> None:
     for tenant in tenants:
         active = {"state": "active", "activated_at": tenant.created_at}
         insert_tenant(connection, msgspec.structs.replace(tenant, **active, schema_version=version))
@@ -85,6 +87,16 @@ def _insert(connection: Connection, tenants: Sequence[RegisteredTenant], version
 
 class Served(Protocol):
     def client(self) -> httpx.AsyncClient: ...
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """An application that this process serves itself."""
+
+    app: Any
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), timeout=30)
 
 
 @dataclass

@@ -3,6 +3,7 @@ notices. A few dozen tenants in every run, thousands by `make faults` (FLEET_TEN
 
 import asyncio
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,12 +15,17 @@ import pytest
 
 import migrations
 from controlplane.registry.migrations import Candidate
+from controlplane.registry.schema_states import versions_of_serving
 from core.failpoints import EXIT_STATUS
 from entrypoints.demo_content import Demo
 from provisioning.migrating.waves import plan
+from tests.conftest import serving as serving_here
+from tests.conftest import settings_for
+from tests.engines.sqld import Sqld
 from tests.faults.servers import serving
 from tests.migrations.behind import BEFORE, demo_of_an_earlier_release, file_of
-from tests.migrations.fleets import People, add_tenants, many
+from tests.migrations.fleets import InProcess, People, add_tenants, many
+from tests.migrations.next_release import NEXT, next_release
 from tests.migrations.older import mend, poison, version_in
 from tests.serving import command
 
@@ -123,5 +129,38 @@ async def test_a_fleet_of_thousands_with_one_that_is_bad_in_the_first_wave(
     size = sum(path.stat().st_size for path in (data / "snapshots").iterdir())
     print(
         f"snapshots: {size / 2**20:.0f} MiB; the slowest of {people.logins} logins took {people.slowest:.2f} s"
+    )
+    assert people.failures == []
+
+
+@pytest.mark.long
+@pytest.mark.libsql
+async def test_a_thousand_on_a_libsql_server_go_to_the_next_release(
+    golden: tuple[Path, Demo], tmp_path: Path, own_sqld: Sqld
+) -> None:
+    count = int(os.environ.get("FLEET_REMOTE", "1000"))
+    data = tmp_path / "data"
+    shutil.copytree(golden[0], data, ignore=shutil.ignore_patterns("generations", "workers"))
+    servers = tmp_path / "backends.toml"
+    servers.write_text(
+        f'[libsql]\nurl = "{own_sqld.url}"\nadmin_url = "{own_sqld.admin_url}"\nadmin_key = "{own_sqld.admin_key}"\n'
+    )
+    chosen = {"backends_file": servers, "migrate": "command"}
+    took = await add_tenants(data, count, backend="libsql", older=False, backends_file=servers)
+    print(f"\n{count} namespaces were made in {took:.1f} s")
+    with next_release(tmp_path / "next"):
+        async with serving_here(settings_for(data, **chosen), golden[1]) as installation:
+            migrations_of_fleet = installation.running.platform.migrations
+            run_id = await migrations_of_fleet.start()
+            assert run_id is not None
+            started = monotonic()
+            async with People(InProcess(installation.app), golden[1]) as people:
+                run = await migrations_of_fleet.work(run_id)
+            took = monotonic() - started
+            assert (run.state, run.reason) == ("succeeded", None)
+            versions = await installation.running.platform.registry.read(versions_of_serving)
+            assert versions == {NEXT: count + 4}
+    print(
+        f"{count + 3} tenants in {took:.1f} s, {(count + 3) / took:.0f} a second; {people.logins} logins meanwhile"
     )
     assert people.failures == []
