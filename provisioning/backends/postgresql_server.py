@@ -47,8 +47,8 @@ class Server:
 
     def make(self, name: Slug, password: str, version: str) -> None:
         """With the schema and no rows."""
-        template = self._template(version)
         with self._connected() as admin:
+            template = self._template(admin, version)
             _put_role(admin, name, password)
             failpoint("backend.create.role")
             if not _has(admin, name):
@@ -88,20 +88,20 @@ class Server:
                 admin.execute(f'ALTER ROLE "{name}" NOLOGIN')
                 admin.execute(f'ALTER ROLE "{name}" RENAME TO "{aside}"')
 
-    def _template(self, version: str) -> Slug:
+    def _template(self, admin: Connection, version: str) -> Slug:
         """Made once for a server, whole or not at all: a draft is no template yet."""
         name = Slug(f"keystead_template_{version}_{migrations.digest('tenant')[:12]}")
-        with self._connected() as admin:
-            if _is_template(admin, name):
-                return name
-            admin.execute("SELECT pg_advisory_lock($1)", (_TEMPLATES,))
-            if not _is_template(admin, name):
-                admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-                admin.execute(f'CREATE DATABASE "{name}" {_BYTE_BY_BYTE}')
-                admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
-                self._put_schema(name, version)
-                failpoint("backend.template.filled")
-                admin.execute(f'ALTER DATABASE "{name}" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false')
+        if _is_template(admin, name):
+            return name
+        admin.execute("SELECT pg_advisory_lock($1)", (_TEMPLATES,))
+        if not _is_template(admin, name):
+            admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            admin.execute(f'CREATE DATABASE "{name}" {_BYTE_BY_BYTE}')
+            admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+            self._put_schema(name, version)
+            failpoint("backend.template.filled")
+            admin.execute(f'ALTER DATABASE "{name}" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false')
+        admin.execute("SELECT pg_advisory_unlock($1)", (_TEMPLATES,))
         return name
 
     def _put_schema(self, name: Slug, version: str) -> None:
