@@ -70,7 +70,7 @@ tests: setup ## Run the tests (ARGS='tests/login -k password' for some of them)
 	command -v chromium chromium-browser google-chrome >/dev/null || marks+=("not browser"); \
 	[ -d $(NPM_CLIENTS)/node_modules ] || marks+=("not npm"); \
 	[ -d $(NPM_ENGINES)/node_modules ] || marks+=("not libsql"); \
-	[ -n "$(INITDB)" ] || marks+=("not postgresql"); \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || marks+=("not postgresql"); \
 	chosen="$${marks[*]/#/and }"; chosen="$${chosen#and }"; \
 	$(VENV)/bin/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile -m "$$chosen" $(ARGS)
 
