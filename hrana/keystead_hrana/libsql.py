@@ -9,13 +9,12 @@ needed (a time for one statement, a header, the end of its thread), its attribut
 import base64
 import sqlite3
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
-from libsql_client import LibsqlError, dbapi2
-from libsql_client.dbapi2.hrana import ConnectionHrana, run_in_executor
 
 from keystead_hrana.cursor import Outcome
 from keystead_hrana.dbapi import BEGIN, BaseConnection, Last, Mode, Parameters, Prelude
@@ -36,6 +35,11 @@ from keystead_hrana.http import Origin
 from keystead_hrana.statements import counts_rows, only_reads, returns_to_a_savepoint
 from keystead_hrana.stream import Token, bearer, checked_namespace
 from keystead_hrana.values import encode
+
+with warnings.catch_warnings():  # it asks for sqlite3.version, which Python deprecates from 3.12 on
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from libsql_client import LibsqlError, dbapi2
+    from libsql_client.dbapi2.hrana import ConnectionHrana, run_in_executor
 
 T = TypeVar("T")
 

@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 import pytest
-from libsql_client.dbapi2._async_executor import AsyncExecutor
 
 from keystead_hrana import (
     Blocked,
@@ -88,7 +87,7 @@ def test_a_server_that_says_nothing_holds_nobody_and_no_thread(
     connection = begun(websocket(url=f"http://127.0.0.1:{proxy.port}"))
     connection.rollback()
     connection.execute("SELECT 1")
-    (thread,) = (each for each in threading.enumerate() if isinstance(each, AsyncExecutor))
+    (thread,) = (each for each in threading.enumerate() if type(each).__name__ == "AsyncExecutor")
     proxy.black_hole = True
     started = time.monotonic()
     connection.deadline = started + 0.3
