@@ -1,9 +1,12 @@
 """Whose a database is, and who uses it at the same time, whatever kind it is."""
 
 import asyncio
+import gc
+import os
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import (
@@ -226,6 +229,30 @@ async def test_a_thread_has_transactions_of_its_own(
 
     assert await asyncio.to_thread(work) == ["one"]
     assert engine.names_in(ref) == ["one"]
+
+
+async def test_closing_leaves_no_thread_and_no_descriptor(
+    engine: Engine, ref: DatabaseRef, tmp_path: Path
+) -> None:
+    def held() -> tuple[int, int]:
+        gc.collect()  # what other tests left behind
+        return threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+    async def use(turn: int) -> None:
+        async with Databases(tmp_path, kinds=engine.kinds()) as pool:
+            database = pool.open(ref)
+            await asyncio.gather(*(database.read(units.names) for _ in range(8)))
+            await asyncio.gather(*(database.write(units.insert, f"{turn} {n}") for n in range(4)))
+            with pool.exclusive(ref) as conn:
+                units.insert(conn, f"{turn} x")
+
+    await use(1)  # what the process opens once
+    await asyncio.sleep(0.2)
+    before = held()
+    await use(2)
+    async with asyncio.timeout(10):
+        while any(now > then for now, then in zip(held(), before, strict=True)):
+            await asyncio.sleep(0.05)
 
 
 # --- compiled once -----------------------------------------------------------------------------------------------
