@@ -74,7 +74,7 @@ async def test_nobody_notices_over_http(platform: Platform) -> None:
 
     stopped = asyncio.Event()
     people = [asyncio.create_task(until(stopped, act)) for act in (refresh, sign_in, administer, elsewhere)]
-    for backend in ("libsql", "sqlite"):
+    for backend in ("libsql", "postgresql", "sqlite"):
         await move(platform, "acme", backend)
     stopped.set()
     done = await asyncio.gather(*people)

@@ -5,10 +5,13 @@ import pytest
 from controlplane.registry.operations import OperationRecord, get_operation
 from controlplane.registry.tenants import get_tenant
 from core.database import Database
+from core.settings import Settings
 from provisioning.platform import Platform
 from provisioning.transfer import TableDigest, digests
+from tests.engines.turso import TursoPlatform
+from tests.moving.conftest import turso_table
 from tests.moving.load import fill, under_load
-from tests.provisioning.installations import create
+from tests.provisioning.installations import create, opened
 
 WAYS = [
     ("sqlite", "libsql"),
@@ -65,3 +68,19 @@ async def test_every_row_arrives_as_it_was_on_every_engine_in_turn(platform: Pla
     for backend in ("libsql", "postgresql", "sqlite"):
         await moved(platform, "acme", backend)
         assert await all_rows(database) == before
+
+
+@pytest.mark.libsql
+async def test_to_a_platform_that_says_only_afterwards_where_a_database_is(
+    settings: Settings, turso: TursoPlatform
+) -> None:
+    assert settings.backends_file is not None
+    settings.backends_file.write_text(turso_table(turso))
+    async with opened(settings) as platform:
+        await create(platform, "acme")
+        database = await database_of(platform, "acme")
+        await database.write(fill, 0, 600)
+        before = await all_rows(database)
+        for backend in ("turso", "sqlite"):
+            await moved(platform, "acme", backend)
+            assert await all_rows(database) == before
