@@ -27,8 +27,9 @@ class Pair:
     async def discovery(self, http: httpx.AsyncClient, tenant_id: str) -> httpx.Response:
         return await http.get(f"http://{tenant_id}.localhost:8000/.well-known/openid-configuration")
 
-    async def made(self, tenant_id: str) -> None:
-        answer = await self.operator.call("POST", f"{self.cluster.plane}/tenants", {"id": tenant_id})
+    async def made(self, tenant_id: str, **values: str) -> None:
+        body = {"id": tenant_id, **values}
+        answer = await self.operator.call("POST", f"{self.cluster.plane}/tenants", body)
         assert answer.status_code == 201, answer.text
         assert answer.json()["state"] == "active", answer.text
 
@@ -45,14 +46,18 @@ async def pair(cluster: Cluster) -> AsyncIterator[Pair]:
         yield Pair(cluster, (a, b), here, there, await cluster.operator(here))
 
 
-async def test_a_tenant_made_on_one_node_serves_on_the_other(pair: Pair) -> None:
-    assert (await pair.discovery(pair.there, "newcomer")).status_code == 404
-    await pair.made("newcomer")
+@pytest.mark.parametrize("backend", ["libsql", "postgresql"])
+async def test_a_tenant_made_on_one_node_serves_on_the_other(pair: Pair, backend: str) -> None:
+    tenant_id = f"on-{backend}"
+    assert (await pair.discovery(pair.there, tenant_id)).status_code == 404
+    await pair.made(tenant_id, backend=backend)
 
     async def serves() -> bool:
-        return (await pair.discovery(pair.there, "newcomer")).status_code == 200
+        return (await pair.discovery(pair.there, tenant_id)).status_code == 200
 
     await until(serves)
+    keys = f"http://{tenant_id}.localhost:8000/.well-known/jwks.json"
+    assert (await pair.there.get(keys)).json() == (await pair.here.get(keys)).json()
 
 
 async def test_a_suspension_on_one_node_keeps_people_out_on_the_other(pair: Pair) -> None:
