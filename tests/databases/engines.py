@@ -4,7 +4,7 @@ import itertools
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.database import DatabaseRef
 from core.database.kinds import Kind
@@ -87,14 +87,17 @@ class FileEngine:
 class LibsqlEngine:
     """A namespace for each database, with a token for this one only. `front` is what stands before the server."""
 
-    def __init__(self, sqld: Sqld, front: Proxy | None = None, *, transport: Transport = "http") -> None:
+    def __init__(
+        self, sqld: Sqld, front: Proxy | None = None, *, transport: Transport = "http", **config: Any
+    ) -> None:
         self.sqld = sqld
         self.url = front.url if front else sqld.url
         self.transport: Transport = transport
+        self._config = config
 
     def make(self, owner: str = "acme", *, incarnation: str = "first", generation: int = 1) -> DatabaseRef:
         namespace = f"{owner}-{next(_numbers)}"
-        self.sqld.create(namespace)
+        self.sqld.create(namespace, **self._config)
         self.sqld.script(namespace, f"{SCHEMA}; {MARKS}")
         self.sqld.script(namespace, f"INSERT INTO tenant VALUES ('{owner}', '{incarnation}', 1, 0)")
         self.sqld.script(namespace, "INSERT INTO setting VALUES ('colour', 'red')")

@@ -60,7 +60,8 @@ def proxy(sqld: Sqld) -> Iterator[Proxy]:
 
 @pytest.fixture
 def engine(sqld: Sqld, proxy: Proxy) -> LibsqlEngine:
-    return LibsqlEngine(sqld, proxy)
+    """A lock that nobody gives back is taken away after a second instead of five."""
+    return LibsqlEngine(sqld, proxy, txn_timeout_s=1)
 
 
 @pytest.fixture
@@ -240,7 +241,7 @@ async def test_a_transaction_that_another_writer_took_away_is_run_again(
 
     def sleeps() -> None:
         begun.set()
-        time.sleep(6)  # the server's limit is five seconds
+        time.sleep(2)
 
     put = Put(sleeps)
     async with Databases(tmp_path, write_deadline=10.0, kinds=engine.kinds()) as other_node:

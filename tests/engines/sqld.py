@@ -134,7 +134,8 @@ class Sqld:
     # ---- its namespaces ----------------------------------------------------------------------------------------------
 
     def create(self, namespace: str, **config: Any) -> None:
-        self._admin("POST", f"{namespace}/create", {})
+        """Some of the configuration (`txn_timeout_s`) counts only from the beginning."""
+        self._admin("POST", f"{namespace}/create", config)
         if config:
             self.configure(namespace, **config)
 
