@@ -34,13 +34,13 @@ KEY_PLACES = 3
 """Columns of the longest primary key. All of them are texts."""
 
 _METADATA = MetaData()
+# Nothing is ever deleted from the log, so it needs no AUTOINCREMENT, which would leave a table of SQLite's own behind.
 LOG = Table(
     "move_log",
     _METADATA,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("of_table", String, nullable=False),
     *(Column(f"key{place}", String) for place in range(KEY_PLACES)),
-    sqlite_autoincrement=True,
 )
 STATE = Table(
     "move_state",
