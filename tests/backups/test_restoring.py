@@ -1,6 +1,8 @@
 """Restoring one tenant puts it back as it was, and brings back nothing that has ended since."""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,7 +101,14 @@ async def test_keys_are_as_they_are_now_so_a_revoked_one_stays_revoked(keeper: K
     assert await kids(keeper.installation, "acme") == now
 
 
-async def test_with_the_present_database_lost_every_key_of_the_backup_is_revoked(keeper: Keeper) -> None:
+def damage(file: Path) -> None:
+    file.write_bytes(bytes(4096) + file.read_bytes()[4096:])
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, damage])
+async def test_with_the_present_database_lost_every_key_of_the_backup_is_revoked(
+    keeper: Keeper, lose: Callable[[Path], None]
+) -> None:
     installation = keeper.installation
     party = installation.relying_party("acme")
     await party.sign_in()
@@ -109,7 +118,7 @@ async def test_with_the_present_database_lost_every_key_of_the_backup_is_revoked
     found = await platform.directory.by_id("acme")
     assert found is not None
     await platform.databases.forget(found.database.ref)
-    found.database.ref.file.unlink()
+    lose(found.database.ref.file)
     assert (await keeper.restore(backup))["state"] == "succeeded"
     new = await kids(installation, "acme")
     assert new

@@ -37,6 +37,11 @@ async def backups_of(platform: Platform, owner: str = "acme") -> list[BackupReco
     return await platform.registry.read(list_backups, owner)
 
 
+def owners(platform: Platform) -> list[str]:
+    """Whose backups are due: a registry on PostgreSQL is copied by PostgreSQL's own tools."""
+    return ["acme", "control_plane", *([REGISTRY] if platform.settings.registry_url is None else [])]
+
+
 async def schedule_of(platform: Platform) -> Schedule:
     found = await platform.registry.read(find_schedule, "acme")
     assert found is not None
@@ -65,8 +70,9 @@ async def test_each_tenant_and_the_registry_are_copied_once_in_an_interval(
     await platform.backup_schedule.run_due()
     clock.ahead += 6 * HOUR
     await platform.backup_schedule.run_due()
-    owners = ("acme", "control_plane", REGISTRY)
-    assert [len(await backups_of(platform, owner)) for owner in owners] == [1, 1, 1]
+    assert [len(await backups_of(platform, owner)) for owner in owners(platform)] == [1] * len(
+        owners(platform)
+    )
     assert await platform.backup_schedule.run_due() == 0
     (backup,) = await backups_of(platform)
     assert (backup.kind, backup.verified_at >= backup.taken_at) == ("scheduled", True)
@@ -152,7 +158,7 @@ async def test_of_two_processes_one_takes_each(
     clock.ahead += 6 * HOUR
     async with opened(settings, clock=clock) as other:
         first = await platform.backup_schedule.run_due()
-        assert first + await other.backup_schedule.run_due() == 3
+        assert first + await other.backup_schedule.run_due() == len(owners(platform))
     assert len(await backups_of(platform)) == 1
 
 
