@@ -4,7 +4,7 @@ import re
 import sqlite3
 import traceback
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from core.errors import (
     DatabaseBusy,
@@ -12,6 +12,7 @@ from core.errors import (
     DatabaseFull,
     DatabaseMoved,
     DatabaseUnavailable,
+    InvalidInput,
     ManagedByControlPlane,
     ManagedByTenant,
 )
@@ -97,6 +98,8 @@ def _told_of_database(error: DBAPIError | sqlite3.Error) -> Exception:
         return _because(ManagedByTenant(), error)
     if known := _BY_CODE.get(primary_code(error)):
         return _because(known(), error)
+    if isinstance(error, (DataError, sqlite3.DataError)):
+        return _because(InvalidInput("The request holds a value that cannot be stored."), error)
     if isinstance(error, sqlite3.IntegrityError):
         return _because(IntegrityError("COMMIT", None, error), error)
     return error

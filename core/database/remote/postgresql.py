@@ -26,7 +26,6 @@ from core.errors import (
     DatabaseFull,
     DatabaseMissing,
     DatabaseUnavailable,
-    InvalidInput,
 )
 
 ONE_WRITER = 0x6B65_7973
@@ -210,11 +209,6 @@ class PostgresDriver:
         return _FAULTS.get(origin.sqlstate) or _FAULTS.get(origin.sqlstate[:2])
 
     def raised(self, error: Exception) -> Exception:
-        origin = _origin(error)
-        if isinstance(origin, psycopg.DataError):
-            refused = InvalidInput("The request holds a value that cannot be stored.")
-            refused.__cause__ = error
-            return refused
         if not isinstance(error, psycopg.Error):
             return error
         told = DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True)
