@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 
 from controlplane.registry.backups import children_after, erasures_of, get_backup, record_erasures
 from controlplane.registry.operations import LeaseLost, OperationRecord, finish_operation
-from controlplane.registry.tenants import RegisteredTenant
+from controlplane.registry.tenants import RegisteredTenant, get_tenant
 from core.database import DatabaseRef
 from core.errors import (
     DatabaseCorrupt,
@@ -96,8 +96,11 @@ async def _replace(
 
 async def _after_failure(run: "_Restoration", journal: Journal, error: Exception) -> None:
     """The tenant is written again while the next attempt waits. One that could not succeed leaves nothing. Whoever
-    has lost the operation touches neither: they are another's now."""
+    has lost the operation touches neither: they are another's now. Nor is anything undone once the flip has
+    happened: the next attempt goes forward."""
     await journal.refuse_lost()
+    if await run.is_done():
+        return
     is_final = isinstance(error, IdentityError) and not isinstance(error, Unavailable)
     if not is_final and journal.operation.attempts < MOST_ATTEMPTS:
         with suppress(Unavailable):
@@ -133,6 +136,10 @@ class _Restoration:
             )
             await self._note(placed)
         return await self._flip(placed, present)
+
+    async def is_done(self) -> bool:
+        present = await self._parts.registry.read(get_tenant, self._tenant.id)
+        return replacing.is_done(present, self._replacement)
 
     async def undo_fence(self) -> None:
         with suppress(*_LOST):

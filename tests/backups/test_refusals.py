@@ -181,6 +181,29 @@ async def test_a_restore_that_fails_leaves_the_tenant_written_while_it_waits(
     await goes_on(platform)
 
 
+async def test_what_fails_after_the_flip_is_never_undone(platform: Platform, clock: MovableClock) -> None:
+    """Not even by the attempt after which a restore is given up."""
+    await create(platform, "acme")
+    backup = await backed_up(platform)
+    failpoints.configure("restore.put.before=raise")
+    done = await restored(platform, RestoreOrder(backup_id=backup.id))
+    for point in [*["restore.put.before=raise"] * 6, "restore.flip.after=raise"]:
+        failpoints.configure(point)
+        clock.ahead += 600
+        await run_due(platform.parts)
+    done = await platform.registry.read(get_operation, done.id)
+    assert (done.state, done.attempts) == ("failed", 8)
+    tenant = await platform.directory.by_id("acme")
+    assert tenant is not None
+    await tenant.database.write(sql("UPDATE clients SET name = 'written since'"))
+    failpoints.configure("")
+    clock.ahead += 600
+    await run_due(platform.parts)
+    assert (await platform.registry.read(get_operation, done.id)).state == "succeeded"
+    assert (await registered(platform)).generation == 2
+    assert await tenant.database.read(sql("SELECT DISTINCT name FROM clients")) == [("written since",)]
+
+
 async def test_a_worker_that_lost_its_lease_changes_nothing_any_more(
     settings: Settings, clock: MovableClock
 ) -> None:
