@@ -2,13 +2,15 @@
 
 import pytest
 
+import migrations
 from controlplane.registry.operations import OperationRecord, get_operation
-from controlplane.registry.tenants import get_tenant
+from controlplane.registry.tenants import change_tenant, get_tenant
 from core.database import Database
 from core.settings import Settings
 from provisioning.platform import Platform
 from provisioning.transfer import TableDigest, digests
 from tests.engines.turso import TursoPlatform
+from tests.migrations.older import make_older
 from tests.moving.conftest import turso_table
 from tests.moving.load import fill, under_load
 from tests.provisioning.installations import create, opened
@@ -84,3 +86,23 @@ async def test_to_a_platform_that_says_only_afterwards_where_a_database_is(
         for backend in ("turso", "sqlite"):
             await moved(platform, "acme", backend)
             assert await all_rows(database) == before
+
+
+@pytest.mark.libsql
+@pytest.mark.postgresql
+async def test_a_tenant_that_is_held_back_moves_with_its_old_schema(platform: Platform) -> None:
+    await create(platform, "acme")
+    tenant = await platform.registry.read(get_tenant, "acme")
+    ref = platform.parts.ref(tenant)
+    await platform.databases.forget(ref)
+    version = migrations.previous("tenant")
+    make_older(ref.file, version)
+    await platform.registry.write(change_tenant, "acme", platform.parts.now(), schema_version=version)
+    database = await database_of(platform, "acme")
+    await database.write(fill, 0, 600)
+    before = await database.read(digests)
+    for backend in ("libsql", "postgresql", "sqlite"):
+        await moved(platform, "acme", backend)
+        assert await database.read(digests) == before
+        assert await database.read(migrations.current) == version
+        assert (await platform.registry.read(get_tenant, "acme")).schema_version == version
