@@ -34,12 +34,14 @@ def add_parser(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from core.errors import IdentityError
+    from core.failpoints import configure
     from core.logs import configure_logs
     from core.settings import Settings
 
     given = {"data_dir": options.data} if options.data is not None else {}
     settings = Settings.from_env(os.environ, **given, spare_keys=0)
     configure_logs("error")
+    configure(settings.failpoints)
     try:
         print(asyncio.run(options.act(settings, options)))
     except IdentityError as error:

@@ -17,6 +17,7 @@ from controlplane.registry.nodes import others_are_alive
 from core.clock import Clock, now_ms
 from core.database import Databases, files_of
 from core.database.private import existing_file
+from core.failpoints import failpoint
 from core.settings import Secret, Settings, SettingsError
 from provisioning.backends import load_backends
 from provisioning.backends.sqlite import write_whole
@@ -64,6 +65,7 @@ def move_registry(settings: Settings, databases: Databases, to: Secret | None, c
         source = stack.enter_context(_writing(settings, databases))
         _refuse_others(source, settings, now)
         found = _bring(source, settings, goal, now)
+        failpoint("registry.move.brought")
         source.execute(update(_INSTALLATION).values(moved_at=now))
     return Moved({name: digest.rows for name, digest in found.items()})
 
@@ -141,12 +143,15 @@ def _empty(target: Connection) -> None:
 
 
 def _fill(source: Connection, target: Connection, wanted: dict[str, TableDigest], settings: Settings) -> None:
+    """The installation comes last: until its row is there, no trigger counts what is written."""
     for shape in _shapes():
+        if shape.table is _INSTALLATION:
+            _say_whose_files(target, settings)
         for page in pages(source, shape):
             insert_rows(target, shape, page)
     if digests(target, _shapes()) != wanted:
         raise SettingsError("The copy is not what was copied: nothing was changed.")
-    _say_whose_files(target, settings)
+    failpoint("registry.move.copied")
 
 
 def _say_whose_files(target: Connection, settings: Settings) -> None:
@@ -160,7 +165,6 @@ def _say_whose_files(target: Connection, settings: Settings) -> None:
 
 
 def _shapes() -> list[Shape]:
-    """The installation comes last: until its row is there, no trigger counts what is copied."""
     tables = [table for table in RegistryBase.metadata.sorted_tables if table is not _INSTALLATION]
     return [
         Shape(table, tuple(column for column in table.columns if column not in _LEFT_OUT))

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from core.failpoints import EXIT_STATUS
 from tests.engines.postgres import USER, Postgres
 from tests.faults.conftest import Ground
 from tests.faults.servers import Server, serving
@@ -77,6 +78,38 @@ async def test_it_goes_to_postgresql_and_back_with_every_row(
         await signs_in(ground, server)
     moved(keystead("registry", "move", "--to", address, NODE="b"))  # over what it left there
     assert postgres.query("SELECT DISTINCT node FROM tenants", database=database) == [["b"]]
+
+
+@pytest.mark.parametrize("place", ["registry.move.copied", "registry.move.brought"])
+async def test_killed_anywhere_it_is_done_again_and_nothing_is_there_twice(
+    ground: Ground, postgres: Postgres, database: str, keystead: Command, place: str
+) -> None:
+    address = f"postgresql://{USER}@127.0.0.1:{postgres.port}/{database}"
+    killed = keystead("registry", "move", "--to", address, NODE="a", FAILPOINTS=f"{place}=exit")
+    assert killed.returncode == EXIT_STATUS, killed.stderr
+    async with serving(ground.data) as server, server.client() as http:  # the file counts until the end
+        operator = await ground.operator(http)
+        assert (await operator.call("POST", f"{ground.plane}/tenants/globex/suspend")).is_success
+    again = keystead("registry", "move", "--to", address, NODE="a")
+    if place == "registry.move.brought":
+        assert "in use" in again.stderr  # both have been whole, and one of them has gone on
+        postgres.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database=database)
+        again = keystead("registry", "move", "--to", address, NODE="a")
+    moved(again)
+    count = len(rows(ground.data)["tenants"])
+    assert postgres.query("SELECT count(*) FROM tenants", database=database) == [[str(count)]]
+    await refused(ground.data)
+
+
+def test_killed_at_the_last_moment_it_is_finished_without_copying_again(
+    ground: Ground, postgres: Postgres, database: str, keystead: Command
+) -> None:
+    address = f"postgresql://{USER}@127.0.0.1:{postgres.port}/{database}"
+    words = ("registry", "move", "--to", address)
+    assert keystead(*words, NODE="a", FAILPOINTS="registry.move.brought=exit").returncode == EXIT_STATUS
+    moved(keystead(*words, NODE="a"))
+    count = len(rows(ground.data)["tenants"])
+    assert postgres.query("SELECT count(*) FROM tenants", database=database) == [[str(count)]]
 
 
 async def test_a_file_of_one_machine_is_not_served_by_another(
