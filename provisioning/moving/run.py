@@ -22,8 +22,7 @@ T = TypeVar("T")
 
 KIND = "move"
 TRIES = 5
-GRACE_MS = 86_400_000
-"""How long the database that was left stays, fenced."""
+HOUR_MS = 3_600_000
 
 
 async def run_move(parts: Parts, tenant: RegisteredTenant, journal: Journal) -> None:
@@ -100,7 +99,7 @@ class _Run:
                 self._parts.now(),
                 schema_version=attempt.schema_version,
                 operation=self._journal.operation,
-                grace_ms=GRACE_MS,
+                grace_ms=int(self._parts.settings.replaced_grace_hours * HOUR_MS),
             )
         except Exception:
             now = await self._parts.registry.read(find_tenant, self._tenant.id)
