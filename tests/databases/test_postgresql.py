@@ -124,6 +124,26 @@ async def test_of_a_server_that_is_killed_nothing_acknowledged_is_lost_and_nothi
 
 
 @pytest.mark.faults
+async def test_after_a_restart_of_the_server_the_first_unit_works(
+    own_postgres: Postgres, tmp_path: Path
+) -> None:
+    engine = PostgresEngine(own_postgres)
+    async with Databases(tmp_path, write_deadline=8.0, kinds=engine.kinds()) as pool:
+        database, all_here = pool.open(engine.make()), threading.Barrier(4)
+
+        def meets(_: Connection) -> None:
+            all_here.wait(5)
+
+        await database.write(units.insert, "before")
+        await asyncio.gather(*(database.read(meets) for _ in range(4)))
+        await asyncio.to_thread(own_postgres.restart)
+        assert await database.read(units.names) == ["before"]
+        put = Put()
+        assert await database.write(put, "after") == "after"
+        assert put.runs == 1
+
+
+@pytest.mark.faults
 async def test_a_node_that_sleeps_in_a_transaction_stops_nobody_for_long(
     engine: PostgresEngine,
     pool: Databases,

@@ -91,6 +91,7 @@ class PostgresSession:
         self._writes = False
         self._converge = False
         self._has_marks = False
+        self._was_used = False
         self.version: int | None = None
         self.mark: str | None = None
 
@@ -109,7 +110,19 @@ class PostgresSession:
         return not self._driver.in_transaction
 
     def begin(self, *, writes: bool, until: float, converge: bool = False, foreign_keys: bool = True) -> None:
-        """`foreign_keys` makes no difference: no table is rebuilt here to be altered."""
+        """`foreign_keys` makes no difference: no table is rebuilt here to be altered. A connection that ended while
+        nobody used it, because the server was started anew, is replaced."""
+        try:
+            self._begin(writes, until, converge)
+        except psycopg.OperationalError as error:
+            if not self._was_used or _is_answer(error) or time.monotonic() >= until:
+                raise
+            self.close()
+            self._driver, self._units = _connected(self._ref, until), None
+            self._begin(writes, until, converge)
+        self._was_used = True
+
+    def _begin(self, writes: bool, until: float, converge: bool) -> None:
         self._writes, self._converge = writes, converge
         self.version = self.mark = None
         self._driver.until = until
@@ -189,14 +202,8 @@ class PostgresSession:
 
 class PostgresDriver:
     def open(self, ref: DatabaseRef, *, until: float) -> PostgresSession:
-        try:
-            patience = until - time.monotonic()
-            return PostgresSession(ref, connect(conninfo(ref.server), until=until), patience=patience)
-        except psycopg.OperationalError as error:
-            refused = _refused_at_the_door(str(error))
-            if refused is None:
-                raise
-            raise refused from error
+        patience = until - time.monotonic()
+        return PostgresSession(ref, _connected(ref, until), patience=patience)
 
     def fault(self, error: BaseException) -> Fault | None:
         if isinstance(error, CommitUnanswered):
@@ -246,6 +253,16 @@ def _marking(mark: str) -> list[str]:
 
 def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
+
+
+def _connected(ref: DatabaseRef, until: float) -> Connection:
+    try:
+        return connect(conninfo(ref.server), until=until)
+    except psycopg.OperationalError as error:
+        refused = _refused_at_the_door(str(error))
+        if refused is None:
+            raise
+        raise refused from error
 
 
 def _refused_at_the_door(text: str) -> DatabaseUnavailable | None:
