@@ -3,7 +3,8 @@
 A unit of work is a plain synchronous function of a SQLAlchemy connection. `Database.read` and `Database.write` run
 it in the thread that owns the connection, once there and back, so no lock is ever held across the event loop.
 Writers of one process commit in groups; several processes take turns; configuration is read from memory while a
-shared counter says that it still holds. Other engines (libSQL, PostgreSQL) come behind `opening`.
+shared counter says that it still holds. What a kind of database must bring along is in `kinds.py`; those behind servers
+are in `remote/`.
 """
 
 from core.database.database import Database
