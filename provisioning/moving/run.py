@@ -55,6 +55,7 @@ class _Run:
             raise
         moved = await self._flip(attempt)
         self._say(paused_ms=attempt.paused_ms)
+        _log.info("tenant_moved", tenant=moved.id, backend=moved.backend, paused_ms=attempt.paused_ms)
         await let_go(self._parts, self._tenant)
         failpoint("move.flip.after")
         await self._settle(moved)
