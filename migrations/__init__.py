@@ -77,7 +77,7 @@ def refuse_unknown(before: str, wanted: str) -> None:
     if int(before) - int(wanted) > 1:
         raise Conflict(
             f"The database is at version {before}, and this release knows none after {wanted}.",
-            code="schema_too_new",
+            code="migration_failed",
         )
 
 
