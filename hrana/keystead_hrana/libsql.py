@@ -7,6 +7,7 @@ needed (a time for one statement, a header, the end of its thread), its attribut
 """
 
 import base64
+import gc
 import sqlite3
 import time
 import warnings
@@ -36,10 +37,14 @@ from keystead_hrana.statements import counts_rows, only_reads, returns_to_a_save
 from keystead_hrana.stream import Token, bearer, checked_namespace
 from keystead_hrana.values import encode
 
-with warnings.catch_warnings():  # it asks for sqlite3.version, which Python deprecates from 3.12 on
-    warnings.simplefilter("ignore", DeprecationWarning)
+with (
+    warnings.catch_warnings()
+):  # its import asks for a deprecated version, and leaves a database to the collector
+    warnings.simplefilter("ignore")
     from libsql_client import LibsqlError, dbapi2
     from libsql_client.dbapi2.hrana import ConnectionHrana, run_in_executor
+
+    gc.collect()
 
 T = TypeVar("T")
 
