@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 import migrations
 from controlplane.registry.installation import InstallationRow, insert_installation, read_installation
 from core.database import DatabaseRef, Databases
-from core.database.refs import Remote
+from core.database.refs import REGISTRY_OWNER, Remote
 from core.settings import Secret, Settings, SettingsError
 from provisioning.backends.sqlite import write_whole
 from provisioning.backends.template import new_image
@@ -26,12 +26,12 @@ def registry_ref(settings: Settings) -> DatabaseRef:
             "KEYSTEAD_REGISTRY_URL needs the extra `postgresql`: pip install 'keystead[postgresql]'."
         )
     return DatabaseRef(
-        kind="postgresql", remote=_remote(settings.registry_url), owner="registry", incarnation=""
+        kind="postgresql", remote=_remote(settings.registry_url), owner=REGISTRY_OWNER, incarnation=""
     )
 
 
 def file_ref(settings: Settings) -> DatabaseRef:
-    return DatabaseRef(path=settings.data_dir / "registry.db", owner="registry", incarnation="")
+    return DatabaseRef(path=settings.data_dir / "registry.db", owner=REGISTRY_OWNER, incarnation="")
 
 
 def registry_exists(settings: Settings) -> bool:
@@ -64,7 +64,18 @@ def make_registry(settings: Settings, row: InstallationRow) -> None:
     from core.database.remote.advisory import server_transaction
 
     with server_transaction(registry_ref(settings).server) as connection:
+        close_to_others(connection)
         fill(connection)
+
+
+def close_to_others(connection: Connection) -> None:
+    """Tenants' roles may be of the same server, and PostgreSQL lets everybody connect. Who may read no table may
+    still take the writers' lock and say that the directory has changed. Nothing happens in a database of others."""
+    connection.execute(
+        text(
+            "DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); END $$"
+        )
+    )
 
 
 def migrate_registry(databases: Databases, ref: DatabaseRef) -> bool:

@@ -37,6 +37,9 @@ class Roll:
 
 
 TENANT = Roll("tenant", "config_version", checks_owner=True)
+REGISTRY_OWNER = "registry:"
+"""Whose the registry is: no tenant has such an id."""
+
 REGISTRY = Roll("installation", "directory_version", checks_owner=False)
 
 
@@ -75,7 +78,7 @@ class DatabaseRef:
 
     @property
     def roll(self) -> Roll:
-        return REGISTRY if self.owner == "registry" else TENANT
+        return REGISTRY if self.owner == REGISTRY_OWNER else TENANT
 
     def check(self, owner: str, incarnation: str) -> None:
         """Of what a database says of itself: `WrongDatabase` unless it is this one."""

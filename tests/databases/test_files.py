@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from core.database import DatabaseRef, Databases, files_of
 from core.database.fleet import backup
 from core.database.kinds import Options
+from core.database.refs import REGISTRY_OWNER
 from core.errors import (
     DatabaseCorrupt,
     DatabaseMissing,
@@ -96,11 +97,11 @@ async def test_the_registry_may_not_know_its_incarnation_yet(databases: Database
         made.execute("INSERT INTO installation VALUES ('ins_1', 'x', 3)")
         made.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT)")
     made.close()
-    registry = databases.open(DatabaseRef(path=path, owner="registry", incarnation=""))
+    registry = databases.open(DatabaseRef(path=path, owner=REGISTRY_OWNER, incarnation=""))
     assert await registry.write(units.insert, "one") == "one"
     assert await registry.snapshot(units.names) == ["one"]
     await databases.forget(registry.ref)
-    other_life = DatabaseRef(path=path, owner="registry", incarnation="y")
+    other_life = DatabaseRef(path=path, owner=REGISTRY_OWNER, incarnation="y")
     with pytest.raises(WrongDatabase):
         await databases.open(other_life).read(units.names)
 

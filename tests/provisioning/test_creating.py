@@ -236,3 +236,10 @@ async def test_a_step_that_fails_is_named_and_tried_again(platform: Platform) ->
     await platform.lifecycle.retry("acme")
     assert (await platform.registry.read(get_tenant, "acme")).state == "active"
     assert len(await platform.registry.read(list_operations, tenant_id="acme")) == 1
+
+
+async def test_a_tenant_may_be_called_as_the_registry_is(platform: Platform) -> None:
+    await create(platform, "registry")
+    tenant = await platform.directory.by_id("registry")
+    assert tenant is not None
+    assert (await tenant.database.read(sql("SELECT id FROM tenant"))) == [("registry",)]
