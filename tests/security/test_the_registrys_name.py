@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.settings import SettingsError, Settings
+from core.settings import Settings, SettingsError
 from tests.installation import Installation
 
 pytestmark = pytest.mark.anyio
