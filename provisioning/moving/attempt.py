@@ -1,4 +1,14 @@
-"""One try of a move, step by step. Every method blocks: for threads."""
+"""One try of a move, step by step. Every method blocks: for threads.
+
+    capture   triggers in the source write down which rows change
+    copy      a snapshot of the source is put in the new place
+    catch_up  the rows that changed since are copied, round after round, until little is left
+    verify    both hold the same rows, in one moment of the source, and nothing refers to what is not there
+    fence     the source refuses every write from here on; whoever writes waits for the pointer
+    drain     the last rows; what was copied is compared, and everything counted
+    flip      the pointer goes over, compared and set
+    settle    what waited follows; the source stays, fenced, for a grace time
+"""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
