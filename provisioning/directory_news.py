@@ -22,8 +22,9 @@ class DirectoryNews:
     def close(self) -> None:
         self._listener.close()
 
-    def _heard(self, version: str) -> None:
-        self._seen.observe(int(version))
+    def _heard(self, _: str) -> None:
+        """Whoever may connect may say anything: it is a reason to look, and nothing more."""
+        self._seen.doubt()
 
     def _connected(self) -> None:
         """It answers again: nobody needs to wait for the circuit breaker's next try."""

@@ -25,6 +25,7 @@ from provisioning.backends.template import new_image
 from provisioning.presence import anybody_is_alive
 from provisioning.registry_place import (
     alone_with_registry,
+    close_to_others,
     file_ref,
     migrate_registry,
     registry_exists,
@@ -94,6 +95,7 @@ def _bring(source: Connection, settings: Settings, goal: Settings, now: int) -> 
     with server_transaction(registry_ref(goal).server) as target:
         if _is_there(source, target, wanted):
             return wanted
+        close_to_others(target)
         migrations.upgrade(target, "controlplane")
         _empty(target)
         _fill(source, target, wanted, settings)

@@ -67,7 +67,7 @@ class PostgresqlBackend:
 
     def exists(self, ref: DatabaseRef) -> bool:
         """A database that is not yet its role's, or has nobody's row in it, is a draft."""
-        if not self._server(ref).has(_name(ref)):
+        if not self._server(ref).is_open(_name(ref)):
             return False
         with _transaction(ref) as connection:
             return _identity(connection, ref) is not None

@@ -7,8 +7,10 @@ transaction, so every step here is safe to repeat after a crash.
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg
+import structlog
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -18,6 +20,7 @@ from core.database.remote.postgresql import Connection, connect
 from core.database.remote.postgresql_dialect import shared_postgresql
 from core.errors import DatabaseUnavailable
 from core.failpoints import failpoint
+from core.settings import SettingsError
 from provisioning.backends.slug import Slug
 
 SECONDS = 30.0
@@ -29,21 +32,31 @@ _TEMPLATES = 0x6B65_7974
 _BYTE_BY_BYTE = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 """How SQLite sorts and compares texts."""
 
+_CLOSED = "ALLOW_CONNECTIONS false"
+"""Everybody may connect to a new database, until that is revoked."""
+
 _STRATEGY_SINCE = 150_000
 _OWN = ("user", "password", "dbname")
 _ENDING_ATTEMPTS = 20
+_log = structlog.get_logger(__name__)
 
 
 class Server:
     def __init__(self, url: str) -> None:
         self._url = url
-        parts = conninfo_to_dict(url)
+        parts = _parts(url)
         self._maintenance = str(parts.get("dbname") or "postgres")
         self.address = make_conninfo("", **{name: value for name, value in parts.items() if name not in _OWN})
 
     def has(self, name: Slug) -> bool:
         with self._connected() as admin:
             return _has(admin, name)
+
+    def is_open(self, name: Slug) -> bool:
+        """It is there, and its role may connect."""
+        with self._connected() as admin:
+            asked = admin.execute("SELECT FROM pg_database WHERE datname = $1 AND datallowconn", (name,))
+            return asked.fetchone() is not None
 
     def make(self, name: Slug, password: str, version: str) -> None:
         """With the schema and no rows."""
@@ -53,19 +66,21 @@ class Server:
             failpoint("backend.create.role")
             if not _has(admin, name):
                 strategy = "STRATEGY wal_log" if admin.info.server_version >= _STRATEGY_SINCE else ""
-                admin.execute(f'CREATE DATABASE "{name}" OWNER "{name}" TEMPLATE "{template}" {strategy}')
-            admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+                admin.execute(
+                    f'CREATE DATABASE "{name}" OWNER "{name}" TEMPLATE "{template}" {strategy} {_CLOSED}'
+                )
+                failpoint("backend.create.closed")
+            _open_to_its_owner(admin, name)
         failpoint("backend.create.database")
         with self._connected(name) as inside:
+            inside.execute("SET search_path = pg_catalog")  # nothing that the owner may have put there is run
             inside.execute(_hand_over(name))
 
     def change_password(self, name: Slug, password: str) -> None:
         """Who came in with the old one is sent away."""
         with self._connected() as admin:
             _put_role(admin, name, password)
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", (name,)
-            )
+            _send_away(admin, name)
 
     def names(self) -> list[str]:
         with self._connected() as admin:
@@ -76,7 +91,8 @@ class Server:
         with self._connected() as admin:
             admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             failpoint("backend.delete.database")
-            admin.execute(f'DROP ROLE IF EXISTS "{name}"')
+            if _has_role(admin, name):
+                _drop_role(admin, name)
 
     def rename(self, name: Slug, aside: Slug) -> None:
         """The role, too, which may no longer log in."""
@@ -84,8 +100,8 @@ class Server:
             if _has(admin, name):
                 _rename_database(admin, name, aside)
             failpoint("backend.set_aside.renamed")
-            if admin.execute("SELECT FROM pg_roles WHERE rolname = $1", (name,)).fetchone() is not None:
-                admin.execute(f'ALTER ROLE "{name}" NOLOGIN')
+            if _has_role(admin, name):
+                _lock_out(admin, name)
                 admin.execute(f'ALTER ROLE "{name}" RENAME TO "{aside}"')
 
     def _template(self, admin: Connection, version: str) -> Slug:
@@ -96,8 +112,8 @@ class Server:
         admin.execute("SELECT pg_advisory_lock($1)", (_TEMPLATES,))
         if not _is_template(admin, name):
             admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            admin.execute(f'CREATE DATABASE "{name}" {_BYTE_BY_BYTE}')
-            admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+            admin.execute(f'CREATE DATABASE "{name}" {_BYTE_BY_BYTE} {_CLOSED}')
+            _open_to_its_owner(admin, name)
             self._put_schema(name, version)
             failpoint("backend.template.filled")
             admin.execute(f'ALTER DATABASE "{name}" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false')
@@ -122,6 +138,17 @@ class Server:
             raise DatabaseUnavailable from error
 
 
+def _parts(url: str) -> dict[str, Any]:
+    """What is wrong with it is not said: libpq's words for that quote the password."""
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise SettingsError(
+            "The backends file: a url of [postgresql] is not one that PostgreSQL reads; characters such as % are"
+            " written as %25."
+        ) from None
+
+
 def _has(admin: Connection, name: Slug) -> bool:
     return admin.execute("SELECT FROM pg_database WHERE datname = $1", (name,)).fetchone() is not None
 
@@ -139,6 +166,35 @@ def _put_role(admin: Connection, name: Slug, password: str) -> None:
         admin.execute(f'CREATE ROLE "{name}"')
     admin.execute(f"ALTER ROLE \"{name}\" LOGIN PASSWORD '{verifier}'")
     admin.execute(f'GRANT "{name}" TO CURRENT_USER')
+
+
+def _open_to_its_owner(admin: Connection, name: Slug) -> None:
+    admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+    admin.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
+
+
+def _has_role(admin: Connection, name: Slug) -> bool:
+    return admin.execute("SELECT FROM pg_roles WHERE rolname = $1", (name,)).fetchone() is not None
+
+
+def _lock_out(admin: Connection, name: Slug) -> None:
+    admin.execute(f'ALTER ROLE "{name}" NOLOGIN')
+    _send_away(admin, name)
+
+
+def _send_away(admin: Connection, name: Slug) -> None:
+    admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", (name,))
+
+
+def _drop_role(admin: Connection, name: Slug) -> None:
+    """What it made in other databases that are open to everybody would keep it: of what lies out of reach it stays
+    the owner, but nobody is it any more."""
+    _lock_out(admin, name)
+    admin.execute(f'DROP OWNED BY "{name}"')
+    try:
+        admin.execute(f'DROP ROLE "{name}"')
+    except errors.DependentObjectsStillExist:
+        _log.warning("role_owns_objects_elsewhere", role=name)
 
 
 def _hand_over(owner: Slug) -> str:

@@ -65,7 +65,8 @@ def turso_home(tmp_path: Path, turso: TursoPlatform) -> Home:
 @pytest.fixture(scope="session")
 def postgresql_operator(postgres: Postgres) -> str:
     """No superuser, but what the documentation asks for."""
-    postgres.query("CREATE ROLE operator LOGIN CREATEDB CREATEROLE PASSWORD 'of-the-operator'")
+    make = "CREATE ROLE operator LOGIN CREATEDB CREATEROLE PASSWORD 'of-the-operator'"
+    postgres.query(f"DO $$ BEGIN {make}; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
     return f"postgresql://operator:of-the-operator@127.0.0.1:{postgres.port}/postgres"
 
 

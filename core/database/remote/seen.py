@@ -13,11 +13,12 @@ class Seen:
     The circuit breaker is here because this is what all who use one database in this process share.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_value", "_version", "breaker")
+    __slots__ = ("__weakref__", "_doubts", "_lock", "_value", "_version", "breaker")
 
     def __init__(self, breaker: Breaker) -> None:
         self.breaker = breaker
         self._lock = threading.Lock()
+        self._doubts = 0
         self._version = _UNKNOWN
         self._value = _encoded(_UNKNOWN)
 
@@ -30,14 +31,22 @@ class Seen:
 
     def token(self, before: bytes, version: int) -> bytes:
         """Read at an older version than was heard of meanwhile, it is built again at its next use."""
-        self.observe(version)
+        with self._lock:
+            if version > self._version or (version == self._version and self._value == before):
+                self._version, self._value = version, _encoded(version)
         return _encoded(version)
 
     def observe(self, version: int) -> None:
-        """Any thread may: a transaction saw this version, or another node says that it is there."""
+        """Any thread may: a transaction saw this version."""
         with self._lock:
             if version > self._version:
                 self._version, self._value = version, _encoded(version)
+
+    def doubt(self) -> None:
+        """Any thread may: somebody says that there is a later version. The database is asked before the next use."""
+        with self._lock:
+            self._doubts += 1
+            self._value = b"?%d" % self._doubts
 
 
 def _encoded(version: int) -> bytes:
