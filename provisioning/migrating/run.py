@@ -33,7 +33,7 @@ from controlplane.registry.schema_states import (
     release,
 )
 from controlplane.registry.tenants import SERVING, change_tenant, tenant_one
-from core.errors import IdentityError
+from core.errors import IdentityError, Unavailable
 from core.failpoints import failpoint
 from core.ids import new_id
 from provisioning.migrating.rollback import KIND, begin_rollback
@@ -54,6 +54,9 @@ AT_ONCE = 32
 
 OTHERS_SECONDS = 0.2
 """Between two looks while the rest of a wave is in other hands, or waits for its next attempt."""
+
+REFUSALS = 10
+"""How often in a row the registry may be busy or away before the worker gives up."""
 
 Watch = Callable[[MigrationRun], object]
 
@@ -128,13 +131,20 @@ class Migrations:
 
     async def work(self, run_id: str, watch: Watch = lambda _: None) -> MigrationRun:
         """Until the run is over or stopped."""
-        run = await self._parts.registry.read(get_run, run_id)
+        run, refused = await self._parts.registry.read(get_run, run_id), 0
         while run.state == "running":
             watch(run)
-            done = await self._some(run)
-            run = await self._parts.registry.write(advance, run_id, self._parts.now())
+            try:
+                done = await self._some(run)
+                run = await self._parts.registry.write(advance, run_id, self._parts.now())
+            except Unavailable:  # the registry, for a moment: what was claimed is found again after its lease
+                done, refused = 0, refused + 1
+                if refused == REFUSALS:
+                    raise
+            else:
+                refused = 0
             if not done and run.state == "running":
-                await asyncio.sleep(OTHERS_SECONDS)
+                await asyncio.sleep(OTHERS_SECONDS * (1 + refused))
         watch(run)
         await self.note_failing()
         _log.info("migration_ended", run=run.id, state=run.state, reason=run.reason)
