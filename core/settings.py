@@ -293,7 +293,6 @@ class Settings:
 
     def _own_labels(self) -> set[str]:
         own = {self.control_plane_tenant.lower(), self.control_plane_tenant.lower().replace("_", "-")}
-        own.add(values.REGISTRY)
         label, _, rest = self.control_plane_host.partition(".")
         return own | {label} if rest == self.base_domain else own
 

@@ -23,9 +23,6 @@ from core import failpoints as points
 TEMPLATE_FIELDS = ("id", "display_name")
 """What a settings template may name of its tenant."""
 
-REGISTRY = "registry"
-"""Whose the registry is among databases (`core.database.refs`): a tenant of that id would be taken for it."""
-
 SMTP_SCHEMES = ("smtp", "smtps", "smtp+plain")
 
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
@@ -151,8 +148,6 @@ def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
 def tenant_id(value: str) -> str:
     if not _TENANT_ID.fullmatch(value):
         raise ValueError("must be of lower-case letters, digits, '-' and '_'")
-    if value == REGISTRY:
-        raise ValueError("must not be the registry's name")
     return value
 
 
