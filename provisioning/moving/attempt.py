@@ -8,6 +8,8 @@
     drain     the last rows; what was copied is compared, and everything counted
     flip      the pointer goes over, compared and set
     settle    what waited follows; the source stays, fenced, for a grace time
+
+Until `flip` every step is undone by `undo`; from there on there is only forward.
 """
 
 from contextlib import AbstractContextManager
