@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-RECHECK_SECONDS = 1.0
+RECHECK_SECONDS = 0.75
+"""What another node has changed is seen within a second, also where nothing tells of it: the look takes time, too."""
 KEPT_AT_MOST = 32
 """Different snapshots of one database; more means that somebody builds functions, which would fill the memory."""
 
