@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from controlplane.directory_copy import TENANT_ONE, DirectoryCopy, seen
 from controlplane.registry.hosts import Resolved, custom_host, resolve
 from controlplane.registry.installation import directory_version
-from controlplane.registry.tenants import SERVING, RegisteredTenant, valid_tenant_id
+from controlplane.registry.tenants import SERVING, RegisteredTenant, destroyed_tenants, valid_tenant_id
 from core.crypto.sealing import InstallationKey, SealBroken
 from core.database import Database, DatabaseRef, Databases
 from core.errors import Unavailable, WrongDatabase
@@ -82,6 +82,7 @@ class RegistryDirectory:
         self._away: asyncio.Task[None] | None = None
         self._known: OrderedDict[str, Entry] = OrderedDict()
         self._unknown: OrderedDict[str, int] = OrderedDict()
+        self._forgotten: frozenset[str] = frozenset()
 
     async def close(self) -> None:
         if self._away is not None:
@@ -117,6 +118,15 @@ class RegistryDirectory:
         if tenant is None:
             raise Unavailable("The installation has no control plane yet.")
         return tenant
+
+    async def forget_destroyed(self) -> None:
+        """A key that was destroyed in the registry lies in no copy of it on this machine."""
+        if self._copy is None:
+            return
+        destroyed = await self._registry.read(destroyed_tenants)
+        if new := destroyed - self._forgotten:
+            await asyncio.to_thread(self._copy.forget, new)
+            self._forgotten = destroyed
 
     def tenant_of(self, resolved: Resolved, host: str | None = None) -> Tenant | None:
         """A registered tenant as requests see it, in whatever state it is; None once its data key is destroyed."""

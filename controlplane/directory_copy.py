@@ -8,7 +8,7 @@ machine. Nothing here says what a session or a token is worth: that is in the te
 import fcntl
 import os
 import secrets
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +17,7 @@ import msgspec
 
 from controlplane.registry.hosts import Resolved
 from controlplane.registry.installation import InstallationRow
-from controlplane.registry.tenants import RegisteredTenant
+from controlplane.registry.tenants import SERVING, RegisteredTenant
 from core.crypto.sealing import InstallationKey, SealBroken
 from core.ids import digest
 
@@ -49,9 +49,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seen(version: int, resolved: Resolved | None, host: str | None) -> Seen:
+    """Of a tenant that is not served nothing is kept that opens anything: its key may be destroyed at any time."""
     if resolved is None:
         return Seen(version=version)
-    return Seen(version=version, tenant=resolved.tenant, origins=resolved.origins, host=host)
+    tenant = resolved.tenant
+    if tenant.state not in SERVING:
+        tenant = msgspec.structs.replace(tenant, wrapped_key=None, credentials=None)
+    return Seen(version=version, tenant=tenant, origins=resolved.origins, host=host)
 
 
 class DirectoryCopy:
@@ -82,6 +86,14 @@ class DirectoryCopy:
                 if entry.name != _LOCK:
                     os.unlink(entry.path)
 
+    def forget(self, tenants: Collection[str]) -> None:
+        """Whose keys are destroyed: their entries hold them, sealed with a key that is not."""
+        with suppress(OSError), self._alone():
+            for path in self._folder.iterdir():
+                entry = None if path.name in _NEVER_PUSHED_OUT else self._opened(path, Seen)
+                if entry is not None and entry.tenant is not None and entry.tenant.id in tenants:
+                    path.unlink()
+
     def find(self, name: str) -> Seen | None:
         return self._read(name, Seen)
 
@@ -94,20 +106,23 @@ class DirectoryCopy:
 
     def _read(self, name: str, type_: type[T]) -> T | None:
         """None as well for what an earlier release wrote differently, or another key sealed."""
+        return self._opened(self._path(name), type_)
+
+    def _opened(self, path: Path, type_: type[T]) -> T | None:
         try:
-            sealed = self._path(name).read_bytes()
-            return msgspec.msgpack.decode(self._key.open(_purpose(name), sealed), type=type_)
+            content = self._key.open(_purpose(path), path.read_bytes())
+            return msgspec.msgpack.decode(content, type=type_)
         except (OSError, SealBroken, msgspec.DecodeError):
             return None
 
     def _write(self, name: str, content: bytes) -> None:
         """Whole or not at all; after a power cut perhaps not there, which costs nothing but what it is for."""
-        draft = self._folder / f".{secrets.token_hex(8)}"
+        path, draft = self._path(name), self._folder / f".{secrets.token_hex(8)}"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(self._key.seal(_purpose(name), content))
-            draft.replace(self._path(name))
+                file.write(self._key.seal(_purpose(path), content))
+            draft.replace(path)
         except OSError:
             draft.unlink(missing_ok=True)
             raise
@@ -146,5 +161,5 @@ class DirectoryCopy:
         return self._folder / (name if name in _NEVER_PUSHED_OUT else digest(name))
 
 
-def _purpose(name: str) -> str:
-    return f"copy of the directory: {name}"
+def _purpose(path: Path) -> str:
+    return f"copy of the directory: {path.name}"

@@ -33,6 +33,7 @@ HEAD_START_SECONDS = 0.05
 
 SWEEP_SECONDS = 86_400.0
 SWEEP_BATCH = 256
+FORGET_SECONDS = 60.0
 
 
 class Worker:
@@ -44,6 +45,7 @@ class Worker:
         self._converged: tuple[str, int] | None = None
         self._recheck_at = 0.0
         self._sweep_at = monotonic() + SWEEP_SECONDS
+        self._forget_at = 0.0
 
     def start(self) -> None:
         if self._task is None:
@@ -134,6 +136,9 @@ class Worker:
         await self._parts.heart.beat()
         await self._follow()
         await run_due(self._parts)
+        if monotonic() >= self._forget_at:
+            self._forget_at = monotonic() + FORGET_SECONDS
+            await self._parts.directory.forget_destroyed()
         if monotonic() >= self._sweep_at:
             self._sweep_at = monotonic() + SWEEP_SECONDS
             await self.sweep()

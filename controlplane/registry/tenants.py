@@ -70,6 +70,12 @@ def registered(row: Row[Any]) -> RegisteredTenant:
     return RegisteredTenant(**values)
 
 
+def destroyed_tenants(connection: Connection) -> frozenset[str]:
+    """Whose data key is: what is sealed with it opens nowhere."""
+    return frozenset(connection.execute(_DESTROYED).scalars())
+
+
+_DESTROYED = select(_TENANTS.c.id).where(_TENANTS.c.wrapped_key.is_(None))
 _BY_ID = select(_TENANTS).where(_TENANTS.c.id == bindparam("id"))
 _BY_ORGANIZATION = select(_TENANTS).where(_TENANTS.c.organization_id == bindparam("organization_id"))
 _ONE = select(_TENANTS).where(_TENANTS.c.is_control_plane)
