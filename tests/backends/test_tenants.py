@@ -21,10 +21,12 @@ from tests.engines.postgres import Postgres
 from tests.engines.proxy import Fault, Kind
 from tests.engines.sqld import Sqld
 from tests.engines.turso import ORGANIZATION, TOKEN, TursoPlatform, as_operator
+from tests.matrices import in_turn
 from tests.provisioning.installations import create, in_child, opened, settings_for, settle, sql
 
 pytestmark = [pytest.mark.libsql, pytest.mark.postgresql]
 
+KINDS = ["libsql", "turso", "postgresql"]
 CREATING = [
     "provision.database.before",
     "backend.create.filled",
@@ -57,7 +59,7 @@ def on_servers(data: Path, sqld: Sqld, turso: TursoPlatform, postgres: Postgres,
     return settings_for(data, backends_file=path, deletion_grace_days=0.0)
 
 
-@pytest.fixture(params=["libsql", "turso", "postgresql"])
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -85,7 +87,7 @@ async def creating(settings: Settings, kind: str) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("point", CREATING)
+@pytest.mark.parametrize(("kind", "point"), in_turn(KINDS, CREATING), indirect=["kind"])
 def test_killed_while_creating_the_next_life_finishes_it(on_servers: Settings, kind: str, point: str) -> None:
     assert in_child(lambda: creating(on_servers, kind), f"{point}=exit") == EXIT_STATUS
 
@@ -98,7 +100,7 @@ def test_killed_while_creating_the_next_life_finishes_it(on_servers: Settings, k
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("point", DELETING)
+@pytest.mark.parametrize(("kind", "point"), in_turn(KINDS, DELETING), indirect=["kind"])
 def test_killed_while_deleting_the_next_life_finishes_it(on_servers: Settings, kind: str, point: str) -> None:
     asyncio.run(creating(on_servers, kind))
 

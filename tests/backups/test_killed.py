@@ -14,6 +14,7 @@ from core.tenants import RestoreOrder
 from provisioning import replacing
 from provisioning.fence import is_fenced
 from provisioning.platform import Platform
+from tests.matrices import in_ci
 from tests.provisioning.installations import (
     MovableClock,
     create,
@@ -74,7 +75,7 @@ def files_under(folder: Path) -> list[str]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("point", BACKING_UP)
+@pytest.mark.parametrize("point", in_ci(BACKING_UP, ["backup.draft.after"]))
 async def test_a_backup_whose_process_dies_is_taken_by_the_next_life(settings: Settings, point: str) -> None:
     await prepared(settings)
     assert in_child(lambda: backing_up(settings), f"{point}=exit") == EXIT_STATUS
@@ -87,7 +88,7 @@ async def test_a_backup_whose_process_dies_is_taken_by_the_next_life(settings: S
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("point", BACKING_UP)
+@pytest.mark.parametrize("point", in_ci(BACKING_UP, ["backup.stored.after"]))
 async def test_a_scheduled_backup_whose_process_dies_leaves_no_file_that_nobody_knows(
     data: Path, clock: MovableClock, point: str
 ) -> None:
@@ -110,7 +111,7 @@ async def test_a_scheduled_backup_whose_process_dies_leaves_no_file_that_nobody_
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("point", RESTORING)
+@pytest.mark.parametrize("point", in_ci(RESTORING, ["restore.fence.before", "backend.create.draft"]))
 async def test_a_restore_whose_process_dies_is_finished_by_the_next_life(
     settings: Settings, point: str
 ) -> None:
