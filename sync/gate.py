@@ -1,13 +1,14 @@
 """What a tenant's request asks first: does this tenant hold the present catalogue?
 
 In memory that is two integers compared. A tenant that lags is converged there and then, once for all requests that
-wait, for a quarter of a second at most. Whoever asks then decides what a stale tenant may still answer
-(`DESIGN.md` section 3: keys, metadata and logout yes, tokens and `/api/v2` no). A conflict is not lag, and with
-tenant one out of reach a tenant serves what it holds.
+wait; once it is known to lag, they wait a quarter of a second at most. Whoever asks then decides what a stale tenant
+may still answer (`DESIGN.md` section 3: keys, metadata and logout yes, tokens and `/api/v2` no). A conflict is not
+lag, and with tenant one out of reach a tenant serves what it holds.
 """
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
 
@@ -22,6 +23,9 @@ from sync.catalogue import DesiredCatalogues, Follower, load_catalogue, load_wan
 _log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 0.25
+LOOK_SECONDS = 2.0
+"""To find out what a tenant holds: its database may have to be opened, which is not to be taken for lag."""
+
 BACK_OFF_SECONDS = 1.0
 REMEMBERED = 20_000
 
@@ -31,6 +35,14 @@ Wanted = tuple[str, int]
 class Freshness(StrEnum):
     FRESH = "fresh"
     STALE = "stale"  # a newer catalogue is known, and could not be applied
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """One converge for all requests of a tenant that wait. `looked` is done when it is known what the tenant holds."""
+
+    looked: "asyncio.Future[None]"
+    task: "asyncio.Task[bool]"
 
 
 class CatalogueGate:
@@ -50,7 +62,7 @@ class CatalogueGate:
         self._on_applied = on_applied
         self._wanted: Wanted | None = None
         self._seen: dict[str, tuple[Wanted, int]] = {}
-        self._flights: dict[str, asyncio.Task[bool]] = {}
+        self._flights: dict[str, _Flight] = {}
         self._not_before: dict[str, float] = {}
 
     async def ensure(self, tenant: Tenant) -> Freshness:
@@ -83,28 +95,37 @@ class CatalogueGate:
     async def _catch_up(self, tenant: Tenant) -> Freshness:
         if monotonic() < self._not_before.get(tenant.incarnation, 0.0):
             return Freshness.STALE
-        flight = self._flights.get(tenant.incarnation)
-        if flight is None:
-            flight = asyncio.create_task(self._converge(tenant))
-            self._flights[tenant.incarnation] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(tenant.incarnation, None))
-        done, _ = await asyncio.wait({flight}, timeout=PATIENCE_SECONDS)
-        return Freshness.FRESH if done and flight.result() else Freshness.STALE
+        flight = self._flights.get(tenant.incarnation) or self._take_off(tenant)
+        looked, _ = await asyncio.wait({flight.looked}, timeout=LOOK_SECONDS)
+        if looked:
+            await asyncio.wait({flight.task}, timeout=PATIENCE_SECONDS)
+        return Freshness.FRESH if flight.task.done() and flight.task.result() else Freshness.STALE
 
-    async def _converge(self, tenant: Tenant) -> bool:
+    def _take_off(self, tenant: Tenant) -> _Flight:
+        looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        flight = _Flight(looked, asyncio.create_task(self._converge(tenant, looked)))
+        self._flights[tenant.incarnation] = flight
+        flight.task.add_done_callback(lambda _: self._flights.pop(tenant.incarnation, None))
+        return flight
+
+    async def _converge(self, tenant: Tenant, looked: "asyncio.Future[None]") -> bool:
         try:
-            return await self._bring_up(tenant)
+            return await self._bring_up(tenant, looked)
         except IdentityError as error:
             reason = type(error).__name__
         except Exception:  # noqa: BLE001  (the request goes on, with what its tenant holds)
             _log.exception("converge_failed", tenant=tenant.id, where="request")
             reason = "unexpected"
+        finally:
+            if not looked.done():
+                looked.set_result(None)
         _log.warning("converge_failed", tenant=tenant.id, where="request", reason=reason)
         self._not_before[tenant.incarnation] = monotonic() + BACK_OFF_SECONDS
         return False
 
-    async def _bring_up(self, tenant: Tenant) -> bool:
+    async def _bring_up(self, tenant: Tenant, looked: "asyncio.Future[None]") -> bool:
         applied = await tenant.database.read(read_applied)
+        looked.set_result(None)
         wanted = await self._present()
         if wanted is None:
             return True
