@@ -18,7 +18,7 @@ from entrypoints import demo as demos
 from entrypoints.asgi import create_app
 from entrypoints.commands import make_control_plane
 from entrypoints.demo_content import Demo
-from tests.engines.carried import carried_installation
+from tests.engines.carried import ENGINE, carried_installation
 from tests.engines.fixtures import own_postgres, own_sqld, postgres, sqld
 from tests.engines.registries import registry_of
 from tests.installation import Installation, MovableClock
@@ -68,25 +68,33 @@ def data_dir(golden: tuple[Path, Demo], tmp_path: Path) -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, demo: Demo) -> AsyncIterator[Installation]:
+async def serving(settings: Settings, demo: Demo, engine: str | None = ENGINE) -> AsyncIterator[Installation]:
     clock = MovableClock()
-    with carried_installation(settings) as carried:
+    with carried_installation(settings, engine) as carried:
         app = create_app(carried, clock=clock)
         async with app.lifespan() as running, Installation.over(app, running, demo, clock) as installation:
             yield installation
 
 
+@pytest.fixture(scope="module")
+def engine() -> str | None:
+    """Where tenants' databases are: files, unless a module or the environment says otherwise (`engines/carried.py`)."""
+    return ENGINE
+
+
 @pytest.fixture
-async def installation(data_dir: Path, golden: tuple[Path, Demo]) -> AsyncIterator[Installation]:
-    async with serving(settings_for(data_dir), golden[1]) as installation:
+async def installation(
+    data_dir: Path, golden: tuple[Path, Demo], engine: str | None
+) -> AsyncIterator[Installation]:
+    async with serving(settings_for(data_dir), golden[1], engine) as installation:
         yield installation
 
 
 @pytest.fixture(scope="module")
 async def shared(
-    golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory
+    golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory, engine: str | None
 ) -> AsyncIterator[Installation]:
     copy = tmp_path_factory.mktemp("shared") / "data"
     shutil.copytree(golden[0], copy)
-    async with serving(settings_for(copy), golden[1]) as installation:
+    async with serving(settings_for(copy), golden[1], engine) as installation:
         yield installation

@@ -1,39 +1,32 @@
-"""The worlds of other tests on another engine: KEYSTEAD_TEST_ENGINE=postgresql or libsql.
+"""The worlds of other tests on another engine: KEYSTEAD_TEST_ENGINE=postgresql, libsql or mixed.
 
 Worlds are made as SQLite files. With the variable set each tenant's file is put on a server before it is opened, and
 the file is taken away, so that nothing is tested on it by mistake. A test that looks into a file by itself fails then,
-which says nothing about the engine.
+which says nothing about the engine. In the mixed world neighbours have different engines.
 """
 
-import atexit
 import os
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
-from functools import cache
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import Any
-
-import psycopg
 
 from core.crypto.sealing import load_installation_key
 from core.database import DatabaseRef, files_of
 from core.database.kinds import Kind
 from core.database.remote.kinds import remote_kinds
-from core.settings import Secret, Settings
-from provisioning.backends import Backend
-from provisioning.backends.configuration import LibsqlServer, PostgresqlServer, Servers
-from provisioning.backends.libsql import LibsqlBackend
-from provisioning.backends.postgresql import PostgresqlBackend
+from core.settings import Settings
 from provisioning.places import seal_credentials
-from tests.engines.postgres import FAST, Postgres
-from tests.engines.sqld import Sqld
+from tests.engines.servers import server, superuser
 
 ENGINE = os.environ.get("KEYSTEAD_TEST_ENGINE")
+ENGINES = {"libsql": ("libsql",), "postgresql": ("postgresql",), "mixed": ("libsql", "postgresql")}
+MIXED = {"acme": "sqlite", "globex": "libsql"}
+"""All others are on PostgreSQL."""
 
 Carry = Callable[[DatabaseRef], DatabaseRef]
 
@@ -42,37 +35,46 @@ def kinds() -> Mapping[str, Kind]:
     return remote_kinds(64) if ENGINE else {}
 
 
+def back_end(engine: str | None, tenant_id: str) -> str:
+    if engine == "mixed":
+        return MIXED.get(tenant_id, "postgresql")
+    return engine or "sqlite"
+
+
 @asynccontextmanager
 async def carrying(*, stays: bool = False) -> AsyncIterator[Carry]:
     """What was carried is thrown away at the end. What `stays` is a file that others are copies of."""
     carried: list[DatabaseRef] = []
 
     def carry(ref: DatabaseRef) -> DatabaseRef:
-        if ENGINE is None or stays:
+        name = back_end(ENGINE, ref.owner)
+        if name == "sqlite" or stays:
             return ref
-        carried.append(_copied(ref))
+        carried.append(_copied(ref, name))
         return carried[-1]
 
     yield carry
-    for ref in carried if ENGINE == "libsql" else ():
-        backend().delete(ref)
+    for ref in carried:
+        if ref.kind == "libsql":
+            server("libsql").backend.delete(ref)
 
 
 @contextmanager
-def carried_installation(settings: Settings) -> Iterator[Settings]:
+def carried_installation(settings: Settings, engine: str | None = ENGINE) -> Iterator[Settings]:
     """Every tenant that the registry in the folder knows, tenant one too; new ones are made there as well."""
-    if ENGINE is None:
+    if engine is None:
         yield settings
         return
-    carried = _carry_all(settings)
+    carried = _carry_all(settings, engine)
     file = settings.data_dir / "backends.toml"
-    file.write_text(_engine()[1])
-    yield replace(settings, backends_file=file, default_backend=ENGINE)
+    file.write_text("".join(server(name).table for name in ENGINES[engine]))
+    default = settings.default_backend if engine == "mixed" else engine
+    yield replace(settings, backends_file=file, default_backend=default)
     for ref in carried:
-        backend().delete(ref)
+        server(ref.kind).backend.delete(ref)
 
 
-def _carry_all(settings: Settings) -> list[DatabaseRef]:
+def _carry_all(settings: Settings, engine: str) -> list[DatabaseRef]:
     key = load_installation_key(settings, create=False)
     carried = []
     with closing(sqlite3.connect(settings.data_dir / "registry.db", isolation_level=None)) as registry:
@@ -80,15 +82,16 @@ def _carry_all(settings: Settings) -> list[DatabaseRef]:
             "SELECT id, incarnation, generation, location FROM tenants WHERE backend = 'sqlite'"
         ).fetchall()
         for id, incarnation, generation, location in rows:
-            path = settings.data_dir / location
-            if not path.exists():
+            path, name = settings.data_dir / location, back_end(engine, id)
+            if name == "sqlite" or not path.exists():
                 continue
-            place = backend().place(id, generation, None)
-            ref = backend().ref(place, owner=id, incarnation=incarnation, generation=generation)
+            backend = server(name).backend
+            place = backend.place(id, generation, None)
+            ref = backend.ref(place, owner=id, incarnation=incarnation, generation=generation)
             _move(DatabaseRef(path=path, owner=id, incarnation=incarnation), ref)
             registry.execute(
                 "UPDATE tenants SET backend = ?, location = ?, credentials = ? WHERE id = ?",
-                (ENGINE, place.location, seal_credentials(key, id, place), id),
+                (name, place.location, seal_credentials(key, id, place), id),
             )
             carried.append(ref)
     return carried
@@ -98,31 +101,29 @@ _originals: dict[str, DatabaseRef] = {}
 _numbers = count()
 
 
-def _copied(file: DatabaseRef) -> DatabaseRef:
+def _copied(file: DatabaseRef, name: str) -> DatabaseRef:
     """PostgreSQL makes a database from another much faster than from a file, and many worlds begin alike. To drop
     one takes a checkpoint each time: the whole cluster goes at the end."""
+    if name != "postgresql":
+        return _made(file, name)
     with closing(sqlite3.connect(file.file)) as source:
         content = sha256("\n".join(source.iterdump()).encode()).hexdigest()
-    if ENGINE != "postgresql" or content not in _originals:
-        place = backend().place(file.owner, file.generation, None)
-        made = backend().ref(
-            place, owner=file.owner, incarnation=file.incarnation, generation=file.generation
-        )
-        _move(file, made)
-        if ENGINE != "postgresql":
-            return made
-        _originals[content] = made
+    if content not in _originals:
+        _originals[content] = _made(file, name)
     original = _originals[content]
-    name = f"copy-{next(_numbers)}"
-    _admin().execute(
-        f'CREATE DATABASE "{name}" OWNER "{original.server.user}" TEMPLATE "{original.server.name}"'
+    copy = f"copy-{next(_numbers)}"
+    superuser().execute(
+        f'CREATE DATABASE "{copy}" OWNER "{original.server.user}" TEMPLATE "{original.server.name}"'
     )
-    return replace(original, remote=replace(original.server, name=name))
+    return replace(original, remote=replace(original.server, name=copy))
 
 
-@cache
-def _admin() -> psycopg.Connection[Any]:
-    return psycopg.connect(_engine()[2], autocommit=True)
+def _made(file: DatabaseRef, name: str) -> DatabaseRef:
+    backend = server(name).backend
+    place = backend.place(file.owner, file.generation, None)
+    made = backend.ref(place, owner=file.owner, incarnation=file.incarnation, generation=file.generation)
+    _move(file, made)
+    return made
 
 
 def _move(file: DatabaseRef, target: DatabaseRef) -> None:
@@ -130,34 +131,6 @@ def _move(file: DatabaseRef, target: DatabaseRef) -> None:
         copy = Path(folder) / "copy.db"
         with closing(sqlite3.connect(file.file)) as source, closing(sqlite3.connect(copy)) as whole:
             source.backup(whole)
-        backend().restore(target, copy)
+        server(target.kind).backend.restore(target, copy)
     for path in files_of(file.file):
         path.unlink(missing_ok=True)
-
-
-def backend() -> Backend:
-    return _engine()[0]
-
-
-@cache
-def _engine() -> tuple[Backend, str, str]:
-    """One process of it for this process of tests, what a backends file says of it, and its address."""
-    if ENGINE == "postgresql":
-        cluster = Postgres(settings=(*FAST, "-c", "autovacuum=off", "-c", "checkpoint_timeout=1h")).start()
-        atexit.register(cluster.remove)
-        url = cluster.url()
-        return (
-            PostgresqlBackend(Servers(PostgresqlServer(Secret(url)))),
-            f'[postgresql]\nurl = "{url}"\n',
-            url,
-        )
-    assert ENGINE == "libsql", "KEYSTEAD_TEST_ENGINE is postgresql, libsql, or not set"
-    server = Sqld(Path(tempfile.mkdtemp(prefix="keystead-sqld-"))).start()
-    atexit.register(server.stop)
-    found = LibsqlServer(server.url, server.admin_url, Secret(server.admin_key))
-    lines = (
-        f'url = "{server.url}"',
-        f'admin_url = "{server.admin_url}"',
-        f'admin_key = "{server.admin_key}"',
-    )
-    return LibsqlBackend(Servers(found)), "[libsql]\n" + "\n".join(lines) + "\n", server.url

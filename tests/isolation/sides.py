@@ -19,7 +19,7 @@ from tenant_runtime import models
 from tests.conformance.conftest import twins
 from tests.holder import Holder
 from tests.isolation.conftest import CONTROL_PLANE, A, B
-from tests.isolation.rows import TRAIL, Rows, all_rows, rows_of
+from tests.isolation.rows import TRAIL, Rows, all_rows, rows_behind, rows_of
 from tests.mailbox import OTP, Mailed, mailed
 from tests.operators import machine_token, make_user
 from tests.receivers import Receiver, receiving
@@ -108,12 +108,8 @@ class Side:
 
     async def rows(self) -> dict[str, list[str]]:
         await self.mail.installation.running.services.audit.flush(self.tenant)
-        return rows_of(await self.file(), TRAIL)
-
-    async def file(self) -> Path:
-        root = self.mail.installation.app.settings.data_dir
-        [found] = [path for path in root.rglob("*.db") if path.name.startswith(f"{self.tenant.id}.")]
-        return found
+        ref = self.tenant.database.ref
+        return rows_of(ref.path, TRAIL) if ref.path is not None else rows_behind(ref, TRAIL)
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ class Sides:
         installation = self.a.mail.installation
         await installation.running.platform.lifecycle.wait_synced()
         await installation.running.services.audit.flush()
-        return all_rows(installation, without=(*TRAIL, "sync_states"))
+        return await all_rows(installation, without=(*TRAIL, "sync_states"))
 
 
 @asynccontextmanager

@@ -37,10 +37,10 @@ async def nothing_changes(
 ) -> AsyncIterator[None]:
     """Every row of every database, but for the log of what was tried."""
     await neighbours.installation.running.platform.lifecycle.wait_synced()
-    before = all_rows(neighbours.installation)
+    before = await all_rows(neighbours.installation)
     assert len(before) >= 5
     yield
-    assert transitions(before, all_rows(neighbours.installation)) == []
+    assert transitions(before, await all_rows(neighbours.installation)) == []
 
 
 async def test_both_documents_are_there(routes: Routes) -> None:
