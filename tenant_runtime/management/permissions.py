@@ -45,10 +45,10 @@ _NOUNS = {
 PLATFORM: Mapping[str, str] = {
     "read:tenants": "Read every tenant and the state of the fleet",
     "create:tenants": "Create tenants",
-    "update:tenants": "Change, suspend and resume tenants, and manage the members of tenant organizations",
-    "delete:tenants": "Delete and restore tenants",
-    "read:operations": "Read operations",
-    "update:operations": "Retry operations",
+    "update:tenants": "Change, suspend, resume, move and back up tenants; manage the members of tenant organizations",
+    "delete:tenants": "Delete tenants, take a deletion back, delete backups and restore them",
+    "read:operations": "Read operations, and which tenant is at which schema",
+    "update:operations": "Retry operations, migrate tenants, hold them back and roll them back",
     "read:sync": "Read how far tenants follow the control plane",
     "update:sync": "Make tenants converge",
 }
