@@ -241,11 +241,14 @@ def _is_missing_namespace(answer: Answer) -> bool:
 
 
 def _followed(origin: Origin, base_url: str) -> Origin:
-    """The server wants the rest of the stream elsewhere; never without TLS what began with it."""
+    """The server wants the rest of the stream elsewhere. The token goes there, too: never without TLS what began with
+    it, and to no other host what began without."""
     try:
         followed = Origin.of(urljoin(f"{origin.scheme}://{origin.authority}{origin.path}/", base_url))
     except (ProgrammingError, ValueError) as error:
         raise StreamLost("the server asks for a stream to go on at no address", sent=True) from error
     if origin.scheme == "https" and followed.scheme != "https":
         raise StreamLost("the server asks for a stream to go on without TLS", sent=True)
+    if followed.scheme != "https" and followed.host != origin.host:
+        raise StreamLost("the server asks for a stream to go on without TLS at another host", sent=True)
     return followed

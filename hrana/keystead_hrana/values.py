@@ -29,7 +29,7 @@ def encode(value: object) -> Wire:
 def decode(value: Wire) -> Any:
     match value["type"]:
         case "text":
-            return value["value"]
+            return _received_text(value["value"])
         case "integer":
             return int(value["value"])
         case "null":
@@ -61,6 +61,12 @@ def _text(value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise DataError("a text holds half of a surrogate pair") from None
+    return value
+
+
+def _received_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise InterfaceError("the server sent a text that is none")
     return value
 
 

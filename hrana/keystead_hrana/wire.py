@@ -14,6 +14,10 @@ _INSIDE: Wire = {"type": "not", "cond": {"type": "is_autocommit"}}
 """A transaction that was taken away leaves its stream committing statement by statement; nothing may run there."""
 
 
+_NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading something else ends with, a number without an end and brackets without one too."""
+
+
 class Malformed(Exception):
     """What came back is no answer to what was asked."""
 
@@ -109,8 +113,8 @@ def reply(body: bytes, requests: Sequence[Wire]) -> Reply:
     try:
         said = json.loads(body)
         answers = [_answer(asked, got) for asked, got in zip(requests, said["results"], strict=True)]
-        return Reply(said.get("baton"), said.get("base_url"), answers)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        return Reply(_text_or_none(said.get("baton")), _text_or_none(said.get("base_url")), answers)
+    except _NO_ANSWER as error:
         raise Malformed("the server's answer is not one of Hrana's") from error
 
 
@@ -120,8 +124,14 @@ def refusal(body: bytes) -> tuple[str, str | None]:
     try:
         said = json.loads(body)
         return str(said.get("error") or said.get("message") or text), said.get("code")
-    except (ValueError, AttributeError):
+    except _NO_ANSWER:
         return text, None
+
+
+def _text_or_none(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _answer(asked: Wire, got: Wire) -> Answer:
