@@ -128,8 +128,14 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
         yield rest.decode() + "\n"
 
 
-def _only_inside(action: int, *_: str | None) -> int:
-    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
+def _only_inside(action: int, what: str | None, *_: str | None) -> int:
+    """A server's words reach no other file, and set nothing of this process."""
+    match action:
+        case sqlite3.SQLITE_ATTACH | sqlite3.SQLITE_DETACH:
+            return sqlite3.SQLITE_DENY
+        case sqlite3.SQLITE_PRAGMA if (what or "").lower() != "foreign_keys":
+            return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
 
 
 def _check(driver: sqlite3.Connection, ref: DatabaseRef) -> None:

@@ -37,10 +37,11 @@ from core.failpoints import failpoint
 from provisioning import fence, replacing
 from provisioning.backups import outdated
 from provisioning.backups.outdated import Present
-from provisioning.backups.stored import InvalidBackup, read_backup
+from provisioning.backups.stored import Heading, InvalidBackup, read_backup
 from provisioning.backups.taking import key_of, path_of
-from provisioning.backups.verifying import verify, workplace
+from provisioning.backups.verifying import verify
 from provisioning.converge import data_key_of, desired_for
+from provisioning.drafts import workplace
 from provisioning.journal import GivenUp, Journal
 from provisioning.migrating.schema import ensure_schema
 from provisioning.organization import TenantOrganization, organization_is, put_organization
@@ -158,7 +159,7 @@ class _Restoration:
     def _prepare(self, folder: Path, source: Path) -> DatabaseRef:
         parts, path = self._parts, folder / "draft.db"
         heading = read_backup(source, key_of(self._data_key), path)
-        if heading.owner != self._tenant.id:
+        if heading.owner != self._tenant.id or heading.id != self._asked_for(heading):
             raise InvalidBackup
         draft = DatabaseRef(
             path=path,
@@ -173,6 +174,11 @@ class _Restoration:
         draft = replacing.relabel(parts, draft, self._replacement.incarnation)
         self._converging(draft, outdated.end_what_was_begun, self._now)
         return draft
+
+    def _asked_for(self, heading: Heading) -> str:
+        """One of this tenant's that lies in another's place would take it further back than anybody meant."""
+        asked: str = self._journal.operation.parameters.get("backup_id", heading.id)
+        return asked
 
     def _fence(self) -> Present | None:
         """None when the present database can say nothing any more."""

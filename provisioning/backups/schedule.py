@@ -39,7 +39,7 @@ from provisioning.backups.orders import drop
 from provisioning.backups.retention import expired
 from provisioning.backups.stored import delete_backup
 from provisioning.backups.taking import location_of, stamp_of, take, take_registry
-from provisioning.backups.verifying import clear_drafts
+from provisioning.drafts import clear_drafts
 from provisioning.parts import Parts
 from provisioning.presence import is_dead
 from provisioning.registry_place import file_ref
@@ -104,8 +104,8 @@ class BackupSchedule:
     async def _round(self) -> None:
         if monotonic() >= self._sweep_at:
             self._sweep_at = monotonic() + SWEEP_SECONDS
-            await replacing.sweep(self._parts)
             await asyncio.to_thread(clear_drafts, self._parts)
+            await replacing.sweep(self._parts)
         await self.run_due()
 
     async def _plan(self) -> None:

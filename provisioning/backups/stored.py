@@ -77,6 +77,8 @@ def read_backup(path: Path, key: bytes, target: Path) -> Heading:
             for part in _decompressed(open_pieces(key, line, source)):
                 found.update(part)
                 size += len(part)
+                if size > heading.size:
+                    raise InvalidBackup
                 copy.write(part)
         except (SealBroken, zlib.error) as error:
             raise InvalidBackup from error

@@ -19,8 +19,9 @@ from core.errors import Conflict, InvalidInput
 from core.failpoints import failpoint
 from provisioning.backends import KeepsThePast
 from provisioning.backups.stored import Heading, digest_of, read_backup, write_backup
-from provisioning.backups.verifying import verify, verify_registry, workplace
+from provisioning.backups.verifying import verify, verify_registry
 from provisioning.converge import data_key_of
+from provisioning.drafts import workplace
 from provisioning.fence import clear_copy
 from provisioning.parts import Parts
 from provisioning.registry_place import file_ref

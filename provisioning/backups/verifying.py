@@ -1,11 +1,6 @@
 """Is a copy whole, is it this tenant's, and do its secrets open? Asked of every copy before it counts as a backup, and
 again before one is put back."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from shutil import rmtree
-
 from sqlalchemy import Connection, select
 
 import migrations
@@ -13,7 +8,6 @@ from core.crypto.sealing import DataKey, SealBroken
 from core.database import DatabaseRef
 from core.errors import Conflict
 from provisioning.parts import Parts
-from provisioning.presence import is_dead
 from tenant_runtime.models import ClientSecret, SigningKeyRow
 
 SECRETS_TRIED = 100
@@ -67,27 +61,3 @@ def _check_secrets(connection: Connection, data_key: DataKey) -> None:
             data_key.open(sealed, "client_secrets", "sealed", id)
     except SealBroken as error:
         raise DamagedCopy("what it holds sealed does not open with the tenant's key") from error
-
-
-@contextmanager
-def workplace(parts: Parts, name: str) -> Iterator[Path]:
-    """A folder for drafts that is this process's alone: one that lost its lease and goes on disturbs nobody."""
-    clear_drafts(parts)
-    folder = _drafts(parts) / parts.owner / name
-    rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    try:
-        yield folder
-    finally:
-        rmtree(folder, ignore_errors=True)
-
-
-def clear_drafts(parts: Parts) -> None:
-    """What processes left that ended without a word. They hold personal data in the clear."""
-    for folder in _drafts(parts).glob("*"):
-        if folder.name != parts.owner and is_dead(parts.settings, folder.name):
-            rmtree(folder, ignore_errors=True)
-
-
-def _drafts(parts: Parts) -> Path:
-    return parts.settings.data_dir / "drafts"

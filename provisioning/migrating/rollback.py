@@ -36,7 +36,8 @@ def begin_rollback(
     path = folder_of(settings) / state.snapshot
     if not path.exists():
         raise Conflict("The snapshot's time is over.", code="no_snapshot")
-    operation = msgspec.structs.replace(operation, parameters={"file": str(path), "keep_schema": True})
+    parameters = {"file": str(path), "backup_id": state.snapshot, "keep_schema": True}
+    operation = msgspec.structs.replace(operation, parameters=parameters)
     insert_operation(connection, operation)
     hold_after_rollback(connection, tenant.id, state.hold_reason or REASON, now)
     return operation

@@ -16,6 +16,7 @@ from core.crypto.sealing import DataKey
 from core.settings import Settings
 from provisioning.backups.stored import Heading, write_backup
 from provisioning.backups.taking import key_of
+from provisioning.drafts import workplace
 from provisioning.parts import Parts
 
 
@@ -28,8 +29,8 @@ def take(parts: Parts, tenant: RegisteredTenant, data_key: DataKey, version: str
     folder = folder_of(parts.settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"{tenant.id}.{tenant.generation}.{version}.{secrets.token_hex(4)}"
-    plain = folder / f".{name}.db"
-    try:
+    with workplace(parts, name) as place:
+        plain = place / "copy.db"
         parts.backend(tenant.backend).snapshot(parts.ref(tenant), plain)
         size, digest = _measured(plain)
         heading = Heading(
@@ -44,8 +45,6 @@ def take(parts: Parts, tenant: RegisteredTenant, data_key: DataKey, version: str
             digest=digest,
         )
         write_backup(folder / name, key_of(data_key), heading, plain)
-    finally:
-        plain.unlink(missing_ok=True)
     return name
 
 

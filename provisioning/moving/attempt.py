@@ -13,7 +13,6 @@ Until `flip` every step is undone by `undo`; from there on there is only forward
 """
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 from time import monotonic
 
 from sqlalchemy import Connection
@@ -21,6 +20,7 @@ from sqlalchemy import Connection
 from controlplane.registry.tenants import RegisteredTenant
 from core.database.private import existing_file
 from core.failpoints import failpoint
+from provisioning.drafts import workplace
 from provisioning.moving import capture, references
 from provisioning.moving.checking import check_references, check_same
 from provisioning.moving.rounds import Round, apply_round, check_round, last_entry, read_round
@@ -64,18 +64,16 @@ class Attempt:
 
     def copy(self) -> int:
         """What the log holds by now is in the snapshot already; answers how many rows that has."""
-        file = self._file()
         with self._parts.databases.read_only(self._source) as source:
             self._copied = last_entry(source)
-        try:
+        with workplace(self._parts, self._name) as folder:
+            file = folder / "copy.db"
             self._parts.backend(self._tenant.backend).snapshot(self._source, file)
             with existing_file(file) as copy:
                 capture.remove(copy)
                 rows = sum(counts(copy, self._shapes).values())
             failpoint("move.copy.snapshot")
             self.replacement = put_copy(self._parts, self._tenant, self.replacement, file)
-        finally:
-            file.unlink(missing_ok=True)
         self.schema_version = check(self._parts, self._tenant, self.replacement)
         with self._writing_target() as target:
             references.take_off(target)
@@ -126,8 +124,6 @@ class Attempt:
             capture.remove_own(source, self._name)
 
     def undo_target(self) -> None:
-        for file in self._folder().glob(f"{self._name}.db*"):
-            file.unlink()
         abandon(self._parts, self._tenant, self.replacement)
 
     def _round(self) -> Round:
@@ -148,14 +144,6 @@ class Attempt:
         with self._writing_target() as target:
             apply_round(target, self._shapes, changed)
         self._copied = changed.upto
-
-    def _file(self) -> Path:
-        return self._folder() / f"{self._name}.db"
-
-    def _folder(self) -> Path:
-        folder = self._parts.settings.data_dir / "moving"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder
 
     def _target(self) -> RegisteredTenant:
         return successor(self._tenant, self.replacement)
