@@ -18,6 +18,7 @@ from entrypoints import demo as demos
 from entrypoints.asgi import create_app
 from entrypoints.commands import make_control_plane
 from entrypoints.demo_content import Demo
+from tests.authority import new_authority
 from tests.engines.carried import ENGINE, carried_installation
 from tests.engines.fixtures import own_postgres, own_sqld, postgres, sqld
 from tests.engines.registries import registry_of
@@ -37,6 +38,15 @@ def _logs() -> None:
     A logger must not keep what it is first given, or a test that reads lines would depend on those before it."""
     configure_logs("warning")
     structlog.configure(cache_logger_on_first_use=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trust(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tests trust nobody out there, and need not read who is: 30 ms for every client that is made."""
+    authority = new_authority(tmp_path_factory.mktemp("trust"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(authority.file))
+        yield
 
 
 def settings_for(data_dir: Path, **changes: object) -> Settings:
