@@ -1,11 +1,19 @@
 """Tenants side by side, with callers who each hold a real token."""
 
+import io
+import logging
 import secrets
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import ModuleType
 
 import httpx
 import pytest
+import structlog
+from structlog._config import BoundLoggerLazyProxy
 
+from core.logs import configure_logs
 from tests.installation import Installation
 from tests.operators import Caller, give_roles, machine_token, make_user, operator_token, token_of
 
@@ -96,3 +104,29 @@ async def _those_of(found: Neighbours, tenant_id: str, letter: str) -> None:
 @pytest.fixture(scope="module")
 async def neighbours(shared: Installation) -> Neighbours:
     return await neighbours_of(shared)
+
+
+def _loggers() -> Iterator[BoundLoggerLazyProxy]:
+    for module in [module for module in sys.modules.values() if isinstance(module, ModuleType)]:
+        yield from (value for value in vars(module).values() if isinstance(value, BoundLoggerLazyProxy))
+
+
+def _forget_where_to() -> None:
+    """Loggers that have been used keep their stream."""
+    for logger in _loggers():
+        vars(logger).pop("bind", None)
+
+
+@pytest.fixture(scope="module")
+def log() -> Iterator[io.BytesIO]:
+    """Everything that the process says, down to the last detail."""
+    root = logging.getLogger()
+    before, level, settings = root.handlers[:], root.level, structlog.get_config()
+    stream = io.BytesIO()
+    configure_logs("debug", stream)
+    _forget_where_to()
+    yield stream
+    structlog.configure(**settings)
+    _forget_where_to()
+    root.handlers[:] = before
+    root.setLevel(level)

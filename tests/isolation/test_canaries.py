@@ -1,21 +1,37 @@
-"""Each tenant's data carries a word of its own: after traffic of every kind no other tenant's file, the registry or
-an answer for another tenant holds it."""
+"""Each tenant's data carries a word of its own: after traffic of every kind nothing of another tenant, of the
+installation or of a server that both are on holds it, and no answer for another tenant, line of the log or number."""
 
+import io
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.installation import Installation
 from tests.isolation.conftest import CONTROL_PLANE, A, B, Neighbours, neighbours_of
+from tests.isolation.hunting import Hunt
 from tests.isolation.routes import all_routes
-from tests.isolation.rows import rows_of
 from tests.isolation.standing import ids_of
 from tests.operators import CONNECTION
 from tests.relying_party import RelyingParty
 
 pytestmark = pytest.mark.anyio
+
+WORLDS = [
+    pytest.param(None, id="files"),
+    pytest.param("libsql", marks=pytest.mark.libsql),
+    pytest.param("postgresql", marks=pytest.mark.postgresql),
+    pytest.param("mixed", marks=[pytest.mark.libsql, pytest.mark.postgresql]),
+]
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def engine(request: pytest.FixtureRequest) -> str | None:
+    """Where the tenants' databases are: all on one server, or each on another."""
+    found: str | None = request.param
+    return found
 
 
 @dataclass
@@ -101,7 +117,29 @@ async def look_around(neighbours: Neighbours, canary: Canary) -> None:
         canary.listen(await neighbours.http.get(neighbours.issuer(canary.tenant_id) + path))
 
 
-async def test_no_word_of_one_tenant_is_found_at_another(installation: Installation) -> None:
+async def collide(neighbours: Neighbours, canary: Canary) -> None:
+    """What is there already is refused by the database, whose complaint names it."""
+    base, word = f"{neighbours.issuer(canary.tenant_id)}api/v2", canary.word
+    again = [
+        ("/users", {"connection": CONNECTION, "email": f"{word}@canary.example", "password": f"pass {word}"}),
+        ("/roles", {"name": f"role {word}"}),
+        ("/organizations", {"name": word[:40]}),
+        ("/resource-servers", {"name": word, "identifier": f"https://{word}.example"}),
+    ]
+    for path, body in again:
+        answer = canary.listen(await neighbours.platform.call("POST", f"{base}{path}", body))
+        assert answer.status_code == 409, answer.text
+
+
+async def back_up(neighbours: Neighbours, tenant_id: str) -> None:
+    url = f"{neighbours.issuer(CONTROL_PLANE)}api/v2/tenants/{tenant_id}/backups"
+    answer = await neighbours.platform.call("POST", url)
+    assert (answer.status_code, answer.json()["state"]) == (202, "succeeded"), answer.text
+
+
+async def test_no_word_of_one_tenant_is_found_at_another(
+    log: io.BytesIO, installation: Installation, engine: str | None, tmp_path: Path
+) -> None:
     neighbours = await neighbours_of(installation)
     canaries = [Canary(A), Canary(B)]
     for canary in canaries:
@@ -109,32 +147,22 @@ async def test_no_word_of_one_tenant_is_found_at_another(installation: Installat
     for canary in canaries:
         await sign_in(neighbours, canary)
         await look_around(neighbours, canary)
+        await collide(neighbours, canary)
+        await back_up(neighbours, canary.tenant_id)
     await neighbours.platform.call("POST", f"{neighbours.issuer(CONTROL_PLANE)}api/v2/fleet/converge")
     await installation.running.services.audit.flush()
 
-    root = installation.app.settings.data_dir
+    said = log.getvalue().decode()
+    assert '"path":"/oauth/token"' in said
+    hunt = Hunt(installation, engine)
+    backups = {canary.tenant_id: await hunt.backups_of(canary.tenant_id, tmp_path) for canary in canaries}
     for canary in canaries:
-        own = [file for file in root.rglob("*.db") if file.name.startswith(f"{canary.tenant_id}.")]
-        assert len(own) == 1
-        assert canary.word in str(rows_of(own[0])), "the word must be where it belongs"
-        for file in root.rglob("*"):
-            if file in own or file.name.startswith(own[0].name) or not file.is_file():
-                continue
-            assert canary.word.encode() not in file.read_bytes(), file
-            if file.suffix == ".db":
-                assert canary.word not in str(rows_of(file)), file
+        assert await hunt.is_at_home(canary.word, canary.tenant_id)
+        assert await hunt.elsewhere(canary.word, canary.tenant_id) == []
+        assert canary.word not in said
+        assert any(canary.word in text for text in canary.heard)
+        assert all(canary.word in rows for rows in backups[canary.tenant_id])
         for other in canaries:
             if other is not canary:
                 assert not any(canary.word in text for text in other.heard)
-        assert any(canary.word in text for text in canary.heard)
-
-
-async def test_no_key_secret_or_kid_is_shared(neighbours: Neighbours) -> None:
-    seen: dict[str, str] = {}
-    for tenant_id in (A, B, "initech", CONTROL_PLANE):
-        keys = (await neighbours.http.get(f"{neighbours.issuer(tenant_id)}.well-known/jwks.json")).json()[
-            "keys"
-        ]
-        for key in keys:
-            for value in (key["kid"], key["n"]):
-                assert seen.setdefault(value, tenant_id) == tenant_id
+                assert not any(canary.word in rows for rows in backups[other.tenant_id])

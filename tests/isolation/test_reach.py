@@ -193,3 +193,14 @@ async def test_a_person_with_organization_a_is_kept_to_their_permissions_there(
         answer = await bound.call(method, f"{plane}api/v2/{path}", {"id": "x1"} if method != "GET" else None)
         assert answer.status_code == 403, (method, path, answer.text)
     assert (await bound.call("GET", f"{plane}api/v2/tenants/{A}")).status_code == 200
+
+
+async def test_no_key_secret_or_kid_is_shared(neighbours: Neighbours) -> None:
+    seen: dict[str, str] = {}
+    for tenant_id in (A, B, "initech", CONTROL_PLANE):
+        keys = (await neighbours.http.get(f"{neighbours.issuer(tenant_id)}.well-known/jwks.json")).json()[
+            "keys"
+        ]
+        for key in keys:
+            for value in (key["kid"], key["n"]):
+                assert seen.setdefault(value, tenant_id) == tenant_id

@@ -3,18 +3,12 @@ event and no answer to others, also where it was brought to the wrong place."""
 
 import base64
 import io
-import logging
 import re
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-import structlog
-from structlog._config import BoundLoggerLazyProxy
 
-from core.logs import configure_logs
 from entrypoints.demo_content import Demo
 from tenant_runtime.configuration import configuration
 from tests.isolation import kinds
@@ -48,32 +42,6 @@ WRONG = (
     kinds.manage_registration, kinds.continue_session, kinds.hint_of_session, kinds.userinfo, kinds.introspect,
     kinds.manage, kinds.authenticate, kinds.prove, kinds.prove_with_nonce,
 )  # fmt: skip
-
-
-def _loggers() -> Iterator[BoundLoggerLazyProxy]:
-    for module in [module for module in sys.modules.values() if isinstance(module, ModuleType)]:
-        yield from (value for value in vars(module).values() if isinstance(value, BoundLoggerLazyProxy))
-
-
-def _forget_where_to() -> None:
-    """Loggers that have been used keep their stream."""
-    for logger in _loggers():
-        vars(logger).pop("bind", None)
-
-
-@pytest.fixture(scope="module")
-def log() -> Iterator[io.BytesIO]:
-    """Everything that the process says, down to the last detail."""
-    root = logging.getLogger()
-    before, level, settings = root.handlers[:], root.level, structlog.get_config()
-    stream = io.BytesIO()
-    configure_logs("debug", stream)
-    _forget_where_to()
-    yield stream
-    structlog.configure(**settings)
-    _forget_where_to()
-    root.handlers[:] = before
-    root.setLevel(level)
 
 
 @pytest.fixture(scope="module")
