@@ -120,7 +120,7 @@ async def look_around(neighbours: Neighbours, canary: Canary) -> None:
 async def collide(neighbours: Neighbours, canary: Canary) -> None:
     """What is there already is refused by the database, whose complaint names it."""
     base, word = f"{neighbours.issuer(canary.tenant_id)}api/v2", canary.word
-    again = [
+    again: list[tuple[str, object]] = [
         ("/users", {"connection": CONNECTION, "email": f"{word}@canary.example", "password": f"pass {word}"}),
         ("/roles", {"name": f"role {word}"}),
         ("/organizations", {"name": word[:40]}),
