@@ -161,7 +161,7 @@ async def _renew(platform: "Platform", options: argparse.Namespace) -> str:
 
 
 async def _ended(platform: "Platform", operation_id: str) -> dict[str, Any]:
-    """Longer than a request would wait; what fails for a moment is tried again, here or by a server."""
+    """Longer than a request would wait."""
     from controlplane.operations import operation_wire
     from controlplane.registry.operations import get_operation
 
@@ -169,6 +169,8 @@ async def _ended(platform: "Platform", operation_id: str) -> dict[str, Any]:
         operation = await platform.registry.read(get_operation, operation_id)
         if operation.state == "succeeded":
             return operation_wire(operation)
+        if operation.state == "failed":
+            raise Failed(f"{operation_id} has failed, and is tried again by a server: {operation.error}")
         if operation.state != "running":
             raise Failed(f"{operation_id} is {operation.state}: {operation.error}")
         await asyncio.sleep(POLL_SECONDS)

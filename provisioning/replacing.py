@@ -156,8 +156,9 @@ def is_done(tenant: RegisteredTenant, replacement: Replacement) -> bool:
 
 
 async def let_go(parts: Parts, old: RegisteredTenant) -> None:
-    """Other processes see the flip in the directory's version."""
-    await parts.databases.forget(parts.ref(old))
+    """Other processes see the flip in the directory's version. Another machine's file was never open here."""
+    if old.node in (None, parts.settings.node):
+        await parts.databases.forget(parts.ref(old))
 
 
 def abandon(parts: Parts, tenant: RegisteredTenant, replacement: Replacement) -> None:
