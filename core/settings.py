@@ -103,7 +103,7 @@ class Settings:
     )
     registry_url: Secret | None = _setting(
         "`postgresql://user:password@host/database` of the registry, for several nodes; absent, it is a file in the"
-        " data folder",
+        " data folder; `?sslmode=verify-full` unless the host is of a private network",
         values.registry_url,
     )
     node: str = _setting(

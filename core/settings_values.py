@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.utils import parseaddr
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -167,7 +167,33 @@ def registry_url(value: str) -> Secret:
     split = urlsplit(value)
     if split.scheme not in ("postgresql", "postgres") or not split.hostname or len(split.path) < 2:
         raise ValueError("must be postgresql://user:password@host/database")
+    if not is_private_line(value):
+        raise ValueError("needs ?sslmode=verify-full: this host is not of a private network")
     return Secret(value)
+
+
+def is_private_line(url: str) -> bool:
+    """Whether nobody on the way to a PostgreSQL server can listen, or answer in its place: without being told so,
+    its clients do with whatever certificate there is, or none."""
+    split = urlsplit(url)
+    if {"sslmode=verify-full", "sslmode=verify-ca"} & set(split.query.split("&")):
+        return True
+    hosts = split.netloc.rpartition("@")[2].split(",")
+    return all(is_inside(urlsplit(f"//{host}").hostname or "") for host in hosts)
+
+
+def is_inside(host: str) -> bool:
+    """This machine, a private address, or a name that only a private network's resolver knows."""
+    if "." not in host or host.endswith((".internal", ".localhost")):
+        return ":" not in host or _is_private(host)
+    return _is_private(host)
+
+
+def _is_private(address: str) -> bool:
+    try:
+        return ip_address(address).is_private
+    except ValueError:
+        return False
 
 
 def synchronous(value: str) -> Literal["FULL", "NORMAL"]:

@@ -13,13 +13,13 @@ import difflib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from core.errors import InvalidInput
-from core.settings import Secret, SettingsError, is_loopback
+from core.settings import Secret, SettingsError
+from core.settings_values import is_inside, is_private_line
 
 TURSO_API = "https://api.turso.tech"
 
@@ -125,6 +125,10 @@ class _Reading:
         split = urlsplit(url)
         if split.scheme not in ("postgresql", "postgres") or not split.hostname:
             raise self._error(name, "needs a url such as postgresql://user:password@host/postgres")
+        if not is_private_line(url):
+            raise self._error(
+                name, "needs ?sslmode=verify-full in url: this host is not of a private network"
+            )
         return PostgresqlServer(Secret(url))
 
     def _turso(self, table: Table) -> TursoAccount:
@@ -172,7 +176,7 @@ class _Reading:
             is_good = False
         if not is_good or split.username is not None or split.query or split.fragment:
             raise self._error(name, f"needs an http or https address for {key}")
-        if split.scheme == "http" and not _is_inside(split.hostname or ""):
+        if split.scheme == "http" and not is_inside(split.hostname or ""):
             raise self._error(name, f"needs https for {key}: this host is not of a private network")
         return found.rstrip("/")
 
@@ -200,16 +204,6 @@ class _Reading:
 
     def _error(self, name: str, words: str) -> SettingsError:
         return SettingsError(f"{self._path}: [{name}] {words}.")
-
-
-def _is_inside(host: str) -> bool:
-    """This machine, a private address, or a name that only a private network's resolver knows."""
-    if is_loopback(host) or "." not in host or host.endswith(".internal"):
-        return True
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return False
 
 
 def _either(key: str) -> tuple[str, str]:
