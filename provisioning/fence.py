@@ -9,6 +9,7 @@ from sqlalchemy import Connection, inspect
 
 from core.database.faults import MOVED
 from core.database.triggers import Refusing, create_triggers, drop_triggers, trigger_names
+from core.errors import DatabaseBusy
 from provisioning.moving import capture
 
 PREFIX = "fence_"
@@ -44,6 +45,13 @@ def clear_copy(connection: Connection) -> None:
     """What a move or a restore put into the original at the moment it was copied is no part of the copy."""
     lower_fence(connection)
     capture.remove(connection)
+
+
+def refuse_fenced(connection: Connection) -> None:
+    """For a migration, which makes all triggers anew: it would open the fence, and what is written from then on is
+    lost. It is tried again, by then at the new place."""
+    if is_fenced(connection) or capture.is_closed(connection):
+        raise DatabaseBusy("The tenant's database is being replaced.")
 
 
 def is_fenced(connection: Connection) -> bool:

@@ -26,6 +26,7 @@ from controlplane.registry.backups import children_after, erasures_of, get_backu
 from controlplane.registry.operations import LeaseLost, OperationRecord, finish_operation
 from controlplane.registry.tenants import RegisteredTenant, get_tenant
 from core.database import DatabaseRef
+from core.database.private import existing_file
 from core.errors import (
     DatabaseCorrupt,
     DatabaseMissing,
@@ -167,6 +168,8 @@ class _Restoration:
             incarnation=heading.incarnation,
             generation=self._replacement.generation,
         )
+        with existing_file(path) as copy:  # a snapshot of a migration is as its database was
+            fence.clear_copy(copy)
         version = verify(parts, draft, self._data_key)
         keep = self._journal.operation.parameters.get("keep_schema", False)
         if version < (self._tenant.schema_version or version) and not keep:

@@ -8,6 +8,7 @@ import migrations
 from core.database import DatabaseRef
 from core.errors import DatabaseCorrupt
 from core.failpoints import failpoint
+from provisioning.fence import refuse_fenced
 from provisioning.parts import Parts
 
 
@@ -20,6 +21,7 @@ def ensure_schema(parts: Parts, ref: DatabaseRef, ask: Callable[[Connection], ob
         migrations.refuse_unknown(version, wanted)
         return False
     with parts.databases.exclusive(ref, foreign_keys=False) as connection:
+        refuse_fenced(connection)
         migrations.upgrade(connection, "tenant")
         if ask is not None:
             ask(connection)

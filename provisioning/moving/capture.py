@@ -92,6 +92,12 @@ def check_own(connection: Connection, attempt: str) -> None:
         raise LeaseLost
 
 
+def is_closed(connection: Connection) -> bool:
+    if not inspect(connection).has_table(STATE.name):
+        return False
+    return connection.execute(select(STATE.c.closed)).scalar_one_or_none() == 1
+
+
 def _attempt(connection: Connection) -> str | None:
     found: str | None = connection.execute(select(STATE.c.attempt)).scalar_one_or_none()
     return found
