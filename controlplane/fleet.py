@@ -16,6 +16,7 @@ from controlplane.idempotency import answered_once
 from controlplane.migrations import failing as failing_migrations
 from controlplane.migrations import overview
 from controlplane.registry.backups import failing_backups
+from controlplane.registry.failing import failing_operations
 from controlplane.registry.ledger import (
     SyncRecord,
     Wanted,
@@ -159,7 +160,8 @@ def _summary(connection: Connection, wanted: Wanted | None, now: int, target: st
         + [
             {"id": schedule.owner, "state": "backup_failing", "error": schedule.last_error}
             for schedule in failing_backups(connection)
-        ],
+        ]
+        + failing_operations(connection, now),
     }
 
 

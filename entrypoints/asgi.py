@@ -215,6 +215,11 @@ class Keystead:
             "Tenants whose last backup failed, as this process last saw",
             lambda: float(platform.backup_schedule.failing),
         )
+        self.metrics.watch(
+            "keystead_failing_operations",
+            "Operations on tenants that failed and are tried again, or were given up within the hour",
+            lambda: float(platform.worker.failing),
+        )
         return Running(platform=platform, services=services, edge=edge, vitals=vitals)
 
     def _platform_services(

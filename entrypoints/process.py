@@ -18,8 +18,8 @@ MOST_TROUBLED = 1000
 
 
 class Vitals:
-    """Whether all is well. A tenant that answered 503 lately is trouble, and so is a registry that is away; neither
-    is the end of the others."""
+    """Whether all is well. A tenant that answered 503 lately is trouble, and so are a registry that is away and what
+    was to be done with a tenant and failed; none of them is the end of the others."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -35,9 +35,14 @@ class Vitals:
     def health(self) -> Health:
         now = monotonic()
         self._troubled = {tenant: until for tenant, until in self._troubled.items() if until > now}
-        platform = self._platform
-        is_troubled = self._troubled or platform.migrations.failing or platform.directory.is_away
+        is_troubled = self._troubled or self._platform.directory.is_away or self._has_failed()
         return "degraded" if is_troubled else "ok"
+
+    def _has_failed(self) -> bool:
+        platform = self._platform
+        return bool(
+            platform.migrations.failing or platform.backup_schedule.failing or platform.worker.failing
+        )
 
     def leave(self) -> None:
         """Not ready from now on: whoever spreads requests over servers shall send no more."""

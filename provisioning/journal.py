@@ -41,6 +41,11 @@ class Journal:
         self.steps: Steps = [dict(step) for step in operation.steps if operation.attempts == 1]
         self._written_at = operation.updated_at
 
+    @property
+    def current(self) -> str:
+        """The step at which it stands."""
+        return str(self.steps[-1]["name"]) if self.steps else "start"
+
     async def step(self, name: str) -> None:
         """The step before is done, this one begins; the lease is good for another while."""
         self.note(name)
@@ -132,7 +137,7 @@ class Journal:
         )
 
     def _message(self, error: BaseException) -> str:
-        name = self.steps[-1]["name"] if self.steps else "start"
+        name = self.current
         return f"{name}: {describe(error)}"
 
     def _end(self, now: int, state: str, error: str | None = None) -> None:

@@ -39,11 +39,23 @@ async def run_operation(
         return False
     except GivenUp as given_up:
         cause = given_up.__cause__ or given_up
-        log.warning("operation_given_up", attempt=operation.attempts, reason=describe(cause), exc_info=cause)
+        log.warning(
+            "operation_given_up",
+            step=journal.current,
+            attempt=operation.attempts,
+            reason=describe(cause),
+            exc_info=cause,
+        )
         await _write_down(journal.given_up, cause)
         return False
     except Exception as error:
-        log.warning("operation_failed", attempt=operation.attempts, reason=describe(error), exc_info=error)
+        log.warning(
+            "operation_failed",
+            step=journal.current,
+            attempt=operation.attempts,
+            reason=describe(error),
+            exc_info=error,
+        )
         await _write_down(journal.failed, error)
         return False
     return True

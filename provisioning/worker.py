@@ -10,6 +10,7 @@ from time import monotonic
 
 import structlog
 
+from controlplane.registry.failing import count_failing_operations
 from controlplane.registry.installation import take_over_rules
 from controlplane.registry.ledger import forget_claims, retry_failed
 from controlplane.registry.nodes import others_are_alive
@@ -34,6 +35,7 @@ HEAD_START_SECONDS = 0.05
 SWEEP_SECONDS = 86_400.0
 SWEEP_BATCH = 256
 FORGET_SECONDS = 60.0
+LOOK_SECONDS = 5.0
 
 
 class Worker:
@@ -46,6 +48,9 @@ class Worker:
         self._recheck_at = 0.0
         self._sweep_at = monotonic() + SWEEP_SECONDS
         self._forget_at = 0.0
+        self._look_at = 0.0
+        self.failing = 0
+        """Operations that did not go through, as last seen."""
 
     def start(self) -> None:
         if self._task is None:
@@ -135,7 +140,9 @@ class Worker:
     async def _round(self) -> None:
         await self._parts.heart.beat()
         await self._follow()
-        await run_due(self._parts)
+        if await run_due(self._parts) or monotonic() >= self._look_at:
+            self._look_at = monotonic() + LOOK_SECONDS
+            self.failing = await self._parts.registry.read(count_failing_operations, self._parts.now())
         if monotonic() >= self._forget_at:
             self._forget_at = monotonic() + FORGET_SECONDS
             await self._parts.directory.forget_destroyed()
