@@ -6,6 +6,7 @@ tokens, cookies and passwords are never logged: log the code of what happened an
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -51,12 +52,27 @@ def _of_request(_: Any, __: str, event: EventDict) -> EventDict:
     return event
 
 
+_OF_A_ROW = re.compile(
+    r"\nDETAIL:  .*?(?=\n(?:HINT|CONTEXT|QUERY):  |\n\[SQL: |\n\n(?:The above exception|During handling)|\Z)",
+    re.DOTALL,
+)
+"""What PostgreSQL adds to a complaint: values of the row, a person's address or a sealed secret."""
+
+
+def _without_rows(_: Any, __: str, event: EventDict) -> EventDict:
+    told = event.get("exception")
+    if isinstance(told, str) and "\nDETAIL:  " in told:
+        event["exception"] = _OF_A_ROW.sub("", told)
+    return event
+
+
 def _shared() -> list[Processor]:
     return [
         _of_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         structlog.processors.format_exc_info,
+        _without_rows,
     ]
 
 
