@@ -114,6 +114,11 @@ class DatabaseMissing(DatabaseUnavailable):
     """The file is not where the pointer says. It is never created anew: an empty database is data loss."""
 
 
+class DatabaseElsewhere(DatabaseUnavailable):
+    """Nothing leads there from here: a file of another machine, or a back end or region that this process was not
+    given."""
+
+
 class DatabaseCorrupt(DatabaseUnavailable):
     """The file is there, but is not a readable database."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from controlplane.registry.tenants import RegisteredTenant
 from core.crypto.sealing import InstallationKey, SealBroken
 from core.database import DatabaseRef
-from core.errors import DatabaseUnavailable
+from core.errors import DatabaseElsewhere, DatabaseUnavailable
 from provisioning.backends import Backend, Place
 
 
@@ -25,8 +25,14 @@ class Places:
 
     def __call__(self, tenant: RegisteredTenant) -> DatabaseRef:
         backend = self._backends.get(tenant.backend)
-        if backend is None or (tenant.node is not None and tenant.node != self._node):
-            raise DatabaseUnavailable
+        if backend is None:
+            reason = f"{tenant.id}: this process was given no database backend named {tenant.backend!r}"
+            raise DatabaseElsewhere from LookupError(reason)
+        if tenant.node is not None and tenant.node != self._node:
+            reason = (
+                f"{tenant.id}: its file is on the machine {tenant.node!r}, and this one is {self._node!r}"
+            )
+            raise DatabaseElsewhere from LookupError(reason)
         return backend.ref(
             self.place(tenant),
             owner=tenant.id,

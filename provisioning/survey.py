@@ -20,6 +20,7 @@ from provisioning.backends import Backend, Surveyed
 from provisioning.parts import Parts
 
 _OURS = re.compile(r"(?:aside-|past-)?[a-z0-9-]+-[0-9a-f]{10}")
+UNKNOWN = "not among the back ends that this process was given (KEYSTEAD_BACKENDS_FILE)"
 _TABLES = RegistryBase.metadata.tables
 
 
@@ -38,6 +39,7 @@ async def survey(parts: Parts) -> list[BackendSurvey]:
         (name, await asyncio.to_thread(_names, backend)) for name, backend in sorted(parts.backends.items())
     ]
     pointed, tenants = await parts.registry.read(_pointers)
+    unknown = [(name, (None, UNKNOWN)) for name in sorted(tenants.keys() - parts.backends.keys())]
     return [
         BackendSurvey(
             name=name,
@@ -45,7 +47,7 @@ async def survey(parts: Parts) -> list[BackendSurvey]:
             strays=None if names is None else tuple(name for name in names if name not in pointed),
             problem=problem,
         )
-        for name, (names, problem) in found
+        for name, (names, problem) in [*found, *unknown]
     ]
 
 

@@ -9,6 +9,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -27,6 +28,7 @@ from controlplane.registry.tenants import RegisteredTenant
 from core.catalog import Catalogue
 from core.clock import Clock, now_ms
 from core.database import Database, Databases
+from core.errors import DatabaseUnavailable
 from core.failpoints import failpoint
 from core.tenants import Directory
 from sync.apply import Applied, Outcome, apply, follow
@@ -116,7 +118,7 @@ class Fleet:
         for tenant in tenants:
             desired = self._desired.for_tenant(offered, registered_follower(tenant))
             self.remember(desired)
-            if self._databases.is_open(self._place_of(tenant)):
+            if self._is_open(tenant):
                 results.add(await self._in_lane(tenant, desired, compare_rows))
             else:
                 closed.append((tenant, desired))
@@ -139,10 +141,16 @@ class Fleet:
             claim_lagging, wanted, node=self._node, now=now, until=now + CLAIM_MS, limit=BATCH
         )
 
+    def _is_open(self, tenant: RegisteredTenant) -> bool:
+        """One to which nothing leads from here is not; the attempt to open it says why."""
+        with suppress(DatabaseUnavailable):
+            return self._databases.is_open(self._place_of(tenant))
+        return False
+
     async def _in_lane(self, tenant: RegisteredTenant, desired: Desired, compare_rows: bool) -> Results:
-        database = self._databases.open(self._place_of(tenant))
         now = now_ms(self._clock)
         try:
+            database = self._databases.open(self._place_of(tenant))
             applied = await database.alone(apply, desired, now=now, compare_rows=compare_rows, converge=True)
         except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
             return _failed(tenant.id, error)

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.database import DatabaseRef
 from core.database.refs import Remote
 from core.database.tokens import DatabaseKey
-from core.errors import Conflict, DatabaseMissing, DatabaseUnavailable, InvalidInput
+from core.errors import Conflict, DatabaseElsewhere, DatabaseMissing, DatabaseUnavailable, InvalidInput
 from core.failpoints import failpoint
 from provisioning.backends import Place, dumps, hrana
 from provisioning.backends.configuration import LibsqlServer, Servers
@@ -46,7 +46,7 @@ class LibsqlBackend:
         try:
             server = self._servers.at(region or None)
         except InvalidInput as error:
-            raise DatabaseUnavailable from error  # the region was taken out of the backends file
+            raise DatabaseElsewhere from error  # the region was taken out of the backends file
         remote = Remote(url=server.url, name=str(Slug(name)), secret=(place.credentials or b"").decode())
         return DatabaseRef(
             kind="libsql", remote=remote, owner=owner, incarnation=incarnation, generation=generation

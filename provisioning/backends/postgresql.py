@@ -20,7 +20,14 @@ from core.database.engine import connection_over
 from core.database.refs import Remote
 from core.database.remote.postgresql import ONE_WRITER, PostgresDriver, connect, conninfo
 from core.database.remote.postgresql_dialect import shared_postgresql
-from core.errors import Conflict, DatabaseCorrupt, DatabaseMissing, DatabaseUnavailable, InvalidInput
+from core.errors import (
+    Conflict,
+    DatabaseCorrupt,
+    DatabaseElsewhere,
+    DatabaseMissing,
+    DatabaseUnavailable,
+    InvalidInput,
+)
 from core.failpoints import failpoint
 from provisioning.backends import Place
 from provisioning.backends.configuration import PostgresqlServer, Servers
@@ -55,7 +62,7 @@ class PostgresqlBackend:
         try:
             server = self._servers[self._places.at(region or None)]
         except InvalidInput as error:
-            raise DatabaseUnavailable from error  # the region was taken out of the backends file
+            raise DatabaseElsewhere from error  # the region was taken out of the backends file
         password = (place.credentials or b"").decode()
         return DatabaseRef(
             kind="postgresql",

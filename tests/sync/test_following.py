@@ -11,7 +11,9 @@ from controlplane.registry.tenants import get_tenant
 from core import failpoints
 from core.failpoints import EXIT_STATUS
 from core.settings import Settings
+from provisioning.backends.sqlite import SqliteBackend
 from provisioning.platform import Platform
+from provisioning.survey import UNKNOWN, survey
 from sync.apply import Outcome, apply
 from sync.catalogue import load_catalogue, load_wanted
 from sync.fleet import registered_follower
@@ -20,6 +22,11 @@ from tests.provisioning.installations import create, in_child, opened, settle, s
 from tests.sync.catalogues import add_role, on_tenant_one, roles_of, rows, tenant_of
 
 pytestmark = pytest.mark.anyio
+
+
+class Disks(SqliteBackend):
+    name = "disks"
+
 
 RENAME = "UPDATE roles SET name = :name WHERE id = 'rol_x'"
 
@@ -85,6 +92,24 @@ async def test_the_worker_follows_a_write_without_being_asked(platform: Platform
         for name in ("acme", "globex"):
             while set(await roles_of(await tenant_of(platform, name))) != {"rol_x"}:
                 await asyncio.sleep(0.02)
+
+
+async def test_a_tenant_whose_back_end_this_process_was_not_given_does_not_hold_up_the_others(
+    settings: Settings,
+) -> None:
+    async with opened(settings, backends={"disks": Disks(settings)}) as platform:
+        await create(platform, "acme", backend="disks")
+        await create(platform, "globex")
+    async with opened(settings) as platform:
+        await add_role(platform, "rol_x", "X")
+        assert await platform.lifecycle.wait_synced() == 1
+        assert set(await roles_of(await tenant_of(platform, "globex"))) == {"rol_x"}
+        record = await platform.registry.read(sync_record, "acme")
+        found = {each.name: each for each in await survey(platform.parts)}
+    assert record is not None
+    assert record.last_error is not None
+    assert record.last_error.startswith("DatabaseElsewhere")
+    assert (found["disks"].tenants, found["disks"].problem) == (1, UNKNOWN)
 
 
 async def test_a_tenant_that_is_away_backs_off_and_does_not_hold_up_the_others(platform: Platform) -> None:
