@@ -87,7 +87,7 @@ COMPILE = $(UV) pip compile --quiet --python-version 3.11 --universal --generate
 
 lock: ## Write the lock files anew with uv (ARGS=--upgrade for newer versions)
 	printf './sdk\n./hrana\n' | $(COMPILE) - pyproject.toml --extra dev --output-file requirements.lock $(ARGS) >/dev/null
-	printf './sdk\n./hrana\n' | $(COMPILE) - pyproject.toml --constraint requirements.lock --output-file deploy/runtime.lock >/dev/null
+	printf './sdk\n./hrana\n' | $(COMPILE) - pyproject.toml --extra postgresql --constraint requirements.lock --output-file deploy/runtime.lock >/dev/null
 
 clean: ## Remove .venv and caches; ./data stays
 	rm -rf $(VENV) $(NPM_CLIENTS)/node_modules $(NPM_ENGINES)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,5 +1,9 @@
+import os
 import re
+import shutil
+import subprocess
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +35,22 @@ def test_the_service_writes_to_its_own_folder_only() -> None:
     unit = read("deploy/keystead.service")
     for line in ("ProtectSystem=strict", "StateDirectory=keystead", "NoNewPrivileges=yes", "User=keystead"):
         assert f"\n{line}\n" in unit
+
+
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is not installed")
+def test_the_proxys_configuration_is_one(tmp_path: Path) -> None:
+    """But for the module of somebody's DNS provider, which must be built in."""
+    file = tmp_path / "Caddyfile"
+    file.write_text(read("deploy/Caddyfile").replace("dns example {env.DNS_TOKEN}", "issuer internal"))
+    checked = subprocess.run(
+        ["caddy", "validate", "--adapter", "caddyfile", "--config", str(file)],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_proxy_leaves_out_a_node_that_leaves() -> None:
+    assert "\n\t\thealth_uri /ready\n" in read("deploy/Caddyfile")

@@ -44,7 +44,8 @@ def test_the_lock_pins_all_that_the_project_and_its_developers_need() -> None:
 def test_the_runtime_lock_is_a_part_of_the_lock_without_the_developers_tools() -> None:
     runtime, everything = pins("deploy/runtime.lock"), pins("requirements.lock")
     assert runtime.items() < everything.items()
-    assert_pinned(project()["dependencies"], "deploy/runtime.lock")
+    postgresql = project()["optional-dependencies"]["postgresql"]
+    assert_pinned(project()["dependencies"] + postgresql, "deploy/runtime.lock")
     assert not {"pytest", "ruff", "mypy", "playwright"} & runtime.keys()
 
 
