@@ -16,6 +16,7 @@ from controlplane.registry.operations import get_operation
 from controlplane.registry.tenants import get_tenant
 from controlplane.services import services_of
 from core.clock import to_iso
+from core.errors import Forbidden
 from core.http.paging import Offset, offset_answer, parse_offset
 from core.tenants import RestoreOrder
 from keystead_sdk.litestar import principal_of
@@ -95,6 +96,7 @@ async def restore(
 ) -> Response[Any]:
     """What was written since the backup is lost: as grave as a deletion."""
     services = services_of(request)
+    await services.registry.read(_refuse_tenant_one, tenant_id)
     order = RestoreOrder(backup_id=backup_id, **msgspec.structs.asdict(data))
 
     async def act() -> dict[str, Any]:
@@ -127,6 +129,15 @@ def backup_wire(backup: BackupRecord) -> dict[str, Any]:
         "stored_size": backup.stored_size,
         "digest": backup.digest,
     }
+
+
+def _refuse_tenant_one(connection: Connection, tenant_id: str) -> None:
+    """It would bring back who was an operator then, whoever asks for it."""
+    if get_tenant(connection, tenant_id).is_control_plane:
+        raise Forbidden(
+            "The control plane's own tenant is restored on the machine: `keystead tenant restore`.",
+            code="operation_not_supported",
+        )
 
 
 def _page(connection: Connection, tenant_id: str, asked: Offset) -> tuple[list[BackupRecord], int | None]:
