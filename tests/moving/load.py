@@ -68,6 +68,7 @@ class Load:
     writes: int = 0
     reads: int = 0
     slowest: float = 0.0
+    pause: float = 0.0
     stop: bool = False
 
     async def write(self, database: Database, writer: str) -> None:
@@ -83,6 +84,7 @@ class Load:
                 await self._acknowledged(key, None, database.write(remove, key))
             if await database.read(name_of, key) != self.expected.get(key):
                 self.stale.append(key)
+            await asyncio.sleep(self.pause)
 
     async def read(self, database: Database) -> None:
         while not self.stop:
@@ -91,7 +93,7 @@ class Load:
             except BaseException as error:
                 self.failures.append(error)
             self.reads += 1
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.005)
 
     async def _acknowledged(self, key: str, value: str | None, write: Awaitable[str]) -> None:
         began = monotonic()
@@ -117,12 +119,18 @@ class Load:
 
 @asynccontextmanager
 async def under_load(
-    platform: Platform, tenant_id: str, *, writers: int = 4, readers: int = 2, prefix: str = "0"
+    platform: Platform,
+    tenant_id: str,
+    *,
+    writers: int = 4,
+    readers: int = 2,
+    prefix: str = "0",
+    pause: float = 0.005,
 ) -> AsyncIterator[Load]:
     """Each holds the handle that it got at first, as a request does."""
     tenant = await platform.directory.by_id(tenant_id)
     assert tenant is not None
-    load = Load()
+    load = Load(pause=pause)
     tasks = [
         asyncio.create_task(load.write(tenant.database, f"{prefix}.{number}")) for number in range(writers)
     ]

@@ -37,7 +37,7 @@ async def _measure(folder: Path, rows: int) -> None:
 
 
 async def _move(platform: Platform, run: str, source: str, target: str) -> None:
-    async with under_load(platform, "acme", prefix=run) as load:
+    async with under_load(platform, "acme", prefix=run, pause=0.0) as load:
         operation = await platform.registry.read(get_operation, await platform.moves.move("acme", target))
     assert operation.state == "succeeded", operation
     database = await platform.directory.database_of("acme")
