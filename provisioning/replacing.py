@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import structlog
 from sqlalchemy import Connection, update
 
 import migrations
@@ -24,9 +25,9 @@ from controlplane.registry.operations import LeaseLost, OperationRecord, refuse_
 from controlplane.registry.retired import (
     RetiredDatabase,
     due_retired,
-    hasten_retired,
     insert_retired,
     remove_retired,
+    retire_until,
     retired_of,
     retired_of_tenant,
 )
@@ -39,6 +40,11 @@ from provisioning.backends import Place
 from provisioning.parts import Parts
 from provisioning.places import seal_credentials
 from tenant_runtime.models import TenantRow
+
+_log = structlog.get_logger(__name__)
+
+AGAIN_MS = 600_000
+"""Before a retired database is tried again that could not be deleted."""
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,9 +175,18 @@ def abandon(parts: Parts, tenant: RegisteredTenant, replacement: Replacement) ->
 async def sweep(parts: Parts) -> int:
     """Delete what is past its grace; answers how much."""
     due = await parts.registry.read(due_retired, parts.now(), parts.settings.node)
-    for retired in due:
+    return [await _deleted(parts, retired) for retired in due].count(True)
+
+
+async def _deleted(parts: Parts, retired: RetiredDatabase) -> bool:
+    """One whose server is away for good keeps nobody else's from being deleted."""
+    try:
         await _delete(parts, retired)
-    return len(due)
+    except Exception as error:  # noqa: BLE001  (the others are to go all the same)
+        _log.warning("retired_database_stays", tenant=retired.tenant_id, exc_info=error)
+        await parts.registry.write(retire_until, retired, parts.now() + AGAIN_MS)
+        return False
+    return True
 
 
 async def delete_retired(parts: Parts, tenant_id: str) -> None:
@@ -180,7 +195,7 @@ async def delete_retired(parts: Parts, tenant_id: str) -> None:
         if retired.node is None or retired.node == parts.settings.node:
             await _delete(parts, retired)
         else:
-            await parts.registry.write(hasten_retired, retired, parts.now())
+            await parts.registry.write(retire_until, retired, parts.now())  # with that machine's next sweep
 
 
 async def _delete(parts: Parts, retired: RetiredDatabase) -> None:

@@ -62,9 +62,8 @@ def retired_of_tenant(connection: Connection, tenant_id: str) -> list[RetiredDat
     return [_retired(row) for row in connection.execute(statement)]
 
 
-def hasten_retired(connection: Connection, retired: RetiredDatabase, now: int) -> None:
-    """Another machine's: it goes with that machine's next sweep."""
-    connection.execute(update(_RETIRED).where(*_key(retired)).values(delete_after=now))
+def retire_until(connection: Connection, retired: RetiredDatabase, moment: int) -> None:
+    connection.execute(update(_RETIRED).where(*_key(retired)).values(delete_after=moment))
 
 
 def remove_retired(connection: Connection, retired: RetiredDatabase) -> None:
