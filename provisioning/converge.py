@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 import migrations
 from controlplane.registry.ledger import SyncRecord, record_synced
-from controlplane.registry.operations import OperationRecord, finish_operation, refuse_lost
+from controlplane.registry.operations import LeaseLost, OperationRecord, finish_operation, refuse_lost
 from controlplane.registry.tenants import RegisteredTenant, activate_tenant, change_tenant
 from core.crypto.sealing import DataKey
 from core.database import DatabaseRef
@@ -43,6 +43,7 @@ from provisioning.organization import (
 )
 from provisioning.parts import Parts
 from provisioning.places import seal_credentials
+from provisioning.unwanted import discard_unwanted
 from sync.apply import Applied, apply, follow, read_applied
 from sync.catalogue import Desired, load_catalogue
 from sync.fleet import registered_follower, synced
@@ -77,11 +78,16 @@ class Convergence:
         self._applied: Applied | None = None
 
     async def run(self) -> None:
-        for name in STEPS:
-            await self._begin(name)
-            failpoint(f"provision.{name}.before")
-            await getattr(self, f"_{name}")()
-            failpoint(f"provision.{name}.after")
+        try:
+            for name in STEPS:
+                await self._begin(name)
+                failpoint(f"provision.{name}.before")
+                await getattr(self, f"_{name}")()
+                failpoint(f"provision.{name}.after")
+        except LeaseLost:
+            if self._is_new:
+                await discard_unwanted(self._parts, self._tenant, self._ref)
+            raise
 
     async def _begin(self, name: str) -> None:
         """The first is written where the operation is made; of a new file's own steps there is nothing to tell, and
@@ -107,6 +113,7 @@ class Convergence:
             return
         self._is_new, self._applied = True, made.applied
         if made.place is not None:
+            self._ref = placed(self._parts, self._tenant, made.place)
             self._tenant = await note_place(self._parts, self._tenant, made.place, self._journal.operation)
             self._ref = self._parts.ref(self._tenant)
 
@@ -206,6 +213,12 @@ def _catalogue_of(draft: Draft, desired: Desired | None, now: int) -> Applied:
         return read_applied(draft.connection)
     applied = follow(Plain(draft.driver), desired, Transitions({}, now))
     return applied or apply(draft.connection, desired, now=now)
+
+
+def placed(parts: Parts, tenant: RegisteredTenant, place: Place) -> DatabaseRef:
+    return parts.backend(tenant.backend).ref(
+        place, owner=tenant.id, incarnation=tenant.incarnation, generation=tenant.generation
+    )
 
 
 async def note_place(

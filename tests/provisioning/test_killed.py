@@ -160,6 +160,25 @@ def test_a_stopped_worker_that_wakes_up_past_its_lease_is_refused(settings: Sett
     asyncio.run(takes_over())
 
 
+def test_a_slow_creator_whose_tenant_was_cancelled_leaves_no_file(settings: Settings) -> None:
+    """F2: who cancelled it found no file yet; it appears a moment later."""
+    pid = start_child(lambda: creating(settings), "backend.create.draft=sleep:2")
+
+    async def cancels() -> None:
+        async with opened(settings) as platform:
+            while not await platform.registry.read(list_operations, tenant_id="acme"):
+                await asyncio.sleep(0.01)
+            await platform.lifecycle.delete("acme")
+            assert await found(platform) is None
+            assert await asyncio.to_thread(ended, pid) == 0
+            await settle(platform)
+            assert not [name for name in files_in(settings.data_dir) if "acme" in name]
+            await create(platform, "acme")
+            await whole(platform)
+
+    asyncio.run(cancels())
+
+
 def test_a_real_kill_of_a_real_process_at_any_moment_leaves_whole_tenants(data: Path) -> None:
     """`kill -9` from outside, wherever it happens to be."""
     environment = {
