@@ -11,6 +11,7 @@ from tests.installation import Installation
 
 pytestmark = pytest.mark.anyio
 PAGE = "docs/platform-api.md"
+COLUMNS = 4  # of the table of routes
 
 
 async def test_the_table_lists_every_route_with_its_permission(shared: Installation) -> None:
@@ -21,7 +22,8 @@ async def test_the_table_lists_every_route_with_its_permission(shared: Installat
         for path, item in document["paths"].items()
         for method, operation in item.items()
     }
-    assert {(row[0], row[1].strip("`"), row[2].strip("`")) for row in table_rows(PAGE)} == routes
+    rows = [row for row in table_rows(PAGE) if len(row) == COLUMNS]
+    assert {(row[0], row[1].strip("`"), row[2].strip("`")) for row in rows} == routes
 
 
 async def test_the_examples_are_answered_in_their_order(installation: Installation) -> None:
