@@ -26,6 +26,8 @@ from provisioning.backends.slug import Slug
 SECONDS = 30.0
 """For one statement; a server that is asked for many databases at once makes them one after the other."""
 
+TURN_SECONDS = 10.0
+
 _TEMPLATES = 0x6B65_7974
 """The advisory lock of who makes a template."""
 
@@ -109,7 +111,7 @@ class Server:
         name = Slug(f"keystead_template_{version}_{migrations.digest('tenant')[:12]}")
         if _is_template(admin, name):
             return name
-        admin.execute("SELECT pg_advisory_lock($1)", (_TEMPLATES,))
+        _take_turn(admin)
         if not _is_template(admin, name):
             admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             admin.execute(f'CREATE DATABASE "{name}" {_BYTE_BY_BYTE} {_CLOSED}')
@@ -166,6 +168,15 @@ def _put_role(admin: Connection, name: Slug, password: str) -> None:
         admin.execute(f'CREATE ROLE "{name}"')
     admin.execute(f"ALTER ROLE \"{name}\" LOGIN PASSWORD '{verifier}'")
     admin.execute(f'GRANT "{name}" TO CURRENT_USER')
+
+
+def _take_turn(admin: Connection) -> None:
+    """Two that make one template at once disturb each other, and try again. Whoever may connect here can hold the
+    lock, a tenant's role too where everybody may: it is not waited for longer than a template takes."""
+    admin.execute(f"SET lock_timeout = {int(TURN_SECONDS * 1000)}")
+    with suppress(errors.LockNotAvailable):
+        admin.execute("SELECT pg_advisory_lock($1)", (_TEMPLATES,))
+    admin.execute("RESET lock_timeout")
 
 
 def _open_to_its_owner(admin: Connection, name: Slug) -> None:

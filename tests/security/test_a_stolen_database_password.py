@@ -13,6 +13,7 @@ from core.database import DatabaseRef, database
 from core.database.remote.postgresql import conninfo
 from core.failpoints import EXIT_STATUS
 from core.settings import Secret, Settings, SettingsError
+from provisioning.backends import postgresql_server
 from provisioning.backends.configuration import PostgresqlServer, Servers
 from provisioning.backends.postgresql import PostgresqlBackend
 from provisioning.directory_news import DirectoryNews
@@ -129,6 +130,20 @@ def test_what_the_owner_of_a_database_put_there_is_not_run_by_the_operator(
         )
         thief.execute(f'ALTER DATABASE "{ref.server.name}" SET search_path = public, pg_catalog')
     postgresql_home.made("acme", place=place)
+
+
+def test_a_lock_that_is_held_for_ever_keeps_no_tenant_from_being_made(
+    postgresql_home: Home, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_server, "TURN_SECONDS", 0.2)
+    _, thief = postgresql_home.made("thief")
+    for (name,) in postgres.query("SELECT datname FROM pg_database WHERE datname LIKE 'keystead_template%'"):
+        postgres.query(f"ALTER DATABASE {name} IS_TEMPLATE false")
+        postgres.query(f"DROP DATABASE {name} WITH (FORCE)")
+    with connected(thief, "postgres") as held:
+        held.execute("SELECT pg_advisory_lock(%s)", (postgresql_server._TEMPLATES,))
+        _, ref = postgresql_home.made("acme")
+    assert postgresql_home.backend.exists(ref)
 
 
 def test_a_mistake_in_the_operators_address_is_told_without_the_password() -> None:
