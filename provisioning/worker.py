@@ -139,7 +139,10 @@ class Worker:
 
     async def _round(self) -> None:
         await self._parts.heart.beat()
-        await self._follow()
+        try:
+            await self._follow()
+        except IdentityError as error:  # tenant one may be what an operation is about to bring back
+            _log.warning("worker_round_failed", step="follow", reason=type(error).__name__)
         if await run_due(self._parts) or monotonic() >= self._look_at:
             self._look_at = monotonic() + LOOK_SECONDS
             self.failing = await self._parts.registry.read(count_failing_operations, self._parts.now())

@@ -1,5 +1,6 @@
 """The process dies between any two steps of a backup, a restore or a clean-up; the next life finishes it."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,28 @@ async def test_a_restore_whose_process_dies_is_finished_by_the_next_life(
         done = await latest(platform)
         assert (done.kind, done.state) == ("restore_backup", "succeeded")
         await _is_whole(platform)
+
+
+@pytest.mark.anyio
+async def test_a_restore_of_tenant_one_whose_process_dies_is_finished_although_it_is_away(
+    settings: Settings,
+) -> None:
+    async with opened(settings) as platform:
+        await platform.backups.take("control_plane")
+        backup_id = (await platform.registry.read(list_backups, "control_plane"))[0].id
+        path = settings.data_dir / (await platform.registry.read(get_tenant, "control_plane")).location
+    path.rename(path.with_name("away"))
+
+    async def restoring_tenant_one() -> None:
+        async with opened(settings) as platform:
+            await platform.backups.restore("control_plane", RestoreOrder(backup_id=backup_id))
+
+    assert in_child(restoring_tenant_one, "restore.put.before=exit") == EXIT_STATUS
+    async with opened(settings) as platform, asyncio.timeout(30):
+        platform.start()
+        while (await platform.registry.read(list_operations, limit=1))[0].state != "succeeded":
+            await asyncio.sleep(0.05)
+        await platform.directory.control_plane()
 
 
 async def _is_whole(platform: Platform) -> None:
