@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 0.25
 LOOK_SECONDS = 2.0
-"""To find out what a tenant holds: its database may have to be opened, which is not to be taken for lag."""
+"""To find out whether a tenant lags: databases may have to be opened, which is not to be taken for lag."""
 
 BACK_OFF_SECONDS = 1.0
 REMEMBERED = 20_000
@@ -39,7 +39,7 @@ class Freshness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """One converge for all requests of a tenant that wait. `looked` is done when it is known what the tenant holds."""
+    """One converge for all requests of a tenant that wait. `looked` is done when it is known whether it lags."""
 
     looked: "asyncio.Future[None]"
     task: "asyncio.Task[bool]"
@@ -125,11 +125,11 @@ class CatalogueGate:
 
     async def _bring_up(self, tenant: Tenant, looked: "asyncio.Future[None]") -> bool:
         applied = await tenant.database.read(read_applied)
-        looked.set_result(None)
         wanted = await self._present()
         if wanted is None:
             return True
         if not applied.holds(wanted):
+            looked.set_result(None)
             applied = await self._apply(tenant)
         if applied.incarnation is not None and applied.version is not None:
             self._remember(tenant, (applied.incarnation, applied.version))
