@@ -1,6 +1,7 @@
 """A backup is a SQLite file whatever it was taken from: it is put back into the same engine or into another."""
 
 from collections.abc import AsyncGenerator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from provisioning.fence import is_fenced
 from provisioning.platform import Platform
 from tests.engines.postgres import Postgres
 from tests.engines.sqld import Sqld
+from tests.matrices import in_ci
 from tests.provisioning.installations import MovableClock, create, opened, settings_for, sql
 
 pytestmark = [pytest.mark.anyio, pytest.mark.libsql, pytest.mark.postgresql]
 
 ENGINES = ("sqlite", "libsql", "postgresql")
+ROUND = (("sqlite", "libsql"), ("libsql", "postgresql"), ("postgresql", "sqlite"))
 CLIENTS = "SELECT client_id, name FROM clients ORDER BY client_id"
 
 
@@ -58,8 +61,7 @@ async def restored(platform: Platform, backup_id: str, **order: Any) -> Operatio
     return await ended(platform, operation_id)
 
 
-@pytest.mark.parametrize("target", ENGINES)
-@pytest.mark.parametrize("source", ENGINES)
+@pytest.mark.parametrize(("source", "target"), in_ci(product(ENGINES, ENGINES), ROUND))
 async def test_a_backup_of_one_engine_is_restored_into_another(
     platform: Platform, clock: MovableClock, source: str, target: str
 ) -> None:

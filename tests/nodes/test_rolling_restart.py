@@ -90,6 +90,7 @@ async def uses(cluster: Cluster, balancer: Balancer, refresh_token: str, is_over
         answer = await balancer.post(f"{tenant.issuer}oauth/token", form)
         if answer.status_code == 200:
             refresh_token = answer.json().get("refresh_token", refresh_token)
+        await asyncio.sleep(0.05)
 
 
 async def signed_in(cluster: Cluster, server: Server) -> str:
