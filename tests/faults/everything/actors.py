@@ -112,7 +112,7 @@ async def operator(world: World) -> None:
 
     async def operate() -> None:
         async with world.client() as http:
-            headers = {"Authorization": f"Bearer {await _operator_token(world, http)}"}
+            headers = {"Authorization": f"Bearer {await operator_token(world, http)}"}
             for _ in range(5):
                 await world.rng.choice((_share, _suspend, _rotate, _rename))(world, http, headers)
 
@@ -122,10 +122,13 @@ async def operator(world: World) -> None:
 async def _share(world: World, http: httpx.AsyncClient, headers: dict[str, str]) -> None:
     issuer = world.demo.control_plane.issuer
     token = headers["Authorization"].removeprefix("Bearer ")
-    world.history.changes.append(monotonic())
-    await _make(
-        world, http, f"{issuer}api/v2/roles", token, f"shared-{secrets.token_hex(6)}", "control_plane"
-    )
+    began = monotonic()
+    try:
+        await _make(
+            world, http, f"{issuer}api/v2/roles", token, f"shared-{secrets.token_hex(6)}", "control_plane"
+        )
+    finally:
+        world.history.changes.append((began, monotonic()))
 
 
 async def _suspend(world: World, http: httpx.AsyncClient, headers: dict[str, str]) -> None:
@@ -157,7 +160,7 @@ async def undertaker(world: World) -> None:
 
     async def make_and_delete() -> None:
         async with world.client() as http:
-            headers = {"Authorization": f"Bearer {await _operator_token(world, http)}"}
+            headers = {"Authorization": f"Bearer {await operator_token(world, http)}"}
             url = f"{world.demo.control_plane.issuer}api/v2/tenants"
             name = f"brief-{secrets.token_hex(4)}"
             await http.post(url, headers=headers, json={"id": name})
@@ -179,7 +182,7 @@ async def _make(
         world.history.perhaps[tenant_id].discard(name)
 
 
-async def _operator_token(world: World, http: httpx.AsyncClient) -> str:
+async def operator_token(world: World, http: httpx.AsyncClient) -> str:
     plane = world.demo.control_plane
     machine = plane.clients["m2m"]
     return await client_credentials(

@@ -6,10 +6,9 @@ from time import monotonic
 
 import httpx
 
-from tests.faults.everything.history import Asked, History
+from tests.faults.everything.history import OF_THE_PLANE, Asked, History
 from tests.faults.servers import Server
 
-OF_THE_PLANE = "control_plane"
 PATIENCE = 4
 LONGEST_WAIT = 1.5
 

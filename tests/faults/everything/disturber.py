@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from time import monotonic
 
 from tests.faults.checks import file_of
 from tests.faults.everything.history import EVERYBODY, History
@@ -40,6 +41,7 @@ class Disturber:
         self._history = history
         self._rng = rng
         self._start = start
+        self._all_lived = monotonic()
 
     async def run(self, ended: asyncio.Event) -> None:
         faults: tuple[Callable[[], Awaitable[None]], ...] = (
@@ -80,9 +82,11 @@ class Disturber:
         """Those that died at their failpoint, whenever that was."""
         for number, server in enumerate(self._servers):
             if server.process.exitcode is not None:
-                with self._history.breaking("died", server=number):
+                with self._history.breaking("died", server=number) as fault:
+                    fault.began = self._all_lived
                     self._servers[number] = self._start("")
                     await self._servers[number].ready()
+        self._all_lived = monotonic()
 
     async def _stop(self) -> None:
         """It may hold the lock of any database while it stands still."""

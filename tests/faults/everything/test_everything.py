@@ -141,7 +141,7 @@ def _check(data: Path, tenants: list[DemoTenant], history: History) -> None:
         assert statuses.count(200) <= 1, statuses
     assert history.issued_while_suspended() == []  # K5
     unexplained = history.unexplained()  # K6
-    assert unexplained == [], (len(unexplained), unexplained[:10])
+    assert unexplained == [], "\n".join(map(history.told, unexplained))
 
 
 def _holds_no_foreign_word(data: Path, history: History) -> None:
