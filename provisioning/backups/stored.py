@@ -46,7 +46,7 @@ class InvalidBackup(Conflict):
 
 def write_backup(path: Path, key: bytes, heading: Heading, content: Path) -> str:
     """Whole under its name or not at all; answers the file's digest. Over an earlier try of the same backup."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(path.parent)
     draft = path.with_name(f".{path.name}.draft")
     line = msgspec.json.encode(heading) + b"\n"
     written = sha256()
@@ -128,7 +128,7 @@ def _heading(file: BinaryIO) -> tuple[Heading, bytes]:
 
 
 def _compressed(file: BinaryIO) -> Iterator[bytes]:
-    compressing = zlib.compressobj(6)
+    compressing = zlib.compressobj(3)
     while part := file.read(PIECE):
         yield compressing.compress(part)
     yield compressing.flush()
@@ -143,6 +143,13 @@ def _decompressed(parts: Iterable[bytes]) -> Iterator[bytes]:
     yield decompressing.flush()
     if not decompressing.eof:
         raise SealBroken
+
+
+def _make_private(folder: Path) -> None:
+    """Whoever may list it would know every tenant. `mkdir` gives its mode to the last folder only."""
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
