@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from core.database import DatabaseRef
+from core.database import DatabaseRef, files_of
 from core.settings import Secret
 from provisioning.backends import Backend
 from provisioning.backends.configuration import LibsqlServer, PostgresqlServer, Servers
@@ -84,6 +84,26 @@ def superuser() -> psycopg.Connection[Any]:
 def namespace_file(ref: DatabaseRef) -> Path:
     """A namespace is a SQLite file in the server's folder."""
     return libsql_process().folder / "data" / "dbs" / ref.server.name / "data"
+
+
+def written_for(ref: DatabaseRef) -> bytes:
+    """All that the files of a database hold, whatever its engine."""
+    return b"".join(path.read_bytes() for path in files_behind(ref) if path.is_file())
+
+
+def files_behind(ref: DatabaseRef) -> list[Path]:
+    if ref.path is not None:
+        return list(files_of(ref.path))
+    if ref.kind == "libsql":
+        return list(namespace_file(ref).parent.iterdir())
+    superuser().execute("CHECKPOINT")
+    [oid] = [oid for oid, name in postgresql_databases() if name == ref.server.name]
+    return list((postgresql_process().folder / "data" / "base" / oid).iterdir())
+
+
+def postgresql_databases() -> list[tuple[str, str]]:
+    """With the names of the folders that they are in."""
+    return superuser().execute("SELECT oid::text, datname FROM pg_database").fetchall()
 
 
 def postgresql_rows(url: str, without: Sequence[str] = ()) -> Rows:

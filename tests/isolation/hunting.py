@@ -8,12 +8,11 @@ from prometheus_client import generate_latest
 
 from controlplane.registry.backups import list_backups
 from controlplane.registry.tenants import get_tenant
-from core.database import DatabaseRef, files_of
 from provisioning.backups.stored import read_backup
 from provisioning.backups.taking import key_of, path_of
 from provisioning.converge import data_key_of
 from tests.engines.carried import ENGINES
-from tests.engines.servers import namespace_file, server, superuser
+from tests.engines.servers import postgresql_databases, server, superuser, written_for
 from tests.installation import Installation
 from tests.isolation.rows import all_rows, refs_of, rows_of
 
@@ -44,8 +43,7 @@ class Hunt:
         ref = (await refs_of(self.installation))[tenant_id]
         rows = await all_rows(self.installation, without=())
         own = [tables for name, tables in rows.items() if _is_of(tenant_id, Path(name).name)]
-        files = [path for path in _files_behind(ref) if path.is_file()]
-        return word in str(own) and any(word.encode() in path.read_bytes() for path in files)
+        return word in str(own) and word.encode() in written_for(ref)
 
     async def backups_of(self, tenant_id: str, folder: Path) -> list[str]:
         """The rows in each of the tenant's backups, opened with its key."""
@@ -75,19 +73,5 @@ def _owned(name: str, tenant_id: str) -> Callable[[Path], bool]:
     if name == "libsql":
         return lambda path: any(_is_of(tenant_id, part) for part in path.parts)
     superuser().execute("CHECKPOINT")
-    own = {"pg_wal"} | {oid for oid, database in _databases() if _is_of(tenant_id, database)}
+    own = {"pg_wal"} | {oid for oid, database in postgresql_databases() if _is_of(tenant_id, database)}
     return lambda path: bool(own.intersection(path.parts))
-
-
-def _databases() -> list[tuple[str, str]]:
-    return superuser().execute("SELECT oid::text, datname FROM pg_database").fetchall()
-
-
-def _files_behind(ref: DatabaseRef) -> list[Path]:
-    if ref.path is not None:
-        return list(files_of(ref.path))
-    if ref.kind == "libsql":
-        return list(namespace_file(ref).parent.iterdir())
-    superuser().execute("CHECKPOINT")
-    [oid] = [oid for oid, name in _databases() if name == ref.server.name]
-    return list((server("postgresql").folder / "data" / "base" / oid).iterdir())

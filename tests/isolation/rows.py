@@ -6,7 +6,7 @@ from pathlib import Path
 
 from controlplane.registry.tenant_lists import TenantQuery, list_tenants
 from core.database import DatabaseRef
-from tests.engines.servers import namespace_file, postgresql_process, postgresql_rows
+from tests.engines.servers import namespace_file, postgresql_process, postgresql_rows, written_for
 from tests.installation import Installation
 
 TRAIL = ("log_events", "transaction_marks")
@@ -19,6 +19,13 @@ async def refs_of(installation: Installation) -> dict[str, DatabaseRef]:
     """By tenant, as the registry points to them now."""
     parts = installation.running.platform.parts
     return {tenant.id: parts.ref(tenant) for tenant in await parts.registry.read(list_tenants, TenantQuery())}
+
+
+async def everything_written(installation: Installation) -> bytes:
+    """All that the files of its databases hold."""
+    files = [path.read_bytes() for path in installation.app.settings.data_dir.rglob("*.db*")]
+    behind = [ref for ref in (await refs_of(installation)).values() if ref.path is None]
+    return b"".join([*files, *map(written_for, behind)])
 
 
 async def all_rows(installation: Installation, *, without: Sequence[str] = TRAIL) -> Rows:

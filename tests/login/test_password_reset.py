@@ -13,6 +13,7 @@ from entrypoints.browser import Browser
 from entrypoints.demo_content import Demo
 from tests.conftest import serving, settings_for
 from tests.installation import Installation
+from tests.isolation.rows import everything_written
 from tests.mailbox import Mailed, link_in, mailed
 from tests.relying_party import RelyingParty
 
@@ -259,8 +260,7 @@ async def test_a_user_without_a_password_may_choose_the_first_one_by_a_link(mail
 
 async def test_the_links_secret_stands_nowhere_but_in_the_letter(mail: Mailed) -> None:
     ticket = parse_qs(urlsplit(await link(mail)).query)["ticket"][0]
-    files = [path.read_bytes() for path in mail.installation.app.settings.data_dir.rglob("*.db*")]
-    assert not any(ticket.encode() in content for content in files)
+    assert ticket.encode() not in await everything_written(mail.installation)
 
 
 async def test_the_page_leaks_its_address_to_nobody_and_cannot_be_framed(mail: Mailed) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from core.ids import digest
 from tenant_runtime import models
+from tests.engines.servers import written_for
 from tests.protocol.issuer import API, OPEN_API, Issuers, add_client, claims_of, second_worker
 
 pytestmark = pytest.mark.anyio
@@ -318,7 +319,6 @@ async def test_only_the_digest_of_a_token_is_stored(issuers: Issuers) -> None:
     tokens = await issuers.acme.tokens()
     [row] = await issuers.acme.rows(models.RefreshToken)
     assert row.digest == digest(tokens["refresh_token"])
-    files = issuers.acme.tenant.database.ref.path.parent.glob("acme.db*")
-    written = b"".join(file.read_bytes() for file in files if file.is_file())
+    written = written_for(issuers.acme.tenant.database.ref)
     assert tokens["refresh_token"].encode() not in written
     assert tokens["access_token"].encode() not in written

@@ -12,6 +12,7 @@ from core.ids import digest
 from entrypoints.demo_content import CALLBACK
 from tests.elsewhere import Elsewhere
 from tests.installation import Installation
+from tests.isolation.rows import everything_written
 from tests.registrations import ask_to_register, consented_code, let_register, registered, stranger
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("time_between_registrations")]
@@ -91,9 +92,7 @@ async def test_an_initial_token_ends_by_time_by_removal_and_at_the_tenants_borde
 
 async def test_an_initial_token_is_stored_as_its_digest(installation: Installation) -> None:
     made = await (await installation.manager("acme")).post("/client-registration-tokens", {})
-    found = b""
-    for path in installation.app.settings.data_dir.rglob("*.db*"):
-        found += path.read_bytes()
+    found = await everything_written(installation)
     assert digest(made["token"]).encode() in found
     assert made["token"].encode() not in found
 
