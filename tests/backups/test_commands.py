@@ -1,34 +1,21 @@
 """`keystead tenant` and `keystead registry restore`, as a person types them, on the machine itself."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.settings import Settings
+from tests.forks import command
 from tests.provisioning.installations import MovableClock, create, opened, settings_for, sql
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def keystead(data: Path, *words: str, status: int = 0) -> str:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KEYSTEAD_", "PYTHON"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "entrypoints.cli", *words, "--data", str(data)],
-        cwd=ROOT,
-        env={**kept, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = command(*words, "--data", str(data))
     assert done.returncode == status, done.stderr
     return done.stdout or done.stderr
 

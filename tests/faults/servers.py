@@ -5,7 +5,6 @@ server that it is meant for.
 """
 
 import asyncio
-import multiprocessing
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -15,10 +14,9 @@ from pathlib import Path
 import httpx
 
 from tests.faults.server_process import serve
+from tests.forks import FORKS
 
 READY_SECONDS = 60
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["__main__", "tests.faults.server_process", "entrypoints.commands"])
 
 
 class Server:

@@ -8,9 +8,9 @@ import pytest
 
 import migrations
 from entrypoints.demo_content import Demo
+from tests.forks import command
 from tests.migrations.behind import BEFORE, demo_of_an_earlier_release, file_of
 from tests.migrations.older import mend, poison
-from tests.serving import command
 
 HEAD = migrations.head("tenant")
 Said = subprocess.CompletedProcess[str]

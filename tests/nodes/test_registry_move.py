@@ -1,11 +1,9 @@
 """`keystead registry move`: the registry goes to PostgreSQL and back, whole, and only one of the two counts."""
 
-import os
 import secrets
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +16,7 @@ from core.failpoints import EXIT_STATUS
 from tests.engines.postgres import USER, Postgres
 from tests.faults.conftest import Ground
 from tests.faults.servers import Server, serving
+from tests.forks import command
 from tests.nodes.clusters import until
 from tests.relying_party import RelyingParty
 
@@ -45,13 +44,9 @@ def keystead(postgres: Postgres, ground: Ground) -> Command:
     """The command as an operator types it, on this machine."""
 
     def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYSTEAD_")}
-        environment |= {f"KEYSTEAD_{name}": value for name, value in variables.items()}
-        environment["PGPASSWORD"] = postgres.password
-        command = [sys.executable, "-m", "entrypoints.cli", *words, "--data", str(ground.data)]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        environ = {f"KEYSTEAD_{name}": value for name, value in variables.items()}
+        environ["PGPASSWORD"] = postgres.password
+        return command(*words, "--data", str(ground.data), environ=environ)
 
     return run
 
