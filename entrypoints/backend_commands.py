@@ -27,6 +27,7 @@ def _run(options: argparse.Namespace) -> int:
     from core.errors import IdentityError
     from core.logs import configure_logs
     from core.settings import Settings
+    from entrypoints.sentences import sentence
 
     given = {"data_dir": options.data} if options.data is not None else {}
     settings = Settings.from_env(os.environ, **given, spare_keys=0)
@@ -34,7 +35,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         found = asyncio.run(_survey(settings))
     except IdentityError as error:
-        print(f"keystead: {error.description or error.code}", file=sys.stderr)
+        print(f"keystead: {sentence(error)}", file=sys.stderr)
         return 1
     if options.json:
         print(msgspec.json.encode(found).decode())

@@ -27,6 +27,7 @@ from entrypoints.demo_content import (
 )
 from entrypoints.keys import Failed, KeysCommand
 from entrypoints.keys import run as run_keys
+from entrypoints.sentences import reason
 from entrypoints.serving import run, serve_until_stopped, serve_with_workers, spare_the_collector
 from provisioning.installation import Initialised, initialise
 from provisioning.registry_opening import is_initialised
@@ -147,7 +148,9 @@ def _initialise(
     try:
         return asyncio.run(work)
     except Unavailable as error:
-        raise SettingsError("A server that the installation needs does not answer.") from error
+        raise SettingsError(
+            f"A server that the installation needs does not answer: {reason(error)}"
+        ) from error
 
 
 def _say(made: Initialised) -> None:

@@ -18,6 +18,7 @@ from core.database.generations import NoSlotLeft
 from core.errors import IdentityError, NotFound
 from core.settings import Settings
 from core.tenants import Tenant
+from entrypoints.sentences import sentence
 from provisioning.platform import Platform, open_platform
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import configuration
@@ -51,7 +52,7 @@ def run(settings: Settings, command: KeysCommand) -> str:
     except NoSlotLeft as error:
         raise Failed(str(error)) from error
     except IdentityError as error:
-        raise Failed(error.description or error.code) from error
+        raise Failed(sentence(error)) from error
     return msgspec.json.encode(keys).decode() if command.as_json else _table(keys)
 
 

@@ -37,6 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     from core.failpoints import configure
     from core.logs import configure_logs
     from core.settings import Settings
+    from entrypoints.sentences import sentence
 
     given = {"data_dir": options.data} if options.data is not None else {}
     settings = Settings.from_env(os.environ, **given, spare_keys=0)
@@ -45,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         print(asyncio.run(options.act(settings, options)))
     except IdentityError as error:
-        print(f"keystead: {error.description or error.code}", file=sys.stderr)
+        print(f"keystead: {sentence(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -79,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
     from core.errors import IdentityError
     from core.logs import configure_logs
     from core.settings import Settings
+    from entrypoints.sentences import sentence
 
     given = {"data_dir": options.data} if options.data is not None else {}
     settings = Settings.from_env(dict(os.environ), **given, spare_keys=0)
@@ -89,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"keystead: {error}", file=sys.stderr)
         return 1
     except IdentityError as error:
-        print(f"keystead: {error.description or error.code}", file=sys.stderr)
+        print(f"keystead: {sentence(error)}", file=sys.stderr)
         return 1
     return 0
 

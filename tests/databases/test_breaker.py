@@ -27,7 +27,7 @@ def breaker(time: Time) -> Breaker:
 def fail(breaker: Breaker, times: int = breakers.THRESHOLD) -> None:
     for _ in range(times):
         breaker.admit()
-        breaker.failed()
+        breaker.failed("connection refused")
 
 
 def test_single_faults_and_faults_between_successes_open_nothing(breaker: Breaker) -> None:
@@ -45,6 +45,7 @@ def test_faults_in_a_row_open_it_and_it_says_when_to_come_back(breaker: Breaker)
         with pytest.raises(CircuitOpen) as caught:
             ask()
         assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "1")
+        assert str(caught.value.__cause__) == "connection refused"
 
 
 def test_after_the_pause_one_is_let_through_and_its_success_closes_it(breaker: Breaker, time: Time) -> None:

@@ -28,7 +28,7 @@ class CircuitOpen(DatabaseUnavailable):
 class Breaker:
     """Any thread may use it."""
 
-    __slots__ = ("_faults", "_lock", "_now", "_opened", "_until")
+    __slots__ = ("_faults", "_lock", "_now", "_opened", "_until", "_why")
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
@@ -38,6 +38,7 @@ class Breaker:
         """How often in a row, without a success."""
 
         self._until = 0.0
+        self._why = ""
 
     @property
     def is_open(self) -> bool:
@@ -46,7 +47,7 @@ class Breaker:
     def check(self) -> None:
         """Refuses at once what `admit` would refuse anyway."""
         if self._opened and (left := self._until - self._now()) > 0:
-            raise CircuitOpen(retry_after=math.ceil(left))
+            raise CircuitOpen(retry_after=math.ceil(left)) from ConnectionError(self._why)
 
     def admit(self) -> None:
         """To be called before each attempt. Of those that come after the pause one is let through: the probe."""
@@ -62,8 +63,10 @@ class Breaker:
             with self._lock:
                 self._faults = self._opened = 0
 
-    def failed(self) -> None:
+    def failed(self, why: str = "") -> None:
+        """`why` is for logs and operators."""
         with self._lock:
+            self._why = why
             self._faults += 1
             if self._faults < THRESHOLD and not self._opened:
                 return

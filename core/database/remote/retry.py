@@ -60,7 +60,7 @@ class Retry:
         """What an error says about the transaction, and to the breaker."""
         fault = self.driver.fault(error)
         if fault is not None and fault.unanswered:
-            self.seen.breaker.failed()
+            self.seen.breaker.failed(str(error))
         else:
             self.seen.breaker.succeeded()
         return fault
