@@ -11,12 +11,16 @@ from controlplane.migrations import overview, run_wire, state_wire
 from controlplane.registry.migrations import MigrationRun, latest_run, progress
 from controlplane.registry.schema_states import list_states
 from core.database.generations import NoSlotLeft
-from core.errors import IdentityError
+from core.errors import IdentityError, Unavailable
 from core.settings import Settings
+from entrypoints.sentences import sentence
 from provisioning.migrating.run import Migrations
 from provisioning.platform import Platform, open_platform
 
-SHOW_SECONDS = 0.2
+SHOW_SECONDS = 1.0
+LOOKS = 20
+"""How often what is to be shown is asked for when the registry is busy: work that is done is not lost by that."""
+
 NAMED = 20
 """Tenants that are named where there are many."""
 
@@ -41,14 +45,14 @@ def run(settings: Settings, asked: Asked, show: Progress) -> dict[str, Any]:
     except NoSlotLeft as error:
         raise Failed(str(error)) from error
     except IdentityError as error:
-        raise Failed(error.description) from error
+        raise Failed(sentence(error)) from error
 
 
 async def _run(settings: Settings, asked: Asked, show: Progress) -> dict[str, Any]:
     platform = await open_platform(settings)
     try:
         planned = await _do(platform.migrations, platform, asked, show)
-        return {**await platform.registry.read(_overview, platform.migrations.target), **planned}
+        return {**await _look(platform, _overview), **planned}
     finally:
         await platform.close()
 
@@ -94,10 +98,19 @@ async def _work(platform: Platform, run_id: str | None, show: Progress) -> None:
         return
     work = asyncio.create_task(platform.migrations.work(run_id))
     while not work.done():
-        show(await platform.registry.read(_shown, platform.migrations.target))
+        show(await _look(platform, _shown))
         await asyncio.wait({work}, timeout=SHOW_SECONDS)
     await work
-    show(await platform.registry.read(_shown, platform.migrations.target))
+    show(await _look(platform, _shown))
+
+
+async def _look(platform: Platform, unit: Callable[[Connection, str], dict[str, Any]]) -> dict[str, Any]:
+    for _ in range(LOOKS - 1):
+        try:
+            return await platform.registry.read(unit, platform.migrations.target)
+        except Unavailable:
+            await asyncio.sleep(SHOW_SECONDS)
+    return await platform.registry.read(unit, platform.migrations.target)
 
 
 def _shown(connection: Connection, target: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@
 (a lane, a fleet thread, a template file being made) is decided elsewhere. A migration is one transaction.
 """
 
-from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Literal
 from sqlalchemy import Connection, inspect, text
 
 from controlplane import models as registry_models
-from core.database.triggers import Trigger, create_triggers, drop_triggers
+from core.database.triggers import Trigger, are_in_place, create_triggers, drop_triggers
 from core.errors import Conflict
 from tenant_runtime.models import triggers as tenant_triggers
 
@@ -51,7 +50,8 @@ def upgrade(connection: Connection, history: History, *, to: str | None = None) 
     not the newest, for a copy of a database that is behind.
 
     Triggers are not part of the history but made anew after it, from the one list beside the models: a migration
-    then never meets a trigger of its future or its past.
+    then never meets a trigger of its future or its past. Revisions that only add tables and indexes meet none: then
+    the triggers stay where they are, if they are those of the list.
     """
     wanted = to or head(history)
     before = current(connection)
@@ -60,9 +60,12 @@ def upgrade(connection: Connection, history: History, *, to: str | None = None) 
         return
     if before is not None:
         _refuse_cascades(connection)
-    drop_triggers(connection)
-    _run(connection, history, before, wanted)
-    create_triggers(connection, _triggers(history))
+    if not _only_adds(history, before, wanted) or not are_in_place(connection, _triggers(history)):
+        drop_triggers(connection)
+        _run(connection, history, before, wanted)
+        create_triggers(connection, _triggers(history))
+    else:
+        _run(connection, history, before, wanted)
     if before is not None:
         _refuse_orphans(connection)
 
@@ -106,5 +109,13 @@ def _run(connection: Connection, history: History, before: str | None, wanted: s
     run_revisions(connection, _FOLDER / history / "versions", before, wanted)
 
 
-def _triggers(history: History) -> Iterator[Trigger]:
-    return tenant_triggers.all_triggers() if history == "tenant" else registry_models.all_triggers()
+def _only_adds(history: History, before: str | None, wanted: str) -> bool:
+    from migrations.running import revisions_between
+
+    between = revisions_between(_FOLDER / history / "versions", before, wanted)
+    return all(getattr(revision, "only_adds", False) for revision in between)
+
+
+@cache
+def _triggers(history: History) -> tuple[Trigger, ...]:
+    return tuple(tenant_triggers.all_triggers() if history == "tenant" else registry_models.all_triggers())

@@ -27,12 +27,16 @@ def run_revisions(connection: Connection, folder: Path, current: str | None, wan
         _VERSION.create(connection)
     operations = Operations(MigrationContext.configure(connection, opts={"transactional_ddl": False}))
     version = current
-    for module in _revisions(folder):
-        if (version or "") < module.revision <= wanted:
-            module.op = operations  # type: ignore[attr-defined]
-            module.upgrade()
-            _note(connection, version, module.revision)
-            version = module.revision
+    for module in revisions_between(folder, current, wanted):
+        module.op = operations  # type: ignore[attr-defined]
+        module.upgrade()
+        _note(connection, version, module.revision)
+        version = module.revision
+
+
+def revisions_between(folder: Path, current: str | None, wanted: str) -> list[ModuleType]:
+    """After the one, up to the other."""
+    return [module for module in _revisions(folder) if (current or "") < module.revision <= wanted]
 
 
 def _note(connection: Connection, before: str | None, now: str) -> None:

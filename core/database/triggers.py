@@ -47,7 +47,7 @@ def create_triggers(connection: Connection, triggers: Iterable[Trigger]) -> None
     spell = _in_postgresql if connection.dialect.name == "postgresql" else _in_sqlite
     for trigger in triggers:
         for statement in spell(trigger):
-            connection.execute(text(statement))
+            connection.exec_driver_sql(statement, execution_options=_AS_IT_IS)
 
 
 def drop_triggers(connection: Connection, prefix: str = "") -> None:
@@ -57,7 +57,15 @@ def drop_triggers(connection: Connection, prefix: str = "") -> None:
         'DROP FUNCTION "{}" CASCADE' if is_postgresql else 'DROP TRIGGER "{}"'
     )  # with the trigger that calls it
     for name in trigger_names(connection, prefix):
-        connection.execute(text(drop.format(name)))
+        connection.exec_driver_sql(drop.format(name), execution_options=_AS_IT_IS)
+
+
+def are_in_place(connection: Connection, triggers: Iterable[Trigger]) -> bool:
+    """Whether these stand, word for word, and no others. Only SQLite keeps the words."""
+    if connection.dialect.name != "sqlite":
+        return False
+    wanted = {statement for trigger in triggers for statement in _in_sqlite(trigger)}
+    return set(connection.exec_driver_sql(_WORDS).scalars()) == wanted
 
 
 def trigger_names(connection: Connection, prefix: str = "") -> list[str]:
@@ -65,7 +73,9 @@ def trigger_names(connection: Connection, prefix: str = "") -> list[str]:
     return [name for name in connection.execute(text(found)).scalars() if name.startswith(prefix)]
 
 
+_AS_IT_IS = {"no_parameters": True}
 _TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+_WORDS = "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
 _FUNCTIONS = (
     "SELECT proname FROM pg_proc WHERE prorettype = CAST('trigger' AS regtype)"
     " AND pronamespace = CAST(current_schema() AS regnamespace)"

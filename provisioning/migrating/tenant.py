@@ -24,7 +24,7 @@ from core.errors import (
 )
 from core.failpoints import failpoint
 from provisioning.migrating import snapshots
-from provisioning.migrating.schema import ensure_schema, version_of
+from provisioning.migrating.schema import bring_up, version_of
 from provisioning.parts import Parts
 from sync.fleet import describe
 from tenant_runtime.configuration import load_configuration
@@ -56,8 +56,9 @@ def migrate(parts: Parts, claim: Claim, *, then: str = "migrated") -> Done:
         if version < wanted:
             values |= _snapshot(parts, tenant, data_key, version)
             failpoint("migrate.snapshot.after")
-        ensure_schema(parts, parts.ref(tenant), lambda connection: _settle(connection, data_key))
-        failpoint("migrate.commit.after")
+            bring_up(parts, parts.ref(tenant), lambda connection: _settle(connection, data_key))
+            failpoint("migrate.commit.after")
+        migrations.refuse_unknown(version, wanted)
     except Exception as error:  # noqa: BLE001  (one bad tenant does not stop the others)
         return _failed(parts, claim, error)
     reached = max(version, wanted)  # further, when a newer release was here

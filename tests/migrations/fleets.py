@@ -18,15 +18,18 @@ from controlplane.registry.tenants import RegisteredTenant, insert_tenant
 from core.tenants import NewTenant
 from entrypoints.demo_content import Demo
 from provisioning.converge import data_key_of, desired_for, ensure_database
+from provisioning.fill import fill_with
 from provisioning.first_rows import prepare
 from provisioning.lifecycle import new_tenant
+from provisioning.parts import Parts
 from provisioning.platform import Platform, open_platform
+from sync.catalogue import Desired
 from tests.conftest import settings_for
 from tests.migrations.behind import BEFORE
-from tests.migrations.older import make_older
+from tests.migrations.older import undo_to
 from tests.relying_party import RelyingParty
 
-THREADS = 4
+THREADS = 8
 HEAD = migrations.head("tenant")
 
 
@@ -58,6 +61,8 @@ def _registered(platform: Platform, number: int, backend: str) -> RegisteredTena
 async def _make(platform: Platform, tenants: Sequence[RegisteredTenant], *, older: bool) -> None:
     parts = platform.parts
     key, desired = await parts.keystock.claim(), await desired_for(parts, tenants[0])
+    if older:
+        _make_template_older(parts, desired)
 
     def make(share: Sequence[RegisteredTenant]) -> None:
         for tenant in share:
@@ -70,13 +75,17 @@ async def _make(platform: Platform, tenants: Sequence[RegisteredTenant], *, olde
                 is_control_plane=False,
             )
             ensure_database(parts, tenant, parts.ref(tenant), first, desired)
-            if older:
-                make_older(parts.settings.data_dir / tenant.location)
 
     with ThreadPoolExecutor(THREADS) as threads:
         loop = asyncio.get_running_loop()
         shares = [tenants[start::THREADS] for start in range(THREADS)]
         await asyncio.gather(*(loop.run_in_executor(threads, make, share) for share in shares))
+
+
+def _make_template_older(parts: Parts, desired: Desired) -> None:
+    """Every file that is made of it is as the release before would have made it."""
+    key, fill = fill_with(desired, is_same_for_all=parts.desired.sharing.is_same_for_all, now=parts.now())
+    undo_to(parts.templates.get(key, fill).driver, BEFORE)
 
 
 def _insert(connection: Connection, tenants: Sequence[RegisteredTenant], version: str) -> None:

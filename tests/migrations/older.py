@@ -15,19 +15,23 @@ INDEX = re.compile(r'create_index\(\s*(?:op\.f\()?"(\w+)"')
 
 def make_older(path: Path, version: str = migrations.previous("tenant")) -> None:
     with sqlite3.connect(path) as connection:
-        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in triggers:
-            connection.execute(f"DROP TRIGGER {name}")
-        for revision in sorted(VERSIONS.glob("[0-9]*.py"), reverse=True):
-            if revision.name[:4] > version:
-                _undo(connection, revision.read_text())
-        if version < "0003":
-            connection.execute("DELETE FROM connections WHERE name = 'email'")
-        else:
-            for _, statement in triggers:
-                connection.execute(statement)
-        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        undo_to(connection, version)
     connection.close()
+
+
+def undo_to(connection: sqlite3.Connection, version: str) -> None:
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    for revision in sorted(VERSIONS.glob("[0-9]*.py"), reverse=True):
+        if revision.name[:4] > version:
+            _undo(connection, revision.read_text())
+    if version < "0003":
+        connection.execute("DELETE FROM connections WHERE name = 'email'")
+    else:
+        for _, statement in triggers:
+            connection.execute(statement)
+    connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
 
 
 def make_registry_older(path: Path, version: str = migrations.previous("controlplane")) -> None:

@@ -58,3 +58,42 @@ def test_the_newest_file_is_alembics_head(history: migrations.History) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent / history))
     assert ScriptDirectory.from_config(config).get_heads() == [migrations.head(history)]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_an_older_database_ends_as_a_new_one_does(
+    connection: Connection, history: migrations.History
+) -> None:
+    """Also where its triggers could stay in place meanwhile."""
+    migrations.upgrade(connection, history)
+    new = schema(connection)
+    driver = sqlite3.connect(":memory:", isolation_level=None)
+    driver.execute("BEGIN")
+    older = connection_over(driver)
+    migrations.upgrade(older, history, to=migrations.previous(history))
+    migrations.upgrade(older, history)
+    assert schema(older) == new
+    driver.close()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "DROP TRIGGER clients_update_version",
+        "CREATE TRIGGER another AFTER DELETE ON clients BEGIN DELETE FROM users; END",
+    ],
+)
+def test_triggers_that_are_not_those_of_the_list_are_made_anew_whatever_the_revision_does(odd: str) -> None:
+    driver = sqlite3.connect(":memory:", isolation_level=None)
+    driver.execute("BEGIN")
+    connection = connection_over(driver)
+    migrations.upgrade(connection, "tenant", to=migrations.previous("tenant"))
+    before = triggers(connection)
+    connection.execute(text(odd))
+    migrations.upgrade(connection, "tenant")
+    assert triggers(connection) == before
+    driver.close()
+
+
+def triggers(connection: Connection) -> set[str]:
+    return set(connection.execute(text("SELECT sql FROM sqlite_master WHERE type = 'trigger'")).scalars())
