@@ -10,8 +10,8 @@ from provisioning.backends import hrana
 from tests.backends.test_tenants import creating, on_servers
 from tests.engines.proxy import Fault, Kind
 from tests.engines.turso import TursoPlatform
+from tests.forks import command
 from tests.provisioning.installations import opened
-from tests.serving import command
 
 __all__ = ["on_servers"]
 
@@ -31,7 +31,7 @@ def said(settings: Settings, *arguments: str, status: int = 0) -> str:
 def test_backends_are_listed_with_their_tenants(on_servers: Settings, turso: TursoPlatform) -> None:
     asyncio.run(creating(on_servers, "turso"))
     lines = {line.split()[0]: line for line in said(on_servers, "backends").splitlines()}
-    assert set(lines) == {"sqlite", "libsql", "turso"}
+    assert set(lines) == {"sqlite", "libsql", "turso", "postgresql"}
     assert "1 tenants" in lines["turso"]
     assert "pointed to by nobody: none" in lines["turso"]
     told = {each["name"]: each for each in json.loads(said(on_servers, "backends", "--json"))}
