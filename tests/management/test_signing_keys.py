@@ -24,7 +24,7 @@ DAY = 86400
 EVERYTHING_SHOWN = {"kid", "cert", "fingerprint", "thumbprint", "current", "next", "previous", "revoked"}
 
 
-async def rows_of(installation: Installation, statement: Select[Any]) -> list[Any]:
+async def rows_of(installation: Installation, statement: Select[*tuple[Any, ...]]) -> list[Any]:
     """Of acme's database, whatever its engine."""
     tenant = await installation.running.platform.directory.by_id("acme")
     assert tenant is not None
