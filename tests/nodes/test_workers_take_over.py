@@ -29,12 +29,16 @@ pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.
 
 PASSED = "UPDATE operations SET lease_expires_at = 1 WHERE tenant_id = '{}'"
 """What half a minute does."""
+SOME = ("database", "organization")
 
 
-async def test_killed_while_making_a_tenant_another_node_makes_it_whole(cluster: Cluster) -> None:
+@pytest.mark.parametrize("steps", [SOME, pytest.param(STEPS, marks=pytest.mark.long)], ids=["some", "all"])
+async def test_killed_while_making_a_tenant_another_node_makes_it_whole(
+    cluster: Cluster, steps: tuple[str, ...]
+) -> None:
     """At the beginning of each step, each on a machine of its own that never comes back."""
-    died = [name async for name in dying_while_making(cluster)]
-    async with cluster.node("heir").serving() as server, server.client() as http:
+    died = [name async for name in dying_while_making(cluster, steps)]
+    async with cluster.node(f"heir-{len(steps)}").serving() as server, server.client() as http:
         operator = await cluster.operator(http)
         for tenant_id in died:
             assert cluster.registry(f"SELECT state FROM operations WHERE tenant_id = '{tenant_id}'") == [
@@ -54,10 +58,10 @@ async def test_killed_while_making_a_tenant_another_node_makes_it_whole(cluster:
             assert found.status_code == 200
 
 
-async def dying_while_making(cluster: Cluster) -> AsyncIterator[str]:
-    for step in STEPS:
-        tenant_id = f"dies-at-{step.replace('_', '-')}"
-        node = cluster.node(f"mortal-{step.replace('_', '-')}")
+async def dying_while_making(cluster: Cluster, steps: tuple[str, ...]) -> AsyncIterator[str]:
+    for step in steps:
+        tenant_id = f"dies-{len(steps)}-{step.replace('_', '-')}"
+        node = cluster.node(f"mortal-{tenant_id}")
         async with node.serving(f"provision.{step}.before=exit") as server, server.client() as http:
             operator = await cluster.operator(http)
             with suppress(httpx.TransportError):
