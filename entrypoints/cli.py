@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="serve a demo installation on loopback")
     demo.add_argument("--data", type=Path, default=Path("data"), help="an empty folder, or an earlier demo's")
     demo.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    demo.add_argument("--port", type=int, default=8000)
+    demo.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
     demo.add_argument("--json", action="store_true", help="print one line READY {json} when it listens")
     demo.set_defaults(run=_demo)
     walk = commands.add_parser("walk", help="walk the main line of a running demo over HTTP")
@@ -81,7 +81,7 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
         "--immediately", action="store_true", help="sign with it at once: verifiers have to fetch it"
     )
     revoke = actions.add_parser("revoke", help="take a key out of the key set and refuse what it signed")
-    revoke.add_argument("--kid", required=True)
+    revoke.add_argument("--kid", required=True, help="the key's id, as `list` shows it")
     for action in (actions.add_parser("list", help="all keys that are remembered"), rotate, revoke):
         action.add_argument("--tenant", required=True, help="the tenant's id; tenant one's is control_plane")
         action.add_argument("--data", type=Path, help="the data folder (KEYSTEAD_DATA_DIR)")
