@@ -1,6 +1,7 @@
 """One database, the pool that serves it and another node's pool: on every kind there is, one after the other."""
 
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         case "libsql":
             yield LibsqlEngine(request.getfixturevalue("sqld"))
         case "libsql by libsql-client":
+            import_module("keystead_hrana.libsql")  # seconds on a busy machine, and no unit's
             yield LibsqlEngine(request.getfixturevalue("sqld"), transport="libsql-client")
         case "managed libsql":
             sqld = request.getfixturevalue("sqld")

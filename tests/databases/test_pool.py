@@ -106,8 +106,14 @@ async def test_forgetting_finishes_what_runs_and_ends_the_handle(
     databases: Databases, ref: DatabaseRef
 ) -> None:
     database = databases.open(ref)
-    event = threading.Event()
-    running = asyncio.create_task(database.write(units.wait_for, event))
+    event, started = threading.Event(), threading.Event()
+
+    def holds(conn: Connection) -> None:
+        started.set()
+        units.wait_for(conn, event)
+
+    running = asyncio.create_task(database.write(holds))
+    assert await asyncio.to_thread(started.wait, 30)
     queued = asyncio.create_task(database.write(units.insert, "kept"))
     await asyncio.sleep(0.05)
     forgetting = asyncio.create_task(databases.forget(ref))
