@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from entrypoints.demo_content import Demo
-from tests.serving import command, demo_server
+from tests.forks import command
+from tests.serving import command as typed
+from tests.serving import demo_server
 
 PASSWORD = "a long and unrelated sentence"
 
@@ -77,7 +79,7 @@ def test_the_demo_listens_on_loopback_only(tmp_path: Path) -> None:
 
 def test_the_demo_refuses_a_folder_that_init_made(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    made = command(
+    made = typed(
         "init", "--data", str(data), "--operator-email", "a@example.com", "--password-stdin", stdin=PASSWORD
     )
     assert made.returncode == 0, made.stderr
@@ -89,7 +91,7 @@ def test_the_demo_refuses_a_folder_that_init_made(tmp_path: Path) -> None:
 def test_init_again_changes_nothing_and_says_so(tmp_path: Path) -> None:
     data = tmp_path / "data"
     arguments = ("init", "--data", str(data), "--operator-email", "a@example.com")
-    first = command(*arguments)
+    first = typed(*arguments)
     assert "with password" in first.stdout
     files = sorted(data.rglob("*.db"))
     before = [_rows(path) for path in files]
