@@ -1,6 +1,8 @@
 """F11, F19 through the front door: one tenant's database on a server is dead, silent or slow; nobody else notices."""
 
 import asyncio
+import io
+import json
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -67,8 +69,9 @@ async def installation(
 
 @pytest.mark.parametrize("fault", SICK, ids=lambda fault: fault.kind.name)
 async def test_a_tenant_whose_database_does_not_answer_is_503_alone(
-    installation: Installation, front: Proxy, fault: Fault
+    installation: Installation, front: Proxy, fault: Fault, logged: io.BytesIO
 ) -> None:
+    before = failures(installation)
     caller, url = await caller_of(installation, "acme")
     assert (await caller.call("GET", url)).status_code == 200
     front.inject(fault, times=None, when=of_acme)
@@ -79,7 +82,11 @@ async def test_a_tenant_whose_database_does_not_answer_is_503_alone(
     await others_are_well(installation, 3.0)
     for answer in await asked:
         refused(answer)
-    assert await health(installation) == "degraded"
+    assert await health(installation) == "degraded"  # K7
+    assert failures(installation) > before
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    told = [line for line in lines if line["event"] == "unavailable"]
+    assert {line["tenant"] for line in told} == {"acme"}
     front.heal()
 
     async def well_again() -> bool:
@@ -92,3 +99,13 @@ async def test_a_tenant_whose_database_does_not_answer_is_503_alone(
     assert not [name for name in names if name.startswith(fault.kind.name)], (
         "what was refused is not done later"
     )
+
+
+def failures(installation: Installation) -> float:
+    """What the metrics say of units of work that were ended by a fault, or never begun."""
+    sample = installation.app.metrics.registry.get_sample_value
+    refused = (
+        sample("keystead_database_refused_total", {"kind": "libsql", "reason": reason}) or 0
+        for reason in ("queue", "circuit", "deadline")
+    )
+    return (sample("keystead_database_failed_total", {"kind": "libsql"}) or 0) + sum(refused)
