@@ -70,7 +70,7 @@ async def test_an_unknown_user_costs_the_work_of_a_known_one(world: World) -> No
 async def test_a_blocked_account_stays_blocked_and_an_unverified_one_signs_in(world: World) -> None:
     visitor = world.visitor(await world.acme.make_client())
     await world.acme.make_user()
-    await world.acme.run("UPDATE users SET email_verified = 0")
+    await world.acme.run("UPDATE users SET email_verified = false")
     assert "code" in await visitor.log_in()
 
 
@@ -307,7 +307,7 @@ async def test_a_password_changed_or_a_user_blocked_during_the_hash_counts(world
 
     async def interrupted(hashed: str | None, password: str) -> bool:
         matches = await verify(hashed, password)
-        await world.acme.run("UPDATE users SET blocked = 1")
+        await world.acme.run("UPDATE users SET blocked = true")
         return matches
 
     object.__setattr__(world.services.passwords, "verify", interrupted)
