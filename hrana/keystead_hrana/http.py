@@ -148,6 +148,7 @@ class Sockets:
         self._idle: dict[Origin, deque[_Socket]] = {}
         self._lock = threading.Lock()
         self._process = os.getpid()
+        self._is_closed = False
 
     def post(
         self, origin: Origin, request: bytes, *, connect_timeout: float, deadline: float, repeatable: bool
@@ -168,7 +169,9 @@ class Sockets:
         return self._exchange(origin, self._connect(origin, connect_timeout, deadline), request, deadline)
 
     def close(self) -> None:
+        """A request that is under way ends, and its connection with it."""
         with self._lock:
+            self._is_closed = True
             for kept in self._idle.values():
                 for each in kept:
                     each.close()
@@ -229,6 +232,9 @@ class Sockets:
     def _give(self, origin: Origin, over: _Socket) -> None:
         over.idle_since = time.monotonic()
         with self._lock:
+            if self._is_closed:
+                over.close()
+                return
             idle = self._own()
             kept = idle.pop(origin, None) or deque()
             kept.append(over)

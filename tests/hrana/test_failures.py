@@ -1,9 +1,11 @@
 """What a lost, late, cut or refused answer means, and what is tried again: each told by its class alone."""
 
+import gc
 import itertools
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -378,3 +380,18 @@ def test_a_request_that_the_server_does_not_understand_is_nobody_s_loss(
     proxy.inject(Fault(Kind.REFUSED, status=404, body=b"Not Found"))
     with pytest.raises(OperationalError, match="Not Found"):
         through().execute("SELECT 1")
+
+
+def test_a_connection_that_comes_back_after_the_end_is_closed(sqld: Sqld, namespace: str) -> None:
+    """A thread may still be asking when its process lets go of the server."""
+    sockets = keystead_hrana.Sockets()
+    connection = keystead_hrana.connect(
+        url=sqld.url, namespace=namespace, token=sqld.token(namespace), sockets=sockets
+    )
+    sockets.close()
+    assert connection.execute("SELECT 1").fetchall() == [(1,)]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        del connection, sockets
+        gc.collect()
+    assert [warning.category for warning in told] == []
