@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection
 
 from core.clock import Clock, now_ms
+from core.database import Prepared
 from core.database.sql import insert
 from core.errors import Unavailable
 from core.ids import new_id
@@ -28,7 +29,7 @@ FULL_AT = 500
 SPOOL = 5_000
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 30.0
-_INSERT = insert(LogEvent.__table__)
+_INSERT = Prepared(insert(LogEvent.__table__))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +60,8 @@ class Event:
 
 def record(connection: Connection, *events: Event) -> None:
     """Write events in the unit of the change they tell of."""
-    if events:
-        connection.execute(_INSERT, [event.row() for event in events])
+    for event in events:
+        _INSERT.run(connection, event.row())
 
 
 _INSERT_ONCE = insert(LogEvent.__table__).on_conflict_do_nothing(index_elements=["id"])

@@ -6,7 +6,7 @@ generation holds (`core.database`). What must be exact at the moment of issue (a
 membership) is checked again in the unit that issues.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from core.crypto.sealing import DataKey, SealBroken
-from core.database import Prepared
+from core.database import Prepared, rows_of_all
 from core.tenants import Tenant
 from tenant_runtime.models import (
     Client,
@@ -30,7 +30,7 @@ from tenant_runtime.models import (
     TenantRow,
 )
 from tenant_runtime.models import Connection as ConnectionRow
-from tenant_runtime.oauth.keys.ring import KeyRing, load_key_ring
+from tenant_runtime.oauth.keys.ring import LAST_RETIRED, SIGNING_KEYS, KeyRing, key_ring
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
 FAPI = "fapi2_sp_pkj_dpop"
@@ -195,21 +195,21 @@ async def configuration(tenant: Tenant) -> Configuration:
 
 
 def load_configuration(connection: Connection, data_key: DataKey) -> Configuration:
-    (tenant,) = _TENANT.rows(connection, {})
-    servers = _resource_servers(connection)
-    connections = _CONNECTIONS.rows(connection, {})
-    settings = _settings(connection)
+    rows = dict(zip(_EVERYTHING, rows_of_all(connection, *_EVERYTHING.values()), strict=True))
+    (tenant,) = rows["tenant"]
+    servers = _resource_servers(rows)
+    settings = _settings(rows)
     return Configuration(
         version=tenant.config_version,
         applied_digest=tenant.applied_digest,
-        clients=MappingProxyType(_clients(connection, data_key, settings, connections)),
+        clients=MappingProxyType(_clients(rows, data_key, settings)),
         resource_servers=MappingProxyType(servers),
         audiences=MappingProxyType({server.identifier: server for server in servers.values()}),
-        roles=MappingProxyType(_roles(connection)),
-        client_grants=MappingProxyType(_client_grants(connection)),
-        connections=MappingProxyType({row.id: _connection(row) for row in connections}),
+        roles=MappingProxyType(_roles(rows)),
+        client_grants=MappingProxyType(_client_grants(rows)),
+        connections=MappingProxyType({row.id: _connection(row) for row in rows["connections"]}),
         settings=settings,
-        keys=load_key_ring(connection, data_key),
+        keys=key_ring(rows["signing_keys"], rows["last_retired"], data_key),
     )
 
 
@@ -230,28 +230,45 @@ _CLIENT_GRANTS = Prepared(select(ClientGrant.__table__))
 _SETTINGS = Prepared(select(Setting.__table__))
 
 
+_EVERYTHING = {
+    "tenant": _TENANT,
+    "connections": _CONNECTIONS,
+    "connection_clients": _CONNECTION_CLIENTS,
+    "clients": _CLIENTS,
+    "secrets": _SECRETS,
+    "client_keys": _CLIENT_KEYS,
+    "servers": _SERVERS,
+    "scopes": _SCOPES,
+    "roles": _ROLES,
+    "role_permissions": _ROLE_PERMISSIONS,
+    "client_grants": _CLIENT_GRANTS,
+    "settings": _SETTINGS,
+    "signing_keys": SIGNING_KEYS,
+    "last_retired": LAST_RETIRED,
+}
+_Rows = Mapping[str, list[Any]]
+
+
 def _connection(row: Row[Any]) -> ConnectionConfiguration:
     return ConnectionConfiguration(id=row.id, name=row.name, strategy=row.strategy, options=row.options)
 
 
-def _clients(
-    connection: Connection, data_key: DataKey, settings: TenantSettings, connections: Sequence[Row[Any]]
-) -> dict[str, ClientConfiguration]:
+def _clients(rows: _Rows, data_key: DataKey, settings: TenantSettings) -> dict[str, ClientConfiguration]:
     """Those of documents only where the tenant takes them: taken back, they are unknown at once."""
     takes_documents = settings.client_registration.client_id_metadata_documents
-    clients = [row for row in _CLIENTS.rows(connection, {}) if takes_documents or row.origin != "document"]
+    clients = [row for row in rows["clients"] if takes_documents or row.origin != "document"]
     signing = {row.client_id for row in clients if row.token_endpoint_auth_method == "client_secret_jwt"}
     secrets: dict[str, list[Secret]] = {}
-    for row in _SECRETS.rows(connection, {}):
+    for row in rows["secrets"]:
         text = _text_of(row, data_key) if row.client_id in signing else None
         secrets.setdefault(row.client_id, []).append(Secret(row.digest, row.expires_at, text))
     keys: dict[str, list[PublicClientKey]] = {}
-    for row in _CLIENT_KEYS.rows(connection, {}):
+    for row in rows["client_keys"]:
         key = PublicClientKey(row.id, row.kid, row.alg, row.jwk, row.expires_at)
         keys.setdefault(row.client_id, []).append(key)
-    for_all = {row.id for row in connections if row.enabled_for_all_clients}
+    for_all = {row.id for row in rows["connections"] if row.enabled_for_all_clients}
     chosen: dict[str, set[str]] = {}
-    for row in _CONNECTION_CLIENTS.rows(connection, {}):
+    for row in rows["connection_clients"]:
         chosen.setdefault(row.client_id, set()).add(row.connection_id)
     return {
         row.client_id: _client(
@@ -312,10 +329,10 @@ def _client(
     )
 
 
-def _resource_servers(connection: Connection) -> dict[str, ResourceServerConfiguration]:
+def _resource_servers(rows: _Rows) -> dict[str, ResourceServerConfiguration]:
     scopes: dict[str, dict[str, str | None]] = {}
     platform: dict[str, set[str]] = {}
-    for server, value, description, is_platform in _SCOPES.rows(connection, {}):  # hundreds: by position
+    for server, value, description, is_platform in rows["scopes"]:  # hundreds: by position
         scopes.setdefault(server, {})[value] = description
         if is_platform:
             platform.setdefault(server, set()).add(value)
@@ -337,13 +354,13 @@ def _resource_servers(connection: Connection) -> dict[str, ResourceServerConfigu
             scopes=MappingProxyType(scopes.get(row.id, {})),
             platform_scopes=frozenset(platform.get(row.id, ())),
         )
-        for row in _SERVERS.rows(connection, {})
+        for row in rows["servers"]
     }
 
 
-def _roles(connection: Connection) -> dict[str, RoleConfiguration]:
+def _roles(rows: _Rows) -> dict[str, RoleConfiguration]:
     permissions: dict[str, dict[str, set[str]]] = {}
-    for role, server, permission in _ROLE_PERMISSIONS.rows(connection, {}):
+    for role, server, permission in rows["role_permissions"]:
         permissions.setdefault(role, {}).setdefault(server, set()).add(permission)
     return {
         row.id: RoleConfiguration(
@@ -352,11 +369,11 @@ def _roles(connection: Connection) -> dict[str, RoleConfiguration]:
             is_system=row.is_system,
             permissions=MappingProxyType({k: frozenset(v) for k, v in permissions.get(row.id, {}).items()}),
         )
-        for row in _ROLES.rows(connection, {})
+        for row in rows["roles"]
     }
 
 
-def _client_grants(connection: Connection) -> dict[tuple[str, str], ClientGrantConfiguration]:
+def _client_grants(rows: _Rows) -> dict[tuple[str, str], ClientGrantConfiguration]:
     return {
         (row.client_id, row.audience): ClientGrantConfiguration(
             id=row.id,
@@ -366,12 +383,12 @@ def _client_grants(connection: Connection) -> dict[tuple[str, str], ClientGrantC
             organization_usage=row.organization_usage,
             allow_any_organization=row.allow_any_organization,
         )
-        for row in _CLIENT_GRANTS.rows(connection, {})
+        for row in rows["client_grants"]
     }
 
 
-def _settings(connection: Connection) -> TenantSettings:
+def _settings(rows: _Rows) -> TenantSettings:
     layers: dict[str, dict[str, Any]] = {"control_plane": {}, "tenant": {}}
-    for row in _SETTINGS.rows(connection, {}):
+    for row in rows["settings"]:
         layers[row.source][row.key] = row.value
     return effective(layers["control_plane"], layers["tenant"])

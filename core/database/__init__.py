@@ -11,7 +11,7 @@ from core.database.database import Database
 from core.database.faults import UnitBroken
 from core.database.generations import Generations, NoSlotLeft
 from core.database.pool import Databases
-from core.database.prepared import Prepared, PreparedPage
+from core.database.prepared import Prepared, PreparedPage, rows_of_all
 from core.database.refs import DatabaseRef
 from core.database.sqlite import files_of
 
@@ -25,4 +25,5 @@ __all__ = [
     "PreparedPage",
     "UnitBroken",
     "files_of",
+    "rows_of_all",
 ]

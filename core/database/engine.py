@@ -5,6 +5,7 @@ tenant's lane has already compiled (`specs/stack.md` section 6).
 """
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,9 @@ from sqlalchemy.util import LRUCache
 
 from core.database.faults import MOVED, UnitBroken
 from core.errors import DatabaseMoved
+
+Asked = Sequence[tuple[str, Sequence[Any]]]
+"""Texts with their parameters."""
 
 COMPILED_STATEMENTS = 2_000
 LOST = "the transaction was lost; a unit of work may not go on"
@@ -75,6 +79,23 @@ class LaneRules:
 
 class LaneDialect(LaneRules, SQLiteDialect_pysqlite):
     supports_statement_cache = True
+    write = staticmethod(sqlite3.Connection.execute)
+    """What runs a prepared statement of which nothing is asked."""
+
+    @staticmethod
+    def fetch_all(driver: sqlite3.Connection, asked: Asked) -> list[list[Any]]:
+        return [driver.execute(text, parameters).fetchall() for text, parameters in asked]
+
+
+def fetch_together(driver: Any, asked: Asked) -> list[list[Any]]:
+    """`fetch_all` likewise."""
+    rows: list[list[Any]] = driver.fetch_together(asked)
+    return rows
+
+
+def write_later(driver: Any, text: str, parameters: Sequence[Any]) -> None:
+    """`write` where each answer is waited for across a network."""
+    driver.execute_later(text, parameters)
 
 
 def to_json(value: Any) -> str:

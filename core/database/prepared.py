@@ -44,6 +44,9 @@ class _Compiled:
             parameters[place] = convert(parameters[place])
         return parameters
 
+    def converted(self, rows: list[Any]) -> list[Any]:
+        return list(map(self.decoded if self.decode else self.row, rows))
+
     def decoded(self, row: tuple[Any, ...]) -> Any:
         values = list(row)
         for place, convert in self.decode:
@@ -60,15 +63,20 @@ class Prepared:
 
     def rows(self, connection: Connection, values: Values) -> list[Any]:
         """Named tuples."""
-        compiled = self._for(connection)
-        rows = self._execute(connection, compiled, values).fetchall()
-        return list(map(compiled.decoded if compiled.decode else compiled.row, rows))
+        compiled = self.compiled(connection)
+        return compiled.converted(self._execute(connection, compiled, values).fetchall())
 
     def first(self, connection: Connection, values: Values) -> Any | None:
         return next(iter(self.rows(connection, values)), None)
 
     def run(self, connection: Connection, values: Values) -> None:
-        self._execute(connection, self._for(connection), values)
+        """A write of which nothing is asked. To a libSQL server it travels with the next statement, or with COMMIT;
+        what it breaks is told there."""
+        compiled = self.compiled(connection)
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:
+            raise UnitBroken(LOST)
+        cast(Any, connection.dialect).write(driver, compiled.text, compiled.parameters(values))
 
     def _execute(self, connection: Connection, compiled: _Compiled, values: Values) -> Any:
         driver: Any = connection.connection.driver_connection
@@ -76,7 +84,7 @@ class Prepared:
             raise UnitBroken(LOST)
         return driver.execute(compiled.text, compiled.parameters(values))
 
-    def _for(self, connection: Connection) -> _Compiled:
+    def compiled(self, connection: Connection) -> _Compiled:
         dialect = connection.dialect
         return self._by_dialect.get(dialect.name) or self._compile(dialect)
 
@@ -96,6 +104,17 @@ class Prepared:
             row=cast(Any, namedtuple("Row", [str(column.key) for column in columns], rename=True))._make,
         )
         return made
+
+
+def rows_of_all(connection: Connection, *statements: Prepared) -> list[list[Any]]:
+    """The rows of statements without parameters, all of which are asked in one round trip."""
+    driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:
+        raise UnitBroken(LOST)
+    compiled = [statement.compiled(connection) for statement in statements]
+    asked = [(each.text, each.parameters({})) for each in compiled]
+    answers = cast(Any, connection.dialect).fetch_all(driver, asked)
+    return [each.converted(rows) for each, rows in zip(compiled, answers, strict=True)]
 
 
 class PreparedPage:

@@ -6,7 +6,7 @@ with what ends the stream.
 
 from collections.abc import Iterable, Sequence
 
-from keystead_hrana.cursor import Outcome
+from keystead_hrana.cursor import Outcome, Row
 from keystead_hrana.dbapi import BaseConnection, Last, Mode, Parameters, Prelude
 from keystead_hrana.errors import CommitUnknown, Error, ProgrammingError, ResponseTooLarge
 from keystead_hrana.statements import counts_rows, only_reads
@@ -60,6 +60,32 @@ class Connection(BaseConnection):
         if self._transaction is None:
             return _outcome(sql, [self._alone(step)])
         return _outcome(sql, self._transaction.run([step], self.deadline))
+
+    def execute_later(self, sql: str, parameters: Parameters = ()) -> None:
+        self._check_may_run(sql)
+        if self._transaction is None:
+            raise ProgrammingError("there is no transaction")
+        self._transaction.run_later(Step(sql, tuple(parameters), wants_rows=False))
+
+    def fetch_together(self, asked: Sequence[tuple[str, Parameters]]) -> list[list[Row]]:
+        if self._transaction is None:
+            return super().fetch_together(asked)
+        self._check_may_run(*(sql for sql, _ in asked))
+        steps = [Step(sql, tuple(parameters)) for sql, parameters in asked]
+        return [result.rows for result in self._transaction.run(steps, self.deadline)]
+
+    @property
+    def waits(self) -> bool:
+        return self._transaction is not None and self._transaction.waits
+
+    def send_waiting(self) -> None:
+        self._check_may_run()
+        if self._transaction is not None:
+            self._transaction.run([], self.deadline)
+
+    def drop_waiting(self) -> None:
+        if self._transaction is not None:
+            self._transaction.drop_waiting()
 
     def run_many(self, sql: str, rows: Iterable[Parameters]) -> Outcome:
         self._check_may_run(sql)

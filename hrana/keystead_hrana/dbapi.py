@@ -111,6 +111,30 @@ class BaseConnection(ABC):
     def executescript(self, script: str) -> Cursor:
         return self.cursor().executescript(script)
 
+    def execute_later(self, sql: str, parameters: Parameters = ()) -> None:
+        """Inside a transaction: a statement of which no rows are wanted, sent with the next one or with COMMIT.
+
+        That one raises what this one breaks. A transport that cannot wait executes it at once.
+        """
+        self.execute(sql, parameters)
+
+    def fetch_together(self, asked: Sequence[tuple[str, Parameters]]) -> list[list[Row]]:
+        """The rows of each of these statements; inside a transaction they are one request where the transport can."""
+        return [self.execute(sql, parameters).fetchall() for sql, parameters in asked]
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are statements that were not sent yet."""
+        return False
+
+    def send_waiting(self) -> None:
+        """Begins the transaction, too, if nothing was sent yet."""
+        assert not self.waits
+
+    def drop_waiting(self) -> None:
+        """They are never sent: what they belong to is undone."""
+        assert not self.waits
+
     @abstractmethod
     def _current(self) -> BegunTransaction | None: ...
 

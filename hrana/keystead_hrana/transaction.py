@@ -42,15 +42,27 @@ class Transaction:
         self._preludes = tuple(preludes)
         self._foreign_keys = foreign_keys
         self._begun = False
+        self._waiting: list[Step] = []
 
     def run(self, steps: Sequence[Step], deadline: float | None, stored: str | None = None) -> list[Result]:
-        """Statements of which each runs only if the one before did, in one request."""
-        return self._exchange(steps, deadline, stored=stored, ends=False)
+        """Statements of which each runs only if the one before did, in one request with those that wait."""
+        waiting = self._take_waiting()
+        return self._exchange([*waiting, *steps], deadline, stored=stored, ends=False)[len(waiting) :]
+
+    def run_later(self, step: Step) -> None:
+        self._waiting.append(step)
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._waiting)
+
+    def drop_waiting(self) -> None:
+        self._waiting.clear()
 
     def run_script(self, script: str, deadline: float | None) -> None:
         """A sequence stops at its first error, so it cannot go on outside the transaction."""
-        if not self._begun:
-            self._exchange([], deadline, stored=None, ends=False)
+        if self._waiting or not self._begun:
+            self.run([], deadline)
         said = self._send([sequence(script), GET_AUTOCOMMIT], deadline, commits=False)
         stands, error = self._stands(said), said.answers[0]
         if not stands or isinstance(error, LOST):
@@ -68,18 +80,19 @@ class Transaction:
         stored: str | None = None,
     ) -> list[Result]:
         """The last statements, COMMIT and the end of the stream, in one request. A read ends without a COMMIT."""
-        if not last and not steps and (self.mode == "read" or not self._begun):
+        if not last and not steps and not self._waiting and (self.mode == "read" or not self._begun):
             self.abandon()
             return []
         if self._preludes and not self._begun and self.mode != "read":
-            self._exchange([], deadline, stored=None, ends=False)  # who raises here must not come too late
-        all_steps = [*steps, *(Step(sql, parameters) for sql, parameters, _ in last)]
+            self.run([], deadline)  # who raises here must not come too late
+        first = [*self._take_waiting(), *steps]
+        all_steps = [*first, *(Step(sql, parameters) for sql, parameters, _ in last)]
         results = self._exchange(all_steps, deadline, stored=stored, ends=True)
         self.is_alive = False
-        for (_, _, tell), result in zip(last, results[len(steps) :], strict=True):
+        for (_, _, tell), result in zip(last, results[len(first) :], strict=True):
             if tell is not None:
                 tell(result.rows)
-        return results
+        return results[len(first) - len(steps) :]
 
     def abandon(self) -> None:
         """Closing the stream rolls back."""
@@ -112,6 +125,10 @@ class Transaction:
         finally:
             self._begun = True
         return results[len(opening) : len(opening) + len(steps)]
+
+    def _take_waiting(self) -> list[Step]:
+        waiting, self._waiting = self._waiting, []
+        return waiting
 
     def _opening(self) -> list[Step]:
         begin = Step(BEGIN[self.mode], wants_rows=False)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from core.clock import LEEWAY_MS
+from core.database import Prepared
 from core.database.sql import insert as upsert
 from tenant_runtime.login.throttling import is_blocked, wait_after
 from tenant_runtime.models import Identity, Password, User
@@ -25,13 +26,15 @@ _FIND = (
     )
     .where(_i.connection_id == bindparam("connection_id"), _i.email == bindparam("email"))
 )
-_COUNT = (
+_COUNT = Prepared(
     update(Password.__table__)
     .where(_p.user_id == bindparam("user"))
     .values(failures=bindparam("new_failures"), blocked_until=bindparam("new_blocked_until"))
 )
-_REHASH = update(Password.__table__).where(_p.user_id == bindparam("user")).values(hash=bindparam("new_hash"))
-_LOGGED_IN = (
+_REHASH = Prepared(
+    update(Password.__table__).where(_p.user_id == bindparam("user")).values(hash=bindparam("new_hash"))
+)
+_LOGGED_IN = Prepared(
     update(User.__table__)
     .where(_u.user_id == bindparam("user"))
     .values(
@@ -104,9 +107,9 @@ def may_still_sign_in(connection: Connection, connection_id: str, email: str, ac
 
 def logged_in(connection: Connection, user_id: str, now: int, ip: str | None, new_hash: str | None) -> None:
     _count(connection, user_id, 0, 0)
-    connection.execute(_LOGGED_IN, {"user": user_id, "now": now, "ip": ip})
+    _LOGGED_IN.run(connection, {"user": user_id, "now": now, "ip": ip})
     if new_hash is not None:
-        connection.execute(_REHASH, {"user": user_id, "new_hash": new_hash})
+        _REHASH.run(connection, {"user": user_id, "new_hash": new_hash})
 
 
 def create_account(connection: Connection, new: NewAccount) -> bool:
@@ -157,4 +160,4 @@ def _user_values(new: NewAccount) -> dict[str, Any]:
 
 def _count(connection: Connection, user_id: str, failures: int, blocked_until: int) -> None:
     values = {"user": user_id, "new_failures": failures, "new_blocked_until": blocked_until}
-    connection.execute(_COUNT, values)
+    _COUNT.run(connection, values)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from core.database import Prepared
 from core.errors import InvalidRequest
 from tenant_runtime.expiry import is_current
 from tenant_runtime.models import AuthorizationRequest
@@ -17,7 +18,7 @@ from tenant_runtime.models import AuthorizationRequest
 LIFETIME_MS = 3_600_000
 
 _a = AuthorizationRequest.__table__.c
-_INSERT = insert(AuthorizationRequest.__table__)
+_INSERT = Prepared(insert(AuthorizationRequest.__table__))
 _LOAD = select(_a.digest, _a.parameters, _a.progress, _a.created_at).where(
     _a.digest == bindparam("request"),
     _a.browser_digest == bindparam("browser"),
@@ -25,7 +26,7 @@ _LOAD = select(_a.digest, _a.parameters, _a.progress, _a.created_at).where(
     is_current(AuthorizationRequest.__table__),
     _a.completed_at.is_(None),
 )
-_SAVE = (
+_SAVE = Prepared(
     update(AuthorizationRequest.__table__)
     .where(_a.digest == bindparam("request"))
     .values(progress=bindparam("new_progress"))
@@ -88,7 +89,7 @@ def store_request(
         "expires_at": now + LIFETIME_MS,
         "completed_at": None,
     }
-    connection.execute(_INSERT, values)
+    _INSERT.run(connection, values)
 
 
 def load_request(connection: Connection, key: RequestKey, now: int) -> StoredRequest:
@@ -100,7 +101,7 @@ def load_request(connection: Connection, key: RequestKey, now: int) -> StoredReq
 
 
 def save_progress(connection: Connection, digest: str, progress: Progress) -> None:
-    connection.execute(_SAVE, {"request": digest, "new_progress": msgspec.to_builtins(progress)})
+    _SAVE.run(connection, {"request": digest, "new_progress": msgspec.to_builtins(progress)})
 
 
 def refuse_request(connection: Connection, key: RequestKey, now: int) -> None:

@@ -7,7 +7,7 @@ somebody planted before a login is worth nothing after it; the session's id (`si
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, or_, select, update
 
 from core.crypto.sealing import DataKey
 from core.database import Prepared
@@ -60,8 +60,8 @@ _LAPSE = (
     )
     .values(idle_expires_at=0)
 )
-_INSERT = insert(Session.__table__)
-_RENEW = (
+_INSERT = Prepared(insert(Session.__table__))
+_RENEW = Prepared(
     update(Session.__table__)
     .where(_s.id == bindparam("session"))
     .values(
@@ -80,7 +80,7 @@ _RENEW = (
         }
     )
 )
-_TOUCH: Update = (
+_TOUCH = Prepared(
     update(Session.__table__)
     .where(_s.id == bindparam("session"))
     .values(seen_at=bindparam("now"), idle_expires_at=bindparam("idle"))
@@ -93,7 +93,7 @@ _END = (
 _FAMILIES = select(_f.id, _f.client_id, _f.scope).where(
     _f.session_id == bindparam("session"), _f.revoked_at.is_(None)
 )
-_JOIN = insert(SessionClient.__table__).on_conflict_do_nothing()
+_JOIN = Prepared(insert(SessionClient.__table__).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +154,14 @@ def begin_session(connection: Connection, new: NewSession, previous_digest: str 
     previous = session_here(connection, previous_digest, new.now, new.issuer)
     values = _values(new)
     if previous is not None and previous.user_id == new.user_id:
-        connection.execute(_RENEW, {"session": previous.id} | {f"new_{k}": v for k, v in values.items()})
+        _RENEW.run(connection, {"session": previous.id} | {f"new_{k}": v for k, v in values.items()})
         return str(previous.id)
     if previous is not None:
         end_session(connection, new.data_key, previous.id, new.now, why=Initiator.SESSION_REVOKED)
-    connection.execute(
-        _INSERT,
-        {"id": new.id, "issuer": new.issuer, "user_id": new.user_id, "created_at": new.now} | values,
+    _INSERT.run(
+        connection,
+        {"id": new.id, "issuer": new.issuer, "user_id": new.user_id, "created_at": new.now, "ended_at": None}
+        | values,
     )
     return new.id
 
@@ -168,7 +169,7 @@ def begin_session(connection: Connection, new: NewSession, previous_digest: str 
 def touch_session(connection: Connection, session: Row[Any], now: int, lifetimes: Lifetimes) -> None:
     if not 0 <= now - session.seen_at < TOUCH_MS:
         idle = min(session.expires_at, now + lifetimes.idle)
-        connection.execute(_TOUCH, {"session": session.id, "now": now, "idle": idle})
+        _TOUCH.run(connection, {"session": session.id, "now": now, "idle": idle})
 
 
 def end_session(
@@ -195,7 +196,7 @@ def end_session(
 def join_session(connection: Connection, session: Row[Any], client_id: str) -> None:
     """Which clients are to be told of its end."""
     if not session.is_joined:
-        connection.execute(_JOIN, {"session_id": session.id, "client_id": client_id})
+        _JOIN.run(connection, {"session_id": session.id, "client_id": client_id})
 
 
 def _values(new: NewSession) -> dict[str, Any]:

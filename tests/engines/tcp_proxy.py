@@ -18,6 +18,10 @@ class TcpProxy:
         self.delay = 0.0
         self.black_hole = False
         self._fault: tuple[bytes, Kind] | None = None
+        self.turns = 0
+        """How often a client spoke and then waited for the server."""
+
+        self.said: list[bytes] = []
         self.port = 0
         self._upstream = upstream
         self._lock = threading.Lock()
@@ -80,6 +84,7 @@ class TcpProxy:
                     self._open -= {client, server}
 
     def _pump(self, client: socket.socket, server: socket.socket) -> None:
+        spoke_last = server
         while True:
             ready, _, _ = select.select([client, server], [], [], IDLE_SECONDS)
             if not ready:
@@ -90,7 +95,10 @@ class TcpProxy:
                     return
                 if self.black_hole:
                     continue
+                self.turns += source is client and spoke_last is server
+                spoke_last = source
                 if source is client:
+                    self.said.append(received)
                     time.sleep(self.delay)
                     if self._fault is not None and self._fault[0] in received:
                         self._cut_at(received, server)

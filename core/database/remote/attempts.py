@@ -95,15 +95,14 @@ class Doubt:
         return kept
 
     def commit(self, session: Session, value: Any) -> None:
-        mark = session.mark
         try:
             self._retry.observe(session.commit())
         except Exception as error:
             fault = self._retry.driver.fault(error)
             if fault is not None and fault.unknown:
-                if mark is None:
+                if session.mark is None:
                     raise OutcomeUnknown from error
-                self.mark, self.value = mark, value
+                self.mark, self.value = session.mark, value
             raise
 
     def wait_for_orphan(self) -> float:

@@ -16,7 +16,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import LRUCache
 
 import keystead_hrana as hrana
-from core.database.engine import COMPILED_STATEMENTS, LaneRules, Shared, UnitConnection, to_json
+from core.database.engine import (
+    COMPILED_STATEMENTS,
+    LaneRules,
+    Shared,
+    UnitConnection,
+    fetch_together,
+    to_json,
+    write_later,
+)
 from core.database.faults import UnitBroken
 from core.database.plain import Plain
 from core.database.refs import DatabaseRef
@@ -48,12 +56,18 @@ Rows = Sequence[tuple[Any, ...]]
 
 class HranaLaneDialect(LaneRules, HranaDialect):
     supports_statement_cache = True
+    write = staticmethod(write_later)
+    fetch_all = staticmethod(fetch_together)
 
     def do_begin(self, dbapi_connection: Any) -> None:
         pass
 
     def do_commit(self, dbapi_connection: Any) -> None:
         raise UnitBroken
+
+    def do_rollback_to_savepoint(self, connection: Any, name: str) -> None:
+        connection.connection.driver_connection.drop_waiting()
+        super().do_rollback_to_savepoint(connection, name)  # type: ignore[no-untyped-call]
 
     def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
         refuse_ending(statement)
@@ -122,9 +136,11 @@ class HranaSession:
         return row is not None and row[0] == 1
 
     def commit(self) -> int | None:
-        if self.version is None:  # no statement was run
-            self.rollback()
-            return None
+        if self.version is None:
+            if not self._driver.waits:  # no statement was run
+                self.rollback()
+                return None
+            self._driver.send_waiting()
         last: list[tuple[str, tuple[object, ...], Any]] = []
         if self._converges:
             last.append((self._ref.roll.stop_converging, (), None))

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql.json import JSON
 from sqlalchemy.schema import Column
 from sqlalchemy.util import LRUCache, update_copy
 
-from core.database.engine import COMPILED_STATEMENTS, LOST, Shared, to_json
+from core.database.engine import COMPILED_STATEMENTS, LOST, Asked, Shared, to_json
 from core.database.faults import UnitBroken
 
 _STOCK: Any = stock  # its methods carry no types
@@ -77,6 +77,11 @@ class PostgresDialect(_STOCK.PGDialect_psycopg):  # type: ignore[misc]
     statement_compiler = _Compiler
     type_compiler_cls = _Types
     colspecs = update_copy(stock.PGDialect_psycopg.colspecs, {JSON: _Json, types.JSON: _Json})
+    write = staticmethod(psycopg.Connection.execute)
+
+    @staticmethod
+    def fetch_all(driver: Any, asked: Asked) -> list[list[Any]]:
+        return [driver.execute(text, parameters).fetchall() for text, parameters in asked]
 
     def do_begin(self, dbapi_connection: Any) -> None:
         pass

@@ -1,12 +1,12 @@
 """The keys of a tenant as its configuration holds them: parsed once, and encoded once for whoever asks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Row, func, or_, select
 
 from core.crypto.keys import PublicKeys, SigningKey
 from core.crypto.sealing import DataKey
@@ -15,12 +15,12 @@ from tenant_runtime.models import SigningKeyRow
 from tenant_runtime.oauth.keys.life import PUBLISHED, Key, Timetable
 
 _k = SigningKeyRow.__table__.c
-_KEYS = Prepared(
+SIGNING_KEYS = Prepared(
     select(SigningKeyRow.__table__)
     .where(or_(*(_k.state == state for state in PUBLISHED)))
     .order_by(_k.created_at, _k.kid)
 )
-_LAST_RETIRED = Prepared(select(func.max(_k.retired_at)).where(_k.state == "retired"))
+LAST_RETIRED = Prepared(select(func.max(_k.retired_at)).where(_k.state == "retired"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +34,12 @@ class KeyRing:
     timetable: Timetable
 
 
-def load_key_ring(connection: Connection, data_key: DataKey) -> KeyRing:
-    rows = sorted(
-        _KEYS.rows(connection, {}), key=lambda row: row.state != "current"
-    )  # some read only the first
+def key_ring(rows: Sequence[Row[Any]], retired: Sequence[Row[Any]], data_key: DataKey) -> KeyRing:
+    """Of what the two statements above answer."""
+    rows = sorted(rows, key=lambda row: row.state != "current")  # some read only the first
     signing = {row.alg: _signing_key(row, data_key) for row in rows if row.state == "current"}
     public, published = [row.public_jwk for row in rows], tuple(map(Key.of, rows))
-    ((last_retired,),) = _LAST_RETIRED.rows(connection, {})
+    ((last_retired,),) = retired
     return KeyRing(
         signing=MappingProxyType(signing),
         public=PublicKeys(public),

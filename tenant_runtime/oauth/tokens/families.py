@@ -16,16 +16,18 @@ from tenant_runtime.models import RefreshFamily, RevokedFamily
 
 _f, _v = RefreshFamily.__table__.c, RevokedFamily.__table__.c
 
-_END_FAMILY = (
+_END_FAMILY = Prepared(
     update(RefreshFamily.__table__)
     .where(_f.id == bindparam("family"), _f.revoked_at.is_(None))
     .values(revoked_at=bindparam("now"))
 )
-_REMEMBER = insert(RevokedFamily.__table__).from_select(
-    ["family_id", "revoked_at", "reason"],
-    select(bindparam("family"), bindparam("now"), bindparam("reason")).where(
-        ~exists().where(_v.family_id == bindparam("family"))
-    ),
+_REMEMBER = Prepared(
+    insert(RevokedFamily.__table__).from_select(
+        ["family_id", "revoked_at", "reason"],
+        select(bindparam("family"), bindparam("now"), bindparam("reason")).where(
+            ~exists().where(_v.family_id == bindparam("family"))
+        ),
+    )
 )
 _WITHDRAW = upsert(RevokedFamily.__table__).values(
     family_id=bindparam("consent"), revoked_at=bindparam("now"), reason=bindparam("reason")
@@ -61,12 +63,12 @@ def family_of(jti: str) -> str:
 
 def end_family(connection: Connection, family_id: str, *, now_ms: int, reason: str) -> None:
     """No refresh token of the family works any more, and no access token is accepted here."""
-    connection.execute(_END_FAMILY, {"family": family_id, "now": now_ms})
+    _END_FAMILY.run(connection, {"family": family_id, "now": now_ms})
     refuse_tokens(connection, family_id, now_ms=now_ms, reason=reason)
 
 
 def refuse_tokens(connection: Connection, family_id_or_jti: str, *, now_ms: int, reason: str) -> None:
-    connection.execute(_REMEMBER, {"family": family_id_or_jti, "now": now_ms, "reason": reason})
+    _REMEMBER.run(connection, {"family": family_id_or_jti, "now": now_ms, "reason": reason})
 
 
 def withdraw(connection: Connection, consent: str, *, now_ms: int, reason: str) -> None:
