@@ -1,13 +1,13 @@
 """`keystead tenant move`, in a process of its own, while another one serves the tenant."""
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
 
 from controlplane.registry.tenants import get_tenant
 from provisioning.platform import Platform
+from tests.forks import command
 from tests.moving.load import fill, under_load
 from tests.moving.test_moving import database_of
 from tests.provisioning.installations import create
@@ -16,28 +16,16 @@ pytestmark = [pytest.mark.libsql, pytest.mark.postgresql]
 
 
 async def keystead(folder: Path, *words: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from entrypoints.cli import main; raise SystemExit(main())",
-        *words,
-        "--data",
-        str(folder),
-        env={"KEYSTEAD_BACKENDS_FILE": "backends.toml", "PATH": ""},
-        cwd=Path(__file__).parents[2],
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, output.decode(), errors.decode()
+    environ = {"KEYSTEAD_BACKENDS_FILE": "backends.toml"}
+    done = await asyncio.to_thread(command, *words, "--data", str(folder), environ=environ)
+    return done.returncode, done.stdout, done.stderr
 
 
 async def test_who_serves_the_tenant_in_another_process_follows_without_an_error(platform: Platform) -> None:
     folder = platform.settings.data_dir
     await create(platform, "acme")
     await (await database_of(platform, "acme")).write(fill, 0, 1_000)
-    async with under_load(platform, "acme") as load:
+    async with under_load(platform, "acme", writers=2, pause=0.03) as load:
         for backend in ("postgresql", "sqlite"):
             status, output, errors = await keystead(folder, "tenant", "move", "acme", "--to", backend)
             assert (status, errors) == (0, ""), output
