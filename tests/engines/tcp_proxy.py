@@ -21,7 +21,6 @@ class TcpProxy:
         self.turns = 0
         """How often a client spoke and then waited for the server."""
 
-        self.said: list[bytes] = []
         self.port = 0
         self._upstream = upstream
         self._lock = threading.Lock()
@@ -98,7 +97,6 @@ class TcpProxy:
                 self.turns += source is client and spoke_last is server
                 spoke_last = source
                 if source is client:
-                    self.said.append(received)
                     time.sleep(self.delay)
                     if self._fault is not None and self._fault[0] in received:
                         self._cut_at(received, server)
