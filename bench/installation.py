@@ -24,14 +24,13 @@ POLL_SECONDS = 0.002
 class Installation:
     """A data folder and the process that serves it, or none at the moment."""
 
-    def __init__(self, folder: Path, synchronous: str, **more: str) -> None:
-        """`more` are settings, by the names of their variables."""
+    def __init__(self, folder: Path, synchronous: str) -> None:
         folder.mkdir(parents=True)
         self.data = folder / "data"
         self.port = free_port()
         self._log = folder / "server.log"
         self._environ = clean_environment(
-            KEYSTEAD_SYNCHRONOUS=synchronous, KEYSTEAD_PUBLIC_URL=f"http://localhost:{self.port}", **more
+            KEYSTEAD_SYNCHRONOUS=synchronous, KEYSTEAD_PUBLIC_URL=f"http://localhost:{self.port}"
         )
         self.program = self._run("demo", "--json")
         self.demo = self._made()
