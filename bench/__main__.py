@@ -14,7 +14,7 @@ from bench.plan import FULL, QUICK
 from bench.run import measure_all
 from bench.table import Row, rendered
 
-KNOWN = ("W1", "W2", "W3", "W4", "W5", "W6", "W8", "W9", "W10", "W11", "W12", "W13", "W14")
+KNOWN = ("W1", "W2", "W3", "W4", "W5", "W6", "W8", "W9", "W10", "W11", "W12", "W13", "W14", "ENGINES")
 
 
 def main() -> int:

@@ -24,13 +24,14 @@ POLL_SECONDS = 0.002
 class Installation:
     """A data folder and the process that serves it, or none at the moment."""
 
-    def __init__(self, folder: Path, synchronous: str) -> None:
+    def __init__(self, folder: Path, synchronous: str, **more: str) -> None:
+        """`more` are settings, by the names of their variables."""
         folder.mkdir(parents=True)
         self.data = folder / "data"
         self.port = free_port()
         self._log = folder / "server.log"
         self._environ = clean_environment(
-            KEYSTEAD_SYNCHRONOUS=synchronous, KEYSTEAD_PUBLIC_URL=f"http://localhost:{self.port}"
+            KEYSTEAD_SYNCHRONOUS=synchronous, KEYSTEAD_PUBLIC_URL=f"http://localhost:{self.port}", **more
         )
         self.program = self._run("demo", "--json")
         self.demo = self._made()

@@ -9,6 +9,7 @@ from bench import fleet_workloads as many
 from bench import tenant_content
 from bench.bare_files import copy_floor_ms, open_floor_ms
 from bench.bare_program import BareProgram
+from bench.engines import measure_engines
 from bench.fleet import share_a_catalogue
 from bench.fleet_workloads import Measured
 from bench.installation import Installation
@@ -51,6 +52,9 @@ async def measure_all(
         small.restart()
         grounds = Grounds(folder, plan, only, bare, small, content)
         await _measure_protocol(grounds, rows)
+        if "ENGINES" in only:
+            _say("databases behind servers")
+            rows += await measure_engines(folder, small, content, plan.effort)
         if only & OF_FLEETS:
             grown = Installation(folder / "grown", synchronous)
             started.append(grown)
