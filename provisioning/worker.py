@@ -44,6 +44,7 @@ class Worker:
         self._woken = asyncio.Event()
         self._fan_out = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._operating: asyncio.Task[None] | None = None
         self._converged: tuple[str, int] | None = None
         self._recheck_at = 0.0
         self._sweep_at = monotonic() + SWEEP_SECONDS
@@ -61,10 +62,11 @@ class Worker:
         self._woken.set()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        for task in (self._task, self._operating):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
         async with self._fan_out:
             with suppress(Unavailable):
                 await self._parts.fleet.flush()
@@ -143,15 +145,26 @@ class Worker:
             await self._follow()
         except IdentityError as error:  # tenant one may be what an operation is about to bring back
             _log.warning("worker_round_failed", step="follow", reason=type(error).__name__)
-        if await run_due(self._parts) or monotonic() >= self._look_at:
-            self._look_at = monotonic() + LOOK_SECONDS
-            self.failing = await self._parts.registry.read(count_failing_operations, self._parts.now())
+        if self._operating is None or self._operating.done():
+            self._operating = asyncio.create_task(self._operate(), name="operations")
+            await asyncio.wait({self._operating}, timeout=ROUND_SECONDS)
         if monotonic() >= self._forget_at:
             self._forget_at = monotonic() + FORGET_SECONDS
             await self._parts.directory.forget_destroyed()
         if monotonic() >= self._sweep_at:
             self._sweep_at = monotonic() + SWEEP_SECONDS
             await self.sweep()
+
+    async def _operate(self) -> None:
+        """Beside the rounds: a move may take minutes, and a change of the catalogue does not wait for it."""
+        try:
+            if await run_due(self._parts) or monotonic() >= self._look_at:
+                self._look_at = monotonic() + LOOK_SECONDS
+                self.failing = await self._parts.registry.read(count_failing_operations, self._parts.now())
+        except IdentityError as error:
+            _log.warning("worker_round_failed", step="operations", reason=type(error).__name__)
+        except Exception:  # noqa: BLE001  (the worker outlives whatever one operation met)
+            _log.exception("worker_round_failed", step="operations")
 
     async def _follow(self) -> None:
         """At once when the version moved; otherwise look now and then for tenants whose back-off is over."""
