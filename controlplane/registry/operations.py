@@ -332,7 +332,9 @@ REPLACING = ("move", "restore_backup", "delete")
 """What puts another database in the place of a tenant's, or takes it away: one at a time."""
 
 
-def refuse_while_replaced(connection: Connection, tenant_id: str, *, kinds: Sequence[str] = REPLACING) -> None:
+def refuse_while_replaced(
+    connection: Connection, tenant_id: str, *, kinds: Sequence[str] = REPLACING
+) -> None:
     """For the unit that begins another of them."""
     statement = select(_OPERATIONS.c.kind).where(
         _OPERATIONS.c.tenant_id == tenant_id,
