@@ -15,7 +15,7 @@ __all__ = ["cluster"]
 
 async def test_both_nodes_follow_under_load(cluster: Cluster) -> None:
     async with cluster.node("mover").serving() as one, cluster.node("other").serving() as other:
-        balancer = Balancer([one, other])
+        balancer = Balancer([one, other], [one, other])
         tokens = [await signed_in(cluster, one) for _ in range(4)]
         is_over = asyncio.Event()
         users = [asyncio.create_task(uses(cluster, balancer, token, is_over)) for token in tokens]
@@ -34,8 +34,9 @@ async def test_both_nodes_follow_under_load(cluster: Cluster) -> None:
                 await until(has_ended, 60)
                 there = (await operator.call("GET", f"{cluster.plane}/tenants/acme")).json()
                 assert there["backend"] == backend
-                while balancer.answered < before + 20:
-                    await asyncio.sleep(0.05)
+                async with asyncio.timeout(60):
+                    while balancer.answered < before + 20:
+                        await asyncio.sleep(0.05)
         is_over.set()
         await asyncio.gather(*users)
     assert balancer.refused == []

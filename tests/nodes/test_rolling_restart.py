@@ -67,8 +67,9 @@ async def test_under_load_no_request_fails_while_each_node_is_restarted(cluster:
             servers[place] = started(node)
             balancer.servers[place] = servers[place]
             await servers[place].ready()
-            while balancer.answered < before + 20 or len(balancer.ready) < len(nodes):
-                await asyncio.sleep(0.05)
+            async with asyncio.timeout(60):
+                while balancer.answered < before + 20 or len(balancer.ready) < len(nodes):
+                    await asyncio.sleep(0.05)
         is_over.set()
         await asyncio.gather(*users)
         watching.cancel()
