@@ -74,14 +74,15 @@ async def test_f24_a_node_that_slept_past_its_lease_is_refused(cluster: Cluster)
     """Another finished meanwhile, and the tenant was even suspended since."""
     async with AsyncExitStack() as stack:
         sleeper = await stack.enter_async_context(
-            cluster.node("sleeper").serving("provision.organization.before=sleep:1")
+            cluster.node("sleeper").serving("provision.organization.before=sleep:3")
         )
         other = await stack.enter_async_context(cluster.node("awake").serving())
         asleep = await stack.enter_async_context(sleeper.client())
         http = await stack.enter_async_context(other.client())
         operator = await cluster.operator(http)
         begun = asyncio.create_task(make(cluster, asleep, "slept-on"))
-        await until(lambda: has_step(cluster, "slept-on", "organization"))
+        await until(lambda: has_begun(cluster, "slept-on"))
+        await until(lambda: stands_still(sleeper))
         sleeper.signal(signal.SIGSTOP)
         cluster.registry(PASSED.format("slept-on"))
         url = f"{cluster.plane}/tenants/slept-on"
@@ -106,9 +107,18 @@ async def make(cluster: Cluster, http: httpx.AsyncClient, tenant_id: str) -> Non
     await operator.call("POST", f"{cluster.plane}/tenants", {"id": tenant_id})
 
 
-async def has_step(cluster: Cluster, tenant_id: str, step: str) -> bool:
-    rows = cluster.registry(f"SELECT steps FROM operations WHERE tenant_id = '{tenant_id}'")
-    return bool(rows) and f'"{step}"' in rows[0][0]
+async def has_begun(cluster: Cluster, tenant_id: str) -> bool:
+    return bool(cluster.registry(f"SELECT id FROM operations WHERE tenant_id = '{tenant_id}'"))
+
+
+async def stands_still(server: Server) -> bool:
+    """It sleeps at its failpoint, and answers nobody meanwhile."""
+    async with server.client() as http:
+        try:
+            await http.get("http://localhost:8000/ready", timeout=0.5)
+        except httpx.TimeoutException:
+            return True
+    return False
 
 
 async def said(server: Server, words: str) -> bool:
