@@ -16,7 +16,7 @@ SETUP    := $(VENV)/.keystead
 NPM_CLIENTS := tests/clients/packages
 NPM_ENGINES := tests/engines/packages
 NPM_INSTALLED := $(patsubst %,%/node_modules/.package-lock.json,$(NPM_CLIENTS) $(NPM_ENGINES))
-TEST_PROCESSES := 3
+TEST_PROCESSES := 4
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 INITDB := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb) $(shell command -v initdb))
 

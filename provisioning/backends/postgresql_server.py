@@ -7,6 +7,7 @@ transaction, so every step here is safe to repeat after a crash.
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from typing import Any
 
 import psycopg
@@ -107,8 +108,10 @@ class Server:
                 admin.execute(f'ALTER ROLE "{name}" RENAME TO "{aside}"')
 
     def _template(self, admin: Connection, version: str) -> Slug:
-        """Made once for a server, whole or not at all: a draft is no template yet."""
-        name = Slug(f"keystead_template_{version}_{migrations.digest('tenant')[:12]}")
+        """Made once for a server and role, whole or not at all: a draft is no template yet. What another role made
+        is neither trusted nor could it be given to a tenant."""
+        content = sha256(f"{migrations.digest('tenant')} {admin.info.user}".encode()).hexdigest()
+        name = Slug(f"keystead_template_{version}_{content[:12]}")
         if _is_template(admin, name):
             return name
         _take_turn(admin)
@@ -156,7 +159,11 @@ def _has(admin: Connection, name: Slug) -> bool:
 
 
 def _is_template(admin: Connection, name: Slug) -> bool:
-    asked = admin.execute("SELECT FROM pg_database WHERE datname = $1 AND datistemplate", (name,))
+    asked = admin.execute(
+        "SELECT FROM pg_database WHERE datname = $1 AND datistemplate"
+        " AND pg_get_userbyid(datdba) = current_user",
+        (name,),
+    )
     return asked.fetchone() is not None
 
 

@@ -1,6 +1,7 @@
 """What is the PostgreSQL back end's alone: who may connect to what, and templates."""
 
 import asyncio
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -9,6 +10,9 @@ import migrations
 from core.database import DatabaseRef
 from core.database.remote.postgresql import conninfo
 from core.failpoints import EXIT_STATUS
+from core.settings import Secret
+from provisioning.backends.configuration import PostgresqlServer, Servers
+from provisioning.backends.postgresql import PostgresqlBackend
 from provisioning.backends.template import Draft
 from tests.backends.homes import Home, nothing_more
 from tests.engines.postgres import Postgres
@@ -61,7 +65,8 @@ def test_a_template_holds_the_schema_and_nobodys_rows(postgresql_home: Home, pos
 
     postgresql_home.made("acme", rows)
     _, second = postgresql_home.made("globex")
-    (name,) = [each for each in templates(postgres) if migrations.digest("tenant")[:12] in each]
+    own = "SELECT datname FROM pg_database WHERE datistemplate AND pg_get_userbyid(datdba) = 'operator'"
+    (name,) = [row[0] for row in postgres.query(own) if f"_{migrations.head('tenant')}_" in row[0]]
     settings = "SELECT datistemplate, datallowconn FROM pg_database"
     assert postgres.query(f"{settings} WHERE datname = '{name}'") == [["t", "f"]]
     with connected(second) as own:
@@ -84,3 +89,15 @@ def test_killed_while_a_template_is_made_the_next_one_makes_it_anew(
     assert not postgresql_home.backend.exists(ref)
     postgresql_home.backend.create(ref, postgresql_home.template, nothing_more)
     assert postgresql_home.backend.exists(ref)
+
+
+def test_a_template_of_another_role_is_not_used(
+    postgresql_home: Home, postgres: Postgres, tmp_path: Path
+) -> None:
+    servers = Servers(PostgresqlServer(Secret(postgres.url("postgres"))))
+    other = Home(PostgresqlBackend(servers), lambda: PostgresqlBackend(servers), tmp_path / "other")
+    other.made("elsewhere")
+    _, acme = postgresql_home.made("acme")
+    with connected(acme) as own:
+        owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
+        assert own.execute(owners).fetchall() == [(acme.server.name,)]
