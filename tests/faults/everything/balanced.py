@@ -9,9 +9,6 @@ import httpx
 from tests.faults.everything.history import OF_THE_PLANE, Asked, History
 from tests.faults.servers import Server
 
-PATIENCE = 4
-LONGEST_WAIT = 1.5
-
 
 class Workers:
     """Some servers, each of which may be away."""
