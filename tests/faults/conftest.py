@@ -60,3 +60,13 @@ async def until(condition: Any, seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.05)
+
+
+def under_way(answered: Sized, more: int) -> Callable[[], Awaitable[bool]]:
+    """So many more were answered than when this was called: a kill after it meets work being done."""
+    wanted = len(answered) + more
+
+    async def there() -> bool:
+        return len(answered) >= wanted
+
+    return there

@@ -9,7 +9,7 @@ import pytest
 
 from core import failpoints
 from tests.faults.checks import file_of, is_whole, query, stand_once
-from tests.faults.conftest import Ground
+from tests.faults.conftest import Ground, under_way, until
 from tests.faults.servers import serving
 from tests.installation import Installation
 from tests.operators import Caller, machine_token
@@ -18,6 +18,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 AT_ONCE = 60
 """More than one group."""
+
+TURNS = 10
+"""How requests fall into groups is the machine's affair: tried until one group fails beside one that does not."""
 
 
 async def manager(ground: Ground, http: httpx.AsyncClient) -> Caller:
@@ -33,6 +36,19 @@ async def make_roles(url: str, caller: Caller, mark: str, number: int = AT_ONCE)
     return dict(zip(names, answers, strict=True))
 
 
+def told_the_truth(installation: Installation, answers: dict[str, httpx.Response]) -> None:
+    """Success: there, once. Failure: a 5xx that says nothing of the database, and nothing left behind."""
+    statuses = {answer.status_code for answer in answers.values()}
+    assert statuses <= {201, 500, 503}, statuses
+    for answer in answers.values():
+        assert answer.status_code == 201 or "atabase" not in answer.text
+    data = installation.app.settings.data_dir
+    good = [name for name, answer in answers.items() if answer.status_code == 201]
+    stand_once(data, "acme", "roles", "name", good)
+    there = {row[0] for row in query(file_of(data, "acme"), "SELECT name FROM roles")}
+    assert not (set(answers) - set(good)) & there
+
+
 @pytest.mark.parametrize("at", [1, 2])
 async def test_a_group_commit_that_fails_is_told_to_everybody_in_it(
     installation: Installation, at: int
@@ -44,25 +60,22 @@ async def test_a_group_commit_that_fails_is_told_to_everybody_in_it(
         Caller(installation.http, operator._headers["Authorization"][7:]),
     )
     await caller.call("GET", url)
-    # What wrote before is done, so that the next commit is the group's.
-    await installation.running.services.audit.flush()
-    failpoints.configure(f"database.before_commit=raise@{at}")
-    try:
-        answers = await make_roles(url, caller, f"group {at}")
-    finally:
-        failpoints.configure("")
-    statuses = {answer.status_code for answer in answers.values()}
-    assert statuses <= {201, 500, 503}, statuses
-    assert len(statuses) == 2, "some were told of success and some of failure"
-    for answer in answers.values():
-        assert answer.status_code == 201 or "atabase" not in answer.text
-    data = installation.app.settings.data_dir
-    stand_once(
-        data, "acme", "roles", "name", [name for name, answer in answers.items() if answer.status_code == 201]
-    )
-    there = {row[0] for row in query(file_of(data, "acme"), "SELECT name FROM roles")}
-    lost = {name for name, answer in answers.items() if answer.status_code != 201}
-    assert not lost & there, "a failed commit leaves nothing behind"
+    failures = 0
+    for turn in range(TURNS):
+        # What wrote before is done, so that the next commit is the group's.
+        await installation.running.services.audit.flush()
+        failpoints.configure(f"database.before_commit=raise@{at}")
+        try:
+            answers = await make_roles(url, caller, f"group {at} {turn}")
+        finally:
+            failpoints.configure("")
+        told_the_truth(installation, answers)
+        good = sum(answer.status_code == 201 for answer in answers.values())
+        failures += len(answers) - good
+        if 0 < good < len(answers):
+            break
+    assert failures, "the failure met one of the groups"
+    assert good, "some were told of success and some of failure"
     again = await make_roles(url, caller, f"again {at}", 3)
     assert {answer.status_code for answer in again.values()} == {201}
     other = await installation.manager("globex")
@@ -85,7 +98,8 @@ async def test_killed_under_load_what_was_answered_is_there_once(ground: Ground)
                         keyed[name] = answer
 
             tasks = [asyncio.create_task(work(worker)) for worker in range(8)]
-            await asyncio.sleep(0.2 + random.Random(seed).random() / 2)
+            await until(under_way(answered, 12))
+            await asyncio.sleep(random.Random(seed).random() / 2)
             server.kill()
             assert all(
                 isinstance(end, httpx.TransportError)

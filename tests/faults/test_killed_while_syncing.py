@@ -16,7 +16,7 @@ from entrypoints.asgi import create_app
 from entrypoints.demo_content import Demo
 from tests.conftest import settings_for
 from tests.faults.checks import everybody_follows, file_of, is_whole, query, stand_once
-from tests.faults.conftest import Ground, until
+from tests.faults.conftest import Ground, under_way, until
 from tests.faults.servers import Server, serving
 from tests.operators import Caller
 
@@ -114,7 +114,8 @@ async def test_f4_killed_again_and_again_in_the_middle_of_a_sync_nothing_answere
                     answered.extend(await change(fleet, operator, f"{seed}.{number}"))
 
             task = asyncio.create_task(work())
-            await asyncio.sleep(0.1 + generator.random())
+            await until(under_way(answered, 2))
+            await asyncio.sleep(generator.random())
             server.kill()
             with pytest.raises(httpx.TransportError):
                 await task
