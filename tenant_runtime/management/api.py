@@ -2,24 +2,21 @@
 
 from litestar import Router
 
-from tenant_runtime.management import (
-    absent,
-    client_credentials,
-    client_grants,
-    clients,
-    grants,
-    logs,
-    organization_members,
-    organizations,
-    registration_tokens,
-    resource_servers,
-    roles,
-    signing_keys,
-    tenants_settings,
-    user_access,
-    users,
-)
+from tenant_runtime.management import absent
+from tenant_runtime.management.apis import resource_servers, roles
+from tenant_runtime.management.clients import credentials as client_credentials
+from tenant_runtime.management.clients import grants as client_grants
+from tenant_runtime.management.clients import registration_tokens
+from tenant_runtime.management.clients import resource as clients
+from tenant_runtime.management.keys import signing as signing_keys
+from tenant_runtime.management.logs import resource as logs
+from tenant_runtime.management.organizations import members as organization_members
+from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import management_router
+from tenant_runtime.management.settings import tenant as tenants_settings
+from tenant_runtime.management.users import access as user_access
+from tenant_runtime.management.users import grants
+from tenant_runtime.management.users import resource as users
 
 handlers = [
     *tenants_settings.handlers,

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

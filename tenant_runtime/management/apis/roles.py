@@ -12,8 +12,14 @@ from core.database.sql import insert
 from core.errors import NotFound
 from core.http.paging import parse_text
 from core.ids import new_id
-from tenant_runtime.management import escalation, users
+from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
+from tenant_runtime.management.apis.permission_lists import (
+    Permission,
+    PermissionsBody,
+    resolved,
+    show_permission,
+)
 from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.catalogue_sync import check_wait, waited
 from tenant_runtime.management.editing import (
@@ -30,8 +36,8 @@ from tenant_runtime.management.editing import (
 )
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
-from tenant_runtime.management.permission_lists import Permission, PermissionsBody, resolved, show_permission
 from tenant_runtime.management.routing import changing, creating, reading, removing
+from tenant_runtime.management.users import resource as users
 from tenant_runtime.models import ResourceServer, Role, RolePermission, Scope, User, UserRole
 
 _table, _held, _assigned = Role.__table__, RolePermission.__table__, UserRole.__table__

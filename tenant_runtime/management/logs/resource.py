@@ -13,11 +13,11 @@ from core.clock import to_iso
 from core.errors import InvalidQuery
 from core.http.paging import Position, parse_text
 from core.http.search import Searchable, search
-from tenant_runtime.management import users
 from tenant_runtime.management.calls import CallOf
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import reading
+from tenant_runtime.management.users import resource as users
 from tenant_runtime.models import LogEvent
 
 _table = LogEvent.__table__

@@ -7,13 +7,21 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection, bindparam, delete, select
 
 from core.database.sql import insert
-from tenant_runtime.management import escalation, organizations, roles, users
+from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
+from tenant_runtime.management.apis import roles
+from tenant_runtime.management.apis.permission_lists import (
+    Permission,
+    PermissionsBody,
+    resolved,
+    show_permission,
+)
 from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.listing import Listing, answer
-from tenant_runtime.management.permission_lists import Permission, PermissionsBody, resolved, show_permission
+from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import creating, reading, removing
-from tenant_runtime.management.user_bodies import RolesBody
+from tenant_runtime.management.users import resource as users
+from tenant_runtime.management.users.bodies import RolesBody
 from tenant_runtime.models import (
     Membership,
     Organization,

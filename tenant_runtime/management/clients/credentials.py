@@ -14,7 +14,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import CallOf, Written
-from tenant_runtime.management.client_keys import (
+from tenant_runtime.management.clients.keys import (
     CredentialIn,
     CredentialPatch,
     KeyChange,

@@ -11,14 +11,17 @@ from core.database.sql import insert
 from core.errors import NotFound
 from core.http.paging import parse_fields
 from core.ids import new_id
-from tenant_runtime.management import escalation, organizations, roles, users
+from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
+from tenant_runtime.management.apis import roles
 from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.editing import Body, Id
 from tenant_runtime.management.endings import end_membership
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
+from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import creating, reading, removing
-from tenant_runtime.management.user_bodies import RolesBody
+from tenant_runtime.management.users import resource as users
+from tenant_runtime.management.users.bodies import RolesBody
 from tenant_runtime.models import Membership, MembershipOrganizationRole, MembershipRole, Role, User
 
 _table, _role, _user = Membership.__table__, Role.__table__, User.__table__

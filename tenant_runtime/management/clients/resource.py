@@ -21,11 +21,13 @@ from core.http.paging import parse_boolean, parse_text
 from core.ids import digest, new_client_id, new_id, new_secret
 from core.tenants import Tenant
 from tenant_runtime.configuration import FAPI
-from tenant_runtime.management import client_bodies, client_keys, escalation
+from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import Call, CallOf, Written
-from tenant_runtime.management.client_bodies import COLUMNS, WITH_SECRET, ClientIn, ClientPatch
-from tenant_runtime.management.client_keys import KeyChange
+from tenant_runtime.management.clients import bodies as client_bodies
+from tenant_runtime.management.clients import keys as client_keys
+from tenant_runtime.management.clients.bodies import COLUMNS, WITH_SECRET, ClientIn, ClientPatch
+from tenant_runtime.management.clients.keys import KeyChange
 from tenant_runtime.management.editing import merged
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer

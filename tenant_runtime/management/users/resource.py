@@ -31,7 +31,7 @@ from tenant_runtime.management.endings import end_logins, tell_of_logins
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
-from tenant_runtime.management.user_bodies import (
+from tenant_runtime.management.users.bodies import (
     UserIn,
     UserOut,
     UserPatch,
@@ -40,7 +40,7 @@ from tenant_runtime.management.user_bodies import (
     listed,
     shape,
 )
-from tenant_runtime.management.user_search import DEFAULT, FIELDS, SORTABLE
+from tenant_runtime.management.users.search import DEFAULT, FIELDS, SORTABLE
 from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.models import Identity, Password, User
 from tenant_runtime.oauth.backchannel_logout import Initiator

@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 from core.errors import InvalidInput, NotFound
 from core.http.paging import parse_boolean, parse_text
 from core.ids import new_id
-from tenant_runtime.management import clients, escalation
+from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import CallOf, Written
+from tenant_runtime.management.clients import resource as clients
 from tenant_runtime.management.editing import Body, Id, Maybe, named
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer

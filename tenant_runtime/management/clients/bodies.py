@@ -15,7 +15,7 @@ from core.outbound import Outbound, OutboundRefused
 from core.settings import is_loopback
 from tenant_runtime.configuration import FAPI
 from tenant_runtime.management.addresses import check_callbacks, check_link, check_origins
-from tenant_runtime.management.client_keys import (
+from tenant_runtime.management.clients.keys import (
     MOST_KEYS,
     CredentialNamed,
     KeyChange,

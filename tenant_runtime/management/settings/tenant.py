@@ -30,7 +30,7 @@ from tenant_runtime.management.editing import (
     merged,
     named,
 )
-from tenant_runtime.management.organizations import Colors
+from tenant_runtime.management.organizations.resource import Colors
 from tenant_runtime.management.routing import changing, reading
 from tenant_runtime.models import Setting
 from tenant_runtime.tenant_settings import effective, provenance

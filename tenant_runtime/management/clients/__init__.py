@@ -1,0 +1,1 @@
+"""Clients of the tenant: `/clients` and what belongs to one."""

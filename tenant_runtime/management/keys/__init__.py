@@ -1,0 +1,1 @@
+"""`/keys`: those that sign."""

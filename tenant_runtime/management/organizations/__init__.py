@@ -1,0 +1,1 @@
+"""`/organizations` and what belongs to one."""

@@ -1,0 +1,1 @@
+"""`/tenants/settings`: what belongs to the tenant as a whole."""
