@@ -5,13 +5,15 @@ never works beside `org_id`: a token of an organization reaches the one tenant b
 that tenant's own record.
 """
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, cast
 
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from controlplane.services import services_of
 from core.errors import (
     Forbidden,
     IdentityError,
@@ -32,7 +34,7 @@ from keystead_sdk.errors import (
     TokenInvalid,
     TokenMissing,
 )
-from keystead_sdk.litestar import challenge_headers, principal_of
+from keystead_sdk.litestar import authenticate, challenge_headers, principal_of
 from keystead_sdk.principal import Principal
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
@@ -59,10 +61,16 @@ def needs(*permissions: str) -> dict[str, Any]:
     }
 
 
+async def is_known(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Carries a good token of tenant one."""
+    verify = authenticate(services_of(connection).verifier)
+    await cast("Awaitable[None]", verify(connection, handler))
+
+
 def agrees(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """The header `tenant-id` may select only what the path says: the tenant in it, or the control plane itself."""
     selected = set(header_values(connection.headers, "tenant-id"))
-    services = connection.app.state["services"]
+    services = services_of(connection)
     here = {services.settings.control_plane_tenant, connection.path_params.get("tenant_id")}
     if selected - here:
         raise InsufficientReach()
@@ -71,7 +79,7 @@ def agrees(connection: AnyConnection, _: BaseRouteHandler) -> None:
 async def stands(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """A token outlives what happens to its holder; power over every tenant does not."""
     principal = principal_of(connection)
-    services = connection.app.state["services"]
+    services = services_of(connection)
     claims = principal.claims
     if "act" in claims:  # somebody else's name is borrowed for no such power (RFC 8693 section 4.1)
         raise Unauthenticated()

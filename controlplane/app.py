@@ -3,21 +3,21 @@
 Its OpenAPI document is `/api/v2/fleet/openapi.json` there.
 """
 
+from functools import cache
 from typing import Any
 
 import msgspec
 from litestar import Litestar, Request, Router
-from litestar.datastructures import ResponseHeader, State
+from litestar.datastructures import ResponseHeader
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from controlplane import backups, fleet, migrations, moves, operations, tenants
-from controlplane.access import agrees, as_platform, stands
-from controlplane.services import PlatformServices
+from controlplane.access import agrees, as_platform, is_known, stands
 from core.errors import InvalidInput
 from core.http.security import API_HEADERS
-from keystead_sdk.litestar import add_answer_headers, authenticate
+from keystead_sdk.litestar import add_answer_headers
 
 BODY_LIMIT = 64 * 1024
 
@@ -35,7 +35,9 @@ class PlatformRequest(Request[Any, Any, Any]):
         return msgspec.json.decode(await self.body() or b"{}", type=wanted)
 
 
-def create_platform_app(services: PlatformServices) -> Litestar:
+@cache
+def platform_app() -> Litestar:
+    """Routes are made once in a process: what they work with comes with the request."""
     router = Router(
         "/api/v2",
         route_handlers=[
@@ -46,7 +48,7 @@ def create_platform_app(services: PlatformServices) -> Litestar:
             *backups.handlers,
             *moves.handlers,
         ],
-        guards=[authenticate(services.verifier), stands, agrees],
+        guards=[is_known, stands, agrees],
         request_class=PlatformRequest,
         request_max_body_size=BODY_LIMIT,
         response_headers=[ResponseHeader(name=name, value=value) for name, value in API_HEADERS.items()],
@@ -55,7 +57,6 @@ def create_platform_app(services: PlatformServices) -> Litestar:
         [router],
         exception_handlers={Exception: as_platform},
         before_send=[add_answer_headers],
-        state=State({"services": services}),
         openapi_config=OpenAPIConfig(
             title="Keystead platform API",
             version="1",

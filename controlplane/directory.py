@@ -75,6 +75,7 @@ class RegistryDirectory:
         self._registry = registry
         self._databases = databases
         self._key = key
+        self._shared_key = key.shared_key()
         self._settings = settings
         self._place_of = place_of
         self._label_resolver = label_resolver
@@ -150,6 +151,7 @@ class RegistryDirectory:
             schema_version=registered.schema_version,
             database=self._databases.open(self._place_of(registered)),
             data_key=self._key.unwrap(registered.id, registered.wrapped_key),
+            shared_key=self._shared_key,
         )
 
     def _own_issuer(self, registered: RegisteredTenant) -> str:

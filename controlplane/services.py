@@ -1,10 +1,10 @@
-"""What the platform API works with. One value, made by `entrypoints/` and kept on the application."""
+"""What the platform API works with. One value, made by `entrypoints/` and put on each request."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import Request
+from litestar.connection import ASGIConnection
 
 from controlplane.registry.ledger import Wanted
 from core.clock import Clock
@@ -35,6 +35,6 @@ class PlatformServices:
     record: Callable[[str, str, dict[str, Any], str], Awaitable[None]]
 
 
-def services_of(request: Request[Any, Any, Any]) -> PlatformServices:
-    services: PlatformServices = request.app.state["services"]
+def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> PlatformServices:
+    services: PlatformServices = connection.scope["state"]["services"]
     return services

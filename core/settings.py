@@ -40,13 +40,16 @@ INHERITED_KEYS = frozenset(
         "enabled_locales",
         "flags",
         "attack_protection",
+        "emails",
+        "email_templates",
+        "prompts",
         "error_page",
         "support_email",
         "support_url",
         "help_url",
     }
 )
-"""`specs/tenancy.md` section 6: lifetimes, branding, locales, flags, attack protection, error page,
+"""`specs/tenancy.md` section 6: lifetimes, branding, locales, flags, attack protection, mail, texts, error page,
 support."""
 
 

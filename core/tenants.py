@@ -29,7 +29,8 @@ class Tenant:
 
     `issuer` is the canonical one of the host entry that was matched, with its trailing slash; `issuers` are all
     of the tenant's. `control_plane_issuers` may also issue tokens accepted here, when they carry
-    `organization_id` (the tenant organization on tenant one) as `org_id`, or a platform permission.
+    `organization_id` (the tenant organization on tenant one) as `org_id`, or a platform permission. `data_key` seals
+    the tenant's own secrets; `shared_key` is the installation's, for secrets that tenant one says for all.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Tenant:
     schema_version: str | None = None  # as the registry knows it
     database: Database = field(repr=False, compare=False)
     data_key: DataKey = field(repr=False, compare=False)
+    shared_key: DataKey = field(repr=False, compare=False)
 
     @property
     def origin(self) -> str:

@@ -8,14 +8,14 @@ inherited settings and the database back ends are arguments, or entry points of 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Any, TypeVar, cast
 
 import structlog
 from litestar import Request
 
-from controlplane.app import create_platform_app
+from controlplane.app import platform_app
 from controlplane.directory import LabelResolver
 from controlplane.services import PlatformServices
 from core.clock import Clock, SystemClock, now_ms
@@ -48,7 +48,7 @@ from provisioning.platform import Platform, open_platform
 from provisioning.waiting_deliveries import WaitingDeliveries
 from sync.catalogue import SettingsTransform
 from tenant_runtime import erasures
-from tenant_runtime.app import create_tenant_app
+from tenant_runtime.app import tenant_app
 from tenant_runtime.audit import AuditLog, Event
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
@@ -179,10 +179,9 @@ class Keystead:
             directory=platform.directory,
             schema_gate=platform.schema_gate,
             gate=platform.gate,
-            tenants=cast("AsgiApp", create_tenant_app(services)),
-            platform=cast(
-                "AsgiApp",
-                create_platform_app(self._platform_services(platform, services, operators, keys, vitals)),
+            tenants=_with(services, tenant_app()),
+            platform=_with(
+                self._platform_services(platform, services, operators, keys, vitals), platform_app()
             ),
             documents=documents(self._clock),
             process=process_app(vitals.health, vitals.check_ready, _refuse),
@@ -293,6 +292,17 @@ def create_app(
     )
 
 
+def _with(services: Any, routes: Any) -> AsgiApp:
+    """An application whose handlers find `services` on the request."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["services"] = services
+        await routes(scope, receive, send)
+
+    return app
+
+
+@cache
 def _only_entry_point(group: str) -> Any:
     found = list(entry_points(group=group))
     if len(found) > 1:

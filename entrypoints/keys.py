@@ -22,7 +22,7 @@ from entrypoints.sentences import sentence
 from provisioning.platform import Platform, open_platform
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import configuration
-from tenant_runtime.management.signing_keys import shape
+from tenant_runtime.management.keys.signing import shape
 from tenant_runtime.oauth.keys import changes as key_changes
 from tenant_runtime.oauth.keys.changes import Asked, Changed, NewKey, Spare
 

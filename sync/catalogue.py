@@ -58,6 +58,7 @@ class Sharing:
     resource_servers: bool = True
     roles: bool = True
     inherited_keys: frozenset[str] = frozenset()
+    excluded_keys: frozenset[str] = frozenset()
     templates: Mapping[str, str] = field(default_factory=dict)
     transform: SettingsTransform | None = None
 
@@ -67,6 +68,7 @@ class Sharing:
             resource_servers=settings.sync_resource_servers,
             roles=settings.sync_roles,
             inherited_keys=settings.inherited_keys - settings.excluded_keys - NEVER_INHERITED,
+            excluded_keys=settings.excluded_keys,
             templates={
                 key: template
                 for key, template in settings.settings_templates.items()
@@ -76,13 +78,17 @@ class Sharing:
         )
 
     def settings_for(self, offered: Mapping[str, Any], follower: Follower) -> dict[str, Any]:
-        values = {key: value for key, value in offered.items() if key in self.inherited_keys}
+        values = {key: value for key, value in offered.items() if self._is_inherited(key)}
         fields = {"id": follower.id, "display_name": follower.display_name}
         values |= {key: template.format(**fields) for key, template in self.templates.items()}
         if self.transform is not None:
             changed = self.transform(values, follower)
             values = {key: value for key, value in changed.items() if key not in NEVER_INHERITED}
         return values
+
+    def _is_inherited(self, key: str) -> bool:
+        """A document's key goes by what stands before its first colon; all of a kind or one may be left out."""
+        return key.partition(":")[0] in self.inherited_keys and key not in self.excluded_keys
 
     def fingerprint(self) -> str:
         """Changes when a restart brought other rules; of a transform only the name is known."""
@@ -91,6 +97,7 @@ class Sharing:
             self.resource_servers,
             self.roles,
             sorted(self.inherited_keys),
+            sorted(self.excluded_keys),
             sorted(self.templates.items()),
             named,
         )

@@ -1,19 +1,18 @@
 """Everything that acts for one tenant as one ASGI application: which router answers in which error shape.
 
 The request's tenant is in `scope["state"]` before it gets here (`core.http.edge`); the application has no way to
-find another.
+find another. Routes are made once in a process, whoever serves them: what they work with comes with the request.
 """
 
+from functools import cache
 from typing import Any
 
 from litestar import Litestar, Response, Router
-from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from core.http.errors import AnyRequest, Handler, as_management, as_oauth, page_renderer
-from tenant_runtime.dependencies import Services
 from tenant_runtime.login import handlers as pages
 from tenant_runtime.login.answers import error_page
 from tenant_runtime.management import api
@@ -25,7 +24,8 @@ from tenant_runtime.oauth.protected_resource import with_resource_metadata
 FORM_LIMIT = 64 * 1024
 
 
-def create_tenant_app(services: Services) -> Litestar:
+@cache
+def tenant_app() -> Litestar:
     as_page = page_renderer(error_page)
     protocol = Router(
         "/",
@@ -43,7 +43,6 @@ def create_tenant_app(services: Services) -> Litestar:
     return Litestar(
         [protocol, browser, api.router()],
         exception_handlers={Exception: _by_path(as_page)},
-        state=State({"services": services}),
         openapi_config=OpenAPIConfig(
             title="Keystead Management API",
             version="2",

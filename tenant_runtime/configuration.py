@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, select
 from core.crypto.sealing import DataKey, SealBroken
 from core.database import Prepared, rows_of_all
 from core.tenants import Tenant
+from tenant_runtime.documents import Documents, is_document
 from tenant_runtime.models import (
     Client,
     ClientGrant,
@@ -177,6 +178,7 @@ class Configuration:
     client_grants: Mapping[tuple[str, str], ClientGrantConfiguration]  # by (client_id, audience)
     connections: Mapping[str, ConnectionConfiguration]  # by id
     settings: TenantSettings
+    documents: Documents
     keys: KeyRing = field(repr=False)
 
     @property
@@ -198,7 +200,8 @@ def load_configuration(connection: Connection, data_key: DataKey) -> Configurati
     rows = dict(zip(_EVERYTHING, rows_of_all(connection, *_EVERYTHING.values()), strict=True))
     (tenant,) = rows["tenant"]
     servers = _resource_servers(rows)
-    settings = _settings(rows)
+    layers = _layers(rows)
+    settings = effective(layers["control_plane"], layers["tenant"])
     return Configuration(
         version=tenant.config_version,
         applied_digest=tenant.applied_digest,
@@ -209,6 +212,7 @@ def load_configuration(connection: Connection, data_key: DataKey) -> Configurati
         client_grants=MappingProxyType(_client_grants(rows)),
         connections=MappingProxyType({row.id: _connection(row) for row in rows["connections"]}),
         settings=settings,
+        documents=Documents(_documents(layers["control_plane"]), _documents(layers["tenant"])),
         keys=key_ring(rows["signing_keys"], rows["last_retired"], data_key),
     )
 
@@ -387,8 +391,12 @@ def _client_grants(rows: _Rows) -> dict[tuple[str, str], ClientGrantConfiguratio
     }
 
 
-def _settings(rows: _Rows) -> TenantSettings:
+def _layers(rows: _Rows) -> dict[str, dict[str, Any]]:
     layers: dict[str, dict[str, Any]] = {"control_plane": {}, "tenant": {}}
     for row in rows["settings"]:
         layers[row.source][row.key] = row.value
-    return effective(layers["control_plane"], layers["tenant"])
+    return layers
+
+
+def _documents(layer: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in layer.items() if is_document(key, value)}

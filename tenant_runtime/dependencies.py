@@ -1,6 +1,6 @@
 """What a handler may ask for: the request's tenant, and the services of the process.
 
-Both are found on the connection where the edge and `app.py` put them; a handler takes at most one dependency
+Both are found on the connection, where the edge and `entrypoints/` put them; a handler takes at most one dependency
 (`specs/stack.md` section 2).
 """
 
@@ -20,6 +20,8 @@ from core.settings import Settings
 from core.tenants import Operators, Tenant, TenantLifecycle
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
+from tenant_runtime.login.devices.guesses import Guesses
+from tenant_runtime.login.throttling import UnknownAccounts
 from tenant_runtime.oauth.clients.remote_keys import RemoteKeys
 from tenant_runtime.registration.document_memory import DocumentMemory
 from tenant_runtime.registration.rates import Rates
@@ -58,10 +60,12 @@ class Services:
     on_control_plane_write: Callable[[], None] = _nobody_waits
     rates: Rates = field(default_factory=Rates)
     documents: DocumentMemory = field(default_factory=DocumentMemory)
+    unknown_accounts: UnknownAccounts = field(default_factory=UnknownAccounts)
+    device_guesses: Guesses = field(default_factory=Guesses)
 
 
 def services_of(connection: AnyConnection) -> Services:
-    services: Services = connection.app.state["services"]
+    services: Services = connection.scope["state"]["services"]
     return services
 
 

@@ -111,6 +111,10 @@ class InstallationKey:
         """A key for something of the installation that is not sealed: page tokens of the platform API."""
         return _derived(self._root, purpose)
 
+    def shared_key(self) -> DataKey:
+        """For what tenant one says for all tenants and no tenant may read. No tenant id has a space."""
+        return DataKey("shared by all", _derive(self._root, "shared secrets"))
+
     def check_value(self) -> str:
         """Stands in the registry: tells a wrong key from a right one, and nothing of the key."""
         return self._check

@@ -5,8 +5,9 @@ SQLite files, libSQL servers, Turso and PostgreSQL ship here; others register as
 from the row that says whose it is. How a database is opened is its kind's business (`core.database.kinds`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,9 +102,15 @@ def load_backends(settings: Settings, extra: Mapping[str, Backend] | None = None
         backends["turso"] = TursoBackend(file.turso)
     if file.postgresql is not None:
         backends["postgresql"] = _postgresql(file.postgresql)
-    for point in entry_points(group=GROUP):
-        backends[point.name] = point.load()(settings)
+    for name, make in installed_backends().items():
+        backends[name] = make(settings)
     return backends | dict(extra or {})
+
+
+@cache
+def installed_backends() -> dict[str, Callable[[Settings], Backend]]:
+    """What is installed does not change while a process runs, and is long to look for."""
+    return {point.name: point.load() for point in entry_points(group=GROUP)}
 
 
 def _postgresql(servers: Servers[PostgresqlServer]) -> Backend:

@@ -20,7 +20,6 @@ from tenant_runtime.login.pages import PasswordPage
 from tenant_runtime.login.password_rules import is_too_long
 from tenant_runtime.login.steps import IDENTIFIER, PASSWORD, RESET, AnyRequest, StepVisit, at, opened, posted
 from tenant_runtime.login.texts import ProblemKey
-from tenant_runtime.login.throttling import UnknownAccounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ async def check_password(request: AnyRequest) -> Response[str]:
         return visit.show(_page(visit, "password", problem), status=400)
     connection_id = visit.request.connection.id
     attempt = await visit.tenant.database.write(_attempt, visit.key, connection_id, visit.now)
-    refused_until = _refused_until(request, visit, attempt)
+    refused_until = _refused_until(visit, attempt)
     if refused_until:
         return _slowed_down(visit, attempt, refused_until)
     account = attempt.account
@@ -68,11 +67,12 @@ def _attempt(connection: Connection, key: RequestKey, connection_id: str, now: i
     return Attempt(progress.identifier, try_account(connection, connection_id, progress.identifier, now))
 
 
-def _refused_until(request: AnyRequest, visit: StepVisit, attempt: Attempt) -> int:
+def _refused_until(visit: StepVisit, attempt: Attempt) -> int:
     if attempt.account is not None:
         return attempt.account.refused_until
-    unknown: UnknownAccounts = request.app.state.setdefault("unknown_accounts", UnknownAccounts())
-    return unknown.attempt(visit.tenant, f"{visit.request.connection.id}\0{attempt.email}", visit.now)
+    return visit.services.unknown_accounts.attempt(
+        visit.tenant, f"{visit.request.connection.id}\0{attempt.email}", visit.now
+    )
 
 
 async def _enter(visit: StepVisit, attempt: Attempt, account: Account, password: str) -> Response[str]:

@@ -22,6 +22,7 @@ from tenant_runtime.models.grants import (
     RevokedFamily,
     UsedId,
 )
+from tenant_runtime.models.jobs import Job, JobPart
 from tenant_runtime.models.logs import IdempotencyKey, LogEvent
 from tenant_runtime.models.organizations import (
     Membership,
@@ -49,6 +50,8 @@ __all__ = [
     "Grant",
     "IdempotencyKey",
     "Identity",
+    "Job",
+    "JobPart",
     "LogEvent",
     "LoginCode",
     "Membership",

@@ -128,7 +128,7 @@ def _call(scope: HTTPScope, receive: Receive) -> Call:
     for name, value in scope["headers"]:
         headers[name] = (*headers[name], value) if name in headers else (value,)
     state: dict[str, Any] = scope["state"]
-    services: Services = scope["litestar_app"].state["services"]
+    services: Services = scope["state"]["services"]
     return Call(
         tenant=state["tenant"],
         services=services,

@@ -11,7 +11,7 @@ import pytest
 
 from controlplane.registry.tenants import find_tenant
 from core.errors import InvalidInput
-from provisioning.backends import Backend, load_backends
+from provisioning.backends import Backend, installed_backends, load_backends
 from provisioning.backends.configuration import read_backends
 from tests.conftest import settings_for
 from tests.documents.repository import read
@@ -73,7 +73,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     )
     monkeypatch.syspath_prepend(str(site))
     invalidate_caches()
+    installed_backends.cache_clear()
     yield
+    installed_backends.cache_clear()
     sys.modules.pop("keystead_disks", None)
 
 

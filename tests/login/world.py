@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
-from litestar import Litestar, Router
 from sqlalchemy import Connection, create_engine, insert, text
 
 from core.crypto.keys import SigningKey
@@ -21,7 +20,6 @@ from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
 from core.crypto.sealing import DataKey, new_data_key
 from core.database import DatabaseRef, Databases
-from core.http.errors import as_oauth, page_renderer
 from core.ids import digest, new_client_id, new_id, new_secret, new_user_id
 from core.outbound import Outbound
 from core.settings import Settings
@@ -29,14 +27,10 @@ from core.tenants import Tenant, TenantState
 from entrypoints.browser import Browser
 from migrations import upgrade
 from tenant_runtime import models
+from tenant_runtime.app import tenant_app
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
-from tenant_runtime.login.answers import error_page
-from tenant_runtime.login.handlers import handlers as login_handlers
-from tenant_runtime.oauth import logout
-from tenant_runtime.oauth.authorization import endpoint as authorize
-from tenant_runtime.oauth.endpoints import handlers as oauth_handlers
 from tests.engines.carried import Carry, carrying, kinds
 
 NAMES = ("acme", "globex", "secure")
@@ -259,7 +253,7 @@ async def _place(
         display_name=tenant_id.title(), organization_id=None, control_plane_issuers=frozenset(),
         is_control_plane=False, incarnation=incarnation,
         database=databases.open(carry(DatabaseRef(path=path, owner=tenant_id, incarnation=incarnation))),
-        data_key=data_key,
+        data_key=data_key, shared_key=DataKey("shared by all", bytes(32)),
     )  # fmt: skip
     return Place(tenant, clock, passwords, signing)
 
@@ -314,39 +308,24 @@ async def world(folder: Path, made: Path, *, allowed: Collection[str] = ()) -> A
         deliveries=Deliveries(clock, {}),
     )
     places = [await _place(databases, folder, made, name, clock, passwords, carry) for name in NAMES]
-    app = application(services)
-    async with app.lifespan():
-        built = World(*places, _edge(app, places), clock, services)
-        yield built
-        for client in built.clients:
-            await client.aclose()
-        await services.audit.flush()
+    built = World(*places, _edge(services, places), clock, services)
+    yield built
+    for client in built.clients:
+        await client.aclose()
+    await services.audit.flush()
     await services.outbound.close()
     passwords.close()
     await stack.aclose()
 
 
-def application(services: Services) -> Litestar:
-    as_page = page_renderer(error_page)
-    pages = [*authorize.handlers, *logout.handlers, *login_handlers]
-    app = Litestar(
-        [
-            Router("/", route_handlers=pages, exception_handlers={Exception: as_page}),
-            Router("/", route_handlers=oauth_handlers, exception_handlers={Exception: as_oauth}),
-        ],
-        openapi_config=None,
-        logging_config=None,
-    )
-    app.state["services"] = services
-    return app
-
-
-def _edge(app: Litestar, places: list[Place]) -> Callable[..., Any]:
+def _edge(services: Services, places: list[Place]) -> Callable[..., Any]:
     async def edge(scope: Any, receive: Any, send: Any) -> None:
         host = dict(scope["headers"])[b"host"].decode()
         place = next(place for place in places if place.origin.partition("//")[2] == host)
-        scope["state"] = {"tenant": place.tenant, "request_id": new_secret(6), "client_ip": "192.0.2.1"}
-        await app(scope, receive, send)
+        scope["state"] = {
+            "tenant": place.tenant, "services": services, "request_id": new_secret(6), "client_ip": "192.0.2.1",
+        }  # fmt: skip
+        await tenant_app()(scope, receive, send)
 
     return edge
 

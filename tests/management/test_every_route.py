@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tenant_runtime.app import create_tenant_app
+from tenant_runtime.app import tenant_app
 from tenant_runtime.management.permissions import PLATFORM, TENANT
 from tests.management.world import EVERYTHING, PLATFORM_TOO, World
 
@@ -23,7 +23,7 @@ IDS = {
 
 @cache
 def document() -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(json.dumps(create_tenant_app(None).openapi_schema.to_schema()))  # type: ignore[arg-type]
+    value: dict[str, Any] = json.loads(json.dumps(tenant_app().openapi_schema.to_schema()))
     return value
 
 

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from core.settings import Settings
 from core.tenants import Tenant, TenantState
 from provisioning.first_rows import DEFAULT_CLIENT, prepare, put_first_rows
 from tenant_runtime import models
-from tenant_runtime.app import create_tenant_app
+from tenant_runtime.app import tenant_app
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
@@ -231,21 +230,18 @@ def _tenant(name: str, folder: Path, schema: Path, databases: Databases, carry: 
         incarnation=f"{name}-1",
         database=databases.open(carry(DatabaseRef(path=path, owner=name, incarnation=f"{name}-1"))),
         data_key=DataKey(name, new_data_key()),
+        shared_key=DataKey("shared by all", bytes(32)),
     )
 
 
-@cache
-def _app() -> Any:
-    """Building it takes half a second; what it serves is handed in afterwards."""
-    return create_tenant_app(None)  # type: ignore[arg-type]
-
-
-def _before(app: Any, tenant: Tenant) -> Any:
+def _before(services: Services, tenant: Tenant) -> Any:
     """What the edge does: the request's tenant, found by its host."""
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
-        scope["state"] = {"tenant": tenant, "request_id": "req1", "client_ip": "127.0.0.1"}
-        await app(scope, receive, send)
+        scope["state"] = {
+            "tenant": tenant, "services": services, "request_id": "req1", "client_ip": "127.0.0.1",
+        }  # fmt: skip
+        await tenant_app()(scope, receive, send)
 
     return asgi
 
@@ -271,14 +267,12 @@ async def open_world(folder: Path, schema: Path, keys: Mapping[str, SigningKey])
         lifecycle=lifecycle,  # type: ignore[arg-type]
         on_control_plane_write=lambda: wakes.append(1),
     )
-    app = _app()
-    app.state["services"] = services
     world = World(clock, services, lifecycle, wakes)
     async with carrying() as carry, Databases(folder, kinds=kinds()) as databases:
         for name in ISSUERS:
             tenant = _tenant(name, folder, schema, databases, carry)
             machine = await tenant.database.alone(_fill, tenant, keys[name])
-            transport = httpx.ASGITransport(app=_before(app, tenant))
+            transport = httpx.ASGITransport(app=_before(services, tenant))
             http = httpx.AsyncClient(transport=transport, base_url=tenant.origin)
             setattr(world, name, Place(tenant, keys[name], http, machine, world))
         yield world

@@ -1,7 +1,9 @@
 """A tenant's file as an earlier release left it: without the tables, columns and indexes that later revisions add."""
 
 import re
+import runpy
 import sqlite3
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import migrations
@@ -26,6 +28,7 @@ def undo_to(connection: sqlite3.Connection, version: str) -> None:
     for revision in sorted(VERSIONS.glob("[0-9]*.py"), reverse=True):
         if revision.name[:4] > version:
             _undo(connection, revision.read_text())
+            _undo_permissions(connection, runpy.run_path(str(revision)).get("PERMISSIONS", {}))
     if version < "0003":
         connection.execute("DELETE FROM connections WHERE name = 'email'")
     else:
@@ -50,6 +53,13 @@ def _undo(connection: sqlite3.Connection, revision: str) -> None:
         connection.execute(f"DROP TABLE {name}")
     for table, column in COLUMN.findall(revision):
         connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+
+
+def _undo_permissions(connection: sqlite3.Connection, permissions: Mapping[str, Sequence[str]]) -> None:
+    for resource, verbs in permissions.items():
+        for verb in verbs:
+            for table, column in (("role_permissions", "permission"), ("scopes", "value")):
+                connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (f"{verb}:{resource}",))
 
 
 def version_in(path: Path) -> str:

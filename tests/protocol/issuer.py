@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
-from litestar import Litestar, Router
 from sqlalchemy import Connection, Table, create_engine, insert, select, update
 
 import migrations
@@ -24,16 +23,15 @@ from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
 from core.crypto.sealing import DataKey, new_data_key
 from core.database import DatabaseRef, Databases
-from core.http.errors import as_oauth
 from core.ids import digest, new_id, new_secret
 from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Tenant, TenantState
 from tenant_runtime import models
+from tenant_runtime.app import tenant_app
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
-from tenant_runtime.oauth.endpoints import handlers
 from tests import schema
 from tests.engines.carried import Carry, carrying, kinds
 
@@ -251,7 +249,7 @@ async def _running(golden: Golden, folder: Path, *, stays: bool = False) -> Asyn
         AsyncExitStack() as stack,
     ):
         tenants = {name: _tenant(name, folder, databases, golden.data_keys[name], carry) for name in NAMES}
-        app = _by_host(_application(services), {f"{name}.example.com": tenants[name] for name in NAMES})
+        app = _by_host(services, {f"{name}.example.com": tenants[name] for name in NAMES})
         issuers = {}
         for name, tenant in tenants.items():
             http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=tenant.origin)
@@ -273,13 +271,6 @@ def _services(folder: Path, clock: HandClock) -> Services:
     )
 
 
-def _application(services: Services) -> Litestar:
-    router = Router("/", route_handlers=handlers, exception_handlers={Exception: as_oauth})
-    application = Litestar([router], logging_config=None, openapi_config=None)
-    application.state["services"] = services
-    return application
-
-
 @asynccontextmanager
 async def second_worker(issuer: Issuer, services: Services) -> AsyncIterator[Issuer]:
     """Another process's view of the same tenant: lanes, snapshots and turns of its own over the same file."""
@@ -287,7 +278,7 @@ async def second_worker(issuer: Issuer, services: Services) -> AsyncIterator[Iss
     folder = services.settings.data_dir
     async with Databases(folder, synchronous="NORMAL", kinds=kinds()) as databases:
         tenant = replace(issuer.tenant, database=databases.open(ref))
-        app = _by_host(_application(services), {urlsplit(tenant.origin).netloc: tenant})
+        app = _by_host(services, {urlsplit(tenant.origin).netloc: tenant})
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=tenant.origin) as http:
             yield replace(issuer, tenant=tenant, http=http)
 
@@ -316,14 +307,17 @@ def _tenant(name: str, folder: Path, databases: Databases, data_key: bytes, carr
         incarnation=f"{name}-1",
         database=databases.open(ref),
         data_key=DataKey(name, data_key),
+        shared_key=DataKey("shared by all", bytes(32)),
     )
 
 
-def _by_host(application: Any, tenants: Mapping[str, Tenant]) -> Any:
+def _by_host(services: Services, tenants: Mapping[str, Tenant]) -> Any:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         host = dict(scope["headers"])[b"host"].decode()
-        scope["state"] = {"tenant": tenants[host], "request_id": "r-1", "client_ip": "192.0.2.1"}
-        await application(scope, receive, send)
+        scope["state"] = {
+            "tenant": tenants[host], "services": services, "request_id": "r-1", "client_ip": "192.0.2.1",
+        }  # fmt: skip
+        await tenant_app()(scope, receive, send)
 
     return app
 

@@ -28,7 +28,6 @@ from tenant_runtime.login.authorization_requests import RequestKey, store_reques
 from tenant_runtime.login.consent import scope_items
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
 from tenant_runtime.login.devices.decisions import APPROVED, Decision, DeviceGone, approve, deny, find_waiting
-from tenant_runtime.login.devices.guesses import Guesses
 from tenant_runtime.login.devices.pages import DecidedPage, DevicePage, UserCodePage
 from tenant_runtime.login.devices.requests import MARKER
 from tenant_runtime.login.flow import Step, next_step
@@ -80,7 +79,7 @@ async def enter_code(request: AnyRequest) -> Response[str]:
     if user_code is None:
         return await _ask(request, fields.get("user_code", "")[:20], "device_code_malformed")
     now, ip = now_ms(services.clock), client_ip_of(request)
-    guesses: Guesses = request.app.state.setdefault("device_guesses", Guesses())
+    guesses = services.device_guesses
     refused_until = guesses.attempt(tenant, ip, now)
     if refused_until:
         return await _slowed_down(request, refused_until - now)

@@ -24,7 +24,7 @@ PUBLIC_HEADERS: RawHeaders = [
 
 @asgi("/.well-known/jwks.json", copy_scope=False)
 async def key_set(scope: Scope, receive: Receive, send: Send) -> None:
-    services: Services = scope["litestar_app"].state["services"]
+    services: Services = scope["state"]["services"]
     await send_key_set(services.clock, scope, receive, send)
 
 

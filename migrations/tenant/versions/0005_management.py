@@ -1,0 +1,95 @@
+"""the Management API in breadth: what it asks for, and what it keeps"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+only_adds = True
+
+PERMISSIONS = {
+    "branding": ("create", "delete"),
+    "attack_protection": ("read", "update"),
+    "anomaly_blocks": ("read", "delete"),
+    "authentication_methods": ("read", "delete"),
+    "device_credentials": ("read", "delete"),
+    "email_provider": ("read", "create", "update", "delete"),
+    "email_templates": ("read", "create", "update"),
+    "event_deliveries": ("read", "update"),
+    "event_streams": ("read", "create", "update", "delete"),
+    "log_streams": ("read", "create", "update", "delete"),
+    "prompts": ("read", "update"),
+    "user_tickets": ("create",),
+}
+"""New ones, on every tenant's own Management API and in the roles that a new installation makes."""
+
+
+def upgrade() -> None:
+    _permissions()
+    _jobs()
+
+
+def _jobs() -> None:
+    op.create_table(
+        "jobs",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=True),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("inserted", sa.Integer(), nullable=False),
+        sa.Column("updated", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("error", sa.String(), nullable=True),
+        sa.Column("fencing", sa.BigInteger(), nullable=False),
+        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+    )
+    op.create_index("ix_jobs_created", "jobs", ["created_at", "id"], unique=False)
+    op.create_index("ix_jobs_status", "jobs", ["status", "created_at"], unique=False)
+    op.create_table(
+        "job_parts",
+        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["jobs.id"], name=op.f("fk_job_parts_job_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("job_id", "kind", "number", name=op.f("pk_job_parts")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _permissions() -> None:
+    connection = op.get_bind()
+    for resource, verbs in PERMISSIONS.items():
+        for verb in verbs:
+            values = {
+                "value": f"{verb}:{resource}",
+                "description": f"{verb.capitalize()} {resource.replace('_', ' ')}",
+            }
+            connection.execute(_ADD_SCOPE, values)
+            roles = ("Tenant Admin", "Platform Admin", "Tenant Member" if verb == "read" else "Tenant Admin")
+            for role in dict.fromkeys(roles):
+                connection.execute(_ADD_TO_ROLE, {"value": values["value"], "role": role})
+
+
+_ADD_SCOPE = sa.text(
+    "INSERT INTO scopes (resource_server_id, value, description, position, is_platform)"
+    " SELECT id, :value, :description, 0, false FROM resource_servers WHERE is_management"
+    " ON CONFLICT DO NOTHING"
+)
+_ADD_TO_ROLE = sa.text(
+    "INSERT INTO role_permissions (role_id, resource_server_id, permission)"
+    " SELECT roles.id, resource_servers.id, :value FROM roles, resource_servers"
+    " WHERE resource_servers.is_management AND roles.name = :role AND NOT roles.is_system"
+    " AND EXISTS (SELECT 1 FROM role_permissions held WHERE held.role_id = roles.id"
+    " AND held.resource_server_id = resource_servers.id AND held.permission = 'read:custom_domains')"
+    " ON CONFLICT DO NOTHING"
+)
