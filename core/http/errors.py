@@ -14,7 +14,12 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.exceptions import (
+    HTTPException,
+    InternalServerException,
+    SerializationException,
+    ValidationException,
+)
 
 from core.errors import (
     Forbidden,
@@ -101,6 +106,10 @@ def page_renderer(render: Callable[[AnyRequest, IdentityError, str], Response[An
     return as_page
 
 
+_LEFT = "client disconnected prematurely"
+"""The framework's words for a sender who is gone: nobody hears the answer, and it is no fault of ours."""
+
+
 def to_identity_error(exc: Exception) -> IdentityError:
     """Whatever was raised, as a member of the hierarchy. What is not foreseen is a `ServerError`."""
     match exc:
@@ -108,6 +117,8 @@ def to_identity_error(exc: Exception) -> IdentityError:
             return exc
         case HTTPException() if exc.status_code < 500 or exc.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             return _from_framework(exc)
+        case InternalServerException() if exc.detail == _LEFT:
+            return InvalidInput("The request ended before its body did.", code="incomplete_request")
         case msgspec.ValidationError():
             return InvalidInput(_short(str(exc)))
         case msgspec.DecodeError():

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from entrypoints.asgi import create_app
 from entrypoints.demo_content import Demo
@@ -83,3 +84,36 @@ async def test_before_its_lifespan_the_application_answers_503(data_dir: Path) -
     app = create_app(settings_for(data_dir))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app)) as http:
         assert (await http.get("http://localhost:8000/health")).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "path", ["/oauth/token", "/api/v2/roles", "/u/login/identifier", "/dbconnections/signup"]
+)
+async def test_a_sender_who_leaves_in_the_middle_of_a_body_is_no_fault_of_ours(
+    shared: Installation, path: str
+) -> None:
+    token = (await shared.manager("acme"))._headers["Authorization"]
+    headers = [
+        (b"host", b"acme.localhost:8000"),
+        (b"content-length", b"100"),
+        (b"content-type", b"application/json" if "api" in path else b"application/x-www-form-urlencoded"),
+        (b"authorization", token.encode() if "api" in path else b""),
+    ]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "state": {},
+    }  # fmt: skip
+    events = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+    answered: list[int] = []
+
+    async def receive() -> Any:
+        return next(events)
+
+    async def send(message: Any) -> None:
+        answered.append(message.get("status", 0))
+
+    with structlog.testing.capture_logs() as lines:
+        await shared.app(scope, receive, send)
+    assert 400 <= answered[0] < 500
+    assert not [line for line in lines if line["log_level"] == "error"]
