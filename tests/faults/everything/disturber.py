@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import signal
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from time import monotonic
 
 from tests.faults.checks import file_of
 from tests.faults.everything.history import EVERYBODY, History
+from tests.faults.everything.lives import revive, stand_still
 from tests.faults.servers import Server
 
 FAILPOINTS = (
@@ -47,7 +47,7 @@ class Disturber:
         faults: tuple[Callable[[], Awaitable[None]], ...] = (
             self._kill,
             self._kill,
-            self._stop,
+            self._stand_still,
             self._lock_a_tenant,
             self._lock_a_tenant,
             self._take_a_file_away,
@@ -59,6 +59,15 @@ class Disturber:
             await self._rng.choice(faults)()
             await asyncio.sleep(self._rng.uniform(0.5, 3.0))
         await self._revive()
+
+    async def _revive(self) -> None:
+        def start(_: int) -> Server:
+            return self._start("")
+
+        self._all_lived = await revive(self._servers, self._history, start, self._all_lived)
+
+    async def _stand_still(self) -> None:
+        await stand_still(self._servers, self._history, self._rng)
 
     async def _kill(self) -> None:
         number = self._rng.randrange(len(self._servers))
@@ -77,25 +86,6 @@ class Disturber:
             await asyncio.to_thread(self._servers[number].kill)
             self._servers[number] = self._start("")
             await self._servers[number].ready()
-
-    async def _revive(self) -> None:
-        """Those that died at their failpoint, whenever that was."""
-        for number, server in enumerate(self._servers):
-            if server.process.exitcode is not None:
-                with self._history.breaking("died", server=number) as fault:
-                    fault.began = self._all_lived
-                    self._servers[number] = self._start("")
-                    await self._servers[number].ready()
-        self._all_lived = monotonic()
-
-    async def _stop(self) -> None:
-        """It may hold the lock of any database while it stands still."""
-        server = self._rng.choice(self._servers)
-        with self._history.breaking("stop", tenant=EVERYBODY):
-            if server.process.exitcode is None:
-                server.signal(signal.SIGSTOP)
-                await asyncio.sleep(self._rng.uniform(0.5, 6.0))
-                server.signal(signal.SIGCONT)
 
     async def _lock_a_tenant(self) -> None:
         tenant = self._rng.choice(self._tenants)

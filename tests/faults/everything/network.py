@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -13,8 +12,10 @@ from core.database.remote.postgresql import ONE_WRITER
 from tests.engines.proxy import Fault, Kind
 from tests.engines.tcp_proxy import TcpProxy
 from tests.faults.everything.balanced import Workers
-from tests.faults.everything.history import EVERYBODY, REGISTRY, History
+from tests.faults.everything.history import REGISTRY, History
+from tests.faults.everything.lives import revive, stand_still
 from tests.faults.everything.several_nodes import Land, Machine
+from tests.faults.servers import Server
 
 FAILPOINTS = (
     "sync.apply.rows=exit@3",
@@ -54,7 +55,7 @@ class Network:
         faults: tuple[Callable[[], Awaitable[None]], ...] = (
             self._kill,
             self._kill,
-            self._stop,
+            self._stand_still,
             self._spoil_answers,
             self._spoil_answers,
             self._flap,
@@ -75,6 +76,15 @@ class Network:
         await self._revive()
 
     # ---- machines ----------------------------------------------------------------------------------------------------
+
+    async def _revive(self) -> None:
+        def start(number: int) -> Server:
+            return self._land.machines[number].started()
+
+        self._all_lived = await revive(self._servers, self._history, start, self._all_lived)
+
+    async def _stand_still(self) -> None:
+        await stand_still(self._servers, self._history, self._rng)
 
     async def _kill(self) -> None:
         number = self._rng.randrange(len(self._servers))
@@ -102,25 +112,6 @@ class Network:
             await asyncio.to_thread(self._servers[number].kill)
             self._servers[number] = machine.started()
             await self._servers[number].ready()
-
-    async def _revive(self) -> None:
-        """Those that died at their failpoint, whenever that was."""
-        for number, server in enumerate(self._servers):
-            if server.process.exitcode is not None:
-                with self._history.breaking("died", server=number) as fault:
-                    fault.began = self._all_lived
-                    self._servers[number] = self._land.machines[number].started()
-                    await self._servers[number].ready()
-        self._all_lived = monotonic()
-
-    async def _stop(self) -> None:
-        """It may hold the one writer's lock of any database while it stands still."""
-        server = self._rng.choice(self._servers)
-        with self._history.breaking("stop", tenant=EVERYBODY):
-            if server.process.exitcode is None:
-                server.signal(signal.SIGSTOP)
-                await asyncio.sleep(self._rng.uniform(0.5, 6.0))
-                server.signal(signal.SIGCONT)
 
     # ---- the lines of one machine ------------------------------------------------------------------------------------
 
