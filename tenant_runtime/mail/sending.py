@@ -13,7 +13,7 @@ from core.mail import Mailer, MailFailed
 from core.tenants import Tenant
 from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import DeliveryFailed, Sender
-from tenant_runtime.login import reset
+from tenant_runtime.login import email_verification, reset
 from tenant_runtime.login.answers import branding_of
 from tenant_runtime.mail.letters import Contents, letter
 from tenant_runtime.mail.texts import Template
@@ -25,6 +25,8 @@ WRITERS: Mapping[Template, Writer] = {
     "login_code": passwordless.write_letter,
     "password_reset": reset.write_link,
     "password_changed": reset.write_notice,
+    "verify_email": email_verification.write_letter,
+    "change_email": email_verification.write_letter,
 }
 
 

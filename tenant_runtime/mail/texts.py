@@ -6,7 +6,9 @@ Values are put in by name after the sentence is chosen. `action` is the label of
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-Template: TypeAlias = Literal["login_code", "password_reset", "password_changed"]
+Template: TypeAlias = Literal[
+    "login_code", "password_reset", "password_changed", "verify_email", "change_email"
+]
 Part: TypeAlias = Literal["subject", "heading", "lead", "action", "limits", "otherwise"]
 
 ENGLISH: Mapping[Template, Mapping[Part, str]] = {
@@ -30,6 +32,22 @@ ENGLISH: Mapping[Template, Mapping[Part, str]] = {
         "heading": "Your password was changed",
         "lead": "The password of your account {email} has been changed. Every device is signed out.",
         "otherwise": "If it was not you, reset your password at once, and tell whoever runs {brand}.",
+    },
+    "verify_email": {
+        "subject": "Verify your address for {brand}",
+        "heading": "Verify your address",
+        "lead": "Your account at {brand} has the address {email}. Confirm that it is yours.",
+        "action": "Verify the address",
+        "limits": "The link works once, within {days} days.",
+        "otherwise": "If you have no account there, ignore this mail: nothing is confirmed without you.",
+    },
+    "change_email": {
+        "subject": "Confirm your new address for {brand}",
+        "heading": "Confirm your new address",
+        "lead": "The address of your account at {brand} was changed to {email}. Confirm that it is yours.",
+        "action": "Confirm the address",
+        "limits": "The link works once, within {days} days.",
+        "otherwise": "If you did not expect this, ignore this mail: nothing is confirmed without you.",
     },
 }
 

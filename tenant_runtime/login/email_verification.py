@@ -1,0 +1,197 @@
+"""An address is proved by a link that was sent there, or that the tenant's own software asked for (a ticket).
+
+The link of a letter is made when the letter is sent, so that it stands nowhere else. It opens a page, and only that
+page's form uses it up: what fetches every link of a mail proves nothing. It is good once, and only while the user has
+the address that it was made for (`specs/bad-inputs.md` 110).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from core.crypto.sealing import DataKey
+from core.errors import Forbidden, InvalidInput, NotFound
+from core.ids import digest, new_secret
+from core.tenants import Tenant
+from tenant_runtime.audit import Event, record
+from tenant_runtime.deliveries import Outgoing, enqueue
+from tenant_runtime.expiry import Lapsing, is_current
+from tenant_runtime.mail.letters import Contents
+from tenant_runtime.mail.queue import posted
+from tenant_runtime.mail.texts import Template
+from tenant_runtime.models import Identity, Ticket, User
+
+PATH = "/u/email-verification"
+KIND = "email_verification"
+LIFETIME_MS = 432_000_000
+"""Five days, as Auth0's."""
+
+_DAY_MS = 86_400_000
+
+_t, _u, _i = Ticket.__table__.c, User.__table__.c, Identity.__table__.c
+_IS_GOOD = (
+    _t.digest == bindparam("of"),
+    _t.kind == KIND,
+    _t.used_at.is_(None),
+    is_current(Ticket.__table__),
+)
+_LAPSING = Lapsing(Ticket.__table__, _t.kind == KIND)
+_FIND = select(_t.payload).where(*_IS_GOOD)
+_CLAIM = update(Ticket.__table__).where(*_IS_GOOD).values(used_at=bindparam("now")).returning(_t.payload)
+_USER = select(_u.user_id, _u.email, _u.email_verified, _u.blocked).where(_u.user_id == bindparam("user"))
+_IDENTITY = select(_i.user_id).where(
+    _i.user_id == bindparam("user"),
+    _i.provider == bindparam("of_provider"),
+    _i.provider_user_id == bindparam("of"),
+)
+_VERIFY = (
+    update(User.__table__)
+    .where(_u.user_id == bindparam("user"), _u.email == bindparam("of"))
+    .values(email_verified=True, updated_at=bindparam("now"))
+)
+
+
+class VerificationLinkUsed(Forbidden):
+    code = "invalid_ticket"
+    description = "This link was used, is too old, or your address has changed since. Ask for a new one."
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a link is for. `result_url`: where the browser goes afterwards, if that still is the tenant's address."""
+
+    user_id: str
+    email: str
+    client_id: str | None = None
+    result_url: str | None = None
+    shows_email: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OfIdentity:
+    """A user's identity, by Auth0's names."""
+
+    provider: str
+    user_id: str
+
+
+# --- In the unit that asks for it ----------------------------------------------------------------------------------
+
+
+def send_verification(
+    connection: Connection,
+    data_key: DataKey,
+    user_id: str,
+    now: int,
+    *,
+    client_id: str | None = None,
+    identity: OfIdentity | None = None,
+    template: Template = "verify_email",
+) -> None:
+    """Queues the letter to the user's address. `require_mail` before the unit, `Deliveries.soon` after the commit.
+    Raises `NotFound` for a user or an identity that is not there, `InvalidInput` for a user without an address."""
+    email = address_of(connection, user_id, identity)
+    enqueue(connection, data_key, verification_letter(user_id, email, now, client_id, template), now)
+
+
+def verification_letter(
+    user_id: str, email: str, now: int, client_id: str | None, template: Template = "verify_email"
+) -> Outgoing:
+    about = {"user_id": user_id, "client_id": client_id}
+    return posted(template, email, expires_at=now + _DAY_MS, **about)
+
+
+def address_of(connection: Connection, user_id: str, identity: OfIdentity | None = None) -> str:
+    """An identity has no address of its own to be proved: naming one only has to be right."""
+    user = _user(connection, user_id)
+    if user is None:
+        raise NotFound("user")
+    if identity is not None:
+        values = {"user": user_id, "of_provider": identity.provider, "of": identity.user_id}
+        if connection.execute(_IDENTITY, values).first() is None:
+            raise NotFound("identity", "The user has no such identity.")
+    if not user.email:
+        raise InvalidInput("This user has no e-mail address.")
+    return str(user.email)
+
+
+def make_ticket(connection: Connection, of: str, verification: Verification, now: int, until: int) -> None:
+    """`of` is the digest of the secret that `link_of` puts into the link."""
+    payload = msgspec.to_builtins(verification)
+    row = {"digest": of, "kind": KIND, "payload": payload, "created_at": now, "used_at": None}
+    connection.execute(insert(Ticket.__table__), {**row, "expires_at": until})
+
+
+def link_of(tenant: Tenant, secret: str) -> str:
+    return f"{tenant.issuer}{PATH[1:]}?ticket={secret}"
+
+
+# --- When the letter is sent ---------------------------------------------------------------------------------------
+
+
+async def write_letter(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:
+    """None: there is nothing to prove any more."""
+    secret = new_secret()
+    if not await tenant.database.write(_make_ticket_of_letter, digest(secret), payload, now):
+        return None
+    values = {"email": payload["to"], "days": str(LIFETIME_MS // _DAY_MS)}
+    return Contents(template=payload["template"], values=values, link=link_of(tenant, secret))
+
+
+def _make_ticket_of_letter(connection: Connection, of: str, payload: Mapping[str, Any], now: int) -> bool:
+    user = _user(connection, payload["user_id"])
+    if user is None or user.email != payload["to"] or user.email_verified or user.blocked:
+        return False
+    asked = Verification(user_id=user.user_id, email=user.email, client_id=payload["client_id"])
+    make_ticket(connection, of, asked, now, now + LIFETIME_MS)
+    record(
+        connection,
+        Event(
+            type="svr",
+            created_at=now,
+            description="A link to verify the address was sent.",
+            client_id=asked.client_id,
+            user_id=asked.user_id,
+            user_name=asked.email,
+        ),
+    )
+    return True
+
+
+# --- When the link is followed -------------------------------------------------------------------------------------
+
+
+async def look_at(tenant: Tenant, of: str, now: int) -> Verification:
+    try:
+        return await tenant.database.read(_look_at, of, now)
+    except VerificationLinkUsed:
+        await _LAPSING.refused(tenant, of, now)
+        raise
+
+
+def _look_at(connection: Connection, of: str, now: int) -> Verification:
+    return _good(connection, connection.execute(_FIND, {"of": of, "now": now}).scalar_one_or_none())
+
+
+def verify(connection: Connection, of: str, event: Event) -> None:
+    """Raised, everything is undone."""
+    now = event.created_at
+    good = _good(connection, connection.execute(_CLAIM, {"of": of, "now": now}).scalar_one_or_none())
+    connection.execute(_VERIFY, {"user": good.user_id, "of": good.email, "now": now})
+    record(connection, event)
+
+
+def _good(connection: Connection, payload: Mapping[str, Any] | None) -> Verification:
+    if payload is None:
+        raise VerificationLinkUsed()
+    good = msgspec.convert(payload, Verification)
+    user = _user(connection, good.user_id)
+    if user is None or user.blocked or user.email != good.email:
+        raise VerificationLinkUsed()
+    return good
+
+
+def _user(connection: Connection, user_id: str) -> Any | None:
+    return connection.execute(_USER, {"user": user_id}).one_or_none()
