@@ -26,6 +26,9 @@ from provisioning.parts import Parts
 from sync.fleet import describe
 
 FIRST_BACK_OFF_MS = 1_000
+WHILE_AWAY_MS = 30_000
+"""A database that is away says when it is back by answering only: what waits for it is to go on within a minute."""
+
 
 Steps = list[dict[str, Any]]
 
@@ -126,7 +129,8 @@ class Journal:
         now = self._parts.now()
         self._end(now, "failed", describe(error))
         attempts = self.operation.attempts
-        wait = min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** min(attempts - 1, 20))
+        longest = WHILE_AWAY_MS if isinstance(error, Unavailable) else LONGEST_BACK_OFF_MS
+        wait = min(longest, FIRST_BACK_OFF_MS * 2 ** min(attempts - 1, 20))
         await self._parts.registry.write(
             record_failure,
             self.operation,

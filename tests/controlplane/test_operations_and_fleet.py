@@ -2,6 +2,9 @@
 
 import asyncio
 import secrets
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from core import failpoints
 from entrypoints.demo_content import DemoClient
 from tests.controlplane.conftest import Platform
+from tests.faults.checks import query
 from tests.operators import Caller, machine_token
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +79,32 @@ async def test_what_failed_says_where_and_why_and_is_retried_on_demand(fresh: Pl
     assert (await fresh.installation.http.get("http://broken.localhost:8000/authorize")).status_code == 404
     assert (await fresh("POST", "/tenants/broken/retry")).json()["state"] == "active"
     assert (await fresh("GET", "/fleet")).json()["attention"] == []
+
+
+@pytest.mark.parametrize(("reason", "longest"), [("a database that is away", 30_000), ("a fault", 300_000)])
+async def test_what_waits_for_a_database_is_tried_again_within_half_a_minute_however_often_it_failed(
+    fresh: Platform, data_dir: Path, reason: str, longest: int
+) -> None:
+    file = next(data_dir.rglob("acme*.db"))
+    away = file.with_suffix(".away")
+    if reason == "a fault":
+        failpoints.configure("provision.organization.before=raise")
+    else:
+        file.rename(away)
+    try:
+        await fresh("POST", "/tenants/acme/converge")
+        with closing(sqlite3.connect(data_dir / "registry.db")) as registry, registry:
+            often = "UPDATE operations SET attempts = 20 WHERE tenant_id = 'acme' AND state = 'failed'"
+            assert registry.execute(often).rowcount == 1
+        await fresh("POST", "/tenants/acme/retry")
+    finally:
+        failpoints.configure("")
+        if away.exists():
+            away.rename(file)
+    waits = (
+        "SELECT next_attempt_at - updated_at FROM operations WHERE tenant_id = 'acme' AND state = 'failed'"
+    )
+    assert query(data_dir / "registry.db", waits) == [(longest,)]
 
 
 async def test_the_fleet_is_counted(platform: Platform) -> None:
