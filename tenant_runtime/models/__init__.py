@@ -29,6 +29,8 @@ from tenant_runtime.models.organizations import (
     MembershipOrganizationRole,
     MembershipRole,
     Organization,
+    OrganizationClientGrant,
+    OrganizationConnection,
 )
 from tenant_runtime.models.sessions import Session, SessionClient
 from tenant_runtime.models.tenant import Setting, SigningKeyRow, TenantRow
@@ -58,6 +60,8 @@ __all__ = [
     "MembershipOrganizationRole",
     "MembershipRole",
     "Organization",
+    "OrganizationClientGrant",
+    "OrganizationConnection",
     "Password",
     "PushedRequest",
     "RefreshFamily",

@@ -24,6 +24,35 @@ class Organization(TenantBase):
     updated_at: Mapped[Millis]
 
 
+class OrganizationConnection(TenantBase):
+    """A connection by which people may act in the organization. One without any rows takes every connection; a row
+    outlives its connection, so that an organization that allowed only that one does not open to all."""
+
+    __tablename__ = "organization_connections"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    organization_id: Mapped[str] = mapped_column(owned_by("organizations.id"), primary_key=True)
+    connection_id: Mapped[str] = mapped_column(primary_key=True)
+    assign_membership_on_login: Mapped[bool] = mapped_column(default=False)
+    is_signup_enabled: Mapped[bool] = mapped_column(default=False)
+    show_as_button: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[Millis]
+
+
+class OrganizationClientGrant(TenantBase):
+    """A client grant that may be used in the organization's name."""
+
+    __tablename__ = "organization_client_grants"
+    __table_args__ = (
+        Index("ix_organization_client_grants_client_grant_id", "client_grant_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+    organization_id: Mapped[str] = mapped_column(owned_by("organizations.id"), primary_key=True)
+    client_grant_id: Mapped[str] = mapped_column(owned_by("client_grants.id"), primary_key=True)
+    created_at: Mapped[Millis]
+
+
 class Membership(TenantBase):
     """One row per (organization, user), whichever API made it."""
 

@@ -27,6 +27,7 @@ PERMISSIONS = {
 def upgrade() -> None:
     _permissions()
     _jobs()
+    _organizations()
 
 
 def _jobs() -> None:
@@ -63,6 +64,55 @@ def _jobs() -> None:
         ),
         sa.PrimaryKeyConstraint("job_id", "kind", "number", name=op.f("pk_job_parts")),
         sqlite_with_rowid=False,
+    )
+
+
+def _organizations() -> None:
+    """What each may use. A row outlives its connection: one that took away the only way in must not open others."""
+    op.create_table(
+        "organization_connections",
+        sa.Column("organization_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("assign_membership_on_login", sa.Boolean(), nullable=False),
+        sa.Column("is_signup_enabled", sa.Boolean(), nullable=False),
+        sa.Column("show_as_button", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_organization_connections_organization_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "connection_id", name=op.f("pk_organization_connections")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "organization_client_grants",
+        sa.Column("organization_id", sa.String(), nullable=False),
+        sa.Column("client_grant_id", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_organization_client_grants_organization_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_grant_id"],
+            ["client_grants.id"],
+            name=op.f("fk_organization_client_grants_client_grant_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "organization_id", "client_grant_id", name=op.f("pk_organization_client_grants")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_organization_client_grants_client_grant_id",
+        "organization_client_grants",
+        ["client_grant_id"],
+        unique=False,
     )
 
 
