@@ -7,7 +7,7 @@ transaction: what every process compares to know whether its copy of the directo
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core.database.triggers import Following, Telling, Trigger
@@ -90,15 +90,44 @@ class TenantRecord(RegistryBase):
 
 
 class Host(RegistryBase):
-    """A host of a tenant beside `<id>.<base domain>`, which needs no row (custom domains)."""
+    """A host of a tenant beside `<id>.<base domain>`, which needs no row (custom domains). Mails name the primary one."""
 
     __tablename__ = "hosts"
 
     host: Mapped[str] = mapped_column(primary_key=True)
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
     origin: Mapped[str]
+    is_primary: Mapped[bool] = mapped_column(default=False, server_default=false())
     verified_at: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[Millis]
+
+
+class CustomDomain(RegistryBase):
+    """A tenant's word that a domain is its own; several tenants may say so. Whoever proves it has the row in `hosts`.
+
+    `token` is what the proof shows. One that was proven once stays when it is released: its proof may still stand out
+    there, and until it does not, nobody else has the domain.
+    """
+
+    __tablename__ = "custom_domains"
+    __table_args__ = (
+        Index("ix_custom_domains_tenant", "tenant_id", "host", unique=True),
+        Index("ix_custom_domains_host", "host"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    host: Mapped[str]
+    type: Mapped[str]  # auth0_managed_certs, self_managed_certs
+    method: Mapped[str]  # txt, http
+    token: Mapped[str]
+    tls_policy: Mapped[str]
+    domain_metadata: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    problem: Mapped[str | None]  # why the last look found no proof
+    created_at: Mapped[Millis]
+    proven_at: Mapped[int | None] = mapped_column(BigInteger)
+    checked_at: Mapped[int | None] = mapped_column(BigInteger)
+    released_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Operation(RegistryBase):
