@@ -115,7 +115,18 @@ async def test_a_system_role_is_read_only_and_a_patch_that_changes_nothing_is_20
         )
     assert (await api.patch(path, {"name": "Accountant"})).status_code == 200
     assert (await api.patch(path, {})).status_code == 200
+    assert (await api.patch(path, {"is_system": True})).status_code == 200
+    assert (await api.patch(path, {"is_system": False})).status_code == 400
     assert (await api.post("/roles", {"name": "Accountant"})).status_code == 409
+
+
+async def test_the_roles_that_a_tenant_keeps_itself_are_a_list_of_their_own(acme: Place) -> None:
+    api = acme.api()
+    await acme.add(Role, converge=True, id="rol_system", name="Accountant", is_system=True)
+    made = await api.made("/roles", {"name": "Clerk", "is_system": False})
+    assert (await api.get("/roles", type="tenant")).json() == [made]
+    assert (await api.get("/roles", type="organization")).json() == []
+    assert (await api.get("/roles", type="other")).status_code == 400
 
 
 async def test_a_system_role_may_be_given_to_users(acme: Place) -> None:

@@ -16,6 +16,13 @@ async def test_every_setting_has_its_default_and_says_so(acme: Place) -> None:
     assert (await acme.api().get(PATH, fields="session_lifetime")).json() == {"session_lifetime": 168}
 
 
+async def test_lifetimes_may_be_said_in_minutes(acme: Place) -> None:
+    said = {"session_lifetime_in_minutes": 90, "idle_session_lifetime_in_minutes": 45}
+    shown = (await acme.api().patch(PATH, said)).json()
+    assert (shown["session_lifetime"], shown["idle_session_lifetime"]) == (1.5, 0.75)
+    assert (await acme.api().patch(PATH, {"session_lifetime_in_minutes": 0})).status_code == 400
+
+
 async def test_an_own_value_wins_and_null_returns_to_the_inherited_one(acme: Place) -> None:
     api = acme.api()
     await acme.add(Setting, converge=True, key="session_lifetime", source="control_plane", value=24)

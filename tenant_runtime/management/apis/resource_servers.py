@@ -13,7 +13,6 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
-from core.clock import to_iso
 from core.errors import Conflict, InvalidInput, ManagedByControlPlane, NotFound
 from core.http.paging import parse_text
 from core.ids import new_id
@@ -97,7 +96,7 @@ def shape(row: Row[Any], scopes: Sequence[Row[Any]] = ()) -> dict[str, Any]:
         "id": row.id,
         "name": row.name,
         "identifier": row.identifier,
-        "scopes": [{"value": scope.value, "description": scope.description} for scope in scopes],
+        "scopes": [_scope(scope) for scope in scopes],
         "signing_alg": row.signing_alg,
         "allow_offline_access": row.allow_offline_access,
         "skip_consent_for_verifiable_first_party_clients": row.skip_consent_for_verifiable_first_party_clients,
@@ -106,11 +105,14 @@ def shape(row: Row[Any], scopes: Sequence[Row[Any]] = ()) -> dict[str, Any]:
         "enforce_policies": row.enforce_policies,
         "token_dialect": row.token_dialect,
         "is_system": bool(row.is_system or row.is_management),
-        "created_at": to_iso(row.created_at),
-        "updated_at": to_iso(row.updated_at),
     }
     kept = {"metadata": row.metadata, "labels": row.labels}
     return {**row.attributes, **shown, **{name: value for name, value in kept.items() if value}}
+
+
+def _scope(row: Row[Any]) -> dict[str, Any]:
+    described = {"value": row.value, "description": row.description}
+    return described if row.description is not None else {"value": row.value}
 
 
 ENTITY = Entity("resource_server", _table, "id", shape)

@@ -1,15 +1,15 @@
 """`/api/v2/roles`: roles, the permissions they grant, and who holds them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from litestar import Response
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
-from sqlalchemy import Connection, Row, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, false, select
 
 from core.database.sql import insert
-from core.errors import NotFound
+from core.errors import InvalidInput, InvalidQuery, NotFound
 from core.http.paging import parse_text
 from core.ids import new_id
 from tenant_runtime.management import escalation
@@ -49,6 +49,7 @@ class RoleIn(Body, kw_only=True):
     description: Maybe[LongText | None] = UNSET
     metadata: Maybe[Object | None] = UNSET
     labels: Maybe[Labels] = UNSET
+    is_system: Maybe[bool] = UNSET  # Auth0's deploy tool sends back what it has read
 
 
 class RolePatch(Body):
@@ -56,6 +57,7 @@ class RolePatch(Body):
     description: Maybe[LongText | None] = UNSET
     metadata: Maybe[Object | None] = UNSET
     labels: Maybe[Labels] = UNSET
+    is_system: Maybe[bool] = UNSET
 
 
 class UsersBody(Body):
@@ -106,10 +108,21 @@ USERS = Listing(
 
 @reading("/roles", "read:roles")
 async def list_roles(call: CallOf) -> Any:
-    name = parse_text(call.request.query_params, "name_filter")
-    if name is None:
-        return await answer(call, LISTING)
-    return await answer(call, LISTING, _table.c.name.icontains(name, autoescape=True))
+    """`type=tenant`: those that the tenant itself keeps, without what the control plane shares (Auth0's deploy tool
+    asks so, and would write each one that it is shown)."""
+    query, criteria = call.request.query_params, list[ColumnElement[bool]]()
+    if (name := parse_text(query, "name_filter")) is not None:
+        criteria.append(_table.c.name.icontains(name, autoescape=True))
+    match parse_text(query, "type"):
+        case None:
+            pass
+        case "tenant":
+            criteria.append(_table.c.is_system.is_(False))
+        case "organization":
+            criteria.append(false())
+        case _:
+            raise InvalidQuery("The parameter 'type' must be tenant or organization.")
+    return await answer(call, LISTING, *criteria)
 
 
 @reading("/roles/{id:str}", "read:roles")
@@ -180,7 +193,15 @@ def check_all_exist(connection: Connection, role_ids: Sequence[str]) -> None:
         raise NotFound("role", f"{len(missing)} of the roles do not exist.")
 
 
+def _without_system(members: Mapping[str, Any], is_system: bool) -> dict[str, Any]:
+    """It may be named as it is."""
+    if members.get("is_system", is_system) != is_system:
+        raise InvalidInput("`is_system` is nobody's to change.")
+    return {name: value for name, value in members.items() if name != "is_system"}
+
+
 def _create(connection: Connection, id: str, members: dict[str, Any], now: int) -> Written:
+    members = _without_system(members, False)
     metadata = merged({}, members.get("metadata"))
     values = {**members, "metadata": metadata, "id": id, "created_at": now, "updated_at": now}
     return ENTITY.made(ENTITY.create(connection, values))
@@ -189,6 +210,7 @@ def _create(connection: Connection, id: str, members: dict[str, Any], now: int) 
 def _update(connection: Connection, id: str, members: dict[str, Any], actor: Actor, now: int) -> Written:
     row = ENTITY.load(connection, id)
     escalation.check_platform_roles(connection, actor, [id])
+    members = _without_system(members, row.is_system)
     if "metadata" in members:
         members = {**members, "metadata": merged(row.metadata, members["metadata"])}
     return ENTITY.changed(row, ENTITY.change(connection, row, members, now))

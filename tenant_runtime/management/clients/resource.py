@@ -15,7 +15,6 @@ from typing import Any
 from litestar.params import FromPath, JSONBody
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select
 
-from core.clock import to_iso
 from core.errors import InvalidInput
 from core.http.paging import parse_boolean, parse_text
 from core.ids import digest, new_client_id, new_id, new_secret
@@ -71,8 +70,6 @@ def shape(row: Row[Any]) -> dict[str, Any]:
         "require_pkce": row.require_pkce,
         "require_proof_of_possession": row.require_proof_of_possession,
         "require_pushed_authorization_requests": row.require_pushed_authorization_requests,
-        "created_at": to_iso(row.created_at),
-        "updated_at": to_iso(row.updated_at),
     }
     kept = {
         "logo_uri": row.logo_uri,

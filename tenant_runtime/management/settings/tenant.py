@@ -37,6 +37,7 @@ from tenant_runtime.tenant_settings import effective, provenance
 
 _table = Setting.__table__
 Hours = Annotated[float, Meta(gt=0, le=87_600)]
+Minutes = Annotated[float, Meta(gt=0, le=5_256_000)]
 Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}\Z")]
 _OBJECTS = ("branding", "flags", "error_page", "client_registration")
 
@@ -71,6 +72,8 @@ class SettingsPatch(Body):
     default_token_quota: Maybe[Object | None] = UNSET
     session_lifetime: Maybe[Hours | None] = UNSET
     idle_session_lifetime: Maybe[Hours | None] = UNSET
+    session_lifetime_in_minutes: Maybe[Minutes | None] = UNSET  # Auth0's other way to say the same
+    idle_session_lifetime_in_minutes: Maybe[Minutes | None] = UNSET
     enabled_locales: Maybe[Annotated[list[Locale], Meta(min_length=1, max_length=50)] | None] = UNSET
     allowed_logout_urls: Maybe[Addresses | None] = UNSET
     allow_organization_name_in_authentication_api: Maybe[bool | None] = UNSET
@@ -92,9 +95,17 @@ async def get_tenant_settings(call: CallOf) -> dict[str, Any]:
 
 @changing("/tenants/settings", "update:tenant_settings")
 async def update_tenant_settings(call: CallOf, data: JSONBody[SettingsPatch]) -> dict[str, Any]:
-    members = named(data)
+    members = _in_hours(named(data))
     _check(members, await call.configuration())
     return await call.write(_update, members)
+
+
+def _in_hours(members: dict[str, Any]) -> dict[str, Any]:
+    for name in ("session_lifetime", "idle_session_lifetime"):
+        minutes = members.pop(f"{name}_in_minutes", None)
+        if minutes is not None:
+            members.setdefault(name, minutes / 60)
+    return members
 
 
 def _check(members: Mapping[str, Any], configuration: Configuration) -> None:
@@ -130,8 +141,11 @@ def _get(connection: Connection, with_provenance: bool = False) -> dict[str, Any
     inherited, own = _layers(connection)
     shown: dict[str, Any] = msgspec.to_builtins(effective(inherited, own))
     shown["flags"] = {**inherited.get("flags", {}), **own.get("flags", {}), **shown["flags"]}
+    sources = provenance(inherited, own)
+    if shown["default_token_quota"] is None:  # an object or nothing, as Auth0's tools want it
+        del shown["default_token_quota"], sources["default_token_quota"]
     if with_provenance:
-        shown["provenance"] = provenance(inherited, own)
+        shown["provenance"] = sources
     return shown
 
 
