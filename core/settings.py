@@ -90,6 +90,9 @@ class Settings:
     )
     sync_resource_servers: bool = _setting("share the control plane's resource servers", values.boolean, True)
     sync_roles: bool = _setting("share the control plane's roles and their permissions", values.boolean, True)
+    sync_connections: bool = _setting(
+        "share the control plane's connections to identity providers", values.boolean, True
+    )
     inherited_keys: frozenset[str] = _setting(
         "tenant settings that are inherited from the control plane, separated by commas",
         values.words,
@@ -168,7 +171,23 @@ class Settings:
     password_memory_kib: int = _setting("Argon2id memory", values.memory_kib, 19456)
     password_iterations: int = _setting("Argon2id iterations", values.positive_int, 2)
     password_queue_limit: int = _setting(
-        "password checks that may wait; beyond, 429 is answered", values.natural, 64
+        "password checks of one tenant that may wait; beyond, 429 is answered", values.natural, 64
+    )
+    rates: Mapping[str, float] = _setting(
+        "requests a second that one process answers to one tenant, by kind of endpoint: `token=1000,management=200`;"
+        " the others as `docs/limits.md` lists them",
+        values.rates,
+        factory=dict,
+    )
+    tenant_concurrency: int = _setting(
+        "requests of one tenant that one process works on at the same time; beyond, 429 is answered",
+        values.positive_int,
+        256,
+    )
+    breached_passwords_file: Path | None = _setting(
+        "passwords known from leaks: a file of SHA-1 hashes in order, one a line, as the public lists have them;"
+        " relative to the data folder",
+        values.path,
     )
     default_member_roles: tuple[str, ...] = _setting(
         "roles of a new member of a tenant organization, separated by commas", values.names, ()
@@ -186,6 +205,12 @@ class Settings:
         " separated by commas; anything else must be https at a public address",
         values.lower_words,
         frozenset(),
+    )
+    dns_servers: tuple[tuple[str, int], ...] = _setting(
+        "name servers that are asked for the proofs of custom domains, addresses with or without a port, separated by"
+        " commas; absent, the machine's own",
+        values.name_servers,
+        (),
     )
     smtp_url: Secret | None = _setting(
         "mail server: `smtp://user:password@host:587` (STARTTLS is required, except on loopback), `smtps://` (TLS at"
@@ -233,6 +258,8 @@ class Settings:
         put(self, "backup_folder", self.data_dir / self.backup_folder)
         if self.mail_folder is not None:
             put(self, "mail_folder", self.data_dir / self.mail_folder)
+        if self.breached_passwords_file is not None:
+            put(self, "breached_passwords_file", self.data_dir / self.breached_passwords_file)
         if self.backends_file is not None:
             put(self, "backends_file", self.data_dir / self.backends_file)
         put(self, "public_url", values.origin("KEYSTEAD_PUBLIC_URL", self.public_url))

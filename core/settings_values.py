@@ -145,6 +145,46 @@ def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError("must be networks such as 10.0.0.0/8, separated by commas") from None
 
 
+def name_servers(value: str) -> tuple[tuple[str, int], ...]:
+    return tuple(_name_server(name) for name in names(value))
+
+
+def _name_server(value: str) -> tuple[str, int]:
+    """An address, never a name: who would look that up?"""
+    try:
+        split = urlsplit(f"//[{value}]" if value.count(":") > 1 and "[" not in value else f"//{value}")
+        address, port = ip_address(split.hostname or ""), split.port
+    except ValueError:
+        raise ValueError(
+            "must be addresses such as 192.0.2.1 or [2001:db8::1]:53, separated by commas"
+        ) from None
+    return str(address), 53 if port is None else port
+
+
+RATED = (
+    "management",
+    "token",
+    "userinfo",
+    "authorize",
+    "login",
+    "signup",
+    "mail",
+    "registration",
+    "device",
+)
+"""Kinds of endpoints that have a rate (`core.http.allowances`)."""
+
+
+def rates(value: str) -> Mapping[str, float]:
+    found: dict[str, float] = {}
+    for part in names(value):
+        kind, _, number = part.partition("=")
+        if kind.strip() not in RATED:
+            raise ValueError(f"must name kinds of endpoints: {', '.join(RATED)}")
+        found[kind.strip()] = positive(number.strip())
+    return found
+
+
 def tenant_id(value: str) -> str:
     if not _TENANT_ID.fullmatch(value):
         raise ValueError("must be of lower-case letters, digits, '-' and '_'")
