@@ -10,11 +10,23 @@ from litestar import route
 from litestar.params import FromPath
 
 from core.errors import InsufficientScope
-from tenant_runtime.management.access import authenticate
+from tenant_runtime.management.access import admitted
 from tenant_runtime.management.calls import CallOf
 from tenant_runtime.management.routing import reading
 
-_PARENTS = ("clients", "client-grants", "keys", "logs", "organizations", "resource-servers", "roles", "users")
+_PARENTS = (
+    "client-grants",
+    "clients",
+    "device-credentials",
+    "keys",
+    "logs",
+    "organizations",
+    "refresh-tokens",
+    "resource-servers",
+    "roles",
+    "sessions",
+    "users",
+)
 """Where a path goes on below a resource that does exist, the general route is not asked."""
 
 
@@ -24,7 +36,7 @@ class _KnownCaller:
     permissions: tuple[str, ...] = ()
 
     async def __call__(self, connection: Any, _: Any) -> None:
-        connection.scope["state"]["actor"] = await authenticate(connection)
+        connection.scope["state"]["actor"] = await admitted(connection)
 
 
 @reading("/actions/actions", "read:clients", "read:resource_servers", "read:tenant_settings")

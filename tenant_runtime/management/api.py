@@ -8,11 +8,15 @@ from tenant_runtime.management.clients import credentials as client_credentials
 from tenant_runtime.management.clients import grants as client_grants
 from tenant_runtime.management.clients import registration_tokens
 from tenant_runtime.management.clients import resource as clients
+from tenant_runtime.management.devices import resource as device_credentials
 from tenant_runtime.management.keys import signing as signing_keys
 from tenant_runtime.management.logs import resource as logs
 from tenant_runtime.management.organizations import members as organization_members
 from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import management_router
+from tenant_runtime.management.sessions import access as revoked_access
+from tenant_runtime.management.sessions import refresh_tokens
+from tenant_runtime.management.sessions import resource as sessions
 from tenant_runtime.management.settings import tenant as tenants_settings
 from tenant_runtime.management.users import access as user_access
 from tenant_runtime.management.users import grants
@@ -29,6 +33,10 @@ handlers = [
     *client_grants.handlers,
     *users.handlers,
     *user_access.handlers,
+    *sessions.handlers,
+    *refresh_tokens.handlers,
+    *revoked_access.handlers,
+    *device_credentials.handlers,
     *organizations.handlers,
     *organization_members.handlers,
     *logs.handlers,

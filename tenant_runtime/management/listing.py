@@ -27,10 +27,12 @@ from sqlalchemy import (
 from core.database import PreparedPage
 from core.errors import InvalidQuery
 from core.http.paging import (
+    DEFAULT_PAGE,
     Checkpoint,
     Fields,
     Offset,
     Position,
+    Query,
     Sort,
     checkpoint_answer,
     decode_cursor,
@@ -58,7 +60,8 @@ MAX_TOTAL = 100_000
 @dataclass(frozen=True, slots=True)
 class Listing:
     """`place` are the columns of the order, all of them selected by the statement. `shape` runs in the unit, with
-    the whole page, so that what belongs to its rows is one query."""
+    the whole page, so that what belongs to its rows is one query. `by_checkpoint`: without a page's number or size it
+    is asked for by checkpoint, as Auth0's newer lists are."""
 
     key: str
     statement: Select[Any]
@@ -66,6 +69,7 @@ class Listing:
     shape: Callable[[Connection, Rows], Items]
     sortable: dict[str, ColumnElement[Any]] = field(default_factory=dict)
     newest_first: bool = False
+    by_checkpoint: bool = False
     page: Select[Any] = field(init=False)
     plain: PreparedPage = field(init=False)
     """The page as most ask for it: in the usual order, unfiltered."""
@@ -99,7 +103,7 @@ async def answer(
     """The page that the request asks for. `values` are the bind parameters of the listing's statement; `after`
     is a place that is known by other means than a page token."""
     query = call.request.query_params
-    window = parse_checkpoint(query) or parse_offset(query)
+    window = parse_checkpoint(query) or _usual_window(query, listing)
     asked = _Asked(
         window,
         after or _position(call, window),
@@ -119,6 +123,12 @@ async def answer(
     if isinstance(page, dict) and total == MAX_TOTAL:
         page["total_is_capped"] = True
     return page
+
+
+def _usual_window(query: Query, listing: Listing) -> Offset | Checkpoint:
+    if listing.by_checkpoint and "page" not in query and "per_page" not in query:
+        return Checkpoint(DEFAULT_PAGE, None)
+    return parse_offset(query)
 
 
 def _offset_page(

@@ -32,10 +32,9 @@ class RefreshPolicy:
 
 def refresh_policy(client: ClientConfiguration) -> RefreshPolicy:
     stored = client.refresh_token
-    usual = "non-rotating" if client.is_fapi else "rotating"
     ends = stored.get("expiration_type", "expiring") != "non-expiring"
     return RefreshPolicy(
-        rotates=client.is_public or stored.get("rotation_type", usual) != "non-rotating",
+        rotates=rotates(stored, is_public=client.is_public, is_fapi=client.is_fapi),
         leeway_ms=_milliseconds(stored, "leeway", 0),
         lifetime_ms=_milliseconds(stored, "token_lifetime", TOKEN_LIFETIME)
         if ends and not stored.get("infinite_token_lifetime")
@@ -44,6 +43,11 @@ def refresh_policy(client: ClientConfiguration) -> RefreshPolicy:
         if ends and not stored.get("infinite_idle_token_lifetime")
         else None,
     )
+
+
+def rotates(stored: Mapping[str, Any], *, is_public: bool, is_fapi: bool) -> bool:
+    usual = "non-rotating" if is_fapi else "rotating"
+    return is_public or bool(stored.get("rotation_type", usual) != "non-rotating")
 
 
 def _milliseconds(stored: Mapping[str, Any], name: str, default: int) -> int:
