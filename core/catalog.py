@@ -46,6 +46,15 @@ class CatalogueRole(msgspec.Struct, frozen=True, kw_only=True):
     labels: frozenset[str] = frozenset()
 
 
+class CatalogueConnection(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection as it is shared; its secrets are sealed for whoever runs the tenants, and the same everywhere."""
+
+    id: str
+    name: str
+    attributes: Mapping[str, Any]  # every other column that is shared, by column name
+    labels: frozenset[str] = frozenset()
+
+
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     """What one tenant should hold, or (before filtering) what tenant one offers.
 
@@ -58,9 +67,13 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     resource_servers: tuple[CatalogueResourceServer, ...] | None
     roles: tuple[CatalogueRole, ...] | None
     settings: Mapping[str, Any]
+    connections: tuple[CatalogueConnection, ...] | None = ()
 
     def digest(self) -> str:
-        body = (self.resource_servers, self.roles, self.settings)
+        """Without shared connections it is what it was before there were any: nobody has to look."""
+        body: tuple[Any, ...] = (self.resource_servers, self.roles, self.settings)
+        if self.connections != ():
+            body = (*body, self.connections)
         return hashlib.sha256(_CANONICAL.encode(body)).hexdigest()
 
 

@@ -37,12 +37,17 @@ class Applied:
     digest: str | None
     conflicts: tuple[Any, ...] = ()
     dangling: tuple[Any, ...] = ()
+    has_connections: bool = False
+    """Whether any of its connections is a copy."""
 
     def holds(self, wanted: tuple[str, int]) -> bool:
         return (self.incarnation, self.version) == wanted
 
 
-_SELECT = "SELECT applied_incarnation, applied_version, applied_digest, conflicts, dangling FROM tenant"
+_SELECT = (
+    "SELECT applied_incarnation, applied_version, applied_digest, conflicts, dangling,"
+    " EXISTS (SELECT 1 FROM connections WHERE is_system) FROM tenant"
+)
 _STORE = (
     "UPDATE tenant SET applied_digest = ?, applied_incarnation = ?, applied_version = ?, conflicts = ?,"
     " dangling = ?"
@@ -55,10 +60,9 @@ def read_applied(connection: Connection) -> Applied:
 
 
 def _applied(row: Any) -> Applied:
-    incarnation, version, digest, conflicts, dangling = row
-    return Applied(
-        Outcome.CURRENT, incarnation, version, digest, tuple(_decode(conflicts)), tuple(_decode(dangling))
-    )
+    incarnation, version, digest, conflicts, dangling, has_connections = row
+    left = tuple(_decode(conflicts)), tuple(_decode(dangling))
+    return Applied(Outcome.CURRENT, incarnation, version, digest, *left, bool(has_connections))
 
 
 def apply(connection: Connection, desired: Desired, *, now: int, compare_rows: bool = False) -> Applied:
@@ -69,7 +73,8 @@ def apply(connection: Connection, desired: Desired, *, now: int, compare_rows: b
     if before.digest == desired.digest and not (compare_rows or before.conflicts or before.dangling):
         return _seen(connection, before, desired)
     failpoint("sync.apply.before")
-    held = read_held(connection)
+    with_connections = before.has_connections or desired.catalogue.connections != ()
+    held = read_held(connection, with_connections=with_connections)
     plan = make_plan(desired.catalogue, held)
     write_plan(connection, plan, held, now=now)
     failpoint("sync.apply.rows")

@@ -10,18 +10,20 @@ from sqlalchemy import Connection, select
 
 from core.catalog import (
     Catalogue,
+    CatalogueConnection,
     CataloguePermission,
     CatalogueResourceServer,
     CatalogueRole,
     CatalogueScope,
 )
 from core.settings import Settings
+from tenant_runtime.connections.strategies import FEDERATED
 from tenant_runtime.models import TenantBase
 
 _TABLES = TenantBase.metadata.tables
 _SERVERS, _SCOPES = _TABLES["resource_servers"], _TABLES["scopes"]
 _ROLES, _PERMISSIONS = _TABLES["roles"], _TABLES["role_permissions"]
-_SETTINGS, _TENANT = _TABLES["settings"], _TABLES["tenant"]
+_SETTINGS, _TENANT, _CONNECTIONS = _TABLES["settings"], _TABLES["tenant"], _TABLES["connections"]
 
 SERVER_ATTRIBUTES = (
     "signing_alg",
@@ -35,6 +37,16 @@ SERVER_ATTRIBUTES = (
     "attributes",
 )
 """Columns of a resource server that are shared as they stand."""
+
+CONNECTION_ATTRIBUTES = (
+    "strategy",
+    "display_name",
+    "options",
+    "secrets",
+    "metadata",
+    "is_domain_connection",
+)
+"""Columns of a connection that are shared as they stand. Which clients use it is each tenant's to say."""
 
 NEVER_INHERITED = frozenset({"id", "display_name", "friendly_name", "picture_url", "hosts", "sender"})
 
@@ -57,6 +69,7 @@ class Sharing:
 
     resource_servers: bool = True
     roles: bool = True
+    connections: bool = True
     inherited_keys: frozenset[str] = frozenset()
     excluded_keys: frozenset[str] = frozenset()
     templates: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +80,7 @@ class Sharing:
         return cls(
             resource_servers=settings.sync_resource_servers,
             roles=settings.sync_roles,
+            connections=settings.sync_connections,
             inherited_keys=settings.inherited_keys - settings.excluded_keys - NEVER_INHERITED,
             excluded_keys=settings.excluded_keys,
             templates={
@@ -96,6 +110,7 @@ class Sharing:
         rules = (
             self.resource_servers,
             self.roles,
+            self.connections,
             sorted(self.inherited_keys),
             sorted(self.excluded_keys),
             sorted(self.templates.items()),
@@ -138,6 +153,7 @@ def load_catalogue(connection: Connection) -> Catalogue:
             row.key: row.value
             for row in connection.execute(select(_SETTINGS).where(_SETTINGS.c.source == "tenant"))
         },
+        connections=tuple(_offered_connections(connection)),
     )
 
 
@@ -193,6 +209,20 @@ def _offered_permissions(connection: Connection) -> dict[str, list[CataloguePerm
     return found
 
 
+def _offered_connections(connection: Connection) -> Iterable[CatalogueConnection]:
+    """Those to identity providers: people and their codes are each tenant's own."""
+    shared = select(_CONNECTIONS).where(_CONNECTIONS.c.strategy.in_(FEDERATED)).order_by(_CONNECTIONS.c.id)
+    for row in connection.execute(shared).mappings():
+        if stays(row["metadata"]):
+            continue
+        yield CatalogueConnection(
+            id=row["id"],
+            name=row["name"],
+            attributes={name: row[name] for name in CONNECTION_ATTRIBUTES},
+            labels=labels_in(row["metadata"]),
+        )
+
+
 def permission_order(permission: CataloguePermission) -> tuple[str, str]:
     return permission.resource_server_id or "", permission.value
 
@@ -200,6 +230,11 @@ def permission_order(permission: CataloguePermission) -> tuple[str, str]:
 def stays(metadata: Mapping[str, Any]) -> bool:
     """`metadata.sync: false` keeps an entity on tenant one (Auth0's metadata values are texts)."""
     return metadata.get("sync", True) in (False, "false")
+
+
+def labels_in(metadata: Mapping[str, Any]) -> frozenset[str]:
+    """`metadata.labels`, separated by commas: a connection of Auth0's has no other place for them."""
+    return frozenset(label.strip() for label in str(metadata.get("labels", "")).split(",") if label.strip())
 
 
 class DesiredCatalogues:
@@ -226,6 +261,7 @@ class DesiredCatalogues:
 
     def _narrowed(self, offered: Catalogue, labels: frozenset[str], follower: Follower) -> Desired:
         servers, roles = offered.resource_servers or (), offered.roles or ()
+        connections = offered.connections or ()
         return _desired(
             Catalogue(
                 incarnation=offered.incarnation,
@@ -237,6 +273,9 @@ class DesiredCatalogues:
                 if self.sharing.roles
                 else None,
                 settings=self.sharing.settings_for(offered.settings, follower),
+                connections=tuple(item for item in connections if _goes_to(item.labels, labels))
+                if self.sharing.connections
+                else None,
             )
         )
 
@@ -252,4 +291,5 @@ def _goes_to(labels: frozenset[str], of_tenant: frozenset[str]) -> bool:
 def _labels_used(offered: Catalogue) -> frozenset[str]:
     used = [server.labels for server in offered.resource_servers or ()]
     used += [role.labels for role in offered.roles or ()]
+    used += [connection.labels for connection in offered.connections or ()]
     return frozenset[str]().union(*used)

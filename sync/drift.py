@@ -5,13 +5,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from core.catalog import CatalogueResourceServer, CatalogueRole
+from core.catalog import CatalogueConnection, CatalogueResourceServer, CatalogueRole
 from sync.apply import read_applied
 from sync.catalogue import Desired
 from sync.held import Held, read_held
 from sync.plan import Plan, make_plan
 
-Entity = CatalogueResourceServer | CatalogueRole
+Entity = CatalogueResourceServer | CatalogueRole | CatalogueConnection
+_KINDS: dict[type[Entity], str] = {
+    CatalogueResourceServer: "resource_server",
+    CatalogueRole: "role",
+    CatalogueConnection: "connection",
+}
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +62,7 @@ def _missing(plan: Plan, held: Held) -> list[Difference]:
     found = [
         Difference(kind=_kind(item), id=item.id, name=item.name)
         for item in _written(plan)
-        if item.id not in held.servers and item.id not in held.roles
+        if _before(held, item) is None
     ]
     return found + [
         Difference(kind="setting", id=key, name=key) for key in plan.set_settings if key not in held.settings
@@ -67,6 +72,7 @@ def _missing(plan: Plan, held: Held) -> list[Difference]:
 def _extra(plan: Plan, held: Held) -> list[Difference]:
     copies: list[Entity] = [held.servers[id] for id in plan.delete_servers]
     copies += [held.roles[id] for id in plan.delete_roles]
+    copies += [held.connections[id] for id in plan.delete_connections]
     entities = [Difference(kind=_kind(item), id=item.id, name=item.name) for item in copies]
     return entities + [Difference(kind="setting", id=key, name=key) for key in plan.remove_settings]
 
@@ -74,21 +80,20 @@ def _extra(plan: Plan, held: Held) -> list[Difference]:
 def _changed(plan: Plan, held: Held) -> list[Difference]:
     found = []
     for item in _written(plan):
-        before: Entity | None = held.servers.get(item.id) or held.roles.get(item.id)
+        before = _before(held, item)
         if before is not None:
             fields = _fields(before, item, is_system=item.id in held.system)
             found.append(Difference(kind=_kind(item), id=item.id, name=item.name, fields=fields))
     for key in plan.set_settings:
         if key in held.settings:
             found.append(Difference(kind="setting", id=key, name=key, fields=("value",)))
-    if plan.release_servers or plan.release_roles:
-        found += _released(plan, held)
-    return found
+    return found + _released(plan, held)
 
 
 def _released(plan: Plan, held: Held) -> list[Difference]:
     rows: list[Entity] = [*held.servers.values()] if plan.release_servers else []
     rows += held.roles.values() if plan.release_roles else ()
+    rows += held.connections.values() if plan.release_connections else ()
     copies = [item for item in rows if item.id in held.system]
     return [
         Difference(kind=_kind(item), id=item.id, name=item.name, fields=("is_system",)) for item in copies
@@ -96,7 +101,11 @@ def _released(plan: Plan, held: Held) -> list[Difference]:
 
 
 def _written(plan: Plan) -> list[Entity]:
-    return [*plan.servers, *plan.roles]
+    return [*plan.servers, *plan.roles, *plan.connections]
+
+
+def _before(held: Held, item: Entity) -> Entity | None:
+    return held.servers.get(item.id) or held.roles.get(item.id) or held.connections.get(item.id)
 
 
 def _fields(before: Any, after: Any, *, is_system: bool) -> tuple[str, ...]:
@@ -108,4 +117,4 @@ def _fields(before: Any, after: Any, *, is_system: bool) -> tuple[str, ...]:
 
 
 def _kind(item: Entity) -> str:
-    return "role" if isinstance(item, CatalogueRole) else "resource_server"
+    return _KINDS[type(item)]

@@ -8,17 +8,23 @@ import msgspec
 from sqlalchemy import Connection
 
 from core.catalog import (
+    CatalogueConnection,
     CataloguePermission,
     CatalogueResourceServer,
     CatalogueRole,
     CatalogueScope,
 )
-from sync.catalogue import SERVER_ATTRIBUTES, permission_order
+from sync.catalogue import CONNECTION_ATTRIBUTES, SERVER_ATTRIBUTES, permission_order
 
 _BOOLEANS = frozenset(
-    {"allow_offline_access", "enforce_policies", "skip_consent_for_verifiable_first_party_clients"}
+    {
+        "allow_offline_access",
+        "enforce_policies",
+        "is_domain_connection",
+        "skip_consent_for_verifiable_first_party_clients",
+    }
 )
-_JSON = frozenset({"metadata", "attributes"})
+_JSON = frozenset({"attributes", "metadata", "options"})
 _decode = msgspec.json.Decoder().decode
 
 # Plain SQL: thousands of tenants are read one after the other, and rows are all that is wanted of it.
@@ -27,21 +33,24 @@ _SERVERS = f"SELECT id, identifier, name, is_system, is_management, {_ATTRIBUTES
 _SCOPES = "SELECT resource_server_id, value, description FROM scopes ORDER BY position, value"
 _ROLES = "SELECT id, name, description, metadata, is_system FROM roles"
 _PERMISSIONS = "SELECT role_id, resource_server_id, permission FROM role_permissions"
+_CONNECTIONS = f"SELECT id, name, is_system, {', '.join(CONNECTION_ATTRIBUTES)} FROM connections"
 _SETTINGS = "SELECT key, value FROM settings WHERE source = 'control_plane'"
 
 Servers = Mapping[str, CatalogueResourceServer]
 Roles = Mapping[str, CatalogueRole]
+Connections = Mapping[str, CatalogueConnection]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """Every resource server and role by id, the tenant's own included: they are what can stand in the way."""
+    """Every entity by id, the tenant's own included: they are what can stand in the way."""
 
     servers: Servers
     roles: Roles
     system: frozenset[str]  # ids of those that are copies
     management: str | None  # id of the tenant's own Management API
     settings: Mapping[str, Any]
+    connections: Connections
 
     def own_servers(self) -> dict[str, str]:
         """Identifier to id."""
@@ -51,11 +60,16 @@ class Held:
         """Name to id."""
         return {item.name: item.id for item in self.roles.values() if item.id not in self.system}
 
+    def own_connections(self) -> dict[str, str]:
+        """Name to id."""
+        return {item.name: item.id for item in self.connections.values() if item.id not in self.system}
 
-def read_held(connection: Connection) -> Held:
-    """Every row."""
+
+def read_held(connection: Connection, *, with_connections: bool = True) -> Held:
+    """Every row. Connections may be left out where none is shared and none is a copy."""
     system: set[str] = set()
     servers, management = _servers(connection, system)
+    connections = _connections(connection, system) if with_connections else {}
     rows = connection.exec_driver_sql(_PERMISSIONS).all()
     return Held(
         servers=servers,
@@ -63,6 +77,7 @@ def read_held(connection: Connection) -> Held:
         system=frozenset(system),
         management=management,
         settings={row[0]: _json(row[1]) for row in connection.exec_driver_sql(_SETTINGS)},
+        connections=connections,
     )
 
 
@@ -114,6 +129,16 @@ def _roles(
             permissions=tuple(sorted(permissions.get(id, ()), key=permission_order)),
         )
     return roles
+
+
+def _connections(connection: Connection, system: set[str]) -> dict[str, CatalogueConnection]:
+    connections: dict[str, CatalogueConnection] = {}
+    for id, name, is_system, *values in connection.exec_driver_sql(_CONNECTIONS).all():
+        if is_system:
+            system.add(id)
+        attributes = {key: _value(key, raw) for key, raw in zip(CONNECTION_ATTRIBUTES, values, strict=True)}
+        connections[id] = CatalogueConnection(id=id, name=name, attributes=attributes)
+    return connections
 
 
 def _json(raw: Any) -> Any:

@@ -14,6 +14,7 @@ import msgspec
 from core.catalog import (
     Catalogue,
     CatalogueConflict,
+    CatalogueConnection,
     CataloguePermission,
     CatalogueResourceServer,
     CatalogueRole,
@@ -38,12 +39,15 @@ class Plan:
 
     delete_servers: tuple[str, ...]
     delete_roles: tuple[str, ...]
+    delete_connections: tuple[str, ...]
     servers: tuple[CatalogueResourceServer, ...]  # new or different
     roles: tuple[CatalogueRole, ...]
+    connections: tuple[CatalogueConnection, ...]
     set_settings: Mapping[str, Any]
     remove_settings: tuple[str, ...]
     release_servers: bool  # the kind is not shared (any more): copies become the tenant's own
     release_roles: bool
+    release_connections: bool
     conflicts: tuple[CatalogueConflict, ...]
     dangling: tuple[Dangling, ...]
 
@@ -52,23 +56,29 @@ class Plan:
         return not (
             self.delete_servers
             or self.delete_roles
+            or self.delete_connections
             or self.servers
             or self.roles
+            or self.connections
             or self.set_settings
             or self.remove_settings
             or self.release_servers
             or self.release_roles
+            or self.release_connections
         )
 
 
 def make_plan(catalogue: Catalogue, held: Held) -> Plan:
     servers, server_conflicts = _target_servers(catalogue, held)
     roles, role_conflicts, dangling = _target_roles(catalogue, held, servers)
+    connections, connection_conflicts = _target_connections(catalogue, held)
     return Plan(
         delete_servers=_superfluous(servers, held, held.servers),
         delete_roles=_superfluous(roles, held, held.roles),
+        delete_connections=_superfluous(connections, held, held.connections),
         servers=_different(servers, held, held.servers),
         roles=_different(roles, held, held.roles),
+        connections=_different(connections, held, held.connections),
         set_settings={
             key: value
             for key, value in catalogue.settings.items()
@@ -77,7 +87,8 @@ def make_plan(catalogue: Catalogue, held: Held) -> Plan:
         remove_settings=tuple(sorted(held.settings.keys() - catalogue.settings.keys())),
         release_servers=servers is None and not held.system.isdisjoint(held.servers),
         release_roles=roles is None and not held.system.isdisjoint(held.roles),
-        conflicts=(*server_conflicts, *role_conflicts),
+        release_connections=connections is None and not held.system.isdisjoint(held.connections),
+        conflicts=(*server_conflicts, *role_conflicts, *connection_conflicts),
         dangling=tuple(dangling),
     )
 
@@ -118,6 +129,22 @@ def _target_roles(
             role, name=names[role.id], permissions=permissions, labels=frozenset()
         )
     return targets, conflicts, dangling
+
+
+def _target_connections(
+    catalogue: Catalogue, held: Held
+) -> tuple[dict[str, CatalogueConnection] | None, list[CatalogueConflict]]:
+    if catalogue.connections is None:
+        return None, []
+    wanted = {item.id: item.name for item in catalogue.connections}
+    standing = {id: item.name for id, item in held.connections.items()}
+    names, conflicts = _settle("connection", "name", wanted, standing, held.own_connections())
+    targets = {
+        item.id: msgspec.structs.replace(item, name=names[item.id], labels=frozenset())
+        for item in catalogue.connections
+        if item.id in names
+    }
+    return targets, conflicts
 
 
 def _settle(

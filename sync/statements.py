@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from core.catalog import CataloguePermission, CatalogueResourceServer, CatalogueRole
-from sync.catalogue import SERVER_ATTRIBUTES
+from core.catalog import CatalogueConnection, CataloguePermission, CatalogueResourceServer, CatalogueRole
+from sync.catalogue import CONNECTION_ATTRIBUTES, SERVER_ATTRIBUTES
 from sync.held import Held
 from sync.plan import Plan, Scopes, scopes_of
 
@@ -33,6 +33,13 @@ _PUT_ROLE = (
     " VALUES (?, ?, ?, ?, '[]', true, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,"
     " description = excluded.description, metadata = excluded.metadata, is_system = true,"
     " updated_at = excluded.updated_at"
+)
+_CONNECTION_COLUMNS = ("id", "name", *CONNECTION_ATTRIBUTES)
+_PUT_CONNECTION = (
+    f"INSERT INTO connections ({', '.join(_CONNECTION_COLUMNS)}, enabled_for_all_clients, is_system, created_at,"
+    f" updated_at) VALUES ({', '.join('?' * len(_CONNECTION_COLUMNS))}, false, true, ?, ?)"
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _CONNECTION_COLUMNS[1:])},"
+    " is_system = true, updated_at = excluded.updated_at"
 )
 _REMOVE_PERMISSION = (
     "DELETE FROM role_permissions WHERE role_id = ? AND resource_server_id = ? AND permission = ?"
@@ -66,13 +73,19 @@ def statements(plan: Plan, held: Held, now: int) -> Iterator[Statement]:
 def _all(plan: Plan, held: Held, now: int) -> Iterator[Statement]:
     yield "DELETE FROM roles WHERE id = ?", [(id,) for id in plan.delete_roles]
     yield "DELETE FROM resource_servers WHERE id = ?", [(id,) for id in plan.delete_servers]
-    for table, released in (("resource_servers", plan.release_servers), ("roles", plan.release_roles)):
+    yield "DELETE FROM connections WHERE id = ?", [(id,) for id in plan.delete_connections]
+    for table, released in (
+        ("resource_servers", plan.release_servers),
+        ("roles", plan.release_roles),
+        ("connections", plan.release_connections),
+    ):
         yield f"UPDATE {table} SET is_system = false WHERE is_system = ?", [(True,)] if released else []
     for server in plan.servers:
         yield from _server(server, held, now)
     yield from _step_aside(plan, held)
     for role in plan.roles:
         yield from _role(role, held, now)
+    yield _PUT_CONNECTION, [_connection(connection, now) for connection in plan.connections]
     removed = [(key,) for key in plan.remove_settings]
     yield "DELETE FROM settings WHERE source = 'control_plane' AND key = ?", removed
     yield _PUT_SETTING, [(key, _json(value)) for key, value in plan.set_settings.items()]
@@ -80,10 +93,12 @@ def _all(plan: Plan, held: Held, now: int) -> Iterator[Statement]:
 
 def _step_aside(plan: Plan, held: Held) -> Iterator[Statement]:
     """Names are unique at every statement: copies that change theirs let go of it first."""
-    renamed = [
-        (role.id,) for role in plan.roles if role.id in held.roles and held.roles[role.id].name != role.name
-    ]
-    yield "UPDATE roles SET name = 'renaming ' || id WHERE id = ?", renamed
+    for table, changed, before in (
+        ("roles", plan.roles, held.roles),
+        ("connections", plan.connections, held.connections),
+    ):
+        renamed = [(item.id,) for item in changed if item.id in before and before[item.id].name != item.name]
+        yield f"UPDATE {table} SET name = 'renaming ' || id WHERE id = ?", renamed
 
 
 def _server(server: CatalogueResourceServer, held: Held, now: int) -> Iterator[Statement]:
@@ -109,6 +124,11 @@ def _role(role: CatalogueRole, held: Held, now: int) -> Iterator[Statement]:
         yield _PUT_ROLE, [(role.id, role.name, role.description, _json(role.metadata), now, now)]
     yield from _permissions(role.id, old - new, _REMOVE_PERMISSION, _REMOVE_OWN_PERMISSION)
     yield from _permissions(role.id, new - old, _ADD_PERMISSION, _ADD_OWN_PERMISSION)
+
+
+def _connection(connection: CatalogueConnection, now: int) -> tuple[Any, ...]:
+    attributes = (_column(connection.attributes[name]) for name in CONNECTION_ATTRIBUTES)
+    return connection.id, connection.name, *attributes, now, now
 
 
 def _permissions(

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from core.catalog import Catalogue, CatalogueResourceServer, CatalogueScope
 from sync.catalogue import Desired
-from sync.held import Held, Roles, Servers
+from sync.held import Connections, Held, Roles, Servers
 from sync.plan import make_plan
 from sync.statements import Statement, statements
 
@@ -27,16 +27,18 @@ class Copies:
     servers: Servers
     roles: Roles
     settings: Mapping[str, Any]
+    connections: Connections
 
     @classmethod
     def of(cls, catalogue: Catalogue) -> "Copies | None":
         """None when a kind was not shared: then the rows must be looked at."""
-        if catalogue.resource_servers is None or catalogue.roles is None:
+        if catalogue.resource_servers is None or catalogue.roles is None or catalogue.connections is None:
             return None
         return cls(
             {item.id: replace(item, labels=frozenset()) for item in catalogue.resource_servers},
             {item.id: replace(item, labels=frozenset()) for item in catalogue.roles},
             catalogue.settings,
+            {item.id: replace(item, labels=frozenset()) for item in catalogue.connections},
         )
 
 
@@ -59,7 +61,7 @@ class Transitions:
         return self._found[pair]
 
     def _work_out(self, before: Copies, wanted: Catalogue) -> tuple[Statement, ...] | None:
-        if wanted.resource_servers is None or wanted.roles is None:
+        if wanted.resource_servers is None or wanted.roles is None or wanted.connections is None:
             return None
         held = _held_everywhere(before, wanted)
         plan = make_plan(wanted, held)
@@ -83,7 +85,8 @@ def _held_everywhere(copies: Copies, wanted: Catalogue) -> Held:
     return Held(
         servers={**copies.servers, _MANAGEMENT: management},
         roles=copies.roles,
-        system=frozenset(copies.servers.keys() | copies.roles.keys()),
+        system=frozenset(copies.servers.keys() | copies.roles.keys() | copies.connections.keys()),
         management=_MANAGEMENT,
         settings=copies.settings,
+        connections=copies.connections,
     )
