@@ -10,6 +10,7 @@ from tenant_runtime.login import (
     setup,
     signup,
     stylesheet,
+    verification_pages,
 )
 from tenant_runtime.login.devices import endpoint as device
 
@@ -19,6 +20,7 @@ handlers = [
     *password.handlers,
     *setup.handlers,
     *reset_pages.handlers,
+    *verification_pages.handlers,
     *signup.handlers,
     *organization.handlers,
     *consent.handlers,

@@ -65,6 +65,13 @@ ENGLISH: Mapping[str, str] = {
     "new_password_done_title": "Your password is changed",
     "new_password_done_lead": "You are signed out everywhere. Go back to the application and sign in with it.",
     "new_password_done_link": "Continue",
+    # verification of an address
+    "verify_title": "Verify your address",
+    "verify_lead": "Confirm that this address is yours.",
+    "verify_button": "Verify the address",
+    "verified_title": "Your address is verified",
+    "verified_lead": "Your address was verified. You can go on in the application.",
+    "verified_link": "Continue",
     # sign-up
     "signup_title": "Create your account",
     "signup_button": "Create account",

@@ -1,0 +1,112 @@
+"""The page of a link that proves an address: it opens in any browser, and the button uses the link up.
+
+The button, because mail filters and previews fetch every link. It signs nobody in.
+"""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
+
+from litestar import Request, Response, get, post
+
+from core.clock import now_ms
+from core.ids import digest
+from tenant_runtime.audit import Event
+from tenant_runtime.configuration import Configuration, configuration
+from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
+from tenant_runtime.login.answers import branding_of, redirect, show
+from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
+from tenant_runtime.login.email_verification import PATH, Verification, VerificationLinkUsed, look_at, verify
+from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
+from tenant_runtime.login.pages import FormPage, MessagePage
+from tenant_runtime.login.result_urls import is_known, way_back, with_result
+from tenant_runtime.login.texts import Texts, choose_language
+from tenant_runtime.oauth.body import parse_form
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationPage(FormPage):
+    """Posts nothing but the link's secret, as `state`."""
+
+    template: ClassVar[str] = "verify_email.html"
+
+    _: KW_ONLY
+    email: str
+
+
+@get(PATH, include_in_schema=False)
+async def verification_page(request: AnyRequest) -> Response[str]:
+    """Changes nothing, however often it is fetched."""
+    ticket = parse_form(request.scope["query_string"]).get("ticket", "")
+    tenant = tenant_of(request)
+    good = await look_at(tenant, digest(ticket), _now(request))
+    browser, found = browser_of(request.scope["headers"], tenant.issuer), await configuration(tenant)
+    binding = browser.binding or new_binding()
+    page = VerificationPage(
+        branding=branding_of(tenant, found.settings),
+        action=PATH,
+        form_token=form_token(tenant, binding, PATH, ticket),
+        state=ticket,
+        email=good.email,
+    )
+    cookies = [] if browser.binding else [binding_cookie(binding, is_https=browser.is_https)]
+    return show(page, redirect_uri=_result_url(found, good), cookies=cookies)
+
+
+@post(PATH, include_in_schema=False, request_max_body_size=FORM_LIMIT)
+async def verify_address(request: AnyRequest) -> Response[str]:
+    tenant, services = tenant_of(request), services_of(request)
+    fields = await submitted(request, tenant)
+    ticket = fields.get("state", "")
+    check_token(tenant, fields, browser_of(request.scope["headers"], tenant.issuer).binding, PATH, ticket)
+    now = _now(request)
+    try:
+        good = await look_at(tenant, digest(ticket), now)
+        await tenant.database.write(verify, digest(ticket), _event(request, "sv", good, now))
+    except VerificationLinkUsed:
+        services.audit.add(tenant, _event(request, "fv", None, now))
+        raise
+    return _done(request, await configuration(tenant), good)
+
+
+handlers = [verification_page, verify_address]
+
+
+def _now(request: AnyRequest) -> int:
+    return now_ms(services_of(request).clock)
+
+
+def _event(request: AnyRequest, type: str, good: Verification | None, now: int) -> Event:
+    return Event(
+        type=type,
+        created_at=now,
+        description="The address was verified by a link." if good else VerificationLinkUsed.description,
+        client_id=good.client_id if good else None,
+        user_id=good.user_id if good else None,
+        user_name=good.email if good else None,
+        ip=client_ip_of(request),
+        user_agent=(request.headers.get("user-agent") or "")[:500] or None,
+        request_id=request_id_of(request),
+    )
+
+
+def _result_url(found: Configuration, good: Verification) -> str | None:
+    return good.result_url if good.result_url and is_known(found, good.result_url) else None
+
+
+def _done(request: AnyRequest, found: Configuration, good: Verification) -> Response[str]:
+    texts = Texts(choose_language(""))
+    result_url = _result_url(found, good)
+    if result_url is not None:
+        said = texts.say("verified_lead")
+        return redirect(with_result(result_url, said, good.email if good.shows_email else None))
+    page = MessagePage(
+        branding=branding_of(tenant_of(request), found.settings),
+        heading=texts.say("verified_title"),
+        text=texts.say("verified_lead"),
+        link_url=way_back(found, good.client_id),
+        link_label=texts.say("verified_link"),
+        done=True,
+    )
+    return show(page)
