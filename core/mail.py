@@ -19,15 +19,19 @@ from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, make_msgid, parseaddr
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 import idna
 
 from core.clock import Clock
-from core.settings import Settings
+from core.settings import Settings, is_loopback
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _NAME_LENGTH = 100
+
+TENANT_HEADER = "X-Keystead-Tenant"
+"""Of letters in a folder only: whose they are."""
 
 
 class MailFailed(Exception):
@@ -41,24 +45,59 @@ class MailFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """`sender_name` is whose letter it is to the reader; the address it comes from is the installation's."""
+    """`sender_name` is whose letter it is to the reader. The address that it comes from is the mailer's, but for a
+    `sender_address`: who sets one knows that the mailer's server takes it. `tenant_id` is told to whoever reads the
+    folder."""
 
     to: str
     subject: str
     text: str = field(repr=False)
     html: str = field(repr=False)
     sender_name: str = ""
+    sender_address: str = ""
+    tenant_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """`smtps` speaks TLS from the first byte, `smtp` must be given it by STARTTLS except on loopback. `takes_any`: TLS
+    where the server offers it."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    is_implicit: bool
+    is_plain: bool
+    takes_any: bool = False
+
+    @classmethod
+    def at(cls, url: str) -> "SmtpServer":
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        is_plain = parts.scheme == "smtp+plain" or (parts.scheme == "smtp" and is_loopback(host))
+        return cls(
+            host=host,
+            port=parts.port or {"smtps": 465, "smtp": 587, "smtp+plain": 25}[parts.scheme],
+            username=unquote(parts.username) if parts.username is not None else None,
+            password=unquote(parts.password) if parts.password is not None else None,
+            is_implicit=parts.scheme == "smtps",
+            is_plain=is_plain,
+        )
 
 
 class Mailer(Protocol):
     async def send(self, letter: Letter) -> None:
         """Raises `MailFailed`."""
 
+    async def close(self) -> None:
+        """No letter is sent after it."""
+
 
 def open_mailer(settings: Settings, clock: Clock) -> Mailer | None:
     sender = settings.mail_from or f"keystead@{settings.base_domain}"
     if settings.smtp_url is not None:
-        from core.smtp import SmtpMailer, SmtpServer  # loaded only where there is a mail server
+        from core.smtp import SmtpMailer  # loaded only where there is a mail server
 
         return SmtpMailer(SmtpServer.at(settings.smtp_url.reveal()), sender, clock)
     return FolderMailer(settings.mail_folder, sender, clock) if settings.mail_folder else None
@@ -74,10 +113,15 @@ class FolderMailer:
 
     async def send(self, letter: Letter) -> None:
         message = message_of(letter, self._sender, self._clock)
+        if letter.tenant_id:
+            message[TENANT_HEADER] = letter.tenant_id
         try:
             await asyncio.to_thread(self._write, bytes(message))
         except OSError as error:
             raise MailFailed(f"the mail folder cannot be written: {type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """Nothing is open between two letters."""
 
     def _write(self, content: bytes) -> None:
         """Seen whole or not at all, and by its owner only: a letter holds codes and links."""
@@ -101,6 +145,7 @@ def letters_in(folder: Path) -> list[EmailMessage]:
 def message_of(letter: Letter, sender: str, clock: Clock) -> EmailMessage:
     """Raises `MailFailed` for an address that no header can hold."""
     own_name, own_address = parseaddr(sender)
+    own_address = letter.sender_address or own_address
     to = wire_address(letter.to)
     message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
     try:

@@ -21,6 +21,7 @@ from controlplane.services import PlatformServices
 from core.clock import Clock, SystemClock, now_ms
 from core.crypto.passwords import PasswordHasher
 from core.errors import IdentityError, Unavailable
+from core.http.allowances import Allowances
 from core.http.edge import AsgiApp, Edge, Receive, Scope, Send
 from core.http.errors import (
     AnyRequest,
@@ -48,11 +49,13 @@ from provisioning.platform import Platform, open_platform
 from provisioning.waiting_deliveries import WaitingDeliveries
 from sync.catalogue import SettingsTransform
 from tenant_runtime import erasures
+from tenant_runtime.admission import Admission
 from tenant_runtime.app import tenant_app
 from tenant_runtime.audit import AuditLog, Event
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.answers import error_page
+from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.mail.queue import KIND as EMAIL
 from tenant_runtime.mail.sending import mail_sender
 from tenant_runtime.oauth import backchannel_logout
@@ -124,6 +127,7 @@ class Keystead:
             running = self._assemble(platform, outbound)
             stack.callback(running.services.passwords.close)
             stack.push_async_callback(running.services.audit.close)
+            stack.push_async_callback(running.services.mail.close)
             stack.push_async_callback(running.services.deliveries.close)
             waiting = WaitingDeliveries(platform.parts, running.services.deliveries.resume)
             stack.push_async_callback(waiting.close)
@@ -154,13 +158,14 @@ class Keystead:
             keys=platform.keystock,
             audit=AuditLog(self._clock),
             outbound=outbound,
+            allowances=Allowances(self.settings.rates),
             deliveries=Deliveries(
                 self._clock,
                 {},
                 find=platform.directory.by_id,
                 observe=self.metrics.observe_delivery,
             ),
-            mail=open_mailer(self.settings, self._clock),
+            mail=Mailers(outbound, self._clock, open_mailer(self.settings, self._clock)),
             control_plane_keys=keys.public_keys,
             operators=operators,
             lifecycle=platform.lifecycle,
@@ -172,14 +177,13 @@ class Keystead:
         services.deliveries.register(
             erasures.KIND, erasures.erasure_sender(RegistryErasures(platform.registry))
         )
-        if services.mail is not None:
-            services.deliveries.register(EMAIL, mail_sender(services.mail, self._clock))
+        services.deliveries.register(EMAIL, mail_sender(services.mail, self._clock))
         routes = Routes(
             settings=self.settings,
             directory=platform.directory,
             schema_gate=platform.schema_gate,
             gate=platform.gate,
-            tenants=_with(services, tenant_app()),
+            tenants=_with(services, Admission(services, cast("AsgiApp", tenant_app()))),
             platform=_with(
                 self._platform_services(platform, services, operators, keys, vitals), platform_app()
             ),
@@ -241,6 +245,7 @@ class Keystead:
             backups=platform.backups,
             moves=platform.moves,
             operators=operators,
+            allowances=services.allowances,
             verifier=TokenVerifier(
                 issuer=issuer,
                 audience=f"{issuer}api/v2/",

@@ -9,6 +9,7 @@ Most installations call nobody: what a call needs (the HTTP library, the public 
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urldefrag, urljoin
 
-from core.outbound.addresses import OutboundRefused, check_address, port_of
+from core.outbound.addresses import OutboundRefused, check_address, check_mail_server, port_of
 from core.outbound.answers import Fetched, OutboundFailed
 from core.outbound.places import Places
 
@@ -65,6 +66,25 @@ class Outbound:
     def check(self, url: str) -> None:
         """Raises `OutboundRefused`: for an address that is being saved."""
         check_address(url, self._allowed)
+
+    def check_mail_server(self, host: str, port: int) -> None:
+        """As `check`, for a server that takes letters."""
+        check_mail_server(host, port, self._allowed)
+
+    def is_allowed(self, host: str, port: int) -> bool:
+        """Whether the installation vouches for it: inside, and without TLS."""
+        return f"{host}:{port}" in self._allowed
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        return self._tls
+
+    async def connect_to_mail_server(self, host: str, port: int) -> socket.socket:
+        """Judged anew at every connection, like every call. Raises `OutboundRefused` and `OutboundFailed`."""
+        from core.outbound.sockets import open_socket
+
+        self.check_mail_server(host, port)
+        return await open_socket(self._resolver, host, port, may_be_inside=self.is_allowed(host, port))
 
     async def get(
         self,

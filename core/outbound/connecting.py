@@ -5,21 +5,15 @@ chunks of one byte, nor interim answers without end, nor headers without end.
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from ipaddress import ip_address
 from typing import Any
 
 import httpcore
 
-from core.outbound.addresses import OutboundRefused, is_public
+from core.outbound.names import CONNECT_SECONDS, addresses_of
 
-CONNECT_SECONDS = 2.0
-"""For each address that a name has: one that swallows everything leaves time for the next."""
-
-MAX_ADDRESSES = 4
 READ_BYTES = 8 * 1024
 """Taken at once, so that whatever is in them does not keep the loop from others."""
 
@@ -47,7 +41,8 @@ class Connecting(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         error: Exception = httpcore.ConnectError("the host has no address")
-        for address in await self._addresses(host, port):
+        found = await addresses_of(self._resolver, host, port, may_be_inside=self._may_be_inside)
+        for address in found:
             try:
                 self._opened = await self._network.connect_tcp(address, port, CONNECT_SECONDS)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
@@ -60,25 +55,8 @@ class Connecting(httpcore.AsyncNetworkBackend):
         if self._opened is not None:
             await self._opened.aclose()
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
-        """One address inside among several is reason enough: it is how a name is made to lead there sometimes."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._resolver, _look_up, host, port)
-        if not self._may_be_inside and not all(is_public(ip_address(address)) for address in found):
-            raise OutboundRefused("The address is not a public one.")
-        return found[:MAX_ADDRESSES]
-
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-
-
-def _look_up(host: str, port: int) -> list[str]:
-    """In a thread of its own pool: a slow name server holds nobody but those who call strangers."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError("the host has no address") from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class _Counted(httpcore.AsyncNetworkStream):

@@ -108,11 +108,12 @@ def _slowed_down(visit: StepVisit, attempt: Attempt, until: int) -> Response[str
 
 
 def _page(visit: StepVisit, field: str = "", problem: ProblemKey | None = None) -> PasswordPage:
+    has_mail = visit.services.mail.are_there(visit.tenant, visit.configuration)
     return visit.page(
         PasswordPage,
         email=visit.progress.identifier,
         may_cancel=may_cancel(visit),
         switch_url=at(IDENTIFIER, visit.state),
-        reset_url=at(RESET, visit.state) if visit.services.mail is not None else None,
+        reset_url=at(RESET, visit.state) if has_mail else None,
         problems={field: problem} if problem else {},
     )

@@ -84,7 +84,7 @@ class Good:
 
 async def ask(tenant: Tenant, services: Services, asked: Asked) -> None:
     """The same for every address. Raises `MailUnavailable`, and `RateLimited` after too many."""
-    admit(services, tenant, asked.ip, asked.now)
+    await admit(services, tenant, asked.ip, asked.now)
     about = {name: getattr(asked, name) for name in asked.__slots__ if name not in ("email", "now")}
     link = posted(KIND, asked.email, expires_at=asked.now + LIFETIME_MS, **about)
     await tenant.database.write(_ask, tenant.data_key, link, f"{KIND} {asked.connection_id}", asked.now)

@@ -71,7 +71,7 @@ class NewPasswordPage(FormPage):
 @get(RESET, include_in_schema=False)
 async def request_page(request: AnyRequest) -> Response[str]:
     visit = await opened(request, RESET)
-    require_mail(visit.services)
+    await require_mail(visit.services, visit.tenant)
     return visit.show(_request_page(visit, visit.progress.identifier))
 
 
@@ -142,9 +142,9 @@ async def set_new_password(request: AnyRequest) -> Response[str]:
     problem = problem_of(password, good.email, tenant.id, found.settings.friendly_name or tenant.display_name)
     if problem is not None:
         return await _form(request, ticket, good, {"password": problem})
-    new_hash = await services.passwords.hash(password)
+    new_hash = await services.passwords.hash(password, tenant=tenant.id)
     notice = None
-    if services.mail is not None:
+    if services.mail.are_there(tenant, found):
         notice = letter("password_changed", good.email, expires_at=now + NOTICE_MS)
     event = _changed(request, good, now)
     await tenant.database.write(change_password, digest(ticket), new_hash, event, notice, tenant.data_key)

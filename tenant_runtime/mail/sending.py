@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 from core.clock import Clock, now_ms
-from core.mail import Mailer, MailFailed
+from core.mail import MailFailed
 from core.tenants import Tenant
 from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import DeliveryFailed, Sender
 from tenant_runtime.login import email_verification, reset
 from tenant_runtime.login.answers import branding_of
 from tenant_runtime.mail.letters import Contents, letter
+from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.mail.texts import Template
 from tenant_runtime.oauth.authentication_api import passwordless
 
@@ -30,7 +31,7 @@ WRITERS: Mapping[Template, Writer] = {
 }
 
 
-def mail_sender(mailer: Mailer, clock: Clock) -> Sender:
+def mail_sender(mailers: Mailers, clock: Clock) -> Sender:
     async def send(tenant: Tenant, payload: Mapping[str, Any]) -> None:
         now = now_ms(clock)
         if payload["expires_at"] <= now:
@@ -38,9 +39,10 @@ def mail_sender(mailer: Mailer, clock: Clock) -> Sender:
         contents = await WRITERS[payload["template"]](tenant, payload, now)
         if contents is None:
             return
-        settings = (await configuration(tenant)).settings
+        current = await configuration(tenant)
         try:
-            await mailer.send(letter(payload["to"], contents, branding_of(tenant, settings)))
+            written = letter(payload["to"], contents, branding_of(tenant, current.settings))
+            await mailers.send(tenant, current, written)
         except MailFailed as failed:
             raise DeliveryFailed(failed.reason, is_final=failed.is_final) from failed
 

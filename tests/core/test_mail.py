@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from core.clock import SystemClock
-from core.mail import Letter, MailFailed, letters_in, message_of, open_mailer
+from core.mail import Letter, MailFailed, SmtpServer, letters_in, message_of, open_mailer
 from core.settings import Secret, Settings, SettingsError
-from core.smtp import SmtpMailer, SmtpServer
+from core.smtp import SmtpMailer
 from tests.authority import Authority, new_authority
 from tests.smtp import smtp_server
 

@@ -31,6 +31,7 @@ from tenant_runtime.app import tenant_app
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
+from tenant_runtime.mail.mailers import Mailers
 from tests.engines.carried import Carry, carrying, kinds
 
 NAMES = ("acme", "globex", "secure")
@@ -306,6 +307,7 @@ async def world(folder: Path, made: Path, *, allowed: Collection[str] = ()) -> A
         audit=AuditLog(clock),
         outbound=Outbound(allowed),
         deliveries=Deliveries(clock, {}),
+        mail=Mailers(Outbound(), clock),
     )
     places = [await _place(databases, folder, made, name, clock, passwords, carry) for name in NAMES]
     built = World(*places, _edge(services, places), clock, services)

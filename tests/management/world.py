@@ -29,6 +29,7 @@ from tenant_runtime.app import tenant_app
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
+from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.management.permissions import PLATFORM, TENANT
 from tests import schema
 from tests.engines.carried import Carry, carrying, kinds
@@ -262,6 +263,7 @@ async def open_world(folder: Path, schema: Path, keys: Mapping[str, SigningKey])
         audit=AuditLog(clock),
         outbound=Outbound(),
         deliveries=Deliveries(clock, {}),
+        mail=Mailers(Outbound(), clock),
         control_plane_keys=control_plane_keys,
         operators=Standing(),
         lifecycle=lifecycle,  # type: ignore[arg-type]

@@ -32,6 +32,7 @@ from tenant_runtime.app import tenant_app
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
+from tenant_runtime.mail.mailers import Mailers
 from tests import schema
 from tests.engines.carried import Carry, carrying, kinds
 
@@ -268,6 +269,7 @@ def _services(folder: Path, clock: HandClock) -> Services:
         audit=AuditLog(clock),
         outbound=Outbound(),
         deliveries=Deliveries(clock, {}),
+        mail=Mailers(Outbound(), clock),
     )
 
 

@@ -95,7 +95,7 @@ async def _start(call: Call) -> Answer:
         raise InvalidRequest("Links are not sent. The parameter send must be code.")
     address = body.address()
     caller = call.ip if client.configuration.is_public else None
-    admit(call.services, call.tenant, caller, call.now_ms)
+    await admit(call.services, call.tenant, caller, call.now_ms)
     started = _started(call, client, connection, address)
     await call.tenant.database.write(_begin, call.tenant.data_key, started, call.now_ms)
     call.services.deliveries.soon(call.tenant)
