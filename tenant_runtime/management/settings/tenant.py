@@ -51,7 +51,7 @@ class BrandingPatch(Body):
 class ErrorPagePatch(Body):
     url: Maybe[LongText | None] = UNSET
     show_log_link: Maybe[bool | None] = UNSET
-    html: Maybe[None] = UNSET
+    html: Maybe[Literal[""] | None] = UNSET  # Auth0's deploy tool says that there is none
 
 
 class ClientRegistrationPatch(Body):
@@ -95,12 +95,13 @@ async def get_tenant_settings(call: CallOf) -> dict[str, Any]:
 
 @changing("/tenants/settings", "update:tenant_settings")
 async def update_tenant_settings(call: CallOf, data: JSONBody[SettingsPatch]) -> dict[str, Any]:
-    members = _in_hours(named(data))
+    members = _as_kept(named(data))
     _check(members, await call.configuration())
     return await call.write(_update, members)
 
 
-def _in_hours(members: dict[str, Any]) -> dict[str, Any]:
+def _as_kept(members: dict[str, Any]) -> dict[str, Any]:
+    (members.get("error_page") or {}).pop("html", None)
     for name in ("session_lifetime", "idle_session_lifetime"):
         minutes = members.pop(f"{name}_in_minutes", None)
         if minutes is not None:
