@@ -20,10 +20,12 @@ from core.errors import (
     InsufficientReach,
     InsufficientScope,
     InvalidInput,
+    RateLimited,
     Unauthenticated,
 )
 from core.errors import Unavailable as KeysAway
 from core.given import consent_of
+from core.http.allowances import count_call, seconds
 from core.http.errors import as_management
 from core.http.security import header_values
 from keystead_sdk.errors import (
@@ -63,8 +65,19 @@ def needs(*permissions: str) -> dict[str, Any]:
 
 async def is_known(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Carries a good token of tenant one."""
+    _count(connection, None)
     verify = authenticate(services_of(connection).verifier)
     await cast("Awaitable[None]", verify(connection, handler))
+    principal = principal_of(connection)
+    wait = _count(connection, principal.client_id or principal.subject)
+    if wait > 0.0:
+        raise RateLimited(retry_after=seconds(wait))
+
+
+def _count(connection: AnyConnection, caller: str | None) -> float:
+    """With the Management API of tenant one: the platform API is more of it."""
+    services, state = services_of(connection), connection.scope["state"]
+    return count_call(services.allowances, state, state["tenant"], caller, services.clock.now())
 
 
 def agrees(connection: AnyConnection, _: BaseRouteHandler) -> None:

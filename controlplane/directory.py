@@ -148,6 +148,7 @@ class RegistryDirectory:
             is_control_plane=registered.is_control_plane,
             incarnation=registered.incarnation,
             labels=registered.label_set,
+            limits=registered.limits,
             schema_version=registered.schema_version,
             database=self._databases.open(self._place_of(registered)),
             data_key=self._key.unwrap(registered.id, registered.wrapped_key),

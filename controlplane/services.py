@@ -11,6 +11,7 @@ from core.clock import Clock
 from core.crypto.sealing import InstallationKey
 from core.database import Database
 from core.fleet import FleetMigrations, TenantMoves
+from core.http.allowances import Allowances
 from core.settings import Settings
 from core.tenants import Operators, TenantBackups, TenantLifecycle
 from keystead_sdk.verifier import TokenVerifier
@@ -30,6 +31,7 @@ class PlatformServices:
     backups: TenantBackups
     moves: TenantMoves
     operators: Operators
+    allowances: Allowances
     verifier: TokenVerifier
     wanted: Callable[[], Awaitable[Wanted | None]]
     record: Callable[[str, str, dict[str, Any], str], Awaitable[None]]

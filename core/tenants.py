@@ -43,6 +43,7 @@ class Tenant:
     is_control_plane: bool
     incarnation: str
     labels: frozenset[str] = frozenset()
+    limits: Mapping[str, int] = field(default_factory=dict)  # the platform's, by name (`docs/limits.md`)
     schema_version: str | None = None  # as the registry knows it
     database: Database = field(repr=False, compare=False)
     data_key: DataKey = field(repr=False, compare=False)

@@ -2,8 +2,8 @@
 
 Decides what the host and the path of a request are, once, before any plane sees it, and answers itself only
 where no tenant is known. What it found is in `scope["state"]`: `tenant`, `request_id`, `client_ip`; headers that
-are put there as `answer_headers`, raw, go out with the answer, whatever it is. Raw ASGI: it is on the way of every
-request.
+are put there as `answer_headers` and `rate_headers`, raw, go out with the answer, whatever it is. Raw ASGI: it is on
+the way of every request.
 """
 
 import secrets
@@ -75,7 +75,11 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                marks = (b"x-request-id", request_id.encode()), *state.get("answer_headers", ())
+                marks = (
+                    (b"x-request-id", request_id.encode()),
+                    *state.get("answer_headers", ()),
+                    *state.get("rate_headers", ()),
+                )
                 message["headers"] = [*message.get("headers", ()), *marks]
             await send(message)
 

@@ -82,7 +82,7 @@ async def set_up(request: AnyRequest) -> Response[str]:
         connection_id=database.id,
         email=email,
         name="",
-        hash=await services.passwords.hash(password),
+        hash=await services.passwords.hash(password, tenant=tenant.id),
         now=now,
     )
     event = Event(

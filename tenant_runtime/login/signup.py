@@ -3,6 +3,7 @@
 from litestar import Response, get, post
 
 from core.errors import RateLimited
+from core.http.networks import network_of
 from core.ids import new_secret, new_user_id
 from core.tenants import Tenant
 from tenant_runtime.dependencies import Services
@@ -13,7 +14,7 @@ from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import Problems, SignupPage
 from tenant_runtime.login.password_rules import MINIMUM, problem_of
 from tenant_runtime.login.steps import IDENTIFIER, SIGNUP, AnyRequest, StepVisit, at, opened, posted
-from tenant_runtime.registration.rates import Rate, network_of
+from tenant_runtime.registration.rates import Rate
 
 NAME_LENGTH = 150
 SIGNUPS = Rate(60, 600)
@@ -46,7 +47,7 @@ async def sign_up(request: AnyRequest) -> Response[str]:
         connection_id=visit.request.connection.id,
         email=email,
         name=name,
-        hash=await visit.services.passwords.hash(visit.fields["password"]),
+        hash=await visit.services.passwords.hash(visit.fields["password"], tenant=visit.tenant.id),
         now=visit.now,
     )
     secret = new_secret()

@@ -24,9 +24,11 @@ from core.errors import (
     UseDpopNonce,
 )
 from core.given import consent_of
+from core.http.allowances import MANAGEMENT, count_call
 from core.http.security import header_values, shown_token
 from core.settings import is_loopback
 from core.tenants import Tenant
+from tenant_runtime.admission import too_many
 from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import AnyConnection, Services, services_of, tenant_of
 from tenant_runtime.management.permissions import PLATFORM
@@ -83,7 +85,7 @@ class Requires:
     permissions: tuple[str, ...]
 
     async def __call__(self, connection: AnyConnection, _: BaseRouteHandler) -> None:
-        connection.scope["state"]["actor"] = actor = await authenticate(connection)
+        connection.scope["state"]["actor"] = actor = await admitted(connection)
         if not actor.holds(*self.permissions):
             missing = InsufficientScope(*self.permissions)
             raise missing if actor.jkt is None else challenged(missing)
@@ -95,6 +97,18 @@ def requires(*any_of: str) -> Requires:
 
 def actor_of(connection: AnyConnection) -> Actor:
     actor: Actor = connection.scope["state"]["actor"]
+    return actor
+
+
+async def admitted(connection: AnyConnection) -> Actor:
+    """Who is known, and asks no more than their client may."""
+    tenant, services, state = tenant_of(connection), services_of(connection), connection.scope["state"]
+    count_call(services.allowances, state, tenant, None, services.clock.now())
+    actor = await authenticate(connection)
+    caller = f"{actor.issuer} {actor.client_id or actor.subject}"
+    wait = count_call(services.allowances, state, tenant, caller, services.clock.now())
+    if wait > 0.0:
+        raise too_many(services, state, tenant, MANAGEMENT, wait)
     return actor
 
 

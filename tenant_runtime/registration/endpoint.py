@@ -24,6 +24,7 @@ from core.errors import (
     NotFound,
     PayloadTooLarge,
 )
+from core.http.networks import network_of
 from core.http.security import bearer_token, is_equal
 from core.ids import digest, new_client_id, new_secret
 from core.outbound import OutboundFailed, OutboundRefused
@@ -34,7 +35,7 @@ from tenant_runtime.oauth.body import JSON, media_type, read_body
 from tenant_runtime.oauth.wire import Answer, Call, empty_answer, json_answer, serve
 from tenant_runtime.registration import clients, initial_tokens
 from tenant_runtime.registration.metadata import ClientMetadata, Registered, registered, understood
-from tenant_runtime.registration.rates import Rate, network_of
+from tenant_runtime.registration.rates import Rate
 from tenant_runtime.registration.reading import json_object
 
 PATH = "/oidc/register"

@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 
 from core.errors import RateLimited
 
@@ -38,12 +37,3 @@ class Rates:
             seen.popitem(last=False)
         if is_refused:
             raise RateLimited(retry_after=max(1, -(-(ends - now_ms) // 1000)))
-
-
-def network_of(ip: str) -> str:
-    """Whom an address is counted as: whoever has one of IPv6 has the 2^64 beside it."""
-    try:
-        address = ip_address(ip)
-    except ValueError:
-        return ip
-    return str(int(address) >> 64) if isinstance(address, IPv6Address) else ip

@@ -7,8 +7,8 @@ hundred; a right one is taken off again. In memory of the process: the longest u
 
 from collections import OrderedDict
 
+from core.http.networks import network_of
 from core.tenants import Tenant
-from tenant_runtime.registration.rates import network_of
 
 OF_ADDRESS = 10
 OF_TENANT = 60

@@ -161,7 +161,7 @@ async def _hashed(call: Call, members: Mapping[str, Any], *names: str | None) ->
     if password is None:
         return None
     check_password(password, *names)
-    return NewPassword(await call.services.passwords.hash(password))
+    return NewPassword(await call.services.passwords.hash(password, tenant=call.tenant.id))
 
 
 def get(connection: Connection, user_id: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ async def _signup(call: Call) -> Answer:
         connection_id=database.id,
         email=email,
         name=profile.get("name", ""),
-        hash=await call.services.passwords.hash(password),
+        hash=await call.services.passwords.hash(password, tenant=call.tenant.id),
         now=call.now_ms,
         profile={name: value for name, value in profile.items() if name != "name"},
     )

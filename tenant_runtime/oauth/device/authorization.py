@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from core.database.sql import insert
 from core.errors import InvalidRequest, OAuthError, RateLimited, Unavailable
+from core.http.networks import network_of
 from core.ids import digest, new_id, new_secret
 from tenant_runtime.configuration import configuration
 from tenant_runtime.login.devices.requests import ASKED, GRANT_TYPE, accept_device
@@ -24,7 +25,7 @@ from tenant_runtime.oauth.device.user_codes import digest_of, new_user_code, sho
 from tenant_runtime.oauth.dpop.proofs import proof_of, tell_next_nonce, with_next_nonce
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
-from tenant_runtime.registration.rates import Rate, network_of
+from tenant_runtime.registration.rates import Rate
 
 METHODS = ("POST",)
 PATH = "/oauth/device/code"
