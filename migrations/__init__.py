@@ -60,10 +60,11 @@ def upgrade(connection: Connection, history: History, *, to: str | None = None) 
         return
     if before is not None:
         _refuse_cascades(connection)
-    if not _only_adds(history, before, wanted) or not are_in_place(connection, _triggers(history)):
+    triggers = [trigger for trigger in _triggers(history) if trigger.since <= wanted]
+    if not _only_adds(history, before, wanted) or not are_in_place(connection, triggers):
         drop_triggers(connection)
         _run(connection, history, before, wanted)
-        create_triggers(connection, _triggers(history))
+        create_triggers(connection, triggers)
     else:
         _run(connection, history, before, wanted)
     if before is not None:

@@ -91,7 +91,8 @@ class Database:
         try:
             value: T = await self._write(unit, args, kwargs)
         except WrongDatabase as error:
-            return await self._pool.followed(self, error, lambda at: at._write(unit, args, kwargs))
+            value = await self._pool.followed(self, error, lambda at: at._write(unit, args, kwargs))
+        self._pool.on_write(self.ref.owner)
         return value
 
     async def alone(self, unit: Callable[..., T], *args: Any, converge: bool = False, **kwargs: Any) -> T:
@@ -103,7 +104,8 @@ class Database:
         try:
             value: T = await self._write(unit, args, kwargs, **how)
         except WrongDatabase as error:
-            return await self._pool.followed(self, error, lambda at: at._write(unit, args, kwargs, **how))
+            value = await self._pool.followed(self, error, lambda at: at._write(unit, args, kwargs, **how))
+        self._pool.on_write(self.ref.owner)
         return value
 
     async def snapshot(self, build: Callable[..., T], *args: Any) -> T:

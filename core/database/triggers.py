@@ -1,6 +1,10 @@
-"""Triggers said once, and spelled for SQLite (and libSQL) and for PostgreSQL."""
+"""Triggers said once, and spelled for SQLite (and libSQL) and for PostgreSQL.
 
-from collections.abc import Iterable, Iterator
+A statement may say `now_ms()`, `random_text()`, `object_of('name', value, ...)` and `json_value(column)`: each of them
+is spelled for the database, too. `since` is the revision that makes what a trigger needs.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -14,6 +18,7 @@ class Following:
     event: str
     table: str
     statement: str
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,7 @@ class Refusing:
     table: str
     condition: str
     message: str
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,7 @@ class Telling:
     table: str
     channel: str
     what: str
+    since: str = ""
 
 
 Trigger = Following | Refusing | Telling
@@ -74,6 +81,18 @@ def trigger_names(connection: Connection, prefix: str = "") -> list[str]:
 
 
 _AS_IT_IS = {"no_parameters": True}
+_SQLITE = {
+    "now_ms()": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    "random_text()": "lower(hex(randomblob(12)))",
+    "object_of(": "json_object(",
+    "json_value(": "json(",
+}
+_POSTGRESQL = {
+    "now_ms()": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
+    "random_text()": "substr(replace(CAST(gen_random_uuid() AS text), '-', ''), 1, 24)",
+    "object_of(": "json_build_object(",
+    "json_value(": "(",
+}
 _TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 _WORDS = "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
 _FUNCTIONS = (
@@ -82,10 +101,16 @@ _FUNCTIONS = (
 )
 
 
+def _spelled(statement: str, words: Mapping[str, str]) -> str:
+    for word, meant in words.items():
+        statement = statement.replace(word, meant)
+    return statement
+
+
 def _in_sqlite(trigger: Trigger) -> Iterator[str]:
     match trigger:
         case Following():
-            when, body = f"AFTER {trigger.event} ON {trigger.table}", trigger.statement
+            when, body = f"AFTER {trigger.event} ON {trigger.table}", _spelled(trigger.statement, _SQLITE)
         case Refusing():
             when = f"BEFORE {trigger.event} ON {trigger.table} WHEN {trigger.condition}"
             body = f"SELECT RAISE(ABORT, '{trigger.message}')"
@@ -99,7 +124,7 @@ def _in_postgresql(trigger: Trigger) -> Iterator[str]:
     row = "OLD" if trigger.event == "DELETE" else "NEW"
     match trigger:
         case Following():
-            when, body = "AFTER", f"{trigger.statement};"
+            when, body = "AFTER", f"{_spelled(trigger.statement, _POSTGRESQL)};"
         case Refusing():
             when = "BEFORE"
             body = (

@@ -6,6 +6,7 @@ protects system entities and raises `config_version` is in `triggers`.
 """
 
 from tenant_runtime.models.access import ResourceServer, Role, RolePermission, Scope, UserPermission, UserRole
+from tenant_runtime.models.attempts import AddressUse, LoginAttempts
 from tenant_runtime.models.base import TenantBase
 from tenant_runtime.models.clients import Client, ClientGrant, ClientKey, ClientSecret
 from tenant_runtime.models.connections import Connection, ConnectionClient
@@ -33,14 +34,17 @@ from tenant_runtime.models.organizations import (
     OrganizationConnection,
 )
 from tenant_runtime.models.sessions import Session, SessionClient
+from tenant_runtime.models.streams import Change, EventStream, LogStream
 from tenant_runtime.models.tenant import Setting, SigningKeyRow, TenantRow
 from tenant_runtime.models.tickets import LoginCode, Ticket
 from tenant_runtime.models.users import Identity, Password, User
 
 __all__ = [
     "AccessToken",
+    "AddressUse",
     "AuthorizationCode",
     "AuthorizationRequest",
+    "Change",
     "Client",
     "ClientGrant",
     "ClientKey",
@@ -49,12 +53,15 @@ __all__ = [
     "ConnectionClient",
     "Delivery",
     "DeviceCode",
+    "EventStream",
     "Grant",
     "IdempotencyKey",
     "Identity",
     "Job",
     "JobPart",
     "LogEvent",
+    "LogStream",
+    "LoginAttempts",
     "LoginCode",
     "Membership",
     "MembershipOrganizationRole",

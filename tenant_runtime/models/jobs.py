@@ -1,15 +1,18 @@
 """What is long to do: asked for once, done in the background, looked at meanwhile."""
 
-from sqlalchemy import BigInteger, Index, LargeBinary
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tenant_runtime.models.base import JsonObject, Millis, TenantBase, owned_by
 
 
 class Job(TenantBase):
-    """One run. `type`: users_import, users_export, verification_email. `status`: pending, processing, completed,
-    failed. A worker holds it until `leased_until`; `fencing` grows with every claim, and a write of an older claim is
-    refused. `done` of `total` rows are through; after a crash the next worker goes on from there."""
+    """One run. `type`: users_import, users_export, verification_email. `status`: uploading (not yet asked for),
+    pending, processing, completed, failed. A worker holds it until `leased_until`; `fencing` grows with every claim,
+    and a write of an older claim is refused. `done` of `total` rows are through, `part` is the next one to read or to
+    write, and `position` where an export goes on: after a crash the next worker begins there."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -24,6 +27,8 @@ class Job(TenantBase):
     parameters: Mapped[JsonObject]
     total: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
+    part: Mapped[int] = mapped_column(default=0)
+    position: Mapped[list[Any] | None] = mapped_column(JSON)
     inserted: Mapped[int] = mapped_column(default=0)
     updated: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)

@@ -7,12 +7,17 @@ from tenant_runtime.models.base import JsonObject, Millis, TenantBase
 
 
 class LogEvent(TenantBase):
-    """One event, `type` by Auth0's codes (s, f, fp, seccft, sapi, ...). Secrets are masked before they get here."""
+    """One event, `type` by Auth0's codes (s, f, fp, seccft, sapi, ...). Secrets are masked before they get here.
+
+    `sequence` is the order of commits, given by a trigger: what reads on from a place misses nothing that was written
+    late. The newest row is never removed, so that no number comes twice.
+    """
 
     __tablename__ = "log_events"
     __table_args__ = (
         Index("ix_log_events_created", "created_at", "id"),
         Index("ix_log_events_user_id", "user_id", "created_at"),
+        Index("ix_log_events_sequence", "sequence"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -31,6 +36,7 @@ class LogEvent(TenantBase):
     user_agent: Mapped[str | None]
     request_id: Mapped[str | None]
     details: Mapped[JsonObject]
+    sequence: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class IdempotencyKey(TenantBase):

@@ -11,6 +11,7 @@ They are made anew after every migration (`migrations.upgrade`), so changing the
 from collections.abc import Iterator
 
 from core.database.triggers import Following, Refusing, Trigger
+from tenant_runtime.models import telling
 
 CONFIGURATION = (
     "client_grants",
@@ -60,6 +61,7 @@ def all_triggers() -> Iterator[Trigger]:
                 f"{table}_{event.lower()}_system", event, table, is_system, f"managed_by_control_plane:{kind}"
             )
     yield from _tenant_organizations()
+    yield from telling.all_triggers()
     yield _refusal(
         "tenant_update_identity",
         "UPDATE OF id, incarnation",

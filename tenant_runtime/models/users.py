@@ -18,6 +18,7 @@ class User(TenantBase):
     __table_args__ = (
         Index("ix_users_created", "created_at", "user_id"),
         Index("ix_users_email", "email"),
+        Index("ix_users_username", "username"),
     )
 
     user_id: Mapped[str] = mapped_column(primary_key=True)

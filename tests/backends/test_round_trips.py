@@ -18,7 +18,7 @@ from entrypoints.asgi import create_app
 from entrypoints.commands import make_control_plane
 from entrypoints.demo import make
 from entrypoints.demo_content import DemoTenant
-from tenant_runtime import audit
+from tenant_runtime.audit import log as audit
 from tests.backends.conftest import server_of
 from tests.conftest import settings_for
 from tests.engines.proxy import Proxy

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import migrations
+from tenant_runtime.models.triggers import all_triggers
 
 VERSIONS = Path(migrations.__file__).parent / "tenant/versions"
 REGISTRY = Path(migrations.__file__).parent / "controlplane/versions"
@@ -32,8 +33,10 @@ def undo_to(connection: sqlite3.Connection, version: str) -> None:
     if version < "0003":
         connection.execute("DELETE FROM connections WHERE name = 'email'")
     else:
-        for _, statement in triggers:
-            connection.execute(statement)
+        since = {trigger.name: trigger.since for trigger in all_triggers()}
+        for name, statement in triggers:
+            if since.get(name, "") <= version:
+                connection.execute(statement)
     connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
 
 

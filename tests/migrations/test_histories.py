@@ -15,6 +15,7 @@ import migrations
 from controlplane.models import RegistryBase
 from core.database.engine import connection_over
 from tenant_runtime.models import TenantBase
+from tenant_runtime.models.triggers import all_triggers
 
 HISTORIES = {"tenant": TenantBase.metadata, "controlplane": RegistryBase.metadata}
 
@@ -90,9 +91,18 @@ def test_triggers_that_are_not_those_of_the_list_are_made_anew_whatever_the_revi
     migrations.upgrade(connection, "tenant", to=migrations.previous("tenant"))
     before = triggers(connection)
     connection.execute(text(odd))
+    assert triggers(connection) != before
     migrations.upgrade(connection, "tenant")
-    assert triggers(connection) == before
+    assert before < triggers(connection)
+    assert len(triggers(connection)) == len(list(all_triggers()))
     driver.close()
+
+
+def test_an_older_copy_has_no_trigger_that_needs_what_comes_later(connection: Connection) -> None:
+    before = migrations.previous("tenant")
+    migrations.upgrade(connection, "tenant", to=before)
+    found = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars()
+    assert set(found) == {trigger.name for trigger in all_triggers() if trigger.since <= before}
 
 
 def triggers(connection: Connection) -> set[str]:

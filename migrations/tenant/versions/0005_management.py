@@ -27,7 +27,9 @@ PERMISSIONS = {
 def upgrade() -> None:
     _permissions()
     _jobs()
+    _attempts()
     _organizations()
+    _streams()
 
 
 def _jobs() -> None:
@@ -40,6 +42,8 @@ def _jobs() -> None:
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("position", sa.JSON(), nullable=True),
         sa.Column("inserted", sa.Integer(), nullable=False),
         sa.Column("updated", sa.Integer(), nullable=False),
         sa.Column("failed", sa.Integer(), nullable=False),
@@ -65,6 +69,7 @@ def _jobs() -> None:
         sa.PrimaryKeyConstraint("job_id", "kind", "number", name=op.f("pk_job_parts")),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_users_username", "users", ["username"], unique=False)
 
 
 def _organizations() -> None:
@@ -114,6 +119,84 @@ def _organizations() -> None:
         ["client_grant_id"],
         unique=False,
     )
+
+
+def _streams() -> None:
+    op.add_column("log_events", sa.Column("sequence", sa.BigInteger(), nullable=True))
+    op.create_index("ix_log_events_sequence", "log_events", ["sequence"], unique=False)
+    op.create_table(
+        "log_streams",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("sink", sa.JSON(), nullable=False),
+        sa.Column("filters", sa.JSON(), nullable=False),
+        sa.Column("secrets", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_log_streams")),
+    )
+    op.create_index("ix_log_streams_created", "log_streams", ["created_at", "id"], unique=False)
+    op.create_table(
+        "event_streams",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("subscriptions", sa.JSON(), nullable=False),
+        sa.Column("destination", sa.JSON(), nullable=False),
+        sa.Column("secrets", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_streams")),
+    )
+    op.create_index("ix_event_streams_created", "event_streams", ["created_at", "id"], unique=False)
+    op.create_table(
+        "changes",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_changes")),
+    )
+    op.create_index("ix_changes_sequence", "changes", ["sequence"], unique=False)
+    op.create_index("ix_changes_created_at", "changes", ["created_at"], unique=False)
+
+
+def _attempts() -> None:
+    op.create_table(
+        "login_attempts",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("user_id", sa.String(), nullable=True),
+        sa.Column("ip", sa.String(), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("blocked_until", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.user_id"], name=op.f("fk_login_attempts_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_login_attempts")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_login_attempts_user_id", "login_attempts", ["user_id"], unique=False)
+    op.create_index("ix_login_attempts_expires_at", "login_attempts", ["expires_at"], unique=False)
+    op.create_table(
+        "address_uses",
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("network", sa.String(), nullable=False),
+        sa.Column("full_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("stage", "network", name=op.f("pk_address_uses")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_address_uses_full_at", "address_uses", ["full_at"], unique=False)
 
 
 def _permissions() -> None:

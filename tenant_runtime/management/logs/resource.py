@@ -7,14 +7,13 @@ once. `from` may also be the id of an event.
 from typing import Any
 
 from litestar.params import FromPath
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from core.clock import to_iso
-from core.errors import InvalidQuery
+from core.errors import InvalidQuery, NotFound
 from core.http.paging import Position, parse_text
 from core.http.search import Searchable, search
 from tenant_runtime.management.calls import CallOf
-from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import reading
 from tenant_runtime.management.users import resource as users
@@ -62,10 +61,11 @@ def shape_all(_: Connection, rows: Rows) -> Items:
     return [shape(row) for row in rows]
 
 
-ENTITY = Entity("log", _table, "id", shape)
+_SHOWN = select(*(column for column in _table.c if column.name != "sequence"))
+_ONE = _SHOWN.where(_table.c.id == bindparam("of"))
 _PLACE = (_table.c.created_at, _table.c.id)
-NEWEST = Listing("logs", select(_table), _PLACE, shape_all, {"date": _table.c.created_at}, newest_first=True)
-OLDEST = Listing("logs", select(_table), _PLACE, shape_all)
+NEWEST = Listing("logs", _SHOWN, _PLACE, shape_all, {"date": _table.c.created_at}, newest_first=True)
+OLDEST = Listing("logs", _SHOWN, _PLACE, shape_all)
 
 
 @reading("/logs", "read:logs")
@@ -82,7 +82,7 @@ async def list_logs(call: CallOf) -> Any:
 
 
 def _place_of(connection: Connection, id: str) -> Position:
-    row = ENTITY.find(connection, id)
+    row = connection.execute(_ONE, {"of": id}).one_or_none()
     if row is None:
         raise InvalidQuery("The parameter 'from' names no event of this log.")
     return (row.created_at, row.id)
@@ -91,7 +91,14 @@ def _place_of(connection: Connection, id: str) -> Position:
 @reading("/logs/{id:str}", "read:logs")
 async def get_log(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
     await call.services.audit.flush(call.tenant)
-    return shape(await call.read(ENTITY.load, id))
+    return shape(await call.read(_load, id))
+
+
+def _load(connection: Connection, id: str) -> Row[Any]:
+    row = connection.execute(_ONE, {"of": id}).one_or_none()
+    if row is None:
+        raise NotFound("log")
+    return row
 
 
 @reading("/users/{user_id:str}/logs", "read:logs", "read:logs_users")

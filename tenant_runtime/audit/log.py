@@ -1,26 +1,15 @@
-"""The tenant's log of events.
-
-An event that belongs to a change is written in the change's own unit (`record`). Events of requests that write
-nothing else are buffered per tenant and written together, so that a token costs no commit of its own; the buffer
-is emptied every 50 ms, when it is full, and at shutdown.
-"""
+"""The buffer for events that no unit of work carries."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Connection
 
 from core.clock import Clock, now_ms
-from core.database import Prepared
-from core.database.sql import insert
 from core.errors import Unavailable
-from core.ids import new_id
 from core.tenants import Tenant
-from tenant_runtime.models import LogEvent
+from tenant_runtime.audit.events import Event, record_all
 
 log = structlog.get_logger(__name__)
 
@@ -29,53 +18,10 @@ FULL_AT = 500
 SPOOL = 5_000
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 30.0
-_INSERT = Prepared(insert(LogEvent.__table__))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One log event. `type` is Auth0's code: s, f, fp, fu, fcoc, seacft, feacft, seccft, feccft, sertft, fertft, ss,
-    slo, sapi, fapi, ..."""
-
-    type: str
-    created_at: int
-    id: str = field(default_factory=lambda: new_id("log"))
-    description: str | None = None
-    client_id: str | None = None
-    client_name: str | None = None
-    user_id: str | None = None
-    user_name: str | None = None
-    organization_id: str | None = None
-    connection: str | None = None
-    audience: str | None = None
-    scope: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-    request_id: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-def record(connection: Connection, *events: Event) -> None:
-    """Write events in the unit of the change they tell of."""
-    for event in events:
-        _INSERT.run(connection, event.row())
-
-
-_INSERT_ONCE = insert(LogEvent.__table__).on_conflict_do_nothing(index_elements=["id"])
-
-
-def _record_all(connection: Connection, events: Iterable[Event]) -> None:
-    """Those that an earlier try wrote, without being told so, stay as they are."""
-    connection.execute(_INSERT_ONCE, [event.row() for event in events])
 
 
 class AuditLog:
-    """The buffer for events that no unit of work carries.
-
-    What could not be written (a full disk, a database that is away) waits in memory and is tried again, up to
+    """What could not be written (a full disk, a database that is away) waits in memory and is tried again, up to
     `SPOOL` events of a tenant; what does not fit, or still waits at shutdown, is lost, and an error in the
     process's own log says how many of which types.
     """
@@ -140,7 +86,7 @@ class AuditLog:
 
     async def _write(self, pending: "_Pending") -> None:
         try:
-            await pending.tenant.database.write(_record_all, pending.events)
+            await pending.tenant.database.write(record_all, pending.events)
         except Unavailable as error:
             self._wait(pending, type(error).__name__)
         except Exception:
