@@ -67,6 +67,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     client_id: str | None = None
     result_url: str | None = None
     shows_email: bool = True
+    organization: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

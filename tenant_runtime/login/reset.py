@@ -1,18 +1,19 @@
-"""A new password by a link that is sent to the account's address.
+"""A new password by a link that is sent to the account's address, or that the tenant's own software asked for.
 
-The link is made when the letter is sent, so that it stands nowhere but in the letter. It is good once, for an hour, and
-only while the account is as it was: same address, same password. Using it proves the address, changes the password
-and ends everything that was begun with the old one, in one unit.
+The link of a letter is made when the letter is sent, so that it stands nowhere else. It is good once, for an hour, and
+only while the account is as it was: same address, same password. Using it changes the password and ends everything
+that was begun with the old one, in one unit; that of a letter proves the address as well.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from core.crypto.sealing import DataKey
-from core.errors import Forbidden
+from core.errors import Forbidden, NotFound
 from core.ids import digest, new_secret
 from core.tenants import Tenant
 from tenant_runtime.audit import Event, record
@@ -73,13 +74,33 @@ class Asked:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Good:
-    """What a link that works is for."""
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """What a link is for, as it stands in the ticket's row. `password` is the digest of the hash that it replaces."""
 
     user_id: str
+    connection_id: str
+    connection_name: str
+    client_id: str | None
     email: str
-    client_id: str
+    password: str
+    proves_address: bool = True
+    result_url: str | None = None
+    shows_email: bool = True
+    organization: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A link for an account, to be handed on by whoever asks for it."""
+
+    connection_id: str
+    connection_name: str
+    email: str
+    client_id: str | None
+    result_url: str | None
+    shows_email: bool
+    proves_address: bool
+    organization: Mapping[str, str]
 
 
 async def ask(tenant: Tenant, services: Services, asked: Asked) -> None:
@@ -105,7 +126,11 @@ async def write_link(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Co
     if not await tenant.database.write(_make_ticket, digest(secret), payload, now):
         return None
     values = {"email": payload["to"], "minutes": str(LIFETIME_MS // 60_000)}
-    return Contents(template=KIND, values=values, link=f"{tenant.issuer}{PATH[1:]}?ticket={secret}")
+    return Contents(template=KIND, values=values, link=link_of(tenant, secret))
+
+
+def link_of(tenant: Tenant, secret: str) -> str:
+    return f"{tenant.issuer}{PATH[1:]}?ticket={secret}"
 
 
 async def write_notice(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:
@@ -134,17 +159,32 @@ def _make_ticket(connection: Connection, of: str, payload: Mapping[str, Any], no
     )
     if account is None or not is_good:
         return False
-    stands_for = {
-        "user_id": account.user_id,
-        "connection_id": payload["connection_id"],
-        "connection_name": payload["connection_name"],
-        "client_id": payload["client_id"],
-        "email": email,
-        "password": _as_it_is(account.hash),
-    }
-    row = {"digest": of, "kind": KIND, "payload": stands_for, "created_at": now, "used_at": None}
-    connection.execute(insert(Ticket.__table__), {**row, "expires_at": now + LIFETIME_MS})
+    link = Link(
+        user_id=account.user_id,
+        connection_id=payload["connection_id"],
+        connection_name=payload["connection_name"],
+        client_id=payload["client_id"],
+        email=email,
+        password=_as_it_is(account.hash),
+    )
+    _keep(connection, of, link, now, now + LIFETIME_MS)
     return True
+
+
+def make_link(connection: Connection, of: str, wanted: Wanted, now: int, until: int) -> str:
+    """`of` is the digest of the secret that `link_of` puts into the link. Answers whose it is; raises `NotFound`."""
+    account = find_account(connection, wanted.connection_id, wanted.email)
+    if account is None:
+        raise NotFound("user")
+    about = {name: getattr(wanted, name) for name in wanted.__slots__}
+    link = Link(user_id=account.user_id, password=_as_it_is(account.hash), **about)
+    _keep(connection, of, link, now, until)
+    return link.user_id
+
+
+def _keep(connection: Connection, of: str, link: Link, now: int, until: int) -> None:
+    row = {"digest": of, "kind": KIND, "payload": msgspec.to_builtins(link), "created_at": now}
+    connection.execute(insert(Ticket.__table__), {**row, "expires_at": until, "used_at": None})
 
 
 def _as_it_is(password_hash: str | None) -> str:
@@ -154,7 +194,7 @@ def _as_it_is(password_hash: str | None) -> str:
 # --- When the link is followed -------------------------------------------------------------------------------------
 
 
-async def look_at(tenant: Tenant, of: str, now: int) -> Good:
+async def look_at(tenant: Tenant, of: str, now: int) -> Link:
     try:
         return await tenant.database.read(_look_at, of, now)
     except ResetLinkUsed:
@@ -162,7 +202,7 @@ async def look_at(tenant: Tenant, of: str, now: int) -> Good:
         raise
 
 
-def _look_at(connection: Connection, of: str, now: int) -> Good:
+def _look_at(connection: Connection, of: str, now: int) -> Link:
     payload = connection.execute(_FIND, {"of": of, "now": now}).scalar_one_or_none()
     return _good(connection, payload)
 
@@ -175,19 +215,21 @@ def change_password(
     payload = connection.execute(_CLAIM, {"of": of, "now": now}).scalar_one_or_none()
     good = _good(connection, payload)
     set_password(connection, good.user_id, new_hash, now)
-    connection.execute(_VERIFY, {"user": good.user_id, "of": good.email})
+    if good.proves_address:
+        connection.execute(_VERIFY, {"user": good.user_id, "of": good.email})
     end_logins(connection, data_key, good.user_id, now, why=Initiator.PASSWORD_CHANGED)
     record(connection, event)
     if notice is not None:
         enqueue(connection, data_key, notice, now)
 
 
-def _good(connection: Connection, payload: Mapping[str, Any] | None) -> Good:
+def _good(connection: Connection, payload: Mapping[str, Any] | None) -> Link:
     if payload is None:
         raise ResetLinkUsed()
-    account = find_account(connection, payload["connection_id"], payload["email"])
-    if account is None or account.blocked or account.user_id != payload["user_id"]:
+    link = msgspec.convert(payload, Link)
+    account = find_account(connection, link.connection_id, link.email)
+    if account is None or account.blocked or account.user_id != link.user_id:
         raise ResetLinkUsed()
-    if _as_it_is(account.hash) != payload["password"]:
+    if _as_it_is(account.hash) != link.password:
         raise ResetLinkUsed()
-    return Good(account.user_id, payload["email"], payload["client_id"])
+    return link

@@ -17,8 +17,7 @@ from core.ids import digest
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
-from tenant_runtime.login.answers import branding_of, show
-from tenant_runtime.login.client_card import way_on
+from tenant_runtime.login.answers import branding_of, redirect, show
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
@@ -29,11 +28,12 @@ from tenant_runtime.login.reset import (
     NOTICE_MS,
     PATH,
     Asked,
-    Good,
+    Link,
     ask,
     change_password,
     look_at,
 )
+from tenant_runtime.login.result_urls import is_known, way_back, with_result
 from tenant_runtime.login.steps import IDENTIFIER, RESET, StepVisit, at, opened, posted
 from tenant_runtime.login.texts import Texts, choose_language
 from tenant_runtime.mail.queue import posted as letter
@@ -149,7 +149,7 @@ async def set_new_password(request: AnyRequest) -> Response[str]:
     event = _changed(request, good, now)
     await tenant.database.write(change_password, digest(ticket), new_hash, event, notice, tenant.data_key)
     services.deliveries.soon(tenant)
-    return show(_done(request, found, good))
+    return _done(request, found, good)
 
 
 handlers = [request_page, request_link, new_password_page, set_new_password]
@@ -159,7 +159,7 @@ def _now(request: AnyRequest) -> int:
     return now_ms(services_of(request).clock)
 
 
-def _changed(request: AnyRequest, good: Good, now: int) -> Event:
+def _changed(request: AnyRequest, good: Link, now: int) -> Event:
     return Event(
         type="scp",
         created_at=now,
@@ -174,13 +174,13 @@ def _changed(request: AnyRequest, good: Good, now: int) -> Event:
 
 
 async def _form(
-    request: AnyRequest, ticket: str, good: Good, problems: Problems | None = None
+    request: AnyRequest, ticket: str, good: Link, problems: Problems | None = None
 ) -> Response[str]:
     tenant = tenant_of(request)
     browser = browser_of(request.scope["headers"], tenant.issuer)
-    binding = browser.binding or new_binding()
+    binding, found = browser.binding or new_binding(), await configuration(tenant)
     page = NewPasswordPage(
-        branding=branding_of(tenant, (await configuration(tenant)).settings),
+        branding=branding_of(tenant, found.settings),
         action=PATH,
         form_token=form_token(tenant, binding, PATH, ticket),
         state=ticket,
@@ -188,16 +188,25 @@ async def _form(
         problems=problems or {},
     )
     cookies = [] if browser.binding else [binding_cookie(binding, is_https=browser.is_https)]
-    return show(page, status=400 if problems else 200, cookies=cookies)
+    target = _result_url(found, good)
+    return show(page, status=400 if problems else 200, redirect_uri=target, cookies=cookies)
 
 
-def _done(request: AnyRequest, found: Configuration, good: Good) -> MessagePage:
-    texts, back = Texts(choose_language("")), way_on(found.clients.get(good.client_id))
-    return MessagePage(
+def _result_url(found: Configuration, good: Link) -> str | None:
+    return good.result_url if good.result_url and is_known(found, good.result_url) else None
+
+
+def _done(request: AnyRequest, found: Configuration, good: Link) -> Response[str]:
+    texts, result_url = Texts(choose_language("")), _result_url(found, good)
+    if result_url is not None:
+        said = texts.say("new_password_done_lead")
+        return redirect(with_result(result_url, said, good.email if good.shows_email else None))
+    page = MessagePage(
         branding=branding_of(tenant_of(request), found.settings),
         heading=texts.say("new_password_done_title"),
         text=texts.say("new_password_done_lead"),
-        link_url=back or found.settings.default_redirection_uri,
+        link_url=way_back(found, good.client_id, good.organization),
         link_label=texts.say("new_password_done_link"),
         done=True,
     )
+    return show(page)

@@ -4,6 +4,8 @@ Compared as whole strings (RFC 9700 section 4.1), when a ticket is made and agai
 of themselves that nobody of the tenant vouches for does not count.
 """
 
+from collections.abc import Mapping
+
 from tenant_runtime.configuration import ClientConfiguration, Configuration
 from tenant_runtime.login.addresses import origin_of
 from tenant_runtime.login.client_card import way_on
@@ -30,6 +32,9 @@ def with_result(address: str, message: str, email: str | None) -> str:
     return with_query(address, said if email is None else {"email": email, **said})
 
 
-def way_back(found: Configuration, client_id: str | None) -> str | None:
-    """For who was given no address: the application that asked, or the tenant's own front."""
-    return way_on(found.clients.get(client_id or "")) or found.settings.default_redirection_uri
+def way_back(found: Configuration, client_id: str | None, organization: Mapping[str, str]) -> str | None:
+    """For who was given no address: the application that asked, told of the organization, or the tenant's front."""
+    address = way_on(found.clients.get(client_id or ""))
+    if address is None:
+        return found.settings.default_redirection_uri
+    return with_query(address, dict(organization))

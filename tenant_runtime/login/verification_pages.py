@@ -105,7 +105,7 @@ def _done(request: AnyRequest, found: Configuration, good: Verification) -> Resp
         branding=branding_of(tenant_of(request), found.settings),
         heading=texts.say("verified_title"),
         text=texts.say("verified_lead"),
-        link_url=way_back(found, good.client_id),
+        link_url=way_back(found, good.client_id, good.organization),
         link_label=texts.say("verified_link"),
         done=True,
     )

@@ -59,10 +59,10 @@ async def absent_resource(path: FromPath[str]) -> None:
     raise InsufficientScope()
 
 
-@_for_nobody("/keys", "/keys/{kind:str}")
-async def absent_keys() -> None:
-    """Of Auth0's kinds of keys there are those that sign."""
+@_for_nobody("/keys", "/keys/{kind:str}", "/sessions", "/tickets", "/tickets/{kind:str}")
+async def absent_kinds() -> None:
+    """Of Auth0's kinds of keys there are those that sign, of its tickets two; sessions are listed by user."""
     raise InsufficientScope()
 
 
-handlers = [list_actions, absent_resource, absent_keys]
+handlers = [list_actions, absent_resource, absent_kinds]

@@ -9,6 +9,7 @@ from tenant_runtime.management.clients import grants as client_grants
 from tenant_runtime.management.clients import registration_tokens
 from tenant_runtime.management.clients import resource as clients
 from tenant_runtime.management.devices import resource as device_credentials
+from tenant_runtime.management.emails import provider as email_provider
 from tenant_runtime.management.keys import signing as signing_keys
 from tenant_runtime.management.logs import resource as logs
 from tenant_runtime.management.organizations import members as organization_members
@@ -18,6 +19,7 @@ from tenant_runtime.management.sessions import access as revoked_access
 from tenant_runtime.management.sessions import refresh_tokens
 from tenant_runtime.management.sessions import resource as sessions
 from tenant_runtime.management.settings import tenant as tenants_settings
+from tenant_runtime.management.tickets import resource as tickets
 from tenant_runtime.management.users import access as user_access
 from tenant_runtime.management.users import grants
 from tenant_runtime.management.users import resource as users
@@ -37,10 +39,12 @@ handlers = [
     *refresh_tokens.handlers,
     *revoked_access.handlers,
     *device_credentials.handlers,
+    *tickets.handlers,
     *organizations.handlers,
     *organization_members.handlers,
     *logs.handlers,
     *signing_keys.handlers,
+    *email_provider.handlers,
     *absent.handlers,
 ]
 
