@@ -55,6 +55,7 @@ from tenant_runtime.audit import AuditLog, Event
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.answers import error_page
+from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.mail.queue import KIND as EMAIL
 from tenant_runtime.mail.sending import mail_sender
 from tenant_runtime.oauth import backchannel_logout
@@ -126,6 +127,7 @@ class Keystead:
             running = self._assemble(platform, outbound)
             stack.callback(running.services.passwords.close)
             stack.push_async_callback(running.services.audit.close)
+            stack.push_async_callback(running.services.mail.close)
             stack.push_async_callback(running.services.deliveries.close)
             waiting = WaitingDeliveries(platform.parts, running.services.deliveries.resume)
             stack.push_async_callback(waiting.close)
@@ -163,7 +165,7 @@ class Keystead:
                 find=platform.directory.by_id,
                 observe=self.metrics.observe_delivery,
             ),
-            mail=open_mailer(self.settings, self._clock),
+            mail=Mailers(outbound, self._clock, open_mailer(self.settings, self._clock)),
             control_plane_keys=keys.public_keys,
             operators=operators,
             lifecycle=platform.lifecycle,
@@ -175,8 +177,7 @@ class Keystead:
         services.deliveries.register(
             erasures.KIND, erasures.erasure_sender(RegistryErasures(platform.registry))
         )
-        if services.mail is not None:
-            services.deliveries.register(EMAIL, mail_sender(services.mail, self._clock))
+        services.deliveries.register(EMAIL, mail_sender(services.mail, self._clock))
         routes = Routes(
             settings=self.settings,
             directory=platform.directory,

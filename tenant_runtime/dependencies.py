@@ -15,7 +15,7 @@ from core.crypto.keys import PublicKeys
 from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
 from core.http.allowances import Allowances
-from core.mail import Mailer
+from core.http.allowances import Allowances
 from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Operators, Tenant, TenantLifecycle
@@ -23,6 +23,7 @@ from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.login.devices.guesses import Guesses
 from tenant_runtime.login.throttling import UnknownAccounts
+from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.oauth.clients.remote_keys import RemoteKeys
 from tenant_runtime.registration.document_memory import DocumentMemory
 from tenant_runtime.registration.rates import Rates
@@ -41,7 +42,7 @@ class Services:
 
     `control_plane_keys` answers tenant one's public keys, which may have signed a token for this tenant, and
     `operators` whether its holder still stands; without them only a tenant's own tokens are accepted. `lifecycle` is
-    handed to tenant one's application only. Without `mail` no letter can be sent, and nothing that needs one is begun.
+    handed to tenant one's application only.
     Keys of clients that came on their own are read and remembered apart, so that they displace nobody else's.
     """
 
@@ -52,7 +53,7 @@ class Services:
     audit: AuditLog
     outbound: Outbound
     deliveries: Deliveries
-    mail: Mailer | None = None
+    mail: Mailers
     control_plane_keys: ControlPlaneKeys | None = None
     remote_keys: RemoteKeys = field(default_factory=RemoteKeys)
     strangers_keys: RemoteKeys = field(default_factory=lambda: RemoteKeys(at_once=8))
@@ -60,6 +61,7 @@ class Services:
     lifecycle: TenantLifecycle | None = None
     on_control_plane_write: Callable[[], None] = _nobody_waits
     rates: Rates = field(default_factory=Rates)
+    allowances: Allowances = field(default_factory=Allowances)
     allowances: Allowances = field(default_factory=Allowances)
     documents: DocumentMemory = field(default_factory=DocumentMemory)
     unknown_accounts: UnknownAccounts = field(default_factory=UnknownAccounts)

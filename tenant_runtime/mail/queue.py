@@ -6,6 +6,7 @@ from core.errors import InvalidRequest
 from core.http.networks import network_of
 from core.ids import new_id
 from core.tenants import Tenant
+from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import Outgoing
 from tenant_runtime.dependencies import Services
 from tenant_runtime.mail.limits import PER_CALLER, PER_TENANT
@@ -15,20 +16,20 @@ KIND = "email"
 
 
 class MailUnavailable(InvalidRequest):
-    """Neither a mail server nor a folder is configured: nothing that needs mail is begun."""
+    """Neither the tenant nor the installation has a mail server: nothing that needs mail is begun."""
 
     description = "This installation does not send mail."
 
 
-def require_mail(services: Services) -> None:
-    if services.mail is None:
+async def require_mail(services: Services, tenant: Tenant) -> None:
+    if not services.mail.are_there(tenant, await configuration(tenant)):
         raise MailUnavailable()
 
 
-def admit(services: Services, tenant: Tenant, caller: str | None, now: int) -> None:
+async def admit(services: Services, tenant: Tenant, caller: str | None, now: int) -> None:
     """Somebody whom nobody knows asks for a letter, from the address `caller`; None: a client that proved itself asks
     for them. Raises `MailUnavailable`, and `RateLimited` beyond what strangers may ask of one tenant."""
-    require_mail(services)
+    await require_mail(services, tenant)
     who = ("mail", tenant.id, tenant.incarnation)
     if caller is not None:
         services.rates.count(PER_CALLER, (*who, network_of(caller)), now)
