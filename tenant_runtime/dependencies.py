@@ -15,7 +15,6 @@ from core.crypto.keys import PublicKeys
 from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
 from core.http.allowances import Allowances
-from core.http.allowances import Allowances
 from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Operators, Tenant, TenantLifecycle
@@ -61,7 +60,6 @@ class Services:
     lifecycle: TenantLifecycle | None = None
     on_control_plane_write: Callable[[], None] = _nobody_waits
     rates: Rates = field(default_factory=Rates)
-    allowances: Allowances = field(default_factory=Allowances)
     allowances: Allowances = field(default_factory=Allowances)
     documents: DocumentMemory = field(default_factory=DocumentMemory)
     unknown_accounts: UnknownAccounts = field(default_factory=UnknownAccounts)
