@@ -142,6 +142,7 @@ class RegistryDirectory:
             state=TenantState(registered.state),
             issuer=matched,
             issuers=frozenset({own, *(f"{origin}/" for origin in origins.values())}),
+            primary_issuer=f"{resolved.primary}/" if resolved.primary is not None else own,
             display_name=registered.display_name,
             organization_id=registered.organization_id,
             control_plane_issuers=self._control_plane_issuers(),

@@ -41,11 +41,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     tenant: RegisteredTenant | None = None
     origins: tuple[tuple[str, str], ...] = ()
+    primary: str | None = None
     host: str | None = None
 
     @property
     def resolved(self) -> Resolved | None:
-        return Resolved(self.tenant, self.origins) if self.tenant is not None else None
+        return Resolved(self.tenant, self.origins, self.primary) if self.tenant is not None else None
 
 
 def seen(version: int, resolved: Resolved | None, host: str | None) -> Seen:
@@ -55,7 +56,7 @@ def seen(version: int, resolved: Resolved | None, host: str | None) -> Seen:
     tenant = resolved.tenant
     if tenant.state not in SERVING:
         tenant = msgspec.structs.replace(tenant, wrapped_key=None, credentials=None)
-    return Seen(version=version, tenant=tenant, origins=resolved.origins, host=host)
+    return Seen(version=version, tenant=tenant, origins=resolved.origins, primary=resolved.primary, host=host)
 
 
 class DirectoryCopy:

@@ -90,7 +90,7 @@ class TenantRecord(RegistryBase):
 
 
 class Host(RegistryBase):
-    """A host of a tenant beside `<id>.<base domain>`, which needs no row (custom domains). Mails name the primary one."""
+    """A host of a tenant beside `<id>.<base domain>`, which needs no row (custom domains). Mails name a primary one."""
 
     __tablename__ = "hosts"
 

@@ -23,7 +23,7 @@ class WantedDomain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What has to be shown where: `value` as a TXT record of the name `place`, or as the body at the address `place`."""
+    """What is shown where: `value` as a TXT record of the name `place`, or as the body at the address `place`."""
 
     method: Method
     place: str
@@ -36,6 +36,7 @@ class CustomDomain:
 
     id: str
     domain: str
+    origin: str
     type: Certificates
     tls_policy: str
     domain_metadata: Mapping[str, str]

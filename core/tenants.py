@@ -27,16 +27,18 @@ class TenantState(StrEnum):
 class Tenant:
     """One issuer with one database, as one request sees it.
 
-    `issuer` is the canonical one of the host entry that was matched, with its trailing slash; `issuers` are all
-    of the tenant's. `control_plane_issuers` may also issue tokens accepted here, when they carry
-    `organization_id` (the tenant organization on tenant one) as `org_id`, or a platform permission. `data_key` seals
-    the tenant's own secrets; `shared_key` is the installation's, for secrets that tenant one says for all.
+    `issuer` is the canonical one of the host entry that was matched, with its trailing slash; `issuers` are all of the
+    tenant's, and `primary_issuer` is the one that mails name. `control_plane_issuers` may also issue tokens accepted
+    here, when they carry `organization_id` (the tenant organization on tenant one) as `org_id`, or a platform
+    permission. `data_key` seals the tenant's own secrets; `shared_key` is the installation's, for secrets that tenant
+    one says for all.
     """
 
     id: str
     state: TenantState
     issuer: str
     issuers: frozenset[str]
+    primary_issuer: str
     display_name: str
     organization_id: str | None
     control_plane_issuers: frozenset[str]

@@ -16,10 +16,12 @@ import structlog
 from litestar import Request
 
 from controlplane.app import platform_app
+from controlplane.custom_domains import RegistryCustomDomains
 from controlplane.directory import LabelResolver
 from controlplane.services import PlatformServices
 from core.clock import Clock, SystemClock, now_ms
 from core.crypto.passwords import PasswordHasher
+from core.dns import NameServers
 from core.errors import IdentityError, Unavailable
 from core.http.allowances import Allowances
 from core.http.edge import AsgiApp, Edge, Receive, Scope, Send
@@ -36,6 +38,7 @@ from core.mail import open_mailer
 from core.outbound import Outbound
 from core.settings import Settings, SettingsError
 from entrypoints import database_metrics
+from entrypoints.certificates import CertificateAsk
 from entrypoints.control_plane_keys import ControlPlaneKeys
 from entrypoints.metrics import Metrics
 from entrypoints.platform_proofs import PlatformProofs
@@ -169,6 +172,9 @@ class Keystead:
             control_plane_keys=keys.public_keys,
             operators=operators,
             lifecycle=platform.lifecycle,
+            custom_domains=RegistryCustomDomains(
+                platform.registry, self.settings, NameServers(self.settings.dns_servers), outbound
+            ),
             on_control_plane_write=platform.worker.wake,
         )
         services.deliveries.register(
@@ -188,6 +194,7 @@ class Keystead:
                 self._platform_services(platform, services, operators, keys, vitals), platform_app()
             ),
             documents=documents(self._clock),
+            certificates=CertificateAsk(platform.directory, self.settings.trusted_proxies),
             process=process_app(vitals.health, vitals.check_ready, _refuse),
             refuse=_refuse,
         )

@@ -13,6 +13,8 @@ from core.errors import IdentityError, Unavailable, UnknownTenant
 from core.http.edge import AsgiApp, Destination, Refuse, Scope
 from core.settings import Settings
 from core.tenants import Directory, Tenant, TenantState
+from entrypoints import certificates
+from entrypoints.certificates import CertificateAsk
 from provisioning.migrating.lazy import SchemaGate
 from sync.gate import CatalogueGate, Freshness
 from tenant_runtime.suspension import refusal
@@ -34,12 +36,15 @@ class Routes:
     tenants: AsgiApp
     platform: AsgiApp
     process: AsgiApp
+    certificates: CertificateAsk
     documents: Mapping[str, AsgiApp]
     refuse: Refuse
 
     async def __call__(self, host: str, path: str, scope: Scope) -> Destination:
         if path in PROCESS_PATHS:
             return Destination(None, self.process)
+        if path == certificates.PATH and self.certificates.is_answered(host, scope):
+            return Destination(None, self.certificates)
         tenant = await self.directory.by_host(host)
         if tenant is None:
             raise UnknownTenant()

@@ -4,7 +4,7 @@
     grace         the operation sleeps until `purge_after`
     key           the wrapped data key is destroyed: what the file holds sealed is unreadable from here on
     file          the database goes, and with it its backups and what it replaced
-    tombstone     the id stays taken for ever
+    tombstone     the id stays taken for ever; its custom domains are free
 
 A creation that never reached `active` is cancelled the same way, without grace, and frees the id.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from controlplane.registry.custom_domains import release_all
 from controlplane.registry.operations import (
     OperationRecord,
     finish_operation,
@@ -114,6 +115,7 @@ def _destroy_key(connection: Connection, operation: OperationRecord, now: int) -
 def _bury(connection: Connection, operation: OperationRecord, now: int, steps: Steps) -> None:
     """Members' ids are no longer needed, and go with the rest."""
     finish_operation(connection, operation.id, operation.fencing, now, steps=steps, parameters={})
+    release_all(connection, operation.tenant_id, now)
     change_tenant(
         connection,
         operation.tenant_id,

@@ -14,6 +14,7 @@ from core.clock import Clock
 from core.crypto.keys import PublicKeys
 from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
+from core.domains import CustomDomains
 from core.http.allowances import Allowances
 from core.outbound import Outbound
 from core.settings import Settings
@@ -41,7 +42,7 @@ class Services:
 
     `control_plane_keys` answers tenant one's public keys, which may have signed a token for this tenant, and
     `operators` whether its holder still stands; without them only a tenant's own tokens are accepted. `lifecycle` is
-    handed to tenant one's application only.
+    handed to tenant one's application only; without `custom_domains` a tenant has none.
     Keys of clients that came on their own are read and remembered apart, so that they displace nobody else's.
     """
 
@@ -58,6 +59,7 @@ class Services:
     strangers_keys: RemoteKeys = field(default_factory=lambda: RemoteKeys(at_once=8))
     operators: Operators | None = None
     lifecycle: TenantLifecycle | None = None
+    custom_domains: CustomDomains | None = None
     on_control_plane_write: Callable[[], None] = _nobody_waits
     rates: Rates = field(default_factory=Rates)
     allowances: Allowances = field(default_factory=Allowances)

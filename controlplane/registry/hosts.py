@@ -13,17 +13,18 @@ _HOSTS = RegistryBase.metadata.tables["hosts"]
 _MATCH = select(_HOSTS.c.tenant_id).where(
     _HOSTS.c.host == bindparam("host"), _HOSTS.c.verified_at.is_not(None)
 )
-_OF_TENANT = select(_HOSTS.c.host, _HOSTS.c.origin).where(
+_OF_TENANT = select(_HOSTS.c.host, _HOSTS.c.origin, _HOSTS.c.is_primary).where(
     _HOSTS.c.tenant_id == bindparam("tenant_id"), _HOSTS.c.verified_at.is_not(None)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A tenant with its verified custom hosts and their stored origins."""
+    """A tenant with its verified custom hosts and their stored origins. `primary` is one of these; None: its own."""
 
     tenant: RegisteredTenant
     origins: tuple[tuple[str, str], ...]
+    primary: str | None = None
 
     def origin_of(self, host: str) -> str | None:
         return dict(self.origins).get(host)
@@ -36,7 +37,11 @@ def custom_host(connection: Connection, host: str) -> Resolved | None:
 
 def resolve(connection: Connection, tenant_id: str) -> Resolved | None:
     tenant = find_tenant(connection, tenant_id)
-    return Resolved(tenant, hosts_of(connection, tenant_id)) if tenant is not None else None
+    if tenant is None:
+        return None
+    rows = connection.execute(_OF_TENANT, {"tenant_id": tenant_id}).all()
+    primary = next((row.origin for row in rows if row.is_primary), None)
+    return Resolved(tenant, tuple((row.host, row.origin) for row in rows), primary)
 
 
 def hosts_of_many(connection: Connection, tenant_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:

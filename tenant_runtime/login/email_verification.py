@@ -126,7 +126,7 @@ def make_ticket(connection: Connection, of: str, verification: Verification, now
 
 
 def link_of(tenant: Tenant, secret: str) -> str:
-    return f"{tenant.issuer}{PATH[1:]}?ticket={secret}"
+    return f"{tenant.primary_issuer}{PATH[1:]}?ticket={secret}"
 
 
 # --- When the letter is sent ---------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ async def write_link(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Co
 
 
 def link_of(tenant: Tenant, secret: str) -> str:
-    return f"{tenant.issuer}{PATH[1:]}?ticket={secret}"
+    return f"{tenant.primary_issuer}{PATH[1:]}?ticket={secret}"
 
 
 async def write_notice(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:

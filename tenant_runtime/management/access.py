@@ -7,7 +7,7 @@ organization that stands for it, or by a platform permission. Host, header and q
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from litestar.handlers.base import BaseRouteHandler
@@ -29,7 +29,7 @@ from core.http.security import header_values, shown_token
 from core.settings import is_loopback
 from core.tenants import Tenant
 from tenant_runtime.admission import too_many
-from tenant_runtime.configuration import configuration
+from tenant_runtime.configuration import ResourceServerConfiguration, configuration
 from tenant_runtime.dependencies import AnyConnection, Services, services_of, tenant_of
 from tenant_runtime.management.permissions import PLATFORM
 from tenant_runtime.oauth.dpop.proofs import (
@@ -181,14 +181,19 @@ def _stands(connection: Connection, actor: Actor, proof: Proof | None) -> bool:
 async def _verified(token: str, tenant: Tenant, services: Services) -> Actor:
     """The tenant's own keys are asked first; tenant one's may sign here only as tenant one."""
     now = services.clock.now()
-    own = (await configuration(tenant)).keys.public
+    own = await configuration(tenant)
     try:
-        return _accepted(_signed(token, own, True, tenant.is_control_plane), tenant.issuers, now)
+        signed = _signed(token, own.keys.public, True, tenant.is_control_plane)
+        return _accepted(signed, tenant.issuers, now, own.audiences)
     except TokenInvalid as refused:
         if refused.reason != "kid" or tenant.is_control_plane or services.control_plane_keys is None:
             raise
     keys = await services.control_plane_keys()
-    return _accepted(_signed(token, keys, False, True), tenant.control_plane_issuers, now)
+    return _accepted(_signed(token, keys, False, True), tenant.control_plane_issuers, now, {})
+
+
+Apis: TypeAlias = Mapping[str, ResourceServerConfiguration]
+"""By identifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,21 +210,24 @@ def _signed(token: str, keys: PublicKeys, is_local: bool, is_platform: bool) -> 
     return _Signed(claims, _actor(claims, is_local=is_local, is_platform=is_platform))
 
 
-def _accepted(signed: _Signed, issuers: frozenset[str], now: float) -> Actor:
+def _accepted(signed: _Signed, issuers: frozenset[str], now: float, apis: Apis) -> Actor:
     if signed.actor.issuer not in issuers:
         raise TokenInvalid("issuer")
     check_times(signed.claims, now)
-    _check_audience(signed.claims.get("aud"), issuers)
+    _check_audience(signed.claims.get("aud"), issuers, apis)
     return signed.actor
 
 
-def _check_audience(audience: Any, issuers: frozenset[str]) -> None:
-    """Ours, and beside it at most the issuer's /userinfo: a token for many is a token for others."""
+def _check_audience(audience: Any, issuers: frozenset[str], apis: Apis) -> None:
+    """Ours, and beside it at most the issuer's /userinfo: a token for many is a token for others. Nor is one for an API
+    that had a name of ours before the tenant had the domain."""
     named = [audience] if isinstance(audience, str) else audience
     if not isinstance(named, list) or not all(isinstance(item, str) for item in named):
         raise TokenInvalid("audience")
     ours, beside = _audiences(issuers)
     if ours.isdisjoint(named) or not (ours | beside).issuperset(named):
+        raise TokenInvalid("audience")
+    if any(name in apis and not apis[name].is_management for name in ours.intersection(named)):
         raise TokenInvalid("audience")
 
 

@@ -9,6 +9,7 @@ from tenant_runtime.management.clients import grants as client_grants
 from tenant_runtime.management.clients import registration_tokens
 from tenant_runtime.management.clients import resource as clients
 from tenant_runtime.management.devices import resource as device_credentials
+from tenant_runtime.management.domains import resource as custom_domains
 from tenant_runtime.management.emails import provider as email_provider
 from tenant_runtime.management.keys import signing as signing_keys
 from tenant_runtime.management.logs import resource as logs
@@ -45,6 +46,7 @@ handlers = [
     *logs.handlers,
     *signing_keys.handlers,
     *email_provider.handlers,
+    *custom_domains.handlers,
     *absent.handlers,
 ]
 

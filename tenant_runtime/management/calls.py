@@ -66,6 +66,16 @@ class Call:
     ) -> T:
         return await self.tenant.database.read(unit, *args, **kwargs)
 
+    async def sent_before(self) -> "SentBefore":
+        """For what also writes elsewhere, and must not when the key was used: the answer follows by `write`."""
+        claim = idempotency.claim_of(
+            self.request, await self.request.body(), self.actor, self.tenant.data_key, self.now
+        )
+        if claim is None:
+            return SentBefore(None, None)
+        kept = await self.read(idempotency.find, claim)
+        return SentBefore(claim.digest, kept.answer if kept is not None else None)
+
     async def write(
         self, unit: Callable[Concatenate[Connection, P], Written], *args: P.args, **kwargs: P.kwargs
     ) -> Any:
@@ -80,6 +90,14 @@ class Call:
         if changed and self.tenant.is_control_plane:
             self.services.on_control_plane_write()
         return answer
+
+
+@dataclass(frozen=True, slots=True)
+class SentBefore:
+    """What is known of a request's `Idempotency-Key`: its digest, if there is one, and what was answered to it."""
+
+    key: str | None
+    answer: Any
 
 
 CallOf: TypeAlias = NamedDependency[Call]

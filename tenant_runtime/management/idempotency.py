@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from core.crypto.sealing import DataKey
 from core.database.sql import insert
@@ -61,12 +61,23 @@ def begin(connection: Connection, claim: Claim) -> Kept | None:
     }
     if connection.execute(_CLAIM, row).rowcount == 1:
         return None
-    kept = connection.execute(_FIND, {"of": claim.digest}).one()
+    return _kept(claim, connection.execute(_FIND, {"of": claim.digest}).one())
+
+
+def _kept(claim: Claim, kept: Row[Any]) -> Kept:
     if kept.request_digest != claim.request_digest:
         raise Unprocessable("This Idempotency-Key was used with another request.")
     if kept.body is None:
         raise Conflict("A request with this Idempotency-Key is in progress.")
     return Kept(msgspec.json.decode(claim.data_key.open(kept.body, "idempotency_keys", "body", claim.digest)))
+
+
+def find(connection: Connection, claim: Claim) -> Kept | None:
+    """What was answered before, while nothing is claimed yet: asked before something outside this database is done."""
+    row = connection.execute(_FIND, {"of": claim.digest}).first()
+    if row is None or row.expires_at <= claim.now:
+        return None
+    return _kept(claim, row)
 
 
 def keep(connection: Connection, claim: Claim, answer: Any) -> None:

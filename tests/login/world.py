@@ -250,7 +250,7 @@ async def _place(
         _first_rows(connection, tenant_id, issuer, incarnation, data_key, signing, int(clock.now() * 1000))
     engine.dispose()
     tenant = Tenant(
-        id=tenant_id, state=TenantState.ACTIVE, issuer=issuer, issuers=frozenset({issuer}),
+        id=tenant_id, state=TenantState.ACTIVE, issuer=issuer, issuers=frozenset({issuer}), primary_issuer=issuer,
         display_name=tenant_id.title(), organization_id=None, control_plane_issuers=frozenset(),
         is_control_plane=False, incarnation=incarnation,
         database=databases.open(carry(DatabaseRef(path=path, owner=tenant_id, incarnation=incarnation))),

@@ -224,6 +224,7 @@ def _tenant(name: str, folder: Path, schema: Path, databases: Databases, carry: 
         state=TenantState.ACTIVE,
         issuer=ISSUERS[name],
         issuers=frozenset({ISSUERS[name]}),
+        primary_issuer=ISSUERS[name],
         display_name=name.title(),
         organization_id=ORGANIZATIONS.get(name),
         control_plane_issuers=frozenset({CONTROL_PLANE}),

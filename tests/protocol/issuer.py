@@ -302,6 +302,7 @@ def _tenant(name: str, folder: Path, databases: Databases, data_key: bytes, carr
         state=TenantState.ACTIVE,
         issuer=issuer,
         issuers=frozenset({issuer}),
+        primary_issuer=issuer,
         display_name=name.title(),
         organization_id=None,
         control_plane_issuers=frozenset({"https://manage.example.com/"}),

@@ -159,7 +159,7 @@ async def get_resource_server(call: CallOf, key: FromPath[str]) -> dict[str, Any
 @creating("/resource-servers", "create:resource_servers")
 async def create_resource_server(call: CallOf, data: JSONBody[ResourceServerIn]) -> Response[dict[str, Any]]:
     _check(call, data)
-    if _is_of_issuer(data.identifier, call.tenant.issuers):
+    if is_of_issuer(data.identifier, call.tenant.issuers):
         raise InvalidInput("`identifier` must not be an address of the issuer itself.")
     is_waiting = check_wait(call)
     return await waited(call, is_waiting, await call.write(_create, new_id("api"), named(data), call.now))
@@ -180,7 +180,7 @@ async def delete_resource_server(call: CallOf, key: FromPath[str]) -> Response[N
     return await waited(call, is_waiting, await call.write(_delete, key))
 
 
-def _is_of_issuer(identifier: str, issuers: Iterable[str]) -> bool:
+def is_of_issuer(identifier: str, issuers: Iterable[str]) -> bool:
     """Whatever the scheme and the letter case: clients spell the issuer's own APIs with https on plain http too."""
     address = identifier.lower().partition("://")[2]
     return any(address.startswith(issuer.partition("://")[2]) for issuer in issuers)
