@@ -22,7 +22,7 @@ from tenant_runtime.management.sessions import resource as sessions
 from tenant_runtime.management.settings import tenant as tenants_settings
 from tenant_runtime.management.tickets import resource as tickets
 from tenant_runtime.management.users import access as user_access
-from tenant_runtime.management.users import grants
+from tenant_runtime.management.users import authentication_methods, grants, identities
 from tenant_runtime.management.users import resource as users
 
 handlers = [
@@ -36,6 +36,8 @@ handlers = [
     *client_grants.handlers,
     *users.handlers,
     *user_access.handlers,
+    *identities.handlers,
+    *authentication_methods.handlers,
     *sessions.handlers,
     *refresh_tokens.handlers,
     *revoked_access.handlers,
