@@ -22,7 +22,7 @@ from tenant_runtime.management.sessions import resource as sessions
 from tenant_runtime.management.settings import tenant as tenants_settings
 from tenant_runtime.management.tickets import resource as tickets
 from tenant_runtime.management.users import access as user_access
-from tenant_runtime.management.users import authentication_methods, grants, identities
+from tenant_runtime.management.users import authentication_methods, changing, grants, identities
 from tenant_runtime.management.users import resource as users
 
 handlers = [
@@ -35,6 +35,7 @@ handlers = [
     *grants.handlers,
     *client_grants.handlers,
     *users.handlers,
+    *changing.handlers,
     *user_access.handlers,
     *identities.handlers,
     *authentication_methods.handlers,

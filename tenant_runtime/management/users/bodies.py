@@ -25,7 +25,9 @@ _PROBLEMS = {
 }
 
 
-class UserPatch(Body):
+class _Said(Body):
+    """What a new user and a change have in common."""
+
     connection: Maybe[Id] = UNSET
     email: Maybe[Email] = UNSET
     email_verified: Maybe[bool] = UNSET
@@ -44,7 +46,12 @@ class UserPatch(Body):
     blocked: Maybe[bool] = UNSET
 
 
-class UserIn(UserPatch, kw_only=True):
+class UserPatch(_Said):
+    client_id: Maybe[Id] = UNSET
+    verify_phone_number: Maybe[bool] = UNSET
+
+
+class UserIn(_Said, kw_only=True):
     email: Email
 
 

@@ -1,7 +1,6 @@
-"""`/api/v2/users` and `/users-by-email`: the people of the tenant.
+"""`/api/v2/users` and `/users-by-email`: the people of the tenant, found, made and deleted.
 
-A password is checked and hashed before the unit of work. Blocking a user and changing a password end everything that
-was begun before, in the same transaction.
+A password is checked and hashed before the unit of work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,31 +9,32 @@ from typing import Any
 
 from litestar.params import FromPath, JSONBody
 from msgspec import to_builtins
-from sqlalchemy import JSON, ColumnElement, Connection, bindparam, insert, select, update
+from sqlalchemy import JSON, ColumnElement, Connection, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from core.crypto.sealing import DataKey
 from core.database import PreparedPage
 from core.database.sql import insert as upsert
 from core.database.sql import json_members
-from core.errors import Conflict, InsufficientScope, InvalidInput, InvalidQuery, NotFound
+from core.errors import Conflict, InvalidInput, InvalidQuery, NotFound
 from core.http.paging import parse_fields, parse_text
 from core.http.search import search
 from core.ids import new_user_id
 from tenant_runtime.erasures import tell_of_erasure
+from tenant_runtime.login.email_verification import send_verification
 from tenant_runtime.login.emails import normal_email
+from tenant_runtime.mail.queue import require_mail
 from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import merged, named
-from tenant_runtime.management.endings import end_logins, tell_of_logins
+from tenant_runtime.management.endings import tell_of_logins
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Listing, Rows, answer
-from tenant_runtime.management.routing import changing, creating, reading, removing
+from tenant_runtime.management.routing import creating, reading, removing
 from tenant_runtime.management.users.bodies import (
     UserIn,
     UserOut,
-    UserPatch,
     check,
     check_password,
     listed,
@@ -49,11 +49,8 @@ _table, _identity, _connection, _password = (
     model.__table__ for model in (User, Identity, ConnectionRow, Password)
 )
 _SHOWN = [column for column in _table.c if column.name not in ("profile", "sessions_valid_from")]
-_METADATA = ("user_metadata", "app_metadata")
-BY_ADDRESS = ("auth0", "email")
-"""Providers whose users log in by their address: when it changes, so does how they log in."""
-
-_NOT_COLUMNS = ("connection", "password", "verify_email")
+METADATA = ("user_metadata", "app_metadata")
+NOT_COLUMNS = ("client_id", "connection", "password", "verify_email", "verify_phone_number")
 _of_page = json_members(bindparam("ids", type_=JSON))
 _IDENTITIES_OF = PreparedPage(
     select(
@@ -124,26 +121,30 @@ async def get_user(call: CallOf, user_id: FromPath[str]) -> dict[str, Any]:
 @creating("/users", "create:users")
 async def create_user(call: CallOf, data: JSONBody[UserIn]) -> dict[str, Any]:
     members = check(named(data))
-    password = await _hashed(call, members, members["email"], members.get("name"))
-    return await call.write(_create, new_user_id("auth0"), members, password, call.now)
-
-
-@changing("/users/{user_id:str}", "update:users", "update:users_app_metadata")
-async def update_user(call: CallOf, user_id: FromPath[str], data: JSONBody[UserPatch]) -> dict[str, Any]:
-    members = check(named(data))
-    if not call.actor.holds("update:users") and not members.keys() <= {"app_metadata"}:
-        raise InsufficientScope("update:users")
-    password = await _hashed(call, members, members.get("email"), members.get("name"))
-    data_key = call.tenant.data_key
-    shown = await call.write(_update, user_id, members, password, call.actor, data_key, call.now)
-    if password is not None or "blocked" in members:
+    verifies = await _sends_verification(call, members)
+    password = await hashed(call, members, members["email"], members.get("name"))
+    made = await call.write(
+        _create, new_user_id("auth0"), members, password, verifies, call.tenant.data_key, call.now
+    )
+    if verifies:
         call.services.deliveries.soon(call.tenant)
-    return shown
+    return made
+
+
+async def _sends_verification(call: Call, members: Mapping[str, Any]) -> bool:
+    """As Auth0: unless the address is verified already, or `verify_email` says otherwise; where there is mail."""
+    asked = members.get("verify_email")
+    if asked:
+        await require_mail(call.services, call.tenant)
+        return True
+    if asked is False or members.get("email_verified"):
+        return False
+    return call.services.mail.are_there(call.tenant, await call.configuration())
 
 
 @removing("/users/{user_id:str}", "delete:users")
 async def delete_user(call: CallOf, user_id: FromPath[str]) -> None:
-    await call.write(_delete, user_id, call.actor, call.tenant.data_key, call.now)
+    await call.write(remove, user_id, call.actor, call.tenant.data_key, call.now)
     call.services.deliveries.soon(call.tenant)
 
 
@@ -156,7 +157,7 @@ def _in_connection(name: str) -> ColumnElement[bool]:
     return _table.c.user_id.in_(in_it)
 
 
-async def _hashed(call: Call, members: Mapping[str, Any], *names: str | None) -> NewPassword | None:
+async def hashed(call: Call, members: Mapping[str, Any], *names: str | None) -> NewPassword | None:
     password = members.get("password")
     if password is None:
         return None
@@ -177,14 +178,18 @@ def _by_email(connection: Connection, email: str) -> list[UserOut]:
 
 
 def _create(
-    connection: Connection, user_id: str, members: Mapping[str, Any], password: NewPassword | None, now: int
+    connection: Connection,
+    user_id: str,
+    members: Mapping[str, Any],
+    password: NewPassword | None,
+    verifies: bool,
+    data_key: DataKey,
+    now: int,
 ) -> Written:
     database = _database(connection, members.get("connection"))
-    _check_username(connection, members.get("username"), user_id)
-    values = {
-        name: value for name, value in members.items() if name not in _NOT_COLUMNS and value is not None
-    }
-    for name in _METADATA:
+    check_username(connection, members.get("username"), user_id)
+    values = {name: value for name, value in members.items() if name not in NOT_COLUMNS and value is not None}
+    for name in METADATA:
         values[name] = merged({}, values.get(name))
     values = {"name": values["email"], "nickname": values["email"].partition("@")[0], "profile": {}, **values}
     ENTITY.create(connection, {**values, "user_id": user_id, "created_at": now, "updated_at": now})
@@ -198,7 +203,9 @@ def _create(
     }
     _insert_identity(connection, identity)
     if password is not None:
-        _set_password(connection, user_id, password, now)
+        set_password(connection, user_id, password, now)
+    if verifies:
+        send_verification(connection, data_key, user_id, now)
     shown = get(connection, user_id)
     return Written(answer=shown, after=shown)
 
@@ -211,7 +218,7 @@ def _database(connection: Connection, name: str | None) -> str:
     return str(found)
 
 
-def _check_username(connection: Connection, username: str | None, user_id: str) -> None:
+def check_username(connection: Connection, username: str | None, user_id: str) -> None:
     if username and set(connection.execute(_USERNAME, {"of": username}).scalars()) - {user_id}:
         raise Conflict("The user name is taken.")
 
@@ -223,50 +230,7 @@ def _insert_identity(connection: Connection, identity: dict[str, Any]) -> None:
         raise Conflict("The user already exists.") from error
 
 
-def _update(
-    connection: Connection,
-    user_id: str,
-    members: Mapping[str, Any],
-    password: NewPassword | None,
-    actor: Actor,
-    data_key: DataKey,
-    now: int,
-) -> Written:
-    row = ENTITY.load(connection, user_id)
-    before = get(connection, user_id)
-    values = {name: value for name, value in members.items() if name not in _NOT_COLUMNS}
-    for name in _METADATA:
-        if name in values:
-            values[name] = merged(row._mapping[name], values[name])
-    is_new_address = values.get("email", row.email) != row.email
-    if password is not None or is_new_address:
-        escalation.check_user(connection, actor, user_id)
-    if values.get("blocked", row.blocked) != row.blocked:
-        escalation.check_platform_user(connection, actor, user_id)
-    _check_username(connection, values.get("username"), user_id)
-    if is_new_address:
-        values.setdefault("email_verified", False)
-        _move_identity(connection, user_id, values["email"])
-    after = ENTITY.change(connection, row, values, now)
-    if password is not None:
-        _set_password(connection, user_id, password, now)
-    if password is not None or (after.blocked and not row.blocked):
-        why = Initiator.ACCOUNT_DEACTIVATED if password is None else Initiator.PASSWORD_CHANGED
-        end_logins(connection, data_key, user_id, now, why=why)
-    shown = get(connection, user_id)
-    told = {**shown, "password_changed": True} if password is not None else shown
-    return Written(answer=shown, before=before, after=told)
-
-
-def _move_identity(connection: Connection, user_id: str, email: str) -> None:
-    of_user = (_identity.c.user_id == user_id, _identity.c.provider.in_(BY_ADDRESS))
-    try:
-        connection.execute(update(_identity).where(*of_user).values(email=email))
-    except IntegrityError as error:
-        raise Conflict("The e-mail address belongs to another user.") from error
-
-
-def _set_password(connection: Connection, user_id: str, password: NewPassword, now: int) -> None:
+def set_password(connection: Connection, user_id: str, password: NewPassword, now: int) -> None:
     if connection.execute(_IDENTITY_OF, {"of": user_id}).first() is None:
         raise InvalidInput("This user has no password here.")
     values = {"hash": password.hash, "changed_at": now, "failures": 0, "blocked_until": 0}
@@ -274,7 +238,7 @@ def _set_password(connection: Connection, user_id: str, password: NewPassword, n
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
 
 
-def _delete(connection: Connection, user_id: str, actor: Actor, data_key: DataKey, now: int) -> Written:
+def remove(connection: Connection, user_id: str, actor: Actor, data_key: DataKey, now: int) -> Written:
     """Everything of the user's goes with the row: identities, password, sessions, tokens, memberships, roles."""
     escalation.check_platform_user(connection, actor, user_id)
     tell_of_logins(connection, data_key, user_id, now, why=Initiator.ACCOUNT_DELETED)
@@ -290,4 +254,4 @@ def check_all_exist(connection: Connection, user_ids: Sequence[str]) -> None:
         raise NotFound("user", f"{len(missing)} of the users do not exist.")
 
 
-handlers = [list_users, list_users_by_email, get_user, create_user, update_user, delete_user]
+handlers = [list_users, list_users_by_email, get_user, create_user, delete_user]
