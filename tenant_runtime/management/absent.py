@@ -17,6 +17,7 @@ from tenant_runtime.management.routing import reading
 _PARENTS = (
     "client-grants",
     "clients",
+    "connections",
     "custom-domains",
     "device-credentials",
     "keys",

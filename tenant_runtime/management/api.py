@@ -8,6 +8,9 @@ from tenant_runtime.management.clients import credentials as client_credentials
 from tenant_runtime.management.clients import grants as client_grants
 from tenant_runtime.management.clients import registration_tokens
 from tenant_runtime.management.clients import resource as clients
+from tenant_runtime.management.connections import clients as connection_clients
+from tenant_runtime.management.connections import people as connection_people
+from tenant_runtime.management.connections import resource as connections
 from tenant_runtime.management.devices import resource as device_credentials
 from tenant_runtime.management.domains import resource as custom_domains
 from tenant_runtime.management.emails import provider as email_provider
@@ -34,6 +37,9 @@ handlers = [
     *registration_tokens.handlers,
     *grants.handlers,
     *client_grants.handlers,
+    *connections.handlers,
+    *connection_clients.handlers,
+    *connection_people.handlers,
     *users.handlers,
     *changing.handlers,
     *user_access.handlers,
