@@ -54,6 +54,7 @@ from sync.catalogue import SettingsTransform
 from tenant_runtime import erasures
 from tenant_runtime.admission import Admission
 from tenant_runtime.app import tenant_app
+from tenant_runtime.attack_protection.leaked_passwords import LeakedPasswords
 from tenant_runtime.audit import AuditLog, Event
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
@@ -135,6 +136,7 @@ class Keystead:
             waiting = WaitingDeliveries(platform.parts, running.services.deliveries.resume)
             stack.push_async_callback(waiting.close)
             platform.start()
+            stack.callback(running.services.leaked_passwords.close)
             waiting.start()
             self.running = running
             try:
@@ -162,7 +164,12 @@ class Keystead:
             audit=AuditLog(self._clock),
             outbound=outbound,
             allowances=Allowances(self.settings.rates),
-            deliveries=Deliveries(
+            leaked_passwords=LeakedPasswords(self.settings.breached_passwords_file),
+            deliveries=deliveries,
+            streams=Streams(
+                self._clock, outbound, deliveries, platform.directory.by_id, self.metrics.observe_delivery
+            ),
+            jobs=Deliveries(
                 self._clock,
                 {},
                 find=platform.directory.by_id,

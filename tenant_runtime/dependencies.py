@@ -19,10 +19,11 @@ from core.http.allowances import Allowances
 from core.outbound import Outbound
 from core.settings import Settings
 from core.tenants import Operators, Tenant, TenantLifecycle
+from tenant_runtime.attack_protection.leaked_passwords import LeakedPasswords
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.login.devices.guesses import Guesses
-from tenant_runtime.login.throttling import UnknownAccounts
+from tenant_runtime.login.throttling import AttemptMemory
 from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.oauth.clients.remote_keys import RemoteKeys
 from tenant_runtime.registration.document_memory import DocumentMemory
@@ -64,7 +65,8 @@ class Services:
     rates: Rates = field(default_factory=Rates)
     allowances: Allowances = field(default_factory=Allowances)
     documents: DocumentMemory = field(default_factory=DocumentMemory)
-    unknown_accounts: UnknownAccounts = field(default_factory=UnknownAccounts)
+    attempts: AttemptMemory = field(default_factory=AttemptMemory)
+    leaked_passwords: LeakedPasswords = field(default_factory=LeakedPasswords)
     device_guesses: Guesses = field(default_factory=Guesses)
 
 

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, bindparam, case, insert, select, update
 from core.clock import LEEWAY_MS
 from core.database import Prepared
 from core.database.sql import insert as upsert
-from tenant_runtime.login.throttling import is_blocked, wait_after
 from tenant_runtime.models import Identity, Password, User
 
 PROVIDER = "auth0"
@@ -18,18 +17,13 @@ _i = Identity.__table__.c
 _u = User.__table__.c
 _p = Password.__table__.c
 _FIND = (
-    select(_u.user_id, _u.email, _u.blocked, _p.hash, _p.failures, _p.blocked_until)
+    select(_u.user_id, _u.email, _u.blocked, _p.hash, _u.last_ip)
     .select_from(
         Identity.__table__.join(User.__table__, _u.user_id == _i.user_id).outerjoin(
             Password.__table__, _p.user_id == _u.user_id
         )
     )
     .where(_i.connection_id == bindparam("connection_id"), _i.email == bindparam("email"))
-)
-_COUNT = Prepared(
-    update(Password.__table__)
-    .where(_p.user_id == bindparam("user"))
-    .values(failures=bindparam("new_failures"), blocked_until=bindparam("new_blocked_until"))
 )
 _REHASH = Prepared(
     update(Password.__table__).where(_p.user_id == bindparam("user")).values(hash=bindparam("new_hash"))
@@ -60,7 +54,10 @@ class Account:
     email: str | None
     is_blocked: bool
     hash: str | None
-    refused_until: int = 0
+
+    @classmethod
+    def of(cls, row: Any) -> "Account":
+        return cls(row.user_id, row.email, row.blocked, row.hash)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +73,7 @@ class NewAccount:
 
 
 def find_account(connection: Connection, connection_id: str, email: str) -> Any | None:
-    """With `user_id`, `email`, `blocked` and `hash`."""
+    """With `user_id`, `email`, `blocked`, `hash` and `last_ip`."""
     return connection.execute(_FIND, {"connection_id": connection_id, "email": email}).one_or_none()
 
 
@@ -87,18 +84,6 @@ def set_password(connection: Connection, user_id: str, new_hash: str, now: int) 
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
 
 
-def try_account(connection: Connection, connection_id: str, email: str, now: int) -> Account | None:
-    """Counts an attempt before its password is looked at; success takes the count back."""
-    row = connection.execute(_FIND, {"connection_id": connection_id, "email": email}).one_or_none()
-    if row is None or row.hash is None:
-        return None
-    if is_blocked(row.blocked_until, now):
-        return Account(row.user_id, row.email, row.blocked, row.hash, row.blocked_until)
-    failures = row.failures + 1
-    _count(connection, row.user_id, failures, now + wait_after(failures) if wait_after(failures) else 0)
-    return Account(row.user_id, row.email, row.blocked, row.hash)
-
-
 def may_still_sign_in(connection: Connection, connection_id: str, email: str, account: Account) -> bool:
     """Between the attempt and its success a password may have changed or a user been blocked."""
     row = connection.execute(_FIND, {"connection_id": connection_id, "email": email}).one_or_none()
@@ -106,7 +91,6 @@ def may_still_sign_in(connection: Connection, connection_id: str, email: str, ac
 
 
 def logged_in(connection: Connection, user_id: str, now: int, ip: str | None, new_hash: str | None) -> None:
-    _count(connection, user_id, 0, 0)
     _LOGGED_IN.run(connection, {"user": user_id, "now": now, "ip": ip})
     if new_hash is not None:
         _REHASH.run(connection, {"user": user_id, "new_hash": new_hash})
@@ -156,8 +140,3 @@ def _user_values(new: NewAccount) -> dict[str, Any]:
         "logins_count": 0,
         **new.profile,
     }
-
-
-def _count(connection: Connection, user_id: str, failures: int, blocked_until: int) -> None:
-    values = {"user": user_id, "new_failures": failures, "new_blocked_until": blocked_until}
-    _COUNT.run(connection, values)

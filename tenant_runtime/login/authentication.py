@@ -6,6 +6,8 @@ from litestar import Response
 from sqlalchemy import Connection
 
 from core.ids import digest, new_id
+from tenant_runtime.attack_protection import guard
+from tenant_runtime.attack_protection.guard import Counted, Guard
 from tenant_runtime.audit import Event, record
 from tenant_runtime.login.accounts import Account, NewAccount, create_account, logged_in, may_still_sign_in
 from tenant_runtime.login.answers import redirect
@@ -28,6 +30,9 @@ class SignIn:
     previous_digest: str | None
     events: tuple[Event, ...]
     new_hash: str | None = None
+    guard: Guard | None = None
+    counted: Counted | None = None
+    """Of a password: what its attempt was counted as."""
 
 
 def sign_in(
@@ -66,6 +71,8 @@ def enter(connection: Connection, signing: SignIn, account: Account) -> bool:
     """A person with an account; False if it changed since the password was looked at."""
     if not may_still_sign_in(connection, signing.connection_id, signing.email, account):
         return False
+    if signing.guard is not None and signing.counted is not None:
+        guard.succeed(connection, signing.guard, signing.counted)
     _begin(connection, signing)
     return True
 

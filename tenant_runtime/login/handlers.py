@@ -10,6 +10,7 @@ from tenant_runtime.login import (
     setup,
     signup,
     stylesheet,
+    unblocking,
     verification_pages,
 )
 from tenant_runtime.login.devices import endpoint as device
@@ -20,6 +21,7 @@ handlers = [
     *password.handlers,
     *setup.handlers,
     *reset_pages.handlers,
+    *unblocking.handlers,
     *verification_pages.handlers,
     *signup.handlers,
     *organization.handlers,

@@ -35,6 +35,11 @@ def problem_of(password: str, *names: str) -> ProblemKey | None:
     return "password_common" if _is_common(normal.casefold(), names) else None
 
 
+def is_listed(password: str) -> bool:
+    """Whether it is, as it stands, one of the list."""
+    return unicodedata.normalize("NFC", password).casefold() in _common()
+
+
 def _is_common(password: str, names: tuple[str, ...]) -> bool:
     base = "".join(character for character in password if character.isalpha())
     inner = password.strip("0123456789!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~ ")

@@ -16,6 +16,7 @@ from core.crypto.sealing import DataKey
 from core.errors import Forbidden, NotFound
 from core.ids import digest, new_secret
 from core.tenants import Tenant
+from tenant_runtime.attack_protection import guard
 from tenant_runtime.audit import Event, record
 from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.dependencies import Services
@@ -208,7 +209,7 @@ def _look_at(connection: Connection, of: str, now: int) -> Link:
 
 
 def change_password(
-    connection: Connection, of: str, new_hash: str, event: Event, notice: Outgoing | None, data_key: DataKey
+    connection: Connection, of: str, new_hash: str, event: Event, notice: Outgoing | None, tenant: Tenant
 ) -> None:
     """Raised, everything is undone."""
     now = event.created_at
@@ -217,10 +218,11 @@ def change_password(
     set_password(connection, good.user_id, new_hash, now)
     if good.proves_address:
         connection.execute(_VERIFY, {"user": good.user_id, "of": good.email})
-    end_logins(connection, data_key, good.user_id, now, why=Initiator.PASSWORD_CHANGED)
+    guard.unblock(connection, tenant, good.user_id)
+    end_logins(connection, tenant.data_key, good.user_id, now, why=Initiator.PASSWORD_CHANGED)
     record(connection, event)
     if notice is not None:
-        enqueue(connection, data_key, notice, now)
+        enqueue(connection, tenant.data_key, notice, now)
 
 
 def _good(connection: Connection, payload: Mapping[str, Any] | None) -> Link:

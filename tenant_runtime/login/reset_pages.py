@@ -6,7 +6,7 @@ The first is a step of a sign-in, so that nobody is written to from nowhere; it 
 The second needs nothing but the link, which may be opened in any browser. It signs nobody in.
 """
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 from litestar import Request, Response, get, post
@@ -14,6 +14,7 @@ from litestar import Request, Response, get, post
 from core.clock import now_ms
 from core.errors import RateLimited
 from core.ids import digest
+from tenant_runtime.attack_protection.leaks import Chosen, is_refused
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
@@ -142,12 +143,17 @@ async def set_new_password(request: AnyRequest) -> Response[str]:
     problem = problem_of(password, good.email, tenant.id, found.settings.friendly_name or tenant.display_name)
     if problem is not None:
         return await _form(request, ticket, good, {"password": problem})
+    leaked = replace(_changed(request, good, now), type="reset_pwd_leak")
+    leaked = replace(leaked, description="The new password is known from a leak.")
+    chosen = Chosen(tenant=tenant, services=services, current=found, password=password, event=leaked)
+    if await is_refused(chosen):
+        return await _form(request, ticket, good, {"password": "password_leaked"})
     new_hash = await services.passwords.hash(password, tenant=tenant.id)
     notice = None
     if services.mail.are_there(tenant, found):
         notice = letter("password_changed", good.email, expires_at=now + NOTICE_MS)
     event = _changed(request, good, now)
-    await tenant.database.write(change_password, digest(ticket), new_hash, event, notice, tenant.data_key)
+    await tenant.database.write(change_password, digest(ticket), new_hash, event, notice, tenant)
     services.deliveries.soon(tenant)
     return _done(request, found, good)
 

@@ -3,10 +3,9 @@
 from litestar import Response, get, post
 
 from core.errors import RateLimited
-from core.http.networks import network_of
 from core.ids import new_secret, new_user_id
-from core.tenants import Tenant
-from tenant_runtime.dependencies import Services
+from tenant_runtime.attack_protection.addresses import admit_registration
+from tenant_runtime.attack_protection.leaks import Chosen, is_refused
 from tenant_runtime.login.accounts import PROVIDER, NewAccount
 from tenant_runtime.login.authentication import enter_anew, sign_in, signed_in
 from tenant_runtime.login.emails import is_email, normal_email
@@ -14,11 +13,8 @@ from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import Problems, SignupPage
 from tenant_runtime.login.password_rules import MINIMUM, problem_of
 from tenant_runtime.login.steps import IDENTIFIER, SIGNUP, AnyRequest, StepVisit, at, opened, posted
-from tenant_runtime.registration.rates import Rate
 
 NAME_LENGTH = 150
-SIGNUPS = Rate(60, 600)
-"""Of one caller and process, by whatever door: an answer tells whether an address is taken."""
 
 
 @get(SIGNUP, include_in_schema=False)
@@ -38,10 +34,12 @@ async def sign_up(request: AnyRequest) -> Response[str]:
     if problems:
         return visit.show(_page(visit, email, name, problems), status=400)
     try:
-        count_signup(visit.services, visit.tenant, visit.ip, visit.now)
+        await _count_signup(visit, email)
     except RateLimited as error:
         page = _page(visit, email, name, {"": "too_many"})
         return visit.show(page, status=error.status, headers=error.headers)
+    if await is_refused(_chosen(visit, email)):
+        return visit.show(_page(visit, email, name, {"password": "password_leaked"}), status=400)
     account = NewAccount(
         user_id=new_user_id(PROVIDER),
         connection_id=visit.request.connection.id,
@@ -62,8 +60,21 @@ async def sign_up(request: AnyRequest) -> Response[str]:
 handlers = [signup_page, sign_up]
 
 
-def count_signup(services: Services, tenant: Tenant, ip: str, now: int) -> None:
-    services.rates.count(SIGNUPS, ("signup", tenant.id, tenant.incarnation, network_of(ip)), now)
+async def _count_signup(visit: StepVisit, email: str) -> None:
+    """As by the other door (`authentication_api.dbconnections`): an answer tells whether an address is taken."""
+    event = visit.event("limit_mu", "Too many new accounts from one address.", user_name=email)
+    await admit_registration(visit.tenant, visit.services, visit.configuration, event)
+
+
+def _chosen(visit: StepVisit, email: str) -> Chosen:
+    event = visit.event("signup_pwd_leak", "The password is known from a leak.", user_name=email)
+    return Chosen(
+        tenant=visit.tenant,
+        services=visit.services,
+        current=visit.configuration,
+        password=visit.fields["password"],
+        event=event,
+    )
 
 
 def _problems(visit: StepVisit, email: str, name: str) -> Problems:

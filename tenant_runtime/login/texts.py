@@ -18,6 +18,7 @@ ProblemKey: TypeAlias = Literal[
     "password_short",
     "password_long",
     "password_common",
+    "password_leaked",
     "name_long",
     "signup_refused",
     "signup_closed",
@@ -72,6 +73,14 @@ ENGLISH: Mapping[str, str] = {
     "verified_title": "Your address is verified",
     "verified_lead": "Your address was verified. You can go on in the application.",
     "verified_link": "Continue",
+    # unblocking
+    "unblock_title": "Sign in again",
+    "unblock_lead": "Somebody typed wrong passwords for the account {email}, so signing in is paused. "
+    "If you want to sign in now, end the pause.",
+    "unblock_button": "End the pause",
+    "unblock_done_title": "You can sign in again",
+    "unblock_done_lead": "Go back to the application and sign in. If it was not you who typed wrong passwords, "
+    "choose a password that you use nowhere else.",
     # sign-up
     "signup_title": "Create your account",
     "signup_button": "Create account",
@@ -148,6 +157,7 @@ ENGLISH: Mapping[str, str] = {
     "password_short": "Use at least {minimum} characters.",
     "password_long": "This password is too long.",
     "password_common": "This password is easy to guess. Choose another.",
+    "password_leaked": "This password is known from a leak elsewhere. Choose another one, or reset yours.",
     "name_long": "This name is too long.",
     "signup_refused": "The account could not be created with these details.",
     "signup_closed": "New accounts cannot be created here.",

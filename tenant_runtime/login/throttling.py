@@ -1,9 +1,8 @@
-"""How wrong passwords slow an account down: per account and tenant, never by address of the caller.
+"""Wrong passwords of a tenant that is one release behind: counted in this process, until its database has the tables
+(`attack_protection.brute_force`).
 
-The first failures in a row are free; each further one doubles the wait, up to a bound that lets the right person in
-again soon (NIST SP 800-63B-4 section 3.2.2 asks for a limit of at most 100). Attempts are counted before the
-password is looked at, so a hundred at once are a hundred. Identifiers that nobody has are slowed down alike, in
-memory: otherwise the wait would tell which accounts exist.
+The first failures in a row are free; each further one doubles the wait. Identifiers that nobody has are slowed down
+alike.
 """
 
 from collections import OrderedDict
@@ -29,8 +28,8 @@ def is_blocked(blocked_until: int, now: int) -> bool:
     return now < blocked_until <= now + LONGEST_WAIT_MS + LEEWAY_MS
 
 
-class UnknownAccounts:
-    """The same rule for identifiers without an account; the longest unseen are forgotten first."""
+class AttemptMemory:
+    """By account, or by identifier without one; the longest unseen are forgotten first."""
 
     def __init__(self) -> None:
         self._attempts: OrderedDict[str, tuple[int, int]] = OrderedDict()
@@ -38,9 +37,9 @@ class UnknownAccounts:
     def __len__(self) -> int:
         return len(self._attempts)
 
-    def attempt(self, tenant: Tenant, identifier: str, now: int) -> int:
+    def attempt(self, tenant: Tenant, subject: str, now: int) -> int:
         """Counts one attempt. Answers until when attempts are refused; 0 if this one was let through."""
-        key = digest(f"{tenant.id}\0{tenant.incarnation}\0{identifier}")
+        key = _key(tenant, subject)
         failures, blocked_until = self._attempts.pop(key, (0, 0))
         refused = is_blocked(blocked_until, now)
         if not refused:
@@ -50,3 +49,10 @@ class UnknownAccounts:
         if len(self._attempts) > REMEMBERED:
             self._attempts.popitem(last=False)
         return blocked_until if refused else 0
+
+    def succeed(self, tenant: Tenant, subject: str) -> None:
+        self._attempts.pop(_key(tenant, subject), None)
+
+
+def _key(tenant: Tenant, subject: str) -> str:
+    return digest(f"{tenant.id}\0{tenant.incarnation}\0{subject}")

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 from core.clock import Clock, now_ms
 from core.mail import MailFailed
 from core.tenants import Tenant
+from tenant_runtime.attack_protection import letters
 from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import DeliveryFailed, Sender
-from tenant_runtime.login import email_verification, reset
+from tenant_runtime.login import email_verification, reset, unblocking
 from tenant_runtime.login.answers import branding_of
 from tenant_runtime.mail.letters import Contents, letter
 from tenant_runtime.mail.mailers import Mailers
@@ -28,6 +29,9 @@ WRITERS: Mapping[Template, Writer] = {
     "password_changed": reset.write_notice,
     "verify_email": email_verification.write_letter,
     "change_email": email_verification.write_letter,
+    "blocked_account": unblocking.write_link,
+    "stolen_credentials": letters.write_stolen,
+    "attack_notice": letters.write_notice,
 }
 
 

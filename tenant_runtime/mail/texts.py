@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 Template: TypeAlias = Literal[
-    "login_code", "password_reset", "password_changed", "verify_email", "change_email"
+    "login_code",
+    "password_reset",
+    "password_changed",
+    "verify_email",
+    "change_email",
+    "blocked_account",
+    "stolen_credentials",
+    "attack_notice",
 ]
 Part: TypeAlias = Literal["subject", "heading", "lead", "action", "limits", "otherwise"]
 
@@ -48,6 +55,28 @@ ENGLISH: Mapping[Template, Mapping[Part, str]] = {
         "action": "Confirm the address",
         "limits": "The link works once, within {days} days.",
         "otherwise": "If you did not expect this, ignore this mail: nothing is confirmed without you.",
+    },
+    "blocked_account": {
+        "subject": "Signing in to {brand} is paused",
+        "heading": "Too many wrong passwords",
+        "lead": "Somebody typed many wrong passwords for your account {email}, from the address {ip}. Signing in from "
+        "there is paused for a while.",
+        "action": "If it was you, sign in again now",
+        "limits": "The link works once, within {hours} hours. A new password ends the pause, too.",
+        "otherwise": "If it was not you, there is nothing to do: nobody got in.",
+    },
+    "stolen_credentials": {
+        "subject": "Choose a new password for {brand}",
+        "heading": "Your password is known from a leak",
+        "lead": "The password of your account {email} is in a list of passwords that were stolen elsewhere. Choose a "
+        "new one, which you use nowhere else.",
+        "otherwise": "Nobody at {brand} knows your password: it was compared with the list as you typed it.",
+    },
+    "attack_notice": {
+        "subject": "{tenant}: attack protection",
+        "heading": "Attack protection",
+        "lead": "{what} at {tenant}, from the address {ip}.",
+        "otherwise": "The log of the tenant says more. This letter is sent now and then, not for each.",
     },
 }
 

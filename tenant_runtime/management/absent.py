@@ -15,6 +15,8 @@ from tenant_runtime.management.calls import CallOf
 from tenant_runtime.management.routing import reading
 
 _PARENTS = (
+    "anomaly",
+    "attack-protection",
     "client-grants",
     "clients",
     "connections",
@@ -28,11 +30,15 @@ _PARENTS = (
     "roles",
     "sessions",
     "users",
+    "user-blocks",
 )
 """Where a path goes on below a resource that does exist, the general route is not asked."""
 
 
 class _KnownCaller:
+_NO_SUCH_KIND = ("/attack-protection", "/attack-protection/{kind:str}", "/anomaly", "/anomaly/{kind:str}")
+
+
     """The guard of what nobody may do."""
 
     permissions: tuple[str, ...] = ()
@@ -61,7 +67,7 @@ async def absent_resource(path: FromPath[str]) -> None:
     raise InsufficientScope()
 
 
-@_for_nobody("/keys", "/keys/{kind:str}", "/sessions", "/tickets", "/tickets/{kind:str}")
+@_for_nobody("/keys", "/keys/{kind:str}", "/sessions", "/tickets", "/tickets/{kind:str}", *_NO_SUCH_KIND)
 async def absent_kinds() -> None:
     """Of Auth0's kinds of keys there are those that sign, of its tickets two; sessions are listed by user."""
     raise InsufficientScope()

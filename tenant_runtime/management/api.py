@@ -4,6 +4,8 @@ from litestar import Router
 
 from tenant_runtime.management import absent
 from tenant_runtime.management.apis import resource_servers, roles
+from tenant_runtime.management.attack_protection import resource as attack_protection
+from tenant_runtime.management.blocks import resource as blocks
 from tenant_runtime.management.clients import credentials as client_credentials
 from tenant_runtime.management.clients import grants as client_grants
 from tenant_runtime.management.clients import registration_tokens
@@ -56,6 +58,8 @@ handlers = [
     *signing_keys.handlers,
     *email_provider.handlers,
     *custom_domains.handlers,
+    *attack_protection.handlers,
+    *blocks.handlers,
     *absent.handlers,
 ]
 

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, bindparam, select
 from core.errors import InvalidInput, InvalidRequest
 from core.http.errors import as_authentication
 from core.ids import new_user_id
+from tenant_runtime.attack_protection.addresses import admit_registration
+from tenant_runtime.attack_protection.leaks import Chosen, is_refused
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import (
     ClientConfiguration,
@@ -26,7 +28,6 @@ from tenant_runtime.login.accounts import PROVIDER, NewAccount, create_account
 from tenant_runtime.login.addresses import image_of
 from tenant_runtime.login.password_rules import problem_of
 from tenant_runtime.login.reset import Asked, ask
-from tenant_runtime.login.signup import count_signup
 from tenant_runtime.models import User
 from tenant_runtime.oauth.authentication_api.shared import Body, read
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve, text_answer
@@ -63,6 +64,11 @@ class PasswordGuessable(PasswordRefused):
     name: ClassVar[str] = "PasswordDictionaryError"
 
 
+class PasswordLeaked(PasswordRefused):
+    code, description = "password_leaked", "Password has been leaked"
+    name: ClassVar[str] = "PasswordLeakedError"
+
+
 @asgi("/dbconnections/signup", copy_scope=False, exception_handlers={Exception: as_authentication})
 async def signup(scope: Scope, receive: Receive, send: Send) -> None:
     await serve(scope, receive, send, METHODS, _signup)
@@ -82,7 +88,15 @@ async def _signup(call: Call) -> Answer:
     email, password = body.address(), body.required("password")
     profile = _profile(body)
     _check_password(password, email, profile.get("name", ""), call.tenant.id, client.name)
-    count_signup(call.services, call.tenant, call.ip, call.now_ms)
+    limited = _event(call, client, database, "limit_mu", "Too many new accounts from one address.")
+    await admit_registration(call.tenant, call.services, current, limited)
+    leaked = _event(
+        call, client, database, "signup_pwd_leak", "The password is known from a leak.", user_name=email
+    )
+    if await is_refused(
+        Chosen(tenant=call.tenant, services=call.services, current=current, password=password, event=leaked)
+    ):
+        raise PasswordLeaked()
     account = NewAccount(
         user_id=new_user_id(PROVIDER),
         connection_id=database.id,

@@ -1,0 +1,74 @@
+"""Both counts of a sign-in by password, as one unit sees them: of the account, and of the address that asks."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+
+from core.tenants import Tenant
+from tenant_runtime.attack_protection import brute_force, suspicious_addresses
+from tenant_runtime.attack_protection.brute_force import Attempt
+from tenant_runtime.attack_protection.documents import BRUTE_FORCE, SUSPICIOUS_IP, BruteForce, SuspiciousIp
+from tenant_runtime.configuration import Configuration
+
+SINCE = "0005"
+"""The schema that has the tables. A tenant that waits to be migrated is counted in memory (`login.throttling`)."""
+
+Counts = Literal["account", "address"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The rules that one request is under, and whence it comes."""
+
+    brute_force: BruteForce
+    suspicious_ip: SuspiciousIp
+    ip: str
+    is_counted: bool
+
+    @classmethod
+    def of(cls, tenant: Tenant, current: Configuration, ip: str) -> "Guard":
+        documents = current.documents
+        return cls(
+            documents.value(BRUTE_FORCE), documents.value(SUSPICIOUS_IP), ip, is_counted=has_counts(tenant)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """`refused_until`: 0, if the attempt was let through; else which of the two counts refuses it."""
+
+    attempt: Attempt = field(default_factory=Attempt)
+    refused_until: int = 0
+    refused_by: Counts = "account"
+
+
+def begin(connection: Connection, guard: Guard, subject: str, user: Any | None, now: int) -> Counted:
+    """What one of the two refuses counts with neither."""
+    if not guard.is_counted:
+        return Counted()
+    wait = suspicious_addresses.take(connection, guard.suspicious_ip, "login", guard.ip, now)
+    if wait:
+        return Counted(refused_until=now + wait, refused_by="address")
+    attempt = brute_force.begin(connection, guard.brute_force, subject, user, guard.ip, now)
+    if attempt.refused_until:
+        suspicious_addresses.give_back(connection, guard.suspicious_ip, "login", guard.ip)
+    return Counted(attempt, attempt.refused_until)
+
+
+def succeed(connection: Connection, guard: Guard, counted: Counted) -> None:
+    """The password was right: its attempt is taken back."""
+    if not guard.is_counted:
+        return
+    brute_force.succeed(connection, counted.attempt)
+    suspicious_addresses.give_back(connection, guard.suspicious_ip, "login", guard.ip)
+
+
+def unblock(connection: Connection, tenant: Tenant, user_id: str) -> bool:
+    """A new password, the address proved by mail, or an operator: what was counted against the account is over.
+    Whether there was anything."""
+    return has_counts(tenant) and brute_force.unblock(connection, user_id)
+
+
+def has_counts(tenant: Tenant) -> bool:
+    return tenant.schema_version is None or tenant.schema_version >= SINCE
