@@ -22,6 +22,7 @@ _PARENTS = (
     "connections",
     "custom-domains",
     "device-credentials",
+    "jobs",
     "keys",
     "logs",
     "organizations",
@@ -29,16 +30,16 @@ _PARENTS = (
     "resource-servers",
     "roles",
     "sessions",
-    "users",
     "user-blocks",
+    "users",
 )
 """Where a path goes on below a resource that does exist, the general route is not asked."""
 
 
-class _KnownCaller:
 _NO_SUCH_KIND = ("/attack-protection", "/attack-protection/{kind:str}", "/anomaly", "/anomaly/{kind:str}")
 
 
+class _KnownCaller:
     """The guard of what nobody may do."""
 
     permissions: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tenant_runtime.login import throttling
-from tenant_runtime.login.throttling import UnknownAccounts
+from tenant_runtime.login.throttling import AttemptMemory
 from tests.login.world import CALLBACK, Visitor, World, answer_of
 
 pytestmark = pytest.mark.anyio
@@ -54,9 +54,9 @@ async def test_an_unknown_user_costs_the_work_of_a_known_one(world: World) -> No
     calls: list[str | None] = []
     verify = world.services.passwords.verify
 
-    async def counted(hashed: str | None, password: str) -> bool:
+    async def counted(hashed: str | None, password: str, *, tenant: str = "") -> bool:
         calls.append(hashed)
-        return await verify(hashed, password)
+        return await verify(hashed, password, tenant=tenant)
 
     object.__setattr__(world.services.passwords, "verify", counted)
     for email in ("ada@example.com", "nob@example.com"):
@@ -119,7 +119,7 @@ async def test_a_hundred_wrong_passwords_slow_down_one_account_in_one_tenant(wor
 
 
 async def test_identifiers_that_nobody_has_are_remembered_within_bounds(world: World) -> None:
-    unknown = UnknownAccounts()
+    unknown = AttemptMemory()
     for number in range(throttling.REMEMBERED + 500):
         unknown.attempt(world.acme.tenant, f"{number}@example.com", 0)
     assert len(unknown) == throttling.REMEMBERED
@@ -305,8 +305,8 @@ async def test_a_password_changed_or_a_user_blocked_during_the_hash_counts(world
     await world.acme.make_user()
     verify = world.services.passwords.verify
 
-    async def interrupted(hashed: str | None, password: str) -> bool:
-        matches = await verify(hashed, password)
+    async def interrupted(hashed: str | None, password: str, *, tenant: str = "") -> bool:
+        matches = await verify(hashed, password, tenant=tenant)
         await world.acme.run("UPDATE users SET blocked = true")
         return matches
 
