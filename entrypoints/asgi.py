@@ -130,13 +130,13 @@ class Keystead:
             outbound = await stack.enter_async_context(self._outbound())
             running = self._assemble(platform, outbound)
             stack.callback(running.services.passwords.close)
+            stack.callback(running.services.leaked_passwords.close)
             stack.push_async_callback(running.services.audit.close)
             stack.push_async_callback(running.services.mail.close)
             stack.push_async_callback(running.services.deliveries.close)
             waiting = WaitingDeliveries(platform.parts, running.services.deliveries.resume)
             stack.push_async_callback(waiting.close)
             platform.start()
-            stack.callback(running.services.leaked_passwords.close)
             waiting.start()
             self.running = running
             try:
@@ -165,11 +165,7 @@ class Keystead:
             outbound=outbound,
             allowances=Allowances(self.settings.rates),
             leaked_passwords=LeakedPasswords(self.settings.breached_passwords_file),
-            deliveries=deliveries,
-            streams=Streams(
-                self._clock, outbound, deliveries, platform.directory.by_id, self.metrics.observe_delivery
-            ),
-            jobs=Deliveries(
+            deliveries=Deliveries(
                 self._clock,
                 {},
                 find=platform.directory.by_id,
