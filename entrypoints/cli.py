@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.settings import SettingsError
-from entrypoints import backend_commands, migrate_commands, registry_commands, tenant_commands
+from entrypoints import (
+    backend_commands,
+    config_commands,
+    migrate_commands,
+    registry_commands,
+    tenant_commands,
+)
 
 PASSWORD_VARIABLE = "KEYSTEAD_OPERATOR_PASSWORD"
 EMAIL_VARIABLE = "KEYSTEAD_OPERATOR_EMAIL"
@@ -68,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     tenant_commands.add_parser(commands)
     registry_commands.add_parser(commands)
     backend_commands.add_parser(commands)
+    config_commands.add_parser(commands)
     return parser
 
 
