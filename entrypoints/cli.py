@@ -12,8 +12,8 @@ from pathlib import Path
 from core.settings import SettingsError
 from entrypoints import (
     backend_commands,
-    config_commands,
     migrate_commands,
+    operator_commands,
     registry_commands,
     tenant_commands,
 )
@@ -73,8 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_keys(commands.add_parser("keys", help="see, rotate and revoke the signing keys of a tenant"))
     tenant_commands.add_parser(commands)
     registry_commands.add_parser(commands)
+    operator_commands.add_parser(commands)
     backend_commands.add_parser(commands)
-    config_commands.add_parser(commands)
     return parser
 
 

@@ -114,7 +114,7 @@ async def _list(platform: "Platform", options: argparse.Namespace) -> str:
     while tenants := await platform.registry.read(list_tenants_after, query, after=after, limit=PAGE):
         rows += [{name: getattr(tenant, name) for name in names} for tenant in tenants]
         after = position_of(tenants[-1], query)
-    return _shown(names, rows, options)
+    return shown(names, rows, options)
 
 
 async def _backups(platform: "Platform", options: argparse.Namespace) -> str:
@@ -125,7 +125,7 @@ async def _backups(platform: "Platform", options: argparse.Namespace) -> str:
     await platform.registry.read(get_tenant, options.tenant)
     found = await platform.registry.read(list_backups, options.tenant)
     names = ("id", "taken_at", "kind", "backend", "schema_version", "size", "stored_size")
-    return _shown(names, [backup_wire(backup) for backup in found], options)
+    return shown(names, [backup_wire(backup) for backup in found], options)
 
 
 async def _backup(platform: "Platform", options: argparse.Namespace) -> str:
@@ -145,20 +145,20 @@ async def _restore(platform: "Platform", options: argparse.Namespace) -> str:
     )
     operation = await _ended(platform, await platform.backups.restore(options.tenant, order))
     names = ("name", "state", "started_at", "ended_at")
-    return _shown(names, operation["steps"], options)
+    return shown(names, operation["steps"], options)
 
 
 async def _move(platform: "Platform", options: argparse.Namespace) -> str:
     operation = await _ended(platform, await platform.moves.move(options.tenant, options.to, options.region))
     names = ("name", "state", "started_at", "ended_at", "rows", "rounds", "entries", "paused_ms")
-    return _shown(names, [dict.fromkeys(names) | step for step in operation["steps"]], options)
+    return shown(names, [dict.fromkeys(names) | step for step in operation["steps"]], options)
 
 
 async def _renew(platform: "Platform", options: argparse.Namespace) -> str:
     from provisioning.credentials import renew_credentials
 
     await renew_credentials(platform.parts, options.tenant)
-    return _shown(("tenant",), [{"tenant": options.tenant}], options)
+    return shown(("tenant",), [{"tenant": options.tenant}], options)
 
 
 async def _ended(platform: "Platform", operation_id: str) -> dict[str, Any]:
@@ -177,7 +177,7 @@ async def _ended(platform: "Platform", operation_id: str) -> dict[str, Any]:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _shown(names: Sequence[str], rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> str:
+def shown(names: Sequence[str], rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> str:
     import msgspec
 
     if options.json:

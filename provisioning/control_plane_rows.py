@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 from core.crypto.sealing import DataKey
 from core.ids import new_id, new_secret
 from provisioning.first_rows import client_row, secret_row
-from tenant_runtime.management.permissions import PLATFORM, READ_ONLY, TENANT
+from tenant_runtime.management.permissions import AUDITOR, PLATFORM, READ_ONLY, SUPPORT, TENANT
 from tenant_runtime.models import TenantBase
 
 _TABLES = TenantBase.metadata.tables
@@ -20,6 +20,7 @@ _CONNECTIONS, _USERS, _IDENTITIES = _TABLES["connections"], _TABLES["users"], _T
 _SECRETS = _TABLES["client_secrets"]
 
 TENANT_ADMIN, TENANT_MEMBER, PLATFORM_ADMIN = "Tenant Admin", "Tenant Member", "Platform Admin"
+PLATFORM_SUPPORT, PLATFORM_AUDITOR = "Platform Support", "Platform Auditor"
 SETUP = "setup"
 CONSOLE, MACHINE = "Operator Console", "Platform Machine Client"
 
@@ -27,6 +28,8 @@ ROLES = (
     (TENANT_ADMIN, "Manages one tenant", frozenset(TENANT)),
     (TENANT_MEMBER, "Reads the configuration and people of one tenant", READ_ONLY),
     (PLATFORM_ADMIN, "Runs the installation and every tenant", frozenset(TENANT) | frozenset(PLATFORM)),
+    (PLATFORM_SUPPORT, "Reads the installation and every tenant, and no secret", SUPPORT),
+    (PLATFORM_AUDITOR, "Reads the log of the control plane, and operations", AUDITOR),
 )
 
 

@@ -45,6 +45,7 @@ _RESOURCES = {
     "prompts": ("read", "update"),
     "user_tickets": ("create",),
     "custom_domains": _CRUD,
+    "impersonation": ("create",),
     "stats": ("read",),
 }
 _NOUNS = {
@@ -78,6 +79,12 @@ READ_ONLY = frozenset(
     for permission in TENANT
     if permission.startswith("read:") and permission not in ("read:client_keys", "read:user_idp_tokens")
 )
+
+SUPPORT = READ_ONLY | {"read:tenants", "read:operations", "read:sync"}
+"""Sees what is there, everywhere, and neither changes anything nor learns a secret."""
+
+AUDITOR = frozenset({"read:logs", "read:logs_users", "read:operations"})
+"""Sees what was done to the installation: in tenant one's log, and in the operations."""
 
 MANAGEMENT_API_NAME = "Auth0 Management API"
 """The name by which Auth0's deploy tool knows the Management API (`specs/management-api.md` section 3)."""

@@ -1,7 +1,11 @@
 """the Management API in breadth: what it asks for, and what it keeps"""
 
+import time
+
 import sqlalchemy as sa
 from alembic import op
+
+from core.ids import new_id
 
 revision = "0005"
 down_revision = "0004"
@@ -20,12 +24,14 @@ PERMISSIONS = {
     "log_streams": ("read", "create", "update", "delete"),
     "prompts": ("read", "update"),
     "user_tickets": ("create",),
+    "impersonation": ("create",),
 }
 """New ones, on every tenant's own Management API and in the roles that a new installation makes."""
 
 
 def upgrade() -> None:
     _permissions()
+    _platform_roles()
     _jobs()
     _attempts()
     _organizations()
@@ -213,6 +219,49 @@ def _permissions() -> None:
                 connection.execute(_ADD_TO_ROLE, {"value": values["value"], "role": role})
 
 
+def _platform_roles() -> None:
+    """On tenant one, which alone has platform scopes; a role that somebody gave this name is theirs."""
+    connection = op.get_bind()
+    if connection.execute(_IS_TENANT_ONE).first() is None:
+        return
+    now = int(time.time() * 1000)
+    for name, description, chosen in PLATFORM_ROLES:
+        if connection.execute(_HAS_ROLE, {"name": name}).first() is not None:
+            continue
+        id = new_id("rol")
+        values = {"id": id, "name": name, "description": description, "created_at": now, "updated_at": now}
+        kept = {"metadata": {"sync": False}, "labels": [], "is_system": False}
+        connection.execute(sa.insert(_ROLES).values(**values, **kept))
+        connection.execute(sa.text(f"{_ADD_PERMISSIONS} AND {chosen}"), {"id": id})
+
+
+_ROLES = sa.table(
+    "roles",
+    *(sa.column(name, sa.String()) for name in ("id", "name", "description")),
+    *(sa.column(name, sa.JSON()) for name in ("metadata", "labels")),
+    *(sa.column(name, sa.BigInteger()) for name in ("created_at", "updated_at")),
+    sa.column("is_system", sa.Boolean()),
+)
+PLATFORM_ROLES = (
+    (
+        "Platform Support",
+        "Reads the installation and every tenant, and no secret",
+        "scopes.value LIKE 'read:%' AND scopes.value NOT IN ('read:client_keys', 'read:user_idp_tokens')",
+    ),
+    (
+        "Platform Auditor",
+        "Reads the log of the control plane, and operations",
+        "scopes.value IN ('read:logs', 'read:logs_users', 'read:operations')",
+    ),
+)
+_IS_TENANT_ONE = sa.text("SELECT 1 FROM scopes WHERE is_platform LIMIT 1")
+_HAS_ROLE = sa.text("SELECT 1 FROM roles WHERE name = :name")
+_ADD_PERMISSIONS = (
+    "INSERT INTO role_permissions (role_id, resource_server_id, permission)"
+    " SELECT :id, scopes.resource_server_id, scopes.value FROM scopes"
+    " JOIN resource_servers ON resource_servers.id = scopes.resource_server_id"
+    " WHERE resource_servers.is_management"
+)
 _ADD_SCOPE = sa.text(
     "INSERT INTO scopes (resource_server_id, value, description, position, is_platform)"
     " SELECT id, :value, :description, 0, false FROM resource_servers WHERE is_management"
