@@ -20,6 +20,8 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.expiry import Lapsing, is_current
 from tenant_runtime.mail.letters import Contents
+from tenant_runtime.mail.queue import MailUnavailable, admit, posted
+from tenant_runtime.mail.templates import LinkOptions, link_options
 from tenant_runtime.mail.queue import posted
 from tenant_runtime.mail.texts import Template
 from tenant_runtime.models import Identity, Ticket, User
@@ -30,6 +32,7 @@ LIFETIME_MS = 432_000_000
 """Five days, as Auth0's."""
 
 _DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
 
 _t, _u, _i = Ticket.__table__.c, User.__table__.c, Identity.__table__.c
 _IS_GOOD = (
@@ -100,7 +103,7 @@ def send_verification(
 def verification_letter(
     user_id: str, email: str, now: int, client_id: str | None, template: Template = "verify_email"
 ) -> Outgoing:
-    about = {"user_id": user_id, "client_id": client_id}
+    about: dict[str, Any] = {"user_id": user_id, "client_id": client_id}
     return posted(template, email, expires_at=now + _DAY_MS, **about)
 
 
@@ -134,19 +137,27 @@ def link_of(tenant: Tenant, secret: str) -> str:
 
 async def write_letter(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:
     """None: there is nothing to prove any more."""
-    secret = new_secret()
-    if not await tenant.database.write(_make_ticket_of_letter, digest(secret), payload, now):
+    secret, options = new_secret(), link_options(await configuration(tenant), payload["template"])
+    if not await tenant.database.write(_make_ticket_of_letter, digest(secret), payload, options, now):
         return None
-    values = {"email": payload["to"], "days": str(LIFETIME_MS // _DAY_MS)}
+    values = {"email": payload["to"], "hours": str((options.lifetime_ms or LIFETIME_MS) // _HOUR_MS)}
     return Contents(template=payload["template"], values=values, link=link_of(tenant, secret))
 
 
-def _make_ticket_of_letter(connection: Connection, of: str, payload: Mapping[str, Any], now: int) -> bool:
+def _make_ticket_of_letter(
+    connection: Connection, of: str, payload: Mapping[str, Any], options: LinkOptions, now: int
+) -> bool:
     user = _user(connection, payload["user_id"])
     if user is None or user.email != payload["to"] or user.email_verified or user.blocked:
         return False
-    asked = Verification(user_id=user.user_id, email=user.email, client_id=payload["client_id"])
-    make_ticket(connection, of, asked, now, now + LIFETIME_MS)
+    asked = Verification(
+        user_id=user.user_id,
+        email=user.email,
+        client_id=payload["client_id"],
+        result_url=options.result_url,
+        shows_email=options.shows_email,
+    )
+    make_ticket(connection, of, asked, now, now + (options.lifetime_ms or LIFETIME_MS))
     record(
         connection,
         Event(
