@@ -58,6 +58,9 @@ from tenant_runtime.attack_protection.leaked_passwords import LeakedPasswords
 from tenant_runtime.audit import AuditLog, Event
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.dependencies import Services
+from tenant_runtime.jobs.queue import KIND as JOB
+from tenant_runtime.jobs.running import AT_ONCE as JOBS_AT_ONCE
+from tenant_runtime.jobs.running import job_sender
 from tenant_runtime.login.answers import error_page
 from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.mail.queue import KIND as EMAIL
@@ -134,7 +137,8 @@ class Keystead:
             stack.push_async_callback(running.services.audit.close)
             stack.push_async_callback(running.services.mail.close)
             stack.push_async_callback(running.services.deliveries.close)
-            waiting = WaitingDeliveries(platform.parts, running.services.deliveries.resume)
+            stack.push_async_callback(running.services.jobs.close)
+            waiting = WaitingDeliveries(platform.parts, partial(_resume, running.services))
             stack.push_async_callback(waiting.close)
             platform.start()
             waiting.start()
@@ -171,6 +175,13 @@ class Keystead:
                 find=platform.directory.by_id,
                 observe=self.metrics.observe_delivery,
             ),
+            jobs=Deliveries(
+                self._clock,
+                {},
+                find=platform.directory.by_id,
+                observe=self.metrics.observe_delivery,
+                at_once=JOBS_AT_ONCE,
+            ),
             mail=Mailers(outbound, self._clock, open_mailer(self.settings, self._clock)),
             control_plane_keys=keys.public_keys,
             operators=operators,
@@ -187,6 +198,7 @@ class Keystead:
             erasures.KIND, erasures.erasure_sender(RegistryErasures(platform.registry))
         )
         services.deliveries.register(EMAIL, mail_sender(services.mail, self._clock))
+        services.jobs.register(JOB, job_sender(self._clock, services.deliveries.soon))
         routes = Routes(
             settings=self.settings,
             directory=platform.directory,
@@ -346,6 +358,11 @@ class _Recorder:
                 details=details,
             ),
         )
+
+
+async def _resume(services: Services, tenant_id: str) -> None:
+    await services.deliveries.resume(tenant_id)
+    await services.jobs.resume(tenant_id)
 
 
 _as_page: Handler = page_renderer(error_page)

@@ -43,7 +43,8 @@ class Services:
 
     `control_plane_keys` answers tenant one's public keys, which may have signed a token for this tenant, and
     `operators` whether its holder still stands; without them only a tenant's own tokens are accepted. `lifecycle` is
-    handed to tenant one's application only; without `custom_domains` a tenant has none.
+    handed to tenant one's application only; without `custom_domains` a tenant has none. `jobs` does what is long to do:
+    a few at once, apart from what is delivered, so that no letter waits for an import.
     Keys of clients that came on their own are read and remembered apart, so that they displace nobody else's.
     """
 
@@ -54,6 +55,7 @@ class Services:
     audit: AuditLog
     outbound: Outbound
     deliveries: Deliveries
+    jobs: Deliveries
     mail: Mailers
     control_plane_keys: ControlPlaneKeys | None = None
     remote_keys: RemoteKeys = field(default_factory=RemoteKeys)

@@ -82,7 +82,7 @@ async def _no_tenant(tenant_id: str) -> Tenant | None:
 class Deliveries:
     """One per process. `senders` are known by kind; rows of a kind that this process does not know wait for one that
     does. `find` answers the tenant as it stands when a timer rings. `observe` is told each attempt's kind and outcome
-    (delivered, failed, dead)."""
+    (delivered, failed, dead). No more than `at_once` are on their way."""
 
     def __init__(
         self,
@@ -90,12 +90,13 @@ class Deliveries:
         senders: Mapping[str, Sender],
         find: Find = _no_tenant,
         observe: Observe = _nobody_counts,
+        at_once: int = PER_PROCESS,
     ) -> None:
         self._clock = clock
         self._senders = dict(senders)
         self._find = find
         self._observe = observe
-        self._slots = asyncio.Semaphore(PER_PROCESS)
+        self._slots = asyncio.Semaphore(at_once)
         self._runners: dict[str, _Runner] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}

@@ -16,6 +16,7 @@ from tenant_runtime.management.connections import resource as connections
 from tenant_runtime.management.devices import resource as device_credentials
 from tenant_runtime.management.domains import resource as custom_domains
 from tenant_runtime.management.emails import provider as email_provider
+from tenant_runtime.management.jobs import resource as jobs
 from tenant_runtime.management.keys import signing as signing_keys
 from tenant_runtime.management.logs import resource as logs
 from tenant_runtime.management.organizations import members as organization_members
@@ -54,6 +55,7 @@ handlers = [
     *tickets.handlers,
     *organizations.handlers,
     *organization_members.handlers,
+    *jobs.handlers,
     *logs.handlers,
     *signing_keys.handlers,
     *email_provider.handlers,

@@ -80,7 +80,16 @@ class Call:
         self, unit: Callable[Concatenate[Connection, P], Written], *args: P.args, **kwargs: P.kwargs
     ) -> Any:
         """Run a writing unit; answers its answer, or the one that was given to the same key before."""
-        body = await self.request.body()
+        return await self.write_of(await self.request.body(), unit, *args, **kwargs)
+
+    async def write_of(
+        self,
+        body: bytes,
+        unit: Callable[Concatenate[Connection, P], Written],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Any:
+        """Where the body was read as it came, `body` stands for it: in the key of idempotency, and in the log."""
         claim = idempotency.claim_of(self.request, body, self.actor, self.tenant.data_key, self.now)
         trail = trail_of(self.request, body)
         try:

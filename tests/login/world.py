@@ -307,6 +307,7 @@ async def world(folder: Path, made: Path, *, allowed: Collection[str] = ()) -> A
         audit=AuditLog(clock),
         outbound=Outbound(allowed),
         deliveries=Deliveries(clock, {}),
+        jobs=Deliveries(clock, {}),
         mail=Mailers(Outbound(), clock),
     )
     places = [await _place(databases, folder, made, name, clock, passwords, carry) for name in NAMES]

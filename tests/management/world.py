@@ -264,6 +264,7 @@ async def open_world(folder: Path, schema: Path, keys: Mapping[str, SigningKey])
         audit=AuditLog(clock),
         outbound=Outbound(),
         deliveries=Deliveries(clock, {}),
+        jobs=Deliveries(clock, {}),
         mail=Mailers(Outbound(), clock),
         control_plane_keys=control_plane_keys,
         operators=Standing(),

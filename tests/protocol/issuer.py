@@ -269,6 +269,7 @@ def _services(folder: Path, clock: HandClock) -> Services:
         audit=AuditLog(clock),
         outbound=Outbound(),
         deliveries=Deliveries(clock, {}),
+        jobs=Deliveries(clock, {}),
         mail=Mailers(Outbound(), clock),
     )
 

@@ -1,0 +1,350 @@
+"""Users of a file, as Auth0 takes them in: who comes in, who does not and why, and how they sign in afterwards."""
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import argon2
+import bcrypt
+import pytest
+
+from entrypoints.demo_content import DemoUser
+from tests.installation import Installation
+from tests.management.importing import Importer
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "an imported and rather long password"
+SALT = b"sixteen bytes!!!"
+
+
+@pytest.fixture
+async def importer(shared: Installation) -> AsyncIterator[Importer]:
+    yield await Importer.of(shared)
+
+
+def address(name: str = "somebody") -> str:
+    return f"{name}-{secrets.token_hex(4)}@imported.example"
+
+
+def b64(value: bytes) -> str:
+    return base64.b64encode(value).decode().rstrip("=")
+
+
+def hash_of(password: str = PASSWORD) -> str:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+
+
+HASHED = {
+    "password_hash": {"password_hash": hash_of()},
+    "bcrypt": {"custom_password_hash": {"algorithm": "bcrypt", "hash": {"value": hash_of()}}},
+    "argon2": {
+        "custom_password_hash": {
+            "algorithm": "argon2",
+            "hash": {"value": argon2.PasswordHasher(1, 64, 1).hash(PASSWORD), "encoding": "utf8"},
+        }
+    },
+    "pbkdf2": {
+        "custom_password_hash": {
+            "algorithm": "pbkdf2",
+            "hash": {
+                "value": f"$pbkdf2-sha512$i=1000,l=64${b64(SALT)}$"
+                + b64(hashlib.pbkdf2_hmac("sha512", PASSWORD.encode(), SALT, 1000, 64))
+            },
+        }
+    },
+    "scrypt": {
+        "custom_password_hash": {
+            "algorithm": "scrypt",
+            "hash": {
+                "value": hashlib.scrypt(PASSWORD.encode(), salt=SALT, n=512, r=8, p=1, dklen=64).hex(),
+                "encoding": "hex",
+            },
+            "salt": {"value": SALT.decode(), "encoding": "utf8"},
+            "password": {"encoding": "utf8"},
+            "keylen": 64,
+            "cost": 512,
+            "blockSize": 8,
+            "parallelization": 1,
+        }
+    },
+}
+
+
+async def stored(installation: Installation, user_id: str) -> str | None:
+    tenant = await installation.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    return await tenant.database.read(
+        lambda connection: connection.exec_driver_sql(
+            f"SELECT hash FROM passwords WHERE user_id = '{user_id}'"  # noqa: S608
+        ).scalar()
+    )
+
+
+async def can_sign_in(installation: Installation, email: str, password: str) -> bool:
+    async with installation.browser() as http:
+        party = installation.relying_party("acme", "spa", http=http)
+        party.user = DemoUser(email, password)
+        await party.authorize()
+        await party.log_in()
+        return party.browser.landed is not None and "code" in party.landed
+
+
+async def test_a_user_comes_in_as_the_file_says_and_the_job_says_how_many(importer: Importer) -> None:
+    full = {
+        "email": address("Full").upper(),
+        "email_verified": True,
+        "user_id": f"old-{secrets.token_hex(4)}",
+        "username": f"full_{secrets.token_hex(4)}",
+        "phone_number": "+4915112345678",
+        "name": "Fülle Voll",
+        "given_name": "Fülle",
+        "family_name": "Voll",
+        "nickname": "fv",
+        "picture": "https://pictures.example/fv.png",
+        "blocked": True,
+        "user_metadata": {"theme": "dark"},
+        "app_metadata": {"plan": "gold", "limits": {"seats": 3}},
+    }
+    bare = {"email": address("bare")}
+    answer = await importer.send([full, bare], external_id="run 7", send_completion_email="false")
+    assert answer.status_code == 202
+    made = answer.json()
+    assert made["type"] == "users_import"
+    assert made["status"] == "pending"
+    assert made["connection_id"] == importer.connection_id
+    assert made["external_id"] == "run 7"
+    job = await importer.ended(made["id"])
+    assert job["status"] == "completed"
+    assert job["percentage_done"] == 100
+    assert job["time_left_seconds"] == 0
+    assert job["summary"] == {"failed": 0, "updated": 0, "inserted": 2, "total": 2}
+    assert (await importer.get(f"/jobs/{made['id']}/errors")).status_code == 204
+    user = await importer.user(full["email"].lower())
+    assert user["user_id"] == f"auth0|{full['user_id']}"
+    assert user["identities"][0]["user_id"] == full["user_id"]
+    assert user == {**user, **full, "user_id": user["user_id"], "email": full["email"].lower()}
+    other = await importer.user(bare["email"])
+    assert (other["name"], other["email_verified"], other["blocked"]) == (bare["email"], False, False)
+
+
+@pytest.mark.parametrize("hashed", HASHED.values(), ids=HASHED)
+async def test_an_imported_hash_lets_its_person_in_and_is_ours_from_then_on(
+    shared: Installation, importer: Importer, hashed: dict[str, Any]
+) -> None:
+    email = address()
+    job = await importer.run([{"email": email, **hashed}])
+    assert job["summary"]["inserted"] == 1, await importer.errors(job["id"])
+    user_id = (await importer.user(email))["user_id"]
+    before = await stored(shared, user_id)
+    assert not await can_sign_in(shared, email, PASSWORD + "!")
+    assert await stored(shared, user_id) == before
+    assert await can_sign_in(shared, email, PASSWORD)
+    after = await stored(shared, user_id)
+    assert after is not None
+    assert after != before
+    assert after.startswith("$argon2id$v=19$m=256,t=1")
+    assert await can_sign_in(shared, email, PASSWORD)
+    assert not await can_sign_in(shared, email, PASSWORD + "!")
+
+
+SECRET = hash_of("never shown")
+WRONG: dict[str, tuple[Any, str, str]] = {
+    "no address": ({"name": "x"}, "OBJECT_MISSING_REQUIRED_PROPERTY", "email"),
+    "no such address": ({"email": "some@@where@@else"}, "INVALID_FORMAT", "email"),
+    "a wrong type": ({"email": "a@b.example", "email_verified": "yes"}, "INVALID_TYPE", "email_verified"),
+    "an unknown member": (
+        {"email": "a@b.example", "identities": []},
+        "OBJECT_ADDITIONAL_PROPERTIES",
+        "identities",
+    ),
+    "an id with a bar": ({"email": "a@b.example", "user_id": "auth0|1"}, "PATTERN", "user_id"),
+    "a script as picture": (
+        {"email": "a@b.example", "picture": "javascript:alert(1)"},
+        "INVALID_FORMAT",
+        "picture",
+    ),
+    "a control character": ({"email": "a@b.example", "name": "a\u0007b"}, "INVALID_FORMAT", "name"),
+    "no object": ("somebody", "INVALID_TYPE", ""),
+    "md5": (
+        {
+            "email": "a@b.example",
+            "custom_password_hash": {"algorithm": "md5", "hash": {"value": SECRET, "encoding": "hex"}},
+        },
+        "ENUM_MISMATCH",
+        "custom_password_hash.algorithm",
+    ),
+    "bcrypt that costs too much": (
+        {"email": "a@b.example", "password_hash": SECRET.replace("$04$", "$16$")},
+        "INVALID_FORMAT",
+        "password_hash",
+    ),
+    "pbkdf2 for hours": (
+        {
+            "email": "a@b.example",
+            "custom_password_hash": {
+                "algorithm": "pbkdf2",
+                "hash": {"value": f"$pbkdf2-sha256$i=99999999,l=32${b64(SALT)}${b64(bytes(32))}"},
+            },
+        },
+        "INVALID_FORMAT",
+        "custom_password_hash",
+    ),
+    "scrypt in a gigabyte": (
+        {
+            "email": "a@b.example",
+            "custom_password_hash": {
+                "algorithm": "scrypt",
+                "hash": {"value": "00" * 64, "encoding": "hex"},
+                "salt": {"value": "salt"},
+                "cost": 2**20,
+            },
+        },
+        "INVALID_FORMAT",
+        "custom_password_hash",
+    ),
+    "two hashes": (
+        {"email": "a@b.example", "password_hash": SECRET, **HASHED["bcrypt"]},
+        "NOT_PASSED",
+        "custom_password_hash",
+    ),
+}
+
+
+async def test_each_row_that_is_wrong_says_why_and_the_others_come_in(importer: Importer) -> None:
+    good = [{"email": address(f"good{number}")} for number in range(2)]
+    rows = [good[0], *(row for row, _, _ in WRONG.values()), good[1]]
+    job = await importer.run(rows)
+    assert job["status"] == "completed"
+    assert job["summary"] == {
+        "failed": len(WRONG), "updated": 0, "inserted": 2, "total": len(WRONG) + 2
+    }  # fmt: skip
+    told = await importer.errors(job["id"])
+    for (name, (row, code, path)), one in zip(WRONG.items(), told, strict=True):
+        [error] = one["errors"]
+        assert (error["code"], error["path"]) == (code, path), (name, error)
+        assert error["message"]
+        if isinstance(row, dict):
+            assert one["user"] == {key: value for key, value in row.items() if "hash" not in key}
+    assert SECRET[7:] not in json.dumps(told)
+
+
+async def test_everything_that_is_wrong_with_a_row_is_said_at_once(importer: Importer) -> None:
+    job = await importer.run([{"email": 7, "blocked": "no", "nobody_knows": 1}])
+    [told] = await importer.errors(job["id"])
+    assert {error["path"] for error in told["errors"]} == {"email", "blocked", "nobody_knows"}
+
+
+async def test_who_is_there_is_left_alone_or_with_upsert_changed_but_for_how_they_sign_in(
+    shared: Installation, importer: Importer
+) -> None:
+    email, username = address(), f"name_{secrets.token_hex(4)}"
+    first = {"email": email, "username": username, "password_hash": hash_of(), "app_metadata": {"a": 1, "b": 1}}
+    await importer.run([first, {**first, "name": "again"}])
+    user = await importer.user(email)
+    assert user["name"] == email
+    second = {"email": email, "name": "Changed", "app_metadata": {"b": 2}, "password_hash": hash_of("another")}
+    job = await importer.run([second])
+    assert job["summary"]["failed"] == 1
+    assert (await importer.errors(job["id"]))[0]["errors"][0]["code"] == "DUPLICATED_USER"
+    job = await importer.run([{**second, "email_verified": True}], upsert="true")
+    assert job["summary"] == {"failed": 0, "updated": 1, "inserted": 0, "total": 1}
+    changed = await importer.user(email)
+    assert (changed["name"], changed["email_verified"]) == ("Changed", True)
+    assert changed["app_metadata"] == {"a": 1, "b": 2}
+    assert changed["user_id"] == user["user_id"]
+    assert not await can_sign_in(shared, email, "another")
+    assert await can_sign_in(shared, email, PASSWORD)
+    clashes = [
+        {"email": address(), "username": username},
+        {"email": address(), "user_id": user["user_id"].partition("|")[2]},
+        {"email": email, "user_id": "somebody-else"},
+    ]
+    job = await importer.run(clashes, upsert="true")
+    codes = [told["errors"][0]["code"] for told in await importer.errors(job["id"])]
+    assert codes == ["CONFLICT_USERNAME", "CONFLICT", "CONFLICT"]
+    assert (await importer.user(email))["username"] == username
+
+
+async def test_a_user_who_is_blocked_by_an_import_is_signed_out(
+    shared: Installation, importer: Importer
+) -> None:
+    email = address()
+    await importer.run([{"email": email, "password_hash": hash_of()}])
+    async with shared.browser() as http:
+        party = shared.relying_party("acme", "web", http=http)
+        party.user = DemoUser(email, PASSWORD)
+        answer = await party.sign_in(scope="openid offline_access")
+        await importer.run([{"email": email, "blocked": True}], upsert="true")
+        assert (await party.refresh(answer.refresh_token)).error == "invalid_grant"
+        assert (await party.silent())["error"] == "login_required"
+
+
+MALFORMED = {
+    "no JSON": b"email,name",
+    "an object": b'{"email": "a@b.example"}',
+    "cut off": b'[{"email": "a@b.example"}',
+    "a comma too many": b"[{},]",
+    "two arrays": b"[][]",
+    "no UTF-8": b'[{"name": "\xff"}]',
+    "a row without end": b'[{"name": "' + b"x" * 200_000 + b'"}]',
+    "depth without end": b"[" * 60_000,
+}
+
+
+@pytest.mark.parametrize("content", MALFORMED.values(), ids=MALFORMED)
+async def test_a_file_that_is_no_array_of_users_is_refused_and_leaves_nothing(
+    shared: Installation, importer: Importer, content: bytes
+) -> None:
+    answer = await importer.send(content)
+    assert answer.status_code == 400, answer.text
+    tenant = await shared.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    left = await tenant.database.read(
+        lambda connection: connection.exec_driver_sql(
+            "SELECT count(*) FROM jobs WHERE status = 'uploading'"
+        ).scalar()
+    )
+    assert left == 0
+
+
+async def test_a_form_that_is_not_as_it_should_be_is_refused(importer: Importer) -> None:
+    for fields in (
+        {"connection_id": None},
+        {"connection_id": "con_0000000000000000"},
+        {"upsert": "perhaps"},
+        {"nobody_knows": "1"},
+        {"external_id": "x" * 2000},
+    ):
+        answer = await importer.send([], **fields)
+        assert answer.status_code == 400, (fields, answer.text)
+    for content, media, status in (
+        (b"[]", "application/json", 415),
+        (b"--x\r\n", "multipart/form-data; boundary=x", 400),
+        (b"no form", "multipart/form-data; boundary=x", 400),
+        (b"", "multipart/form-data", 415),
+    ):
+        headers = {"Authorization": f"Bearer {importer.token}", "Content-Type": media}
+        url = f"{importer.base}/jobs/users-imports"
+        answer = await importer.http.post(url, content=content, headers=headers)
+        assert answer.status_code == status, (media, answer.text)
+    headers = {
+        "Authorization": f"Bearer {importer.token}",
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Content-Length": str(65 * 1024 * 1024),
+    }
+    answer = await importer.http.post(f"{importer.base}/jobs/users-imports", content=b"", headers=headers)
+    assert answer.status_code == 413
+    assert (await importer.run([]))["summary"]["total"] == 0
+
+
+async def test_a_form_sent_again_with_its_key_imports_once(shared: Installation) -> None:
+    importer = await Importer.of(shared, headers={"Idempotency-Key": secrets.token_hex(8)})
+    users = [{"email": address()}]
+    first, second = await importer.send(users), await importer.send(users)
+    assert first.json() == second.json()
+    assert (await importer.send([{"email": address()}])).status_code == 422
+    assert (await importer.ended(first.json()["id"]))["summary"]["inserted"] == 1
