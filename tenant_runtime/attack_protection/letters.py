@@ -35,17 +35,8 @@ def stolen_credentials(to: str, user_id: str, now: int) -> Outgoing:
 
 
 def notice(to: str, what: str, ip: str, now: int) -> Outgoing:
-    """To whoever looks after the tenant. `what` is a key of `NOTICES`."""
+    """To whoever looks after the tenant. `what` is a key of the letters' phrases (`mail.texts`)."""
     return posted("attack_notice", to, expires_at=now + _DAY_MS, what=what, ip=ip)
-
-
-NOTICES: Mapping[str, str] = {
-    "login": "Sign-ins with many different wrong passwords",
-    "registration": "Very many new accounts",
-    "pwd_leak": "A sign-in with a password that is known from a leak",
-    "signup_pwd_leak": "A new account with a password that is known from a leak",
-    "reset_pwd_leak": "A new password that is known from a leak",
-}
 
 
 def tell(
@@ -80,5 +71,5 @@ async def write_stolen(tenant: Tenant, payload: Mapping[str, Any], now: int) -> 
 
 
 async def write_notice(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:
-    values = {"what": NOTICES[payload["what"]], "ip": payload["ip"], "tenant": tenant.display_name}
-    return Contents(template="attack_notice", values=values)
+    values = {"ip": payload["ip"], "tenant": tenant.display_name}
+    return Contents(template="attack_notice", values=values, phrases={"what": payload["what"]})
