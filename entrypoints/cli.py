@@ -12,6 +12,7 @@ from pathlib import Path
 from core.settings import SettingsError
 from entrypoints import (
     backend_commands,
+    config_commands,
     migrate_commands,
     operator_commands,
     registry_commands,
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     registry_commands.add_parser(commands)
     operator_commands.add_parser(commands)
     backend_commands.add_parser(commands)
+    config_commands.add_parser(commands)
     return parser
 
 

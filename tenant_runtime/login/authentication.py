@@ -9,6 +9,7 @@ from core.ids import digest, new_id
 from tenant_runtime.attack_protection import guard
 from tenant_runtime.attack_protection.guard import Counted, Guard
 from tenant_runtime.audit import Event, record
+from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.login.accounts import Account, NewAccount, create_account, logged_in, may_still_sign_in
 from tenant_runtime.login.answers import redirect
 from tenant_runtime.login.authorization_requests import Progress, RequestKey, load_request, save_progress
@@ -77,10 +78,14 @@ def enter(connection: Connection, signing: SignIn, account: Account) -> bool:
     return True
 
 
-def enter_anew(connection: Connection, signing: SignIn, account: NewAccount) -> bool:
-    """A person who has just made an account; False when the address is taken."""
+def enter_anew(
+    connection: Connection, signing: SignIn, account: NewAccount, letter: Outgoing | None = None
+) -> bool:
+    """A person who has just made an account; False when the address is taken. The letter asks them to prove it."""
     if not create_account(connection, account):
         return False
+    if letter is not None:
+        enqueue(connection, signing.session.data_key, letter, account.now)
     _begin(connection, signing)
     return True
 

@@ -13,16 +13,18 @@ import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from core.crypto.sealing import DataKey
-from core.errors import Forbidden, InvalidInput, NotFound
+from core.errors import Forbidden, InvalidInput, NotFound, RateLimited
 from core.ids import digest, new_secret
 from core.tenants import Tenant
 from tenant_runtime.audit import Event, record
+from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import Outgoing, enqueue
+from tenant_runtime.dependencies import Services
 from tenant_runtime.expiry import Lapsing, is_current
+from tenant_runtime.login.accounts import NewAccount
 from tenant_runtime.mail.letters import Contents
 from tenant_runtime.mail.queue import MailUnavailable, admit, posted
 from tenant_runtime.mail.templates import LinkOptions, link_options
-from tenant_runtime.mail.queue import posted
 from tenant_runtime.mail.texts import Template
 from tenant_runtime.models import Identity, Ticket, User
 
@@ -105,6 +107,17 @@ def verification_letter(
 ) -> Outgoing:
     about: dict[str, Any] = {"user_id": user_id, "client_id": client_id}
     return posted(template, email, expires_at=now + _DAY_MS, **about)
+
+
+async def letter_at_signup(
+    services: Services, tenant: Tenant, ip: str, account: NewAccount, client_id: str
+) -> Outgoing | None:
+    """None where there is no mail, or too much of it is asked for: the account is made all the same."""
+    try:
+        await admit(services, tenant, ip, account.now)
+    except (MailUnavailable, RateLimited):
+        return None
+    return verification_letter(account.user_id, account.email, account.now, client_id)
 
 
 def address_of(connection: Connection, user_id: str, identity: OfIdentity | None = None) -> str:

@@ -8,6 +8,7 @@ from tenant_runtime.attack_protection.addresses import admit_registration
 from tenant_runtime.attack_protection.leaks import Chosen, is_refused
 from tenant_runtime.login.accounts import PROVIDER, NewAccount
 from tenant_runtime.login.authentication import enter_anew, sign_in, signed_in
+from tenant_runtime.login.email_verification import letter_at_signup
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import Problems, SignupPage
@@ -51,7 +52,12 @@ async def sign_up(request: AnyRequest) -> Response[str]:
     secret = new_secret()
     events = tuple(visit.event(type, user_id=account.user_id, user_name=email) for type in ("ss", "s"))
     signing = sign_in(visit, secret, account.user_id, email=email, events=events)
-    if await visit.tenant.database.write(enter_anew, signing, account):
+    letter = await letter_at_signup(
+        visit.services, visit.tenant, visit.ip, account, visit.request.client.client_id
+    )
+    if await visit.tenant.database.write(enter_anew, signing, account, letter):
+        if letter is not None:
+            visit.services.deliveries.soon(visit.tenant)
         return signed_in(visit, secret)
     visit.services.audit.add(visit.tenant, visit.event("fs", "The address is taken.", user_name=email))
     return visit.show(_page(visit, email, name, {"": "signup_refused"}), status=400)

@@ -49,6 +49,10 @@ from tenant_runtime.standing import still_stands
 ACCESS_TOKEN = ("at+jwt",)
 """RFC 9068 section 4: an ID token or a logout token, signed by the same key, is refused."""
 
+AT_THE_MACHINE = "actor_at_the_machine"
+"""In a request's state: who acts by a command on this machine. The edge gives every request from outside a state of
+its own, so nothing that comes over the network holds it."""
+
 READING = frozenset({"GET", "HEAD"})
 READS_ANY_TENANT = frozenset({"read:tenants", "update:tenants"})
 CHANGES_ANY_TENANT = frozenset({"update:tenants"})
@@ -113,6 +117,9 @@ async def admitted(connection: AnyConnection) -> Actor:
 
 
 async def authenticate(connection: AnyConnection) -> Actor:
+    at_machine: Actor | None = connection.scope["state"].get(AT_THE_MACHINE)
+    if at_machine is not None:
+        return at_machine
     tenant, services = tenant_of(connection), services_of(connection)
     shown = shown_token(connection.scope["headers"])
     if shown is None:

@@ -194,7 +194,7 @@ def _unlink(
 def _own_again(identity: Any, user_id: str, now: int) -> dict[str, Any]:
     kept = {name: value for name, value in identity.profile_data.items() if name in PROFILE}
     email = identity.email or kept.get("email")
-    empty = {"profile": {}, "user_metadata": {}, "app_metadata": {}}
+    empty: dict[str, Any] = {"profile": {}, "user_metadata": {}, "app_metadata": {}}
     is_same = email == kept.get("email")
     return {
         **empty,

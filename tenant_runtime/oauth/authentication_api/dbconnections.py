@@ -12,6 +12,7 @@ from litestar import asgi
 from litestar.types import Receive, Scope, Send
 from sqlalchemy import Connection, bindparam, select
 
+from core.crypto.sealing import DataKey
 from core.errors import InvalidInput, InvalidRequest
 from core.http.errors import as_authentication
 from core.ids import new_user_id
@@ -24,8 +25,10 @@ from tenant_runtime.configuration import (
     ConnectionConfiguration,
     configuration,
 )
+from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.login.accounts import PROVIDER, NewAccount, create_account
 from tenant_runtime.login.addresses import image_of
+from tenant_runtime.login.email_verification import letter_at_signup
 from tenant_runtime.login.password_rules import problem_of
 from tenant_runtime.login.reset import Asked, ask
 from tenant_runtime.models import User
@@ -107,10 +110,13 @@ async def _signup(call: Call) -> Answer:
         profile={name: value for name, value in profile.items() if name != "name"},
     )
     made = _event(call, client, database, "ss", user_id=account.user_id, user_name=email)
-    if not await call.tenant.database.write(_create, account, made):
+    letter = await letter_at_signup(call.services, call.tenant, call.ip, account, client.client_id)
+    if not await call.tenant.database.write(_create, account, made, letter, call.tenant.data_key):
         refused = _event(call, client, database, "fs", "The address or name is taken.", user_name=email)
         call.services.audit.add(call.tenant, refused)
         raise SignupRefused()
+    if letter is not None:
+        call.services.deliveries.soon(call.tenant)
     shown = {name: profile[name] for name in (*_ECHOED, "user_metadata") if name in profile}
     identity = {"_id": account.user_id.partition("|")[2], "email": email, "email_verified": False}
     return json_answer({**identity, **shown})
@@ -177,13 +183,17 @@ def _check_password(password: str, *names: str) -> None:
         raise PasswordRefused()
 
 
-def _create(connection: Connection, account: NewAccount, made: Event) -> bool:
+def _create(
+    connection: Connection, account: NewAccount, made: Event, letter: Outgoing | None, data_key: DataKey
+) -> bool:
     username = account.profile.get("username")
     if username is not None and connection.execute(_TAKEN, {"of": username}).first() is not None:
         return False
     if not create_account(connection, account):
         return False
     record(connection, made)
+    if letter is not None:
+        enqueue(connection, data_key, letter, account.now)
     return True
 
 

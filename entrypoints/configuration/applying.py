@@ -1,0 +1,138 @@
+"""Makes the tenant as a plan says: in the order of the kinds, and what goes goes last, in the opposite one."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from entrypoints.configuration.comparing import in_order
+from entrypoints.configuration.doors import Answer, Door
+from entrypoints.configuration.failures import Failed
+from entrypoints.configuration.kinds import Collection, Documents, Part
+from entrypoints.configuration.plan import Change
+from entrypoints.configuration.state import State, read_part
+
+Say = Callable[[str], None]
+
+
+async def apply(door: Door, changes: Sequence[Change], state: State, done: Say) -> Counter[str]:
+    """How many were made, changed and deleted. `done` hears of each at once, so that an end in the middle is known."""
+    made = _Work(door, state)
+    counts: Counter[str] = Counter()
+    gone = [change for change in changes if change.action == "delete"]
+    for change in [*(change for change in changes if change.action in ("create", "change")), *reversed(gone)]:
+        await made.do(change)
+        counts[change.action] += 1
+        done(f"{_PAST[change.action]} {change.kind.name}: {change.label}")
+    return counts
+
+
+_PAST = {"create": "created", "change": "changed", "delete": "deleted"}
+
+
+class _Work:
+    def __init__(self, door: Door, state: State) -> None:
+        self._door = door
+        self._state = state
+
+    async def do(self, change: Change) -> None:
+        kind = change.kind
+        if isinstance(kind, Documents):
+            path, method = kind.parts[change.part][0], "POST" if change.action == "create" else kind.method
+            await self._send(change, method, path, change.members)
+        elif change.action == "delete":
+            await self._send(change, "DELETE", f"{kind.path}/{change.id}")
+        else:
+            await self._do_entry(kind, change)
+
+    async def _do_entry(self, kind: Collection, change: Change) -> None:
+        parts = {part.member: part for part in kind.parts}
+        members = {name: value for name, value in change.members.items() if name not in parts}
+        body = {name: self._ids(kind, name, value) for name, value in members.items()}
+        id = change.id
+        if change.action == "create":
+            body = {name: value for name, value in body.items() if value is not None}
+            answer = await self._send(change, "POST", kind.path, body)
+            id = str(answer.body.get(kind.id, change.label))
+            self._state.ids.setdefault(kind.name, {})[str(members.get("name", change.label))] = id
+        elif body:
+            await self._send(change, "PATCH", f"{kind.path}/{id}", body)
+        for name, part in parts.items():
+            if name in change.members:
+                await self._write_part(change, kind, id, part)
+
+    def _ids(self, kind: Collection, member: str, value: Any) -> Any:
+        of = kind.names.get(member)
+        return value if of is None else self._id(of, str(value))
+
+    def _id(self, of: str, name: str) -> str:
+        kinds = ("connections", "databases") if of == "connections" else (of,)
+        found = (self._state.ids.get(kind, {}).get(name) for kind in kinds)
+        return next(filter(None, found), name)
+
+    async def _write_part(self, change: Change, kind: Collection, id: str, part: Part) -> None:
+        path = f"{kind.path}/{id}/{part.path}"
+        wanted = change.members[part.member] or []
+        present = await read_part(self._door, kind, id, part, self._state)
+        if present is None:
+            raise Failed(f"{kind.name}: {change.label}: `{part.member}` is not here to be written")
+        if in_order(present) == in_order(wanted):
+            return
+        await _WRITERS[part.how](self, change, path, wanted, present)
+
+    async def permissions(self, change: Change, path: str, wanted: list[Any], present: list[Any]) -> None:
+        for method, items in (
+            ("POST", [item for item in wanted if item not in present]),
+            ("DELETE", [item for item in present if item not in wanted]),
+        ):
+            if items:
+                await self._send(change, method, path, {"permissions": items})
+
+    async def clients(self, change: Change, path: str, wanted: list[Any], present: list[Any]) -> None:
+        statuses = [
+            {"client_id": self._id("clients", name), "status": name in wanted}
+            for name in sorted({*wanted, *present})
+            if (name in wanted) != (name in present)
+        ]
+        for start in range(0, len(statuses), 50):
+            await self._send(change, "PATCH", path, statuses[start : start + 50])
+
+    async def connections(self, change: Change, path: str, wanted: list[Any], present: list[Any]) -> None:
+        before = {item["name"]: item for item in present}
+        after = {item["name"]: item for item in wanted}
+        for name, item in after.items():
+            said = {member: value for member, value in item.items() if member != "name"}
+            id = self._id("connections", name)
+            if name not in before:
+                await self._send(change, "POST", path, {"connection_id": id, **said})
+            elif any(before[name].get(member) != value for member, value in said.items()):
+                await self._send(change, "PATCH", f"{path}/{id}", said)
+        for name in before.keys() - after.keys():
+            await self._send(change, "DELETE", f"{path}/{self._id('connections', name)}")
+
+    async def domains(self, change: Change, path: str, wanted: list[Any], present: list[Any]) -> None:
+        known = {item["domain"] for item in present}
+        for item in wanted:
+            if item["domain"] not in known:
+                await self._send(change, "POST", path, item)
+        rows = await self._door.ask("GET", path)
+        listed = rows.body.get("discovery_domains", []) if isinstance(rows.body, dict) else rows.body or []
+        named = {item["domain"] for item in wanted}
+        for row in listed:
+            if row["domain"] not in named:
+                await self._send(change, "DELETE", f"{path}/{row['id']}")
+
+    async def _send(self, change: Change, method: str, path: str, body: Any = None) -> Answer:
+        answer = await self._door.ask(method, path, body)
+        if not answer.is_good:
+            raise Failed(
+                f"{change.kind.name}: {change.label}: {method} {path} answered {answer.status}: {answer.message}"
+            )
+        return answer
+
+
+_WRITERS: Mapping[str, Any] = {
+    "permissions": _Work.permissions,
+    "clients": _Work.clients,
+    "connections": _Work.connections,
+    "domains": _Work.domains,
+}

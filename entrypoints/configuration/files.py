@@ -1,0 +1,213 @@
+"""Files into entries, each with its place. Both of the deploy tool's forms are read: one file, or a folder."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from entrypoints.configuration import keywords
+from entrypoints.configuration.failures import Failed, Refused
+from entrypoints.configuration.kinds import BY_NAME, KINDS, Collection, Documents, Entry
+from entrypoints.configuration.placed import Place, parsed
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An entry, or a document, as a file has it."""
+
+    entry: Entry
+    place: Place
+
+
+@dataclass(slots=True)
+class Files:
+    """What a kind is not in, nothing is said of."""
+
+    entries: dict[str, list[Said]] = field(default_factory=dict)
+    documents: dict[str, dict[str, Said]] = field(default_factory=dict)
+
+
+def read(source: Path, environ: Mapping[str, str], skipped: frozenset[str]) -> Files:
+    if source.is_dir():
+        reader = _Folder(source, environ)
+    elif source.suffix in SUFFIXES:
+        reader = _Whole(source, environ)
+    elif source.exists():
+        raise Failed(f"{source}: is neither a folder nor a .yaml file")
+    else:
+        raise Failed(f"{source}: there is no such file or folder")
+    files = reader.read(skipped)
+    if not files.entries and not files.documents:
+        raise Failed(f"{source}: says nothing that is kept here")
+    return files
+
+
+class _Reader:
+    def __init__(self, source: Path, environ: Mapping[str, str]) -> None:
+        self._source = source
+        self._environ = environ
+
+    def _load(self, file: Path) -> tuple[Any, Place]:
+        value, place = parsed(keywords.quoted(self._text(file)), file)
+        return keywords.replaced(value, self._environ), place
+
+    def _text(self, file: Path) -> str:
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failed(f"{file}: cannot be read: {error}") from error
+
+    def _beside(self, said: Said, member: str, folder: Path) -> Said:
+        """The text that stands in a file of its own. It may not lie outside of what was given to be read."""
+        named = said.entry.get(member)
+        if not isinstance(named, str) or not named.startswith("./"):
+            return said
+        file = (folder / named).resolve()
+        root = (self._source if self._source.is_dir() else self._source.parent).resolve()
+        if not file.is_relative_to(root):
+            raise Refused([f"{said.place.at(member)}: `{member}` names a file outside of {root}."])
+        text = keywords.replaced(self._text(file), self._environ)
+        return Said({**said.entry, member: text}, said.place)
+
+
+class _Whole(_Reader):
+    """The form with one file."""
+
+    def read(self, skipped: frozenset[str]) -> Files:
+        whole, place = self._load(self._source)
+        if not isinstance(whole, dict):
+            raise Failed(f"{place}: must be an object with a member for each kind")
+        files, faults = Files(), list[str]()
+        pages = whole.pop("pages", None) or []
+        for name, value in whole.items():
+            if name in skipped or (name not in BY_NAME and _says_nothing(value)):
+                continue
+            if name not in BY_NAME:
+                faults.append(
+                    f"{place.at(name)}: `{name}` is not kept here (leave it out with --skip {name})."
+                )
+                continue
+            faults += self._take(name, value, place.at(name), files)
+        faults += _take_pages(pages, place.at("pages"), files, skipped)
+        if faults:
+            raise Refused(faults)
+        return files
+
+    def _take(self, name: str, value: Any, place: Place, files: Files) -> Iterator[str]:
+        kind = BY_NAME[name]
+        if isinstance(kind, Documents):
+            yield from _take_documents(kind, value, place, files)
+        elif not isinstance(value, list):
+            yield f"{place}: `{name}` must be a list."
+        else:
+            files.entries[name] = []
+            for index, entry in enumerate(value):
+                if not isinstance(entry, dict):
+                    yield f"{place.at(index)}: each of `{name}` must be an object."
+                    continue
+                said = Said(entry, place.at(index))
+                if kind.text is not None:
+                    said = self._beside(said, kind.text.member, self._source.parent)
+                files.entries[name].append(said)
+
+
+class _Folder(_Reader):
+    """The form with a file for each entry."""
+
+    def read(self, skipped: frozenset[str]) -> Files:
+        files = Files()
+        for kind in KINDS:
+            if kind.name in skipped:
+                continue
+            if isinstance(kind, Documents):
+                self._take_documents(kind, files)
+            elif (self._source / kind.folder).is_dir():
+                self._take(kind, self._source / kind.folder, files)
+        return files
+
+    def _take_documents(self, kind: Documents, files: Files) -> None:
+        for part, (_, name) in kind.parts.items():
+            file = self._source / name
+            if file.is_file():
+                value, place = self._load(file)
+                files.documents.setdefault(kind.name, {})[part] = Said(_object(value, place), place)
+
+    def _take(self, kind: Collection, folder: Path, files: Files) -> None:
+        if kind.whole:
+            found = [
+                (value, place.at(index)) for file in _json(folder) for index, value, place in self._each(file)
+            ]
+        elif kind.within:
+            found = [self._load(file) for file in sorted(folder.glob(f"*/{kind.within}"))]
+        else:
+            found = [self._load(file) for file in _json(folder)]
+        others = {
+            Path(name).name
+            for each in KINDS
+            if isinstance(each, Documents)
+            for _, name in each.parts.values()
+        }
+        entries = [
+            Said(_object(value, place), place) for value, place in found if place.file.name not in others
+        ]
+        if not entries and kind.label == ("template",):
+            return
+        if kind.text is not None:
+            entries = [self._beside(said, kind.text.member, folder) for said in entries]
+        files.entries[kind.name] = entries
+
+    def _each(self, file: Path) -> Iterator[tuple[int, Any, Place]]:
+        value, place = self._load(file)
+        if not isinstance(value, list):
+            raise Refused([f"{place}: must be a list."])
+        for index, item in enumerate(value):
+            yield index, item, place
+
+
+def _json(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.json"))
+
+
+def _object(value: Any, place: Place) -> Entry:
+    if not isinstance(value, dict):
+        raise Refused([f"{place}: must be an object."])
+    return value
+
+
+def _take_documents(kind: Documents, value: Any, place: Place, files: Files) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{place}: `{kind.name}` must be an object."
+    elif "" in kind.parts:
+        if not _says_nothing(value):
+            files.documents[kind.name] = {"": Said(value, place)}
+    else:
+        for part, document in value.items():
+            if part not in kind.parts and not _says_nothing(document):
+                yield f"{place.at(part)}: `{kind.name}.{part}` is not kept here."
+            elif part in kind.parts and isinstance(document, dict):
+                files.documents.setdefault(kind.name, {})[part] = Said(document, place.at(part))
+
+
+def _take_pages(pages: Any, place: Place, files: Files, skipped: frozenset[str]) -> Iterator[str]:
+    """The error page is one of the tenant's settings; other pages of Auth0's are programs, and none of ours."""
+    for index, page in enumerate(pages if isinstance(pages, list) else []):
+        settings = {name: value for name, value in page.items() if name != "name" and value != ""}
+        if not settings or "pages" in skipped:
+            continue
+        if page.get("name") != "error_page" or "html" in settings:
+            yield f"{place.at(index)}: the page `{page.get('name')}` is not kept here (leave it out with --skip pages)."
+            continue
+        tenant = files.documents.setdefault("tenant", {}).get("")
+        entry, where = (tenant.entry, tenant.place) if tenant else ({}, place.at(index))
+        files.documents["tenant"][""] = Said({**entry, "error_page": settings}, where)
+
+
+def _says_nothing(value: Any) -> bool:
+    match value:
+        case dict():
+            return all(map(_says_nothing, value.values()))
+        case list():
+            return not value
+    return value is None or value == ""
