@@ -68,6 +68,9 @@ from tenant_runtime.mail.sending import mail_sender
 from tenant_runtime.oauth import backchannel_logout
 from tenant_runtime.oauth.endpoints import documents
 from tenant_runtime.operators import TenantOneOperators
+from tenant_runtime.streams import Streams
+from tenant_runtime.streams.changes import KIND as EVENT
+from tenant_runtime.streams.sending import event_sender
 
 log = structlog.get_logger("keystead.process")
 T = TypeVar("T")
@@ -137,6 +140,9 @@ class Keystead:
             stack.push_async_callback(running.services.audit.close)
             stack.push_async_callback(running.services.mail.close)
             stack.push_async_callback(running.services.deliveries.close)
+            if running.services.streams is not None:
+                stack.push_async_callback(running.services.streams.close)
+                platform.databases.on_write = running.services.streams.touched
             stack.push_async_callback(running.services.jobs.close)
             waiting = WaitingDeliveries(platform.parts, partial(_resume, running.services))
             stack.push_async_callback(waiting.close)
@@ -160,6 +166,9 @@ class Keystead:
     def _assemble(self, platform: Platform, outbound: Outbound) -> Running:
         keys, vitals = ControlPlaneKeys(platform.directory), Vitals(platform)
         operators = TenantOneOperators(platform.directory)
+        deliveries = Deliveries(
+            self._clock, {}, find=platform.directory.by_id, observe=self.metrics.observe_delivery
+        )
         services = Services(
             settings=self.settings,
             clock=self._clock,
@@ -169,11 +178,9 @@ class Keystead:
             outbound=outbound,
             allowances=Allowances(self.settings.rates),
             leaked_passwords=LeakedPasswords(self.settings.breached_passwords_file),
-            deliveries=Deliveries(
-                self._clock,
-                {},
-                find=platform.directory.by_id,
-                observe=self.metrics.observe_delivery,
+            deliveries=deliveries,
+            streams=Streams(
+                self._clock, outbound, deliveries, platform.directory.by_id, self.metrics.observe_delivery
             ),
             jobs=Deliveries(
                 self._clock,
@@ -197,6 +204,7 @@ class Keystead:
         services.deliveries.register(
             erasures.KIND, erasures.erasure_sender(RegistryErasures(platform.registry))
         )
+        services.deliveries.register(EVENT, event_sender(outbound, self._clock))
         services.deliveries.register(EMAIL, mail_sender(services.mail, self._clock))
         services.jobs.register(JOB, job_sender(self._clock, services.deliveries.soon))
         routes = Routes(
@@ -363,6 +371,8 @@ class _Recorder:
 async def _resume(services: Services, tenant_id: str) -> None:
     await services.deliveries.resume(tenant_id)
     await services.jobs.resume(tenant_id)
+    if services.streams is not None:
+        services.streams.soon(tenant_id)
 
 
 _as_page: Handler = page_renderer(error_page)

@@ -1,4 +1,5 @@
-"""Deliveries that a process left behind when it ended: looked for in every tenant at the start, then now and then.
+"""Deliveries that a process left behind when it ended, and tenants that have streams: looked for in every tenant at
+the start, then now and then.
 
 Opening ten thousand databases for nothing is what this avoids: a file that has not changed since it was last looked
 into is passed over after two `stat`, and what is opened is read by a plain reader, not by a lane. What was seen is
@@ -15,7 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 import structlog
-from sqlalchemy import BigInteger, bindparam, func, select
+from sqlalchemy import BigInteger, bindparam, func, select, union_all
 
 import migrations
 from controlplane.registry.tenants import RegisteredTenant, tenant_one
@@ -24,7 +25,7 @@ from core.database import DatabaseRef, Prepared
 from core.errors import IdentityError
 from provisioning.parts import Parts
 from tenant_runtime.deliveries.queue import LONGEST_WAIT_MS, due_at
-from tenant_runtime.models import Delivery
+from tenant_runtime.models import Delivery, EventStream, LogStream
 
 _log = structlog.get_logger(__name__)
 
@@ -39,19 +40,31 @@ REST = 4
 
 _due_at = Delivery.__table__.c.due_at
 _now = bindparam("now", type_=BigInteger)
-_FIRST_DUE = Prepared(select(func.min(due_at(_now)).label("first")).where(_due_at > 0))
+_LISTENING = union_all(
+    select(LogStream.__table__.c.id).where(LogStream.__table__.c.status == "active"),
+    select(EventStream.__table__.c.id).where(EventStream.__table__.c.status == "enabled"),
+).subquery()
+_FIRST_DUE = Prepared(
+    select(
+        select(func.min(due_at(_now))).where(_due_at > 0).scalar_subquery().label("first"),
+        select(func.count()).select_from(_LISTENING).scalar_subquery().label("streams"),
+    )
+)
 
 Stamp: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int] | None]
 """When the database and its log were last written, and how long they are."""
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True):
+    """`has_streams`: somebody outside listens, whatever is due."""
+
     stamp: Stamp
     due_at: int | None
+    has_streams: bool = False
 
 
 class WaitingDeliveries:
-    """`resume` is told the id of each tenant with something that becomes due before the next look."""
+    """`resume` is told the id of each tenant with streams, or with something that becomes due before the next look."""
 
     def __init__(self, parts: Parts, resume: Callable[[str], Awaitable[None]]) -> None:
         self._parts = parts
@@ -116,31 +129,32 @@ class WaitingDeliveries:
         found = []
         for tenant in tenants:
             try:
-                first = self._next_due(tenant, now)
+                first, has_streams = self._next_due(tenant, now)
             except Exception as error:  # noqa: BLE001  (one bad tenant does not hide the others')
                 _log.warning("waiting_deliveries_unknown", tenant=tenant.id, reason=type(error).__name__)
                 continue
-            if first is not None and not now + _EVERY_MS < first <= now + LONGEST_WAIT_MS:
+            is_due = first is not None and not now + _EVERY_MS < first <= now + LONGEST_WAIT_MS
+            if is_due or has_streams:
                 found.append(tenant.id)
         return found
 
-    def _next_due(self, tenant: RegisteredTenant, now: int) -> int | None:
+    def _next_due(self, tenant: RegisteredTenant, now: int) -> tuple[int | None, bool]:
         ref = self._parts.ref(tenant)
         if ref.path is None:  # behind a server there is nothing to see but the rows
             return self._first_due(ref, now)
         stamp = _stamp(ref.path)  # before the read: what is written meanwhile is seen next time
         seen = self._seen.get(str(ref.path))
         if seen is not None and seen.stamp == stamp:
-            return seen.due_at
-        first = self._first_due(ref, now)
+            return seen.due_at, seen.has_streams
+        first, has_streams = self._first_due(ref, now)
         if _is_settled(stamp):
-            self._seen[str(ref.path)] = Seen(stamp, first)
-        return first
+            self._seen[str(ref.path)] = Seen(stamp, first, has_streams)
+        return first, has_streams
 
-    def _first_due(self, ref: DatabaseRef, now: int) -> int | None:
+    def _first_due(self, ref: DatabaseRef, now: int) -> tuple[int | None, bool]:
         with self._parts.databases.read_only(ref) as connection:
-            first: int | None = _FIRST_DUE.rows(connection, {"now": now})[0].first
-        return first
+            [row] = _FIRST_DUE.rows(connection, {"now": now})
+        return row.first, row.streams > 0
 
 
 def _stamp(database: Path) -> Stamp:

@@ -28,6 +28,7 @@ from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.oauth.clients.remote_keys import RemoteKeys
 from tenant_runtime.registration.document_memory import DocumentMemory
 from tenant_runtime.registration.rates import Rates
+from tenant_runtime.streams import Streams
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 ControlPlaneKeys: TypeAlias = Callable[[], Awaitable[PublicKeys]]
@@ -63,6 +64,7 @@ class Services:
     operators: Operators | None = None
     lifecycle: TenantLifecycle | None = None
     custom_domains: CustomDomains | None = None
+    streams: Streams | None = None
     on_control_plane_write: Callable[[], None] = _nobody_waits
     rates: Rates = field(default_factory=Rates)
     allowances: Allowances = field(default_factory=Allowances)

@@ -9,10 +9,13 @@ from sqlalchemy import Connection, bindparam
 from core.database import Prepared
 from core.database.sql import insert
 from core.ids import new_id
+from tenant_runtime.audit.codes import CODES
 from tenant_runtime.models import LogEvent
 
 _table = LogEvent.__table__
-_COLUMNS = {column.name: bindparam(column.name) for column in _table.c if column.name != "sequence"}
+_COLUMNS: dict[str, Any] = {
+    column.name: bindparam(column.name) for column in _table.c if column.name != "sequence"
+}
 _INSERT = Prepared(insert(_table).values(_COLUMNS))
 
 
@@ -36,6 +39,10 @@ class Event:
     user_agent: str | None = None
     request_id: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.type not in CODES:
+            raise ValueError(f"{self.type!r} is not in tenant_runtime/audit/codes.py")
 
     def row(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}

@@ -18,6 +18,9 @@ from tenant_runtime.management.domains import resource as custom_domains
 from tenant_runtime.management.emails import provider as email_provider
 from tenant_runtime.management.jobs import resource as jobs
 from tenant_runtime.management.keys import signing as signing_keys
+from tenant_runtime.management.event_streams import deliveries as event_deliveries
+from tenant_runtime.management.event_streams import resource as event_streams
+from tenant_runtime.management.log_streams import resource as log_streams
 from tenant_runtime.management.logs import resource as logs
 from tenant_runtime.management.organizations import members as organization_members
 from tenant_runtime.management.organizations import resource as organizations
@@ -57,6 +60,9 @@ handlers = [
     *organization_members.handlers,
     *jobs.handlers,
     *logs.handlers,
+    *log_streams.handlers,
+    *event_streams.handlers,
+    *event_deliveries.handlers,
     *signing_keys.handlers,
     *email_provider.handlers,
     *custom_domains.handlers,

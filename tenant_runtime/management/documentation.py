@@ -49,7 +49,7 @@ REFUSALS = {
     "403": "A permission is lacking, the token does not reach this tenant, or the entity is a system resource.",
     "429": "Too many requests.",
 }
-_POSTED = ("create_", "add_", "assign_", "rotate_")
+_POSTED = ("create_", "add_", "assign_", "rotate_", "redeliver_", "send_")
 _SHARED = ("resource_server", "role", "role_permissions")
 
 

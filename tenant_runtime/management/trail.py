@@ -15,7 +15,18 @@ from tenant_runtime.management.access import Actor, actor_of
 
 MASK = "***"
 SECRET_MEMBERS = frozenset(
-    {"password", "client_secret", "secret", "token", "access_token", "refresh_token_value", "ticket", "hash"}
+    {
+        "password",
+        "client_secret",
+        "secret",
+        "token",
+        "access_token",
+        "refresh_token_value",
+        "ticket",
+        "hash",
+        "httpAuthorization",
+        "signing_secret",
+    }
 )
 _LONGEST_BODY = 16 * 1024
 _LONGEST_TEXT = 500

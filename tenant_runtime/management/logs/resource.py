@@ -9,10 +9,10 @@ from typing import Any
 from litestar.params import FromPath
 from sqlalchemy import Connection, Row, bindparam, select
 
-from core.clock import to_iso
 from core.errors import InvalidQuery, NotFound
 from core.http.paging import Position, parse_text
 from core.http.search import Searchable, search
+from tenant_runtime.audit.shapes import SHOWN, TEXTS, shape
 from tenant_runtime.management.calls import CallOf
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import reading
@@ -20,22 +20,8 @@ from tenant_runtime.management.users import resource as users
 from tenant_runtime.models import LogEvent
 
 _table = LogEvent.__table__
-_TEXTS = (
-    "description",
-    "client_id",
-    "client_name",
-    "user_id",
-    "user_name",
-    "organization_id",
-    "connection",
-    "audience",
-    "scope",
-    "ip",
-    "user_agent",
-    "request_id",
-)
 FIELDS = {
-    **{name: Searchable(_table.c[name], "keyword") for name in ("type", *_TEXTS)},
+    **{name: Searchable(_table.c[name], "keyword") for name in ("type", *TEXTS)},
     "description": Searchable(_table.c.description, "text"),
     "user_name": Searchable(_table.c.user_name, "text"),
     "client_name": Searchable(_table.c.client_name, "text"),
@@ -45,23 +31,11 @@ FIELDS = {
 DEFAULT = ("description", "user_name", "client_name", "type")
 
 
-def shape(row: Row[Any]) -> dict[str, Any]:
-    texts = {name: getattr(row, name) for name in _TEXTS}
-    return {
-        "log_id": row.id,
-        "_id": row.id,
-        "date": to_iso(row.created_at),
-        "type": row.type,
-        **{name: text for name, text in texts.items() if text is not None},
-        "details": row.details,
-    }
-
-
 def shape_all(_: Connection, rows: Rows) -> Items:
     return [shape(row) for row in rows]
 
 
-_SHOWN = select(*(column for column in _table.c if column.name != "sequence"))
+_SHOWN = select(*SHOWN)
 _ONE = _SHOWN.where(_table.c.id == bindparam("of"))
 _PLACE = (_table.c.created_at, _table.c.id)
 NEWEST = Listing("logs", _SHOWN, _PLACE, shape_all, {"date": _table.c.created_at}, newest_first=True)
