@@ -55,8 +55,10 @@ class Collection:
     """There is no list: these are asked for one by one, by their label."""
     whole: bool = False
     """The folder holds one file with the whole list."""
-    shows: str | None = None
-    """The member of the label that says most, where there are several."""
+    unique: frozenset[str] = frozenset()
+    """Members beside the label that no two entries may share."""
+    needed: frozenset[str] = frozenset()
+    """Members that are said even where they are empty."""
 
     def has(self, entry: Entry) -> bool:
         return all(entry.get(name) in values for name, values in self.only.items()) and not any(
@@ -114,6 +116,7 @@ KINDS: tuple[Kind, ...] = (
         path="/resource-servers",
         label=("identifier",),
         fixed=frozenset({"identifier"}),
+        unique=frozenset({"name"}),
     ),
     Collection(
         name="clients",
@@ -130,6 +133,7 @@ KINDS: tuple[Kind, ...] = (
         label=("client_id", "audience"),
         fixed=frozenset({"client_id", "audience", "subject_type"}),
         names={"client_id": "clients"},
+        needed=frozenset({"scope"}),
     ),
     Collection(
         name="databases",

@@ -77,6 +77,7 @@ def _of_collection(
         if label in state.ambiguous[kind.name] and present is None:
             faults.append(f"{said.place}: there are several of `{kind.name}` with the name {label}.")
             continue
+        faults += _taken(kind, said, label, entries, state)
         if present is None:
             faults += check_entry(kind, "", said, said.entry, "create")
             yield Change(kind, label, "create", _said(kind, said.entry))
@@ -90,6 +91,16 @@ def _of_collection(
         if wanted:
             before = _before(wanted, present.entry)
             yield Change(kind, label, "change", _said(kind, wanted), before, present.id)
+
+
+def _taken(kind: Collection, said: Said, label: str, entries: list[Said], state: State) -> Iterator[str]:
+    """Another entry has what only one may have, and is not about to give it up."""
+    said_of = {kind.label_of(other.entry): other.entry for other in entries}
+    standing = {name: present.entry for name, present in state.entries[kind.name].items()}
+    for member in sorted(kind.unique & said.entry.keys()):
+        for other, entry in {**standing, **said_of}.items():
+            if other != label and entry.get(member) == said.entry[member]:
+                yield f"{said.place.at(member)}: {other} has the {member} {said.entry[member]}, too."
 
 
 def _standing(kind: Collection, said: Said, label: str, state: State) -> Present | None:

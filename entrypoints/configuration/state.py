@@ -144,10 +144,11 @@ async def _as_in_files(door: Door, kind: Collection, row: Entry, state: State) -
 
 def _without(row: Entry, kind: Kind) -> Entry:
     """What a file needs not say goes, and what is empty with it."""
+    needed = kind.needed if isinstance(kind, Collection) else frozenset[str]()
     return {
         name: value
         for name, value in row.items()
-        if name not in kind.not_said and name not in _KEPT_APART and not is_empty(value)
+        if name not in kind.not_said and name not in _KEPT_APART and (name in needed or not is_empty(value))
     }
 
 
