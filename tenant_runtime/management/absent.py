@@ -38,7 +38,14 @@ _PARENTS = (
 """Where a path goes on below a resource that does exist, the general route is not asked."""
 
 
-_NO_SUCH_KIND = ("/attack-protection", "/attack-protection/{kind:str}", "/anomaly", "/anomaly/{kind:str}")
+_NO_SUCH_KIND = (
+    "/attack-protection",
+    "/attack-protection/{kind:str}",
+    "/anomaly",
+    "/anomaly/blocks",
+    "/anomaly/blocks/ips",
+    "/anomaly/{kind:str}",
+)
 
 
 class _KnownCaller:

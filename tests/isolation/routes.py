@@ -86,6 +86,9 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
     """What would be done, if it were allowed."""
     bodies: dict[str | None, Any] = {
         None: None,
+        "BruteForcePatch": {"enabled": False},
+        "SuspiciousIpPatch": {"enabled": False},
+        "BreachedPasswordsPatch": {"enabled": True},
         "SettingsPatch": {"friendly_name": "Taken over"},
         "ResourceServerIn": {"name": "x", "identifier": "https://taken.example"},
         "ResourceServerPatch": {"name": "Taken over"},

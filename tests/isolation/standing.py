@@ -37,6 +37,8 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "client_id": client["client_id"],
         "credential_id": await _credential(neighbours, tenant_id, client["client_id"]),
         "user_id": user["user_id"],
+        "user-blocks": user["user_id"],
+        "anomaly": "198.51.100.7",
         "kid": (await first("/keys/signing"))["kid"],
         "organizations": organization["id"],
         "organizations.name": organization["name"],
