@@ -71,7 +71,7 @@ class Documents:
         return "control_plane" if member in self.inherited.get(document.key, {}) else "default"
 
     def provenance(self, document: Document[Any]) -> dict[str, Source]:
-        return {name: self.source(document, name) for name in document.type.__struct_fields__}
+        return {name: self.source(document, name) for name in document.type.__struct_encode_fields__}
 
     def _made(self, document: Document[T]) -> T:
         values: dict[str, Any] = {}

@@ -18,6 +18,7 @@ from core.ids import digest, new_secret
 from core.tenants import Tenant
 from tenant_runtime.attack_protection import guard
 from tenant_runtime.audit import Event, record
+from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.dependencies import Services
 from tenant_runtime.expiry import Lapsing, is_current
@@ -26,6 +27,7 @@ from tenant_runtime.login.accounts import find_account, set_password
 from tenant_runtime.mail.letters import Contents
 from tenant_runtime.mail.limits import PER_ADDRESS
 from tenant_runtime.mail.queue import admit, posted
+from tenant_runtime.mail.templates import LinkOptions, link_options
 from tenant_runtime.mail.texts import Template
 from tenant_runtime.management.endings import end_logins
 from tenant_runtime.models import Ticket, User
@@ -73,6 +75,7 @@ class Asked:
     ip: str
     user_agent: str | None
     request_id: str
+    languages: str = ""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,10 +126,10 @@ def _ask(connection: Connection, data_key: DataKey, link: Outgoing, counted_as: 
 
 async def write_link(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:
     """None: nobody can log in with this address, or they are blocked. The tenant's log says so, and nobody else."""
-    secret = new_secret()
-    if not await tenant.database.write(_make_ticket, digest(secret), payload, now):
+    secret, options = new_secret(), link_options(await configuration(tenant), KIND)
+    if not await tenant.database.write(_make_ticket, digest(secret), payload, options, now):
         return None
-    values = {"email": payload["to"], "minutes": str(LIFETIME_MS // 60_000)}
+    values = {"email": payload["to"], "minutes": str((options.lifetime_ms or LIFETIME_MS) // 60_000)}
     return Contents(template=KIND, values=values, link=link_of(tenant, secret))
 
 
@@ -138,7 +141,9 @@ async def write_notice(tenant: Tenant, payload: Mapping[str, Any], now: int) -> 
     return Contents(template="password_changed", values={"email": payload["to"]})
 
 
-def _make_ticket(connection: Connection, of: str, payload: Mapping[str, Any], now: int) -> bool:
+def _make_ticket(
+    connection: Connection, of: str, payload: Mapping[str, Any], options: LinkOptions, now: int
+) -> bool:
     email = payload["to"]
     account = find_account(connection, payload["connection_id"], email)
     is_good = account is not None and not account.blocked
@@ -167,8 +172,10 @@ def _make_ticket(connection: Connection, of: str, payload: Mapping[str, Any], no
         client_id=payload["client_id"],
         email=email,
         password=_as_it_is(account.hash),
+        result_url=options.result_url,
+        shows_email=options.shows_email,
     )
-    _keep(connection, of, link, now, now + LIFETIME_MS)
+    _keep(connection, of, link, now, now + (options.lifetime_ms or LIFETIME_MS))
     return True
 
 

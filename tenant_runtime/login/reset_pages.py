@@ -112,6 +112,7 @@ def _asked(visit: StepVisit, email: str) -> Asked:
         ip=visit.ip,
         user_agent=visit.user_agent,
         request_id=visit.request_id,
+        languages=visit.request.parameters.ui_locales,
     )
 
 

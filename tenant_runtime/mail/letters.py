@@ -11,17 +11,19 @@ from jinja2 import Template as Page
 from core.mail import Letter, clean
 from tenant_runtime.login.branding import DEFAULT_PRIMARY, Branding
 from tenant_runtime.login.contrast import Colour, text_on
-from tenant_runtime.mail.texts import ENGLISH, FALLBACK_BRAND, Part, Template
+from tenant_runtime.mail.texts import LetterTexts, Part, Template
 
 LONGEST_VALUE = 254  # an address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a letter says. `code` stands by itself; `link` is an address of ours."""
+    """What a letter says. `code` stands by itself; `link` is an address of ours; `phrases` are values by their keys in
+    `texts`."""
 
     template: Template
     values: Mapping[str, str] = field(default_factory=dict)
+    phrases: Mapping[str, str] = field(default_factory=dict)
     code: str | None = None
     link: str | None = None
 
@@ -34,10 +36,13 @@ class Sentences:
     after: tuple[str, ...]
 
 
-def letter(to: str, contents: Contents, branding: Branding) -> Letter:
-    brand = clean(branding.display_name) or FALLBACK_BRAND
+def letter(to: str, contents: Contents, branding: Branding, texts: LetterTexts) -> Letter:
+    brand = clean(branding.display_name) or texts.fallback_brand
     said = {name: clean(value, LONGEST_VALUE) for name, value in contents.values.items()} | {"brand": brand}
-    parts: dict[Part, str] = {name: text.format(**said) for name, text in ENGLISH[contents.template].items()}
+    said |= {name: texts.phrases[key] for name, key in contents.phrases.items()}
+    parts: dict[Part, str] = {
+        name: text.format(**said) for name, text in texts.letters[contents.template].items()
+    }
     sentences = Sentences(
         heading=parts["heading"],
         lead=parts["lead"],
@@ -48,7 +53,7 @@ def letter(to: str, contents: Contents, branding: Branding) -> Letter:
         to=to,
         subject=parts["subject"],
         text=_text(sentences, contents),
-        html=_html(sentences, contents, branding),
+        html=_html(sentences, contents, branding, texts.language),
         sender_name=clean(branding.display_name),
     )
 
@@ -62,10 +67,11 @@ def _text(said: Sentences, contents: Contents) -> str:
     return "\n\n".join([*pieces, *said.after]) + "\n"
 
 
-def _html(said: Sentences, contents: Contents, branding: Branding) -> str:
+def _html(said: Sentences, contents: Contents, branding: Branding, language: str) -> str:
     primary = Colour.parse(branding.primary_color) or DEFAULT_PRIMARY
     return _template().render(
         said=said,
+        language=language,
         brand=clean(branding.display_name),
         code=contents.code,
         link=contents.link,

@@ -32,6 +32,8 @@ class Mailers:
         mailer = self._installation if provider is None else await self._mailer(tenant, provider)
         if mailer is None:
             raise MailFailed("there is no mail server")
+        if provider is not None and provider.server.username and provider.server.password is None:
+            raise MailFailed("the provider's password cannot be read")
         if not _may_be_from(provider, letter.sender_address):
             letter = replace(letter, sender_address="")
         await mailer.send(letter)

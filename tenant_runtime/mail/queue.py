@@ -36,8 +36,9 @@ async def admit(services: Services, tenant: Tenant, caller: str | None, now: int
     services.rates.count(PER_TENANT, who, now)
 
 
-def posted(template: Template, to: str, *, expires_at: int, **values: Any) -> Outgoing:
-    """After `expires_at` (milliseconds) the letter is of no use and is not sent. `values` are JSON, for the template's
-    writer (`sending`)."""
-    payload = {"template": template, "to": to, "expires_at": expires_at, **values}
+def posted(template: Template, to: str, *, expires_at: int, languages: str = "", **values: Any) -> Outgoing:
+    """After `expires_at` (milliseconds) the letter is of no use and is not sent. `languages` are the reader's, as far
+    as they are known (`login.language`). `values` are JSON, for the template's writer (`sending`); of `user_id`,
+    `client_id` and `connection_id` a tenant's own template may say more (`rendering`)."""
+    payload = {"template": template, "to": to, "expires_at": expires_at, "languages": languages, **values}
     return Outgoing(new_id("dlv"), KIND, to, payload)

@@ -15,9 +15,9 @@ from tenant_runtime.attack_protection import letters
 from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import DeliveryFailed, Sender
 from tenant_runtime.login import email_verification, reset, unblocking
-from tenant_runtime.login.answers import branding_of
-from tenant_runtime.mail.letters import Contents, letter
+from tenant_runtime.mail.letters import Contents
 from tenant_runtime.mail.mailers import Mailers
+from tenant_runtime.mail.rendering import compose
 from tenant_runtime.mail.texts import Template
 from tenant_runtime.oauth.authentication_api import passwordless
 
@@ -45,7 +45,7 @@ def mail_sender(mailers: Mailers, clock: Clock) -> Sender:
             return
         current = await configuration(tenant)
         try:
-            written = letter(payload["to"], contents, branding_of(tenant, current.settings))
+            written = await compose(tenant, current, payload, contents, now)
             await mailers.send(tenant, current, written)
         except MailFailed as failed:
             raise DeliveryFailed(failed.reason, is_final=failed.is_final) from failed

@@ -1,83 +1,33 @@
-"""Every sentence of the letters, by template and part; a translation is one more table with the same keys.
+"""Every sentence of the letters, by language; a translation is one more file with the same tables.
 
-Values are put in by name after the sentence is chosen. `action` is the label of the link, where there is one.
+Values are put in by name after the sentence is chosen. `action` is the label of the link, where there is one. A phrase
+is a value that is itself said in the reader's language.
 """
 
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-Template: TypeAlias = Literal[
-    "login_code",
-    "password_reset",
-    "password_changed",
-    "verify_email",
-    "change_email",
-    "blocked_account",
-    "stolen_credentials",
-    "attack_notice",
-]
-Part: TypeAlias = Literal["subject", "heading", "lead", "action", "limits", "otherwise"]
+from tenant_runtime.login.language import choose
+from tenant_runtime.mail import english, german
+from tenant_runtime.mail.english import Part, Template
 
-ENGLISH: Mapping[Template, Mapping[Part, str]] = {
-    "login_code": {
-        "subject": "Your sign-in code for {brand}",
-        "heading": "Your sign-in code",
-        "lead": "Enter this code to sign in to {client}:",
-        "limits": "The code works once, within {minutes} minutes.",
-        "otherwise": "If you did not ask for it, ignore this mail, and give the code to nobody.",
-    },
-    "password_reset": {
-        "subject": "Reset your password for {brand}",
-        "heading": "Reset your password",
-        "lead": "Somebody asked for a new password for your account {email}.",
-        "action": "Choose a new password",
-        "limits": "The link works once, within {minutes} minutes.",
-        "otherwise": "If it was not you, ignore this mail: your password stays as it is.",
-    },
-    "password_changed": {
-        "subject": "Your password for {brand} was changed",
-        "heading": "Your password was changed",
-        "lead": "The password of your account {email} has been changed. Every device is signed out.",
-        "otherwise": "If it was not you, reset your password at once, and tell whoever runs {brand}.",
-    },
-    "verify_email": {
-        "subject": "Verify your address for {brand}",
-        "heading": "Verify your address",
-        "lead": "Your account at {brand} has the address {email}. Confirm that it is yours.",
-        "action": "Verify the address",
-        "limits": "The link works once, within {days} days.",
-        "otherwise": "If you have no account there, ignore this mail: nothing is confirmed without you.",
-    },
-    "change_email": {
-        "subject": "Confirm your new address for {brand}",
-        "heading": "Confirm your new address",
-        "lead": "The address of your account at {brand} was changed to {email}. Confirm that it is yours.",
-        "action": "Confirm the address",
-        "limits": "The link works once, within {days} days.",
-        "otherwise": "If you did not expect this, ignore this mail: nothing is confirmed without you.",
-    },
-    "blocked_account": {
-        "subject": "Signing in to {brand} is paused",
-        "heading": "Too many wrong passwords",
-        "lead": "Somebody typed many wrong passwords for your account {email}, from the address {ip}. Signing in from "
-        "there is paused for a while.",
-        "action": "If it was you, sign in again now",
-        "limits": "The link works once, within {hours} hours. A new password ends the pause, too.",
-        "otherwise": "If it was not you, there is nothing to do: nobody got in.",
-    },
-    "stolen_credentials": {
-        "subject": "Choose a new password for {brand}",
-        "heading": "Your password is known from a leak",
-        "lead": "The password of your account {email} is in a list of passwords that were stolen elsewhere. Choose a "
-        "new one, which you use nowhere else.",
-        "otherwise": "Nobody at {brand} knows your password: it was compared with the list as you typed it.",
-    },
-    "attack_notice": {
-        "subject": "{tenant}: attack protection",
-        "heading": "Attack protection",
-        "lead": "{what} at {tenant}, from the address {ip}.",
-        "otherwise": "The log of the tenant says more. This letter is sent now and then, not for each.",
-    },
+__all__ = ["LANGUAGES", "LetterTexts", "Part", "Template", "texts_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class LetterTexts:
+    language: str
+    letters: Mapping[Template, Mapping[Part, str]]
+    phrases: Mapping[str, str]
+    fallback_brand: str
+
+
+LANGUAGES: Mapping[str, LetterTexts] = {
+    name: LetterTexts(name, module.LETTERS, module.PHRASES, module.FALLBACK_BRAND)
+    for name, module in (("en", english), ("de", german))
 }
 
-FALLBACK_BRAND = "your account"
+
+def texts_in(asked: str, enabled: Sequence[str]) -> LetterTexts:
+    """In the best language for somebody who asked for these (`login.language`)."""
+    return LANGUAGES[choose(asked, enabled, LANGUAGES)]

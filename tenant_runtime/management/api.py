@@ -16,6 +16,7 @@ from tenant_runtime.management.connections import resource as connections
 from tenant_runtime.management.devices import resource as device_credentials
 from tenant_runtime.management.domains import resource as custom_domains
 from tenant_runtime.management.emails import provider as email_provider
+from tenant_runtime.management.emails import templates as email_templates
 from tenant_runtime.management.jobs import resource as jobs
 from tenant_runtime.management.keys import signing as signing_keys
 from tenant_runtime.management.event_streams import deliveries as event_deliveries
@@ -64,10 +65,11 @@ handlers = [
     *event_streams.handlers,
     *event_deliveries.handlers,
     *signing_keys.handlers,
-    *email_provider.handlers,
-    *custom_domains.handlers,
     *attack_protection.handlers,
     *blocks.handlers,
+    *email_provider.handlers,
+    *email_templates.handlers,
+    *custom_domains.handlers,
     *absent.handlers,
 ]
 

@@ -32,7 +32,7 @@ from tenant_runtime.login.email_verification import letter_at_signup
 from tenant_runtime.login.password_rules import problem_of
 from tenant_runtime.login.reset import Asked, ask
 from tenant_runtime.models import User
-from tenant_runtime.oauth.authentication_api.shared import Body, read
+from tenant_runtime.oauth.authentication_api.shared import Body, languages_of, read
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve, text_answer
 
 METHODS = ("POST",)
@@ -135,6 +135,7 @@ async def _change_password(call: Call) -> Answer:
         ip=call.ip,
         user_agent=call.user_agent,
         request_id=call.request_id,
+        languages=languages_of(call),
     )
     await ask(call.tenant, call.services, asked)
     return text_answer(SENT)

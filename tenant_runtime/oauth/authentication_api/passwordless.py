@@ -37,7 +37,7 @@ from tenant_runtime.mail.letters import Contents
 from tenant_runtime.mail.limits import PER_ADDRESS
 from tenant_runtime.mail.queue import admit, posted
 from tenant_runtime.models import Identity, LoginCode, User
-from tenant_runtime.oauth.authentication_api.shared import read
+from tenant_runtime.oauth.authentication_api.shared import languages_of, read
 from tenant_runtime.oauth.clients.authentication import AuthenticatedClient, authenticate, require_still
 from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
@@ -154,7 +154,9 @@ def _started(
         expires_at=expires_at,
         code=code,
         client=name,
+        client_id=client_id,
         connection_id=connection.id,
+        languages=languages_of(call),
     )
     event = Event(
         type="cls",

@@ -9,6 +9,8 @@ from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.oauth.body import JSON, json_object, media_type, parse_form, read_body, texts_of
 from tenant_runtime.oauth.wire import Call
 
+LANGUAGES_LENGTH = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Body:
@@ -26,6 +28,13 @@ class Body:
         if not is_email(email):
             raise InvalidRequest("email is not an address.")
         return email
+
+
+def languages_of(call: Call) -> str:
+    """The reader's, as Auth0's clients say them, or as a browser does; the most wanted first."""
+    said = call.headers.get(b"x-request-language") or call.headers.get(b"accept-language") or (b"",)
+    tags = said[0].decode("latin-1")[:LANGUAGES_LENGTH].split(",")
+    return " ".join(tag.partition(";")[0].strip() for tag in tags)
 
 
 async def read(call: Call, *objects: str) -> Body:

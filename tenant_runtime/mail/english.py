@@ -1,0 +1,88 @@
+"""The letters in English: the templates there are, and what each consists of."""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+Template: TypeAlias = Literal[
+    "login_code",
+    "password_reset",
+    "password_changed",
+    "verify_email",
+    "change_email",
+    "blocked_account",
+    "stolen_credentials",
+    "attack_notice",
+]
+Part: TypeAlias = Literal["subject", "heading", "lead", "action", "limits", "otherwise"]
+
+LETTERS: Mapping[Template, Mapping[Part, str]] = {
+    "login_code": {
+        "subject": "Your sign-in code for {brand}",
+        "heading": "Your sign-in code",
+        "lead": "Enter this code to sign in to {client}:",
+        "limits": "The code works once, within {minutes} minutes.",
+        "otherwise": "If you did not ask for it, ignore this mail, and give the code to nobody.",
+    },
+    "password_reset": {
+        "subject": "Reset your password for {brand}",
+        "heading": "Reset your password",
+        "lead": "Somebody asked for a new password for your account {email}.",
+        "action": "Choose a new password",
+        "limits": "The link works once, within {minutes} minutes.",
+        "otherwise": "If it was not you, ignore this mail: your password stays as it is.",
+    },
+    "password_changed": {
+        "subject": "Your password for {brand} was changed",
+        "heading": "Your password was changed",
+        "lead": "The password of your account {email} has been changed. Every device is signed out.",
+        "otherwise": "If it was not you, reset your password at once, and tell whoever runs {brand}.",
+    },
+    "verify_email": {
+        "subject": "Verify your address for {brand}",
+        "heading": "Verify your address",
+        "lead": "Your account at {brand} has the address {email}. Confirm that it is yours.",
+        "action": "Verify the address",
+        "limits": "The link works once, within {hours} hours.",
+        "otherwise": "If you have no account there, ignore this mail: nothing is confirmed without you.",
+    },
+    "change_email": {
+        "subject": "Confirm your new address for {brand}",
+        "heading": "Confirm your new address",
+        "lead": "The address of your account at {brand} was changed to {email}. Confirm that it is yours.",
+        "action": "Confirm the address",
+        "limits": "The link works once, within {hours} hours.",
+        "otherwise": "If you did not expect this, ignore this mail: nothing is confirmed without you.",
+    },
+    "blocked_account": {
+        "subject": "Signing in to {brand} is paused",
+        "heading": "Too many wrong passwords",
+        "lead": "Somebody typed many wrong passwords for your account {email}, from the address {ip}. Signing in from "
+        "there is paused for a while.",
+        "action": "If it was you, sign in again now",
+        "limits": "The link works once, within {hours} hours. A new password ends the pause, too.",
+        "otherwise": "If it was not you, there is nothing to do: nobody got in.",
+    },
+    "stolen_credentials": {
+        "subject": "Choose a new password for {brand}",
+        "heading": "Your password is known from a leak",
+        "lead": "The password of your account {email} is in a list of passwords that were stolen elsewhere. Choose a "
+        "new one, which you use nowhere else.",
+        "otherwise": "Nobody at {brand} knows your password: it was compared with the list as you typed it.",
+    },
+    "attack_notice": {
+        "subject": "{tenant}: attack protection",
+        "heading": "Attack protection",
+        "lead": "{what} at {tenant}, from the address {ip}.",
+        "otherwise": "The log of the tenant says more. This letter is sent now and then, not for each.",
+    },
+}
+
+PHRASES: Mapping[str, str] = {
+    "login": "Sign-ins with many different wrong passwords",
+    "registration": "Very many new accounts",
+    "pwd_leak": "A sign-in with a password that is known from a leak",
+    "signup_pwd_leak": "A new account with a password that is known from a leak",
+    "reset_pwd_leak": "A new password that is known from a leak",
+}
+
+FALLBACK_BRAND = "your account"

@@ -1,0 +1,80 @@
+"""The letters in German."""
+
+from collections.abc import Mapping
+
+from tenant_runtime.mail.english import Part, Template
+
+LETTERS: Mapping[Template, Mapping[Part, str]] = {
+    "login_code": {
+        "subject": "Ihr Anmeldecode für {brand}",
+        "heading": "Ihr Anmeldecode",
+        "lead": "Geben Sie diesen Code ein, um sich bei {client} anzumelden:",
+        "limits": "Der Code gilt einmal, {minutes} Minuten lang.",
+        "otherwise": "Wenn Sie ihn nicht angefordert haben, ignorieren Sie diese E-Mail und geben Sie den Code "
+        "niemandem.",
+    },
+    "password_reset": {
+        "subject": "Neues Passwort für {brand}",
+        "heading": "Neues Passwort",
+        "lead": "Für Ihr Konto {email} wurde ein neues Passwort angefordert.",
+        "action": "Neues Passwort wählen",
+        "limits": "Der Link gilt einmal, {minutes} Minuten lang.",
+        "otherwise": "Wenn Sie das nicht waren, ignorieren Sie diese E-Mail: Ihr Passwort bleibt, wie es ist.",
+    },
+    "password_changed": {
+        "subject": "Ihr Passwort für {brand} wurde geändert",
+        "heading": "Ihr Passwort wurde geändert",
+        "lead": "Das Passwort Ihres Kontos {email} wurde geändert. Alle Geräte sind abgemeldet.",
+        "otherwise": "Wenn Sie das nicht waren, setzen Sie Ihr Passwort sofort zurück und benachrichtigen Sie die "
+        "Betreiber von {brand}.",
+    },
+    "verify_email": {
+        "subject": "Bestätigen Sie Ihre Adresse für {brand}",
+        "heading": "Bestätigen Sie Ihre Adresse",
+        "lead": "Ihr Konto bei {brand} hat die Adresse {email}. Bestätigen Sie, dass sie Ihnen gehört.",
+        "action": "Adresse bestätigen",
+        "limits": "Der Link gilt einmal, {hours} Stunden lang.",
+        "otherwise": "Wenn Sie dort kein Konto haben, ignorieren Sie diese E-Mail: Ohne Sie wird nichts bestätigt.",
+    },
+    "change_email": {
+        "subject": "Bestätigen Sie Ihre neue Adresse für {brand}",
+        "heading": "Bestätigen Sie Ihre neue Adresse",
+        "lead": "Die Adresse Ihres Kontos bei {brand} wurde in {email} geändert. Bestätigen Sie, dass sie Ihnen "
+        "gehört.",
+        "action": "Adresse bestätigen",
+        "limits": "Der Link gilt einmal, {hours} Stunden lang.",
+        "otherwise": "Wenn Sie das nicht erwartet haben, ignorieren Sie diese E-Mail: Ohne Sie wird nichts bestätigt.",
+    },
+    "blocked_account": {
+        "subject": "Die Anmeldung bei {brand} ist ausgesetzt",
+        "heading": "Zu viele falsche Passwörter",
+        "lead": "Für Ihr Konto {email} wurden von der Adresse {ip} aus viele falsche Passwörter eingegeben. Von dort "
+        "aus ist die Anmeldung eine Zeit lang ausgesetzt.",
+        "action": "Wenn Sie das waren: jetzt wieder anmelden",
+        "limits": "Der Link gilt einmal, {hours} Stunden lang. Auch ein neues Passwort beendet die Pause.",
+        "otherwise": "Wenn Sie das nicht waren, müssen Sie nichts tun: Niemand hat sich angemeldet.",
+    },
+    "stolen_credentials": {
+        "subject": "Wählen Sie ein neues Passwort für {brand}",
+        "heading": "Ihr Passwort ist aus einem Datenleck bekannt",
+        "lead": "Das Passwort Ihres Kontos {email} steht in einer Liste von Passwörtern, die anderswo gestohlen "
+        "wurden. Wählen Sie ein neues, das Sie sonst nirgends verwenden.",
+        "otherwise": "Bei {brand} kennt niemand Ihr Passwort: Es wurde bei der Eingabe mit der Liste verglichen.",
+    },
+    "attack_notice": {
+        "subject": "{tenant}: Schutz vor Angriffen",
+        "heading": "Schutz vor Angriffen",
+        "lead": "{what} bei {tenant}, von der Adresse {ip} aus.",
+        "otherwise": "Mehr steht im Protokoll des Mandanten. Diese E-Mail kommt nur hin und wieder, nicht jedes Mal.",
+    },
+}
+
+PHRASES: Mapping[str, str] = {
+    "login": "Anmeldeversuche mit vielen verschiedenen falschen Passwörtern",
+    "registration": "Sehr viele neue Konten",
+    "pwd_leak": "Eine Anmeldung mit einem Passwort, das aus einem Datenleck bekannt ist",
+    "signup_pwd_leak": "Ein neues Konto mit einem Passwort, das aus einem Datenleck bekannt ist",
+    "reset_pwd_leak": "Ein neues Passwort, das aus einem Datenleck bekannt ist",
+}
+
+FALLBACK_BRAND = "Ihr Konto"
