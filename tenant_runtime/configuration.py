@@ -32,6 +32,8 @@ from tenant_runtime.models import (
 )
 from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.oauth.keys.ring import LAST_RETIRED, SIGNING_KEYS, KeyRing, key_ring
+from tenant_runtime.organizations.rules import OrganizationRules
+from tenant_runtime.schema import SCHEMA, WITH_ORGANIZATION_RULES
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
 FAPI = "fapi2_sp_pkj_dpop"
@@ -170,6 +172,7 @@ class ConnectionConfiguration:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     version: int
+    schema: str  # of the tenant's database
     applied_digest: str | None
     clients: Mapping[str, ClientConfiguration]
     resource_servers: Mapping[str, ResourceServerConfiguration]  # by id
@@ -186,6 +189,13 @@ class Configuration:
         """The tenant's own Management API."""
         return next(server for server in self.resource_servers.values() if server.is_management)
 
+    @property
+    def organization_rules(self) -> OrganizationRules:
+        return OrganizationRules(
+            names_allowed=self.settings.allow_organization_name_in_authentication_api,
+            chooses=self.schema >= WITH_ORGANIZATION_RULES,
+        )
+
     def database_connection(self) -> ConnectionConfiguration | None:
         """The tenant's own database of users: where sign-up and passwords live."""
         own = [c for c in self.connections.values() if c.strategy == "auth0"]
@@ -198,12 +208,13 @@ async def configuration(tenant: Tenant) -> Configuration:
 
 def load_configuration(connection: Connection, data_key: DataKey) -> Configuration:
     rows = dict(zip(_EVERYTHING, rows_of_all(connection, *_EVERYTHING.values()), strict=True))
-    (tenant,) = rows["tenant"]
+    (tenant,), (schema,) = rows["tenant"], rows["schema"]
     servers = _resource_servers(rows)
     layers = _layers(rows)
     settings = effective(layers["control_plane"], layers["tenant"])
     return Configuration(
         version=tenant.config_version,
+        schema=schema.version_num,
         applied_digest=tenant.applied_digest,
         clients=MappingProxyType(_clients(rows, data_key, settings)),
         resource_servers=MappingProxyType(servers),
@@ -236,6 +247,7 @@ _SETTINGS = Prepared(select(Setting.__table__))
 
 _EVERYTHING = {
     "tenant": _TENANT,
+    "schema": SCHEMA,
     "connections": _CONNECTIONS,
     "connection_clients": _CONNECTION_CLIENTS,
     "clients": _CLIENTS,

@@ -127,9 +127,11 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 """What is answered where nothing was said."""
 
+_TYPES: Mapping[str, type[msgspec.Struct]] = {"auth0": DatabaseOptions, "email": EmailOptions}
+
 
 def options_type(strategy: str) -> type[msgspec.Struct]:
-    return {"auth0": DatabaseOptions, "email": EmailOptions}.get(strategy, FederatedOptions)
+    return _TYPES.get(strategy, FederatedOptions)
 
 
 def read_options(kind: type[T], options: Mapping[str, Any]) -> T:

@@ -6,8 +6,9 @@ of a request that asks nothing of the person, and one that is refused leaves eve
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from core.errors import OAuthError
 from tenant_runtime.audit import Event, record
@@ -26,6 +27,8 @@ from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.oauth.authorization.codes import NewCode, issue_code
 from tenant_runtime.oauth.authorization.parameters import PUSHED
 from tenant_runtime.oauth.authorization.pushed_requests import claim_pushed
+from tenant_runtime.organizations.membership import NotAMember, join_by_connection
+from tenant_runtime.organizations.rules import OrganizationRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,8 @@ class Arrival:
     event: Event
     now: int
     lifetimes: Lifetimes
-    names_allowed: bool
+    organization_rules: OrganizationRules
+    membership_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,8 @@ def arrive(connection: Connection, arrival: Arrival) -> Outcome:
     stored = Progress() if arrival.is_new else load_request(connection, arrival.key, arrival.now).progress
     client_id, issuer = arrival.request.client.client_id, arrival.key.issuer
     session = session_here(connection, arrival.session_digest, arrival.now, issuer, client_id=client_id)
-    found = situation(connection, arrival.request, session, stored, names_allowed=arrival.names_allowed)
     try:
-        step = next_step(rules_of(arrival.request), found.standing, arrival.now)
+        step, found = _next(connection, arrival, session, stored)
         if step is Step.DONE and (pushed := arrival.parameters.get(PUSHED)) is not None:
             claim_pushed(connection, pushed, arrival.now)
     except OAuthError as error:
@@ -72,6 +75,34 @@ def arrive(connection: Connection, arrival: Arrival) -> Outcome:
     if arrival.is_new and arrival.code.digest.startswith(SWEEP_WHEN):
         sweep(connection, arrival.now)
     return Outcome(step)
+
+
+def _next(
+    connection: Connection, arrival: Arrival, session: Row[Any] | None, stored: Progress
+) -> tuple[Step, Situation]:
+    """Who would be refused as a stranger to the organization, and logs in by a connection that brings membership, is no
+    stranger any more."""
+    rules, request = rules_of(arrival.request), arrival.request
+    found = situation(connection, request, session, stored, rules=arrival.organization_rules)
+    try:
+        return next_step(rules, found.standing, arrival.now), found
+    except NotAMember:
+        named = request.parameters.organization
+        if session is None or named is None or not _join(connection, arrival, named, session.user_id):
+            raise
+    found = situation(connection, request, session, stored, rules=arrival.organization_rules)
+    return next_step(rules, found.standing, arrival.now), found
+
+
+def _join(connection: Connection, arrival: Arrival, named: str, user_id: str) -> bool:
+    return join_by_connection(
+        connection,
+        named,
+        user_id=user_id,
+        membership_id=arrival.membership_id,
+        rules=arrival.organization_rules,
+        now=arrival.now,
+    )
 
 
 def _finish(connection: Connection, arrival: Arrival, found: Situation) -> None:

@@ -16,6 +16,8 @@ from tenant_runtime.login.authorization_requests import Progress, RequestKey, lo
 from tenant_runtime.login.cookies import session_cookies
 from tenant_runtime.login.sessions import Lifetimes, NewSession, begin_session
 from tenant_runtime.login.steps import RESUME, StepVisit, at
+from tenant_runtime.organizations.membership import may_sign_up
+from tenant_runtime.organizations.rules import OrganizationRules
 
 AMR = ("pwd",)  # RFC 8176
 
@@ -34,6 +36,9 @@ class SignIn:
     guard: Guard | None = None
     counted: Counted | None = None
     """Of a password: what its attempt was counted as."""
+
+    organization: str | None = None
+    organization_rules: OrganizationRules
 
 
 def sign_in(
@@ -65,6 +70,8 @@ def sign_in(
         previous_digest=visit.browser.session_digest,
         events=events,
         new_hash=new_hash,
+        organization=visit.request.parameters.organization,
+        organization_rules=visit.configuration.organization_rules,
     )
 
 
@@ -81,7 +88,11 @@ def enter(connection: Connection, signing: SignIn, account: Account) -> bool:
 def enter_anew(
     connection: Connection, signing: SignIn, account: NewAccount, letter: Outgoing | None = None
 ) -> bool:
-    """A person who has just made an account; False when the address is taken. The letter asks them to prove it."""
+    """A person who has just made an account; False when the address is taken, or their organization takes nobody who
+    comes so. The letter asks them to prove it."""
+    named, rules = signing.organization, signing.organization_rules
+    if named is not None and not may_sign_up(connection, named, signing.connection_id, rules):
+        return False
     if not create_account(connection, account):
         return False
     if letter is not None:

@@ -53,8 +53,8 @@ handlers = [consent_page, decide]
 
 
 def _situation(connection: Connection, visit: StepVisit) -> Situation:
-    names = visit.names_allowed
-    return situation(connection, visit.request, visit.session, visit.progress, names_allowed=names)
+    rules = visit.organization_rules
+    return situation(connection, visit.request, visit.session, visit.progress, rules=rules)
 
 
 def _allow(connection: Connection, visit: StepVisit, grant_id: str) -> bool:
@@ -62,7 +62,7 @@ def _allow(connection: Connection, visit: StepVisit, grant_id: str) -> bool:
     False where the client, the API or another page of the person has changed that since."""
     progress = load_request(connection, visit.key, visit.now).progress
     session = load_session(connection, visit.browser.session_digest, visit.now, visit.key.issuer)
-    found = situation(connection, visit.request, session, progress, names_allowed=visit.names_allowed)
+    found = situation(connection, visit.request, session, progress, rules=visit.organization_rules)
     if session is None or found.standing.refusal is not None:
         return True
     asked = Consent.asked(visit.request, session.user_id, found.standing.organization_id)

@@ -1,5 +1,7 @@
 """In which organization? Asked of a person who is signed in, and offers their own ones only."""
 
+from dataclasses import replace
+
 import msgspec
 from litestar import Response, get, post
 from sqlalchemy import Connection
@@ -20,6 +22,7 @@ from tenant_runtime.login.steps import (
 )
 from tenant_runtime.login.texts import ProblemKey
 from tenant_runtime.organizations.membership import organizations_of, resolve_organization
+from tenant_runtime.organizations.rules import OrganizationRules
 
 
 @get(ORGANIZATION, include_in_schema=False)
@@ -38,7 +41,8 @@ async def choose_organization(request: AnyRequest) -> Response[str]:
         return await _ask(visit, "organization_missing")
     user_id = visit.session.user_id
     try:
-        await visit.tenant.database.write(_choose, visit.key, chosen, user_id, visit.now)
+        rules = replace(visit.organization_rules, names_allowed=False)
+        await visit.tenant.database.write(_choose, visit.key, chosen, user_id, rules, visit.now)
     except OAuthError:
         return await _ask(visit, "organization_refused")
     return visit.go(RESUME)
@@ -49,7 +53,8 @@ handlers = [organization_page, choose_organization]
 
 async def _ask(visit: StepVisit, problem: ProblemKey | None = None) -> Response[str]:
     assert visit.session is not None
-    found = await visit.tenant.database.read(organizations_of, visit.session.user_id)
+    rules = visit.organization_rules
+    found = await visit.tenant.database.read(organizations_of, visit.session.user_id, rules)
     page = visit.page(
         OrganizationPage,
         email=visit.session.email or visit.session.user_id,
@@ -63,7 +68,9 @@ async def _ask(visit: StepVisit, problem: ProblemKey | None = None) -> Response[
     return visit.show(page, status=400 if problem else 200)
 
 
-def _choose(connection: Connection, key: RequestKey, chosen: str, user_id: str, now: int) -> None:
+def _choose(
+    connection: Connection, key: RequestKey, chosen: str, user_id: str, rules: OrganizationRules, now: int
+) -> None:
     progress = load_request(connection, key, now).progress
-    found = resolve_organization(connection, chosen, user_id=user_id, names_allowed=False)
+    found = resolve_organization(connection, chosen, user_id=user_id, rules=rules)
     save_progress(connection, key.digest, msgspec.structs.replace(progress, organization_id=found.id))

@@ -12,6 +12,7 @@ from tenant_runtime.login.authorization_requests import Progress
 from tenant_runtime.login.flow import Rules, Standing
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.organizations.membership import MemberOrganization, organizations_of, resolve_organization
+from tenant_runtime.organizations.rules import OrganizationRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def situation(
     session: Row[Any] | None,
     progress: Progress,
     *,
-    names_allowed: bool,
+    rules: OrganizationRules,
 ) -> Situation:
     """A refusal is kept as a value: whether it matters yet is for the flow to say. Names are looked up for a person
     who has signed in, and for nobody else (`specs/tenancy.md` section 7)."""
@@ -56,7 +57,7 @@ def situation(
     choices: Sequence[MemberOrganization] = ()
     refusal: OAuthError | None = None
     try:
-        organization, choices = _organization(connection, request, session, progress, names_allowed)
+        organization, choices = _organization(connection, request, session, progress, rules)
     except OAuthError as error:
         refusal = error
     organization_id = organization.id if organization else None
@@ -78,16 +79,16 @@ def _organization(
     request: AcceptedRequest,
     session: Row[Any],
     progress: Progress,
-    names_allowed: bool,
+    rules: OrganizationRules,
 ) -> tuple[MemberOrganization | None, Sequence[MemberOrganization]]:
     """The one the request names; else, where one is required, the chosen one or the only one there is."""
     named = request.parameters.organization
     if named is not None:
-        found = resolve_organization(connection, named, user_id=session.user_id, names_allowed=names_allowed)
+        found = resolve_organization(connection, named, user_id=session.user_id, rules=rules)
         return found, ()
     if request.client.organization_usage != "require":
         return None, ()
-    choices = organizations_of(connection, session.user_id)
+    choices = organizations_of(connection, session.user_id, rules)
     if len(choices) == 1:
         return choices[0], choices
     return next((one for one in choices if one.id == progress.organization_id), None), choices

@@ -28,8 +28,10 @@ from tenant_runtime.login.flow import Step
 from tenant_runtime.login.forms import check_token, form_token, state_of, submitted
 from tenant_runtime.login.pages import FormPage
 from tenant_runtime.login.sessions import load_session
+from tenant_runtime.login.ways import by_organization
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest, accept, destination
 from tenant_runtime.oauth.authorization.parameters import Sent
+from tenant_runtime.organizations.rules import OrganizationRules
 
 IDENTIFIER = "/u/login/identifier"
 PASSWORD = "/u/login/password"
@@ -101,8 +103,8 @@ class StepVisit:
         return redirect(at(path, self.state))
 
     @property
-    def names_allowed(self) -> bool:
-        return self.configuration.settings.allow_organization_name_in_authentication_api
+    def organization_rules(self) -> OrganizationRules:
+        return self.configuration.organization_rules
 
     def event(self, type: str, description: str | None = None, **values: Any) -> Event:
         client = self.request.client
@@ -152,7 +154,7 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
         key=key,
         parameters=stored.parameters,
         progress=stored.progress,
-        request=_accepted(stored.parameters, held, tenant),
+        request=await by_organization(tenant, held, _accepted(stored.parameters, held, tenant)),
         session=session,
         now=now,
         ip=client_ip_of(request),

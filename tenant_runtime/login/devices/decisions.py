@@ -78,7 +78,7 @@ def approve(connection: Connection, decision: Decision) -> Step | None:
     client_id, issuer = visit.request.client.client_id, visit.key.issuer
     progress = load_request(connection, visit.key, now).progress
     session = session_here(connection, visit.browser.session_digest, now, issuer, client_id=client_id)
-    found = situation(connection, visit.request, session, progress, names_allowed=visit.names_allowed)
+    found = situation(connection, visit.request, session, progress, rules=visit.organization_rules)
     step = next_step(rules_of(visit.request), found.standing, now)
     if step in (Step.LOG_IN, Step.CHOOSE_ORGANIZATION):
         return step

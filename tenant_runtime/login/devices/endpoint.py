@@ -194,8 +194,8 @@ class _Looked:
 
 
 def _look(connection: Connection, visit: StepVisit) -> _Looked:
-    names = visit.names_allowed
-    found = situation(connection, visit.request, visit.session, visit.progress, names_allowed=names)
+    rules = visit.organization_rules
+    found = situation(connection, visit.request, visit.session, visit.progress, rules=rules)
     return _Looked(found, find_waiting(connection, visit) is not None)
 
 

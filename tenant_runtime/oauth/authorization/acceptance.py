@@ -15,6 +15,7 @@ from tenant_runtime.configuration import (
     ConnectionConfiguration,
     ResourceServerConfiguration,
 )
+from tenant_runtime.connections.strategies import DATABASE
 from tenant_runtime.login.addresses import origin_of
 from tenant_runtime.oauth.authorization.acr import check_essential
 from tenant_runtime.oauth.authorization.id_token_hint import read_hint
@@ -190,17 +191,22 @@ def check_organization(client: ClientConfiguration, parameters: AuthorizationPar
 def connection_of(
     client: ClientConfiguration, name: str | None, configuration: Configuration
 ) -> ConnectionConfiguration:
-    """The database of users in which this client's people log in."""
+    """The database of users in which this client's people log in. Other strategies have no log-in yet."""
+    enabled = databases_of(client, configuration)
+    chosen = next((connection for connection in enabled if name in (None, connection.name)), None)
+    if chosen is None:
+        raise InvalidRequest("The connection is not enabled for this client.")
+    return chosen
+
+
+def databases_of(client: ClientConfiguration, configuration: Configuration) -> list[ConnectionConfiguration]:
+    """Those this client may use, in an order that stays."""
     enabled = [
         connection
         for connection in configuration.connections.values()
-        if connection.strategy == "auth0"
-        and connection.id in client.connections
-        and name in (None, connection.name)
+        if connection.strategy == DATABASE and connection.id in client.connections
     ]
-    if not enabled:
-        raise InvalidRequest("The connection is not enabled for this client.")
-    return min(enabled, key=lambda connection: connection.id)
+    return sorted(enabled, key=lambda connection: connection.id)
 
 
 def _expected_subject(

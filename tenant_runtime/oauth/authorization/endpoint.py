@@ -252,7 +252,8 @@ async def _go_on(
         event=visit.event("ssa"),
         now=visit.now,
         lifetimes=Lifetimes.of(settings),
-        names_allowed=settings.allow_organization_name_in_authentication_api,
+        organization_rules=visit.configuration.organization_rules,
+        membership_id=new_id("mem"),
     )
     outcome = await visit.tenant.database.write(arrive, arrival)
     if outcome.error is not None:

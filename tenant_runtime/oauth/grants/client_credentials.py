@@ -14,7 +14,7 @@ from core.database import Prepared
 from core.errors import AccessDenied, InvalidClient, InvalidRequest, InvalidScope, UnauthorizedClient
 from core.ids import new_secret
 from tenant_runtime.configuration import ResourceServerConfiguration
-from tenant_runtime.models import ClientGrant, ClientSecret, Organization
+from tenant_runtime.models import ClientGrant, ClientSecret, Organization, OrganizationClientGrant
 from tenant_runtime.oauth.clients.authentication import require_still
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.keys.signing import signing_key
@@ -23,6 +23,7 @@ from tenant_runtime.oauth.tokens import issuing
 from tenant_runtime.oauth.tokens.families import new_jti
 from tenant_runtime.oauth.tokens.subject import OrganizationClaims
 from tenant_runtime.organizations.membership import SUSPENDED, UNKNOWN
+from tenant_runtime.organizations.rules import OrganizationRules
 
 GRANT_TYPE = "client_credentials"
 SUCCEEDED = "seccft"
@@ -47,6 +48,13 @@ _OWN = Prepared(
 
 _BY_ID = Prepared(select(_o.id, _o.name, _o.suspended_at).where(_o.id == bindparam("value")))
 _BY_NAME = Prepared(select(_o.id, _o.name, _o.suspended_at).where(_o.name == bindparam("value")))
+_og = OrganizationClientGrant.__table__.c
+_GRANTED = Prepared(
+    select(_og.client_grant_id).where(
+        _og.organization_id == bindparam("organization"), _og.client_grant_id == bindparam("grant")
+    )
+)
+NOT_FOR_IT = "The client may not act for this organization."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class _Asked:
     secret_digest: str | None
     audience: str
     organization: str | None
-    names_allowed: bool
+    rules: OrganizationRules
     now_ms: int
 
 
@@ -80,7 +88,7 @@ async def client_credentials(request: TokenRequest) -> dict[str, Any]:
         request.client.secret_digest,
         server.identifier,
         request.parameters.get("organization"),
-        request.configuration.settings.allow_organization_name_in_authentication_api,
+        request.configuration.organization_rules,
         request.call.now_ms,
     )
     database = request.call.tenant.database
@@ -125,14 +133,22 @@ def _organization(connection: Connection, asked: _Asked, grant: Row[Any]) -> Org
         if usage == "require":
             raise InvalidRequest("The client's grant requires an organization.")
         return None
-    if usage == "deny" or not grant.allow_any_organization:
-        raise AccessDenied("The client may not act for this organization.")
-    row = _find(connection, asked.organization, asked.names_allowed)
+    if usage == "deny":
+        raise AccessDenied(NOT_FOR_IT)
+    row = _find(connection, asked.organization, asked.rules.names_allowed)
+    if not grant.allow_any_organization and not _is_granted(connection, asked, grant, row):
+        raise AccessDenied(NOT_FOR_IT)
     if row is None:
         raise InvalidRequest(UNKNOWN)
     if row.suspended_at is not None:
         raise AccessDenied(SUSPENDED)
     return OrganizationClaims(row.id, row.name)
+
+
+def _is_granted(connection: Connection, asked: _Asked, grant: Row[Any], row: Row[Any] | None) -> bool:
+    if row is None or not asked.rules.chooses:
+        return False
+    return _GRANTED.first(connection, {"organization": row.id, "grant": grant.id}) is not None
 
 
 def _find(connection: Connection, value: str, names_allowed: bool) -> Row[Any] | None:

@@ -76,8 +76,8 @@ def switched_organization(
     """The id of the organization that a request names for its tokens; membership is checked now."""
     if request.client.configuration.organization_usage == "deny":
         raise InvalidRequest("The client may not be used with an organization.")
-    named = request.configuration.settings.allow_organization_name_in_authentication_api
-    return resolve_organization(connection, organization, user_id=user_id, names_allowed=named).id
+    rules = request.configuration.organization_rules
+    return resolve_organization(connection, organization, user_id=user_id, rules=rules).id
 
 
 def begin_family(

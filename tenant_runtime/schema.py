@@ -1,0 +1,23 @@
+"""Which schema a tenant's database has: a release serves the one before its own as well (`migrations`).
+
+The configuration knows it, for the hot paths; elsewhere it is asked for. What a later schema brings is not there
+yet in a tenant that waits for its migration.
+"""
+
+from sqlalchemy import Connection, column, select, table
+
+from core.database.prepared import Prepared
+from core.errors import Unavailable
+
+SCHEMA = Prepared(select(table("alembic_version", column("version_num")).c.version_num))
+WITH_ORGANIZATION_RULES = "0005"
+"""From which on organizations say which connections and client grants they take."""
+
+
+def has_organization_rules(connection: Connection) -> bool:
+    return bool(SCHEMA.rows(connection, {})[0].version_num >= WITH_ORGANIZATION_RULES)
+
+
+def require_organization_rules(connection: Connection) -> None:
+    if not has_organization_rules(connection):
+        raise Unavailable("This tenant's database is to be migrated first.", retry_after=60)
