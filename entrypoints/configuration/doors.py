@@ -82,7 +82,7 @@ async def at_the_machine(settings: Settings, tenant_id: str) -> AsyncIterator[Do
         tenant = await running.platform.directory.by_id(tenant_id)
         if tenant is None:
             raise Failed(f"there is no tenant {tenant_id}")
-        served = _Served(tenant, running.services, _operator(tenant, now_ms(running.platform.clock)))
+        served: Any = _Served(tenant, running.services, _operator(tenant, now_ms(running.platform.clock)))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=served), timeout=60) as http:
             yield Door(http=http, issuer=tenant.issuer)
 

@@ -30,6 +30,7 @@ class Files:
 
 
 def read(source: Path, environ: Mapping[str, str], skipped: frozenset[str]) -> Files:
+    reader: _Folder | _Whole
     if source.is_dir():
         reader = _Folder(source, environ)
     elif source.suffix in SUFFIXES:
