@@ -104,8 +104,14 @@ def _import(
     if done.errors:
         told = msgspec.json.encode(done.errors)
         kept["errors"] = queue.sealed(data_key, job.id, "errors", job.part, told)
-    counts = {"inserted": len(done.users), "updated": done.updated, "failed": len(done.errors)}
-    return advance(connection, job, Step(done=len(rows), part=kept, **counts))
+    step = Step(
+        done=len(rows),
+        inserted=len(done.users),
+        updated=done.updated,
+        failed=len(done.errors),
+        part=kept,
+    )
+    return advance(connection, job, step)
 
 
 def _known(connection: Connection, connection_id: str, rows: Sequence[Row]) -> _Known:

@@ -116,6 +116,8 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
             "password": "correct horse battery staple",
         },
         "UserPatch": {"name": "Taken over"},
+        "UsersExportIn": {"limit": 1},
+        "VerificationEmailIn": {"user_id": ids["user_id"]},
         "OrganizationIn": {"name": "taken-over"},
         "OrganizationPatch": {"display_name": "Taken over"},
         "TenantBody": {"id": "taken-over"},

@@ -42,6 +42,7 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "kid": (await first("/keys/signing"))["kid"],
         "organizations": organization["id"],
         "organizations.name": organization["name"],
+        "jobs": await _export(neighbours, tenant_id),
         "logs": (await first("/logs"))["log_id"],
         "tenant_id": tenant_id,
         "operation_id": operation["id"],
@@ -54,6 +55,16 @@ async def _credential(neighbours: Neighbours, tenant_id: str, client_id: str) ->
     jwk = dict(SigningKey.generate("ES256").public_jwk)
     body = {"credential_type": "public_key", "jwk": jwk}
     return (await neighbours.made(tenant_id, f"/clients/{client_id}/credentials", body))["id"]
+
+
+async def _export(neighbours: Neighbours, tenant_id: str) -> str:
+    """One that is over: nothing of it changes any more."""
+    job = await neighbours.made(tenant_id, "/jobs/users-exports", {"limit": 1})
+    running = neighbours.installation.running
+    tenant = await running.platform.directory.by_id(tenant_id)
+    assert tenant is not None
+    await running.services.jobs.run_due(tenant)
+    return job["id"]
 
 
 async def _consent(neighbours: Neighbours, tenant_id: str) -> str:

@@ -29,9 +29,7 @@ class Importer:
         assert users
         connection_id = await _database(installation, tenant_id)
         values = {"token": api._headers["Authorization"].removeprefix("Bearer "), **changes}
-        return cls(
-            installation.http, f"{tenant.issuer}api/v2", connection_id=connection_id, **values
-        )
+        return cls(installation.http, f"{tenant.issuer}api/v2", connection_id=connection_id, **values)
 
     async def send(self, users: Sequence[Any] | bytes, **fields: Any) -> httpx.Response:
         content = users if isinstance(users, bytes) else json.dumps(users).encode()

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncIterator
 from typing import Any
 
 import argon2
@@ -22,8 +21,8 @@ SALT = b"sixteen bytes!!!"
 
 
 @pytest.fixture
-async def importer(shared: Installation) -> AsyncIterator[Importer]:
-    yield await Importer.of(shared)
+async def importer(shared: Installation) -> Importer:
+    return await Importer.of(shared)
 
 
 def address(name: str = "somebody") -> str:
@@ -79,7 +78,7 @@ async def stored(installation: Installation, user_id: str) -> str | None:
     assert tenant is not None
     return await tenant.database.read(
         lambda connection: connection.exec_driver_sql(
-            f"SELECT hash FROM passwords WHERE user_id = '{user_id}'"  # noqa: S608
+            f"SELECT hash FROM passwords WHERE user_id = '{user_id}'"
         ).scalar()
     )
 
@@ -242,11 +241,21 @@ async def test_who_is_there_is_left_alone_or_with_upsert_changed_but_for_how_the
     shared: Installation, importer: Importer
 ) -> None:
     email, username = address(), f"name_{secrets.token_hex(4)}"
-    first = {"email": email, "username": username, "password_hash": hash_of(), "app_metadata": {"a": 1, "b": 1}}
+    first = {
+        "email": email,
+        "username": username,
+        "password_hash": hash_of(),
+        "app_metadata": {"a": 1, "b": 1},
+    }
     await importer.run([first, {**first, "name": "again"}])
     user = await importer.user(email)
     assert user["name"] == email
-    second = {"email": email, "name": "Changed", "app_metadata": {"b": 2}, "password_hash": hash_of("another")}
+    second = {
+        "email": email,
+        "name": "Changed",
+        "app_metadata": {"b": 2},
+        "password_hash": hash_of("another"),
+    }
     job = await importer.run([second])
     assert job["summary"]["failed"] == 1
     assert (await importer.errors(job["id"]))[0]["errors"][0]["code"] == "DUPLICATED_USER"

@@ -39,7 +39,7 @@ def _signature(tenant: Tenant, job_id: str, until: int) -> str:
 
 
 @get("/jobs/{id:str}/file", include_in_schema=False)
-async def download_export(request: Request, id: FromPath[str]) -> Stream:  # type: ignore[type-arg]
+async def download_export(request: Request, id: FromPath[str]) -> Stream:
     tenant, now = tenant_of(request), now_ms(services_of(request).clock)
     _check_link(request, tenant, id, now)
     job = await tenant.database.read(queue.find, id)
@@ -53,7 +53,7 @@ async def download_export(request: Request, id: FromPath[str]) -> Stream:  # typ
     )
 
 
-def _check_link(request: Request, tenant: Tenant, job_id: str, now: int) -> None:  # type: ignore[type-arg]
+def _check_link(request: Request, tenant: Tenant, job_id: str, now: int) -> None:
     until = parse_text(request.query_params, "until") or ""
     signature = parse_text(request.query_params, "signature") or ""
     if not (until.isascii() and until.isdigit() and len(until) < 16):

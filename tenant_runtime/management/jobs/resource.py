@@ -147,7 +147,7 @@ def _create_export(
 
 @creating("/jobs/verification-email", "update:users")
 async def create_verification_email(call: CallOf, data: JSONBody[VerificationEmailIn]) -> dict[str, Any]:
-    require_mail(call.services)
+    await require_mail(call.services, call.tenant)
     answer: dict[str, Any] = await call.write(_send, call.tenant.data_key, data, call.now)
     call.services.deliveries.soon(call.tenant)
     return answer
