@@ -175,3 +175,8 @@ class Operators(Protocol):
 
     async def is_verified(self, user_id: str) -> bool:
         """Whether their address is verified and they are not blocked."""
+
+    async def record(
+        self, subject: str, description: str, details: Mapping[str, Any], now: int, request_id: str
+    ) -> None:
+        """What they do in somebody's name in a tenant, in tenant one's log; returns when it is written."""

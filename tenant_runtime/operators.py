@@ -1,10 +1,12 @@
 """What the platform API asks about a user of tenant one: implements `core.tenants.Operators`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
 from core.tenants import Directory
+from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Membership, Organization, User
 from tenant_runtime.standing import still_stands
 
@@ -32,6 +34,20 @@ class TenantOneOperators:
     async def is_verified(self, user_id: str) -> bool:
         one = await self._directory.control_plane()
         return await one.database.read(_is_verified, user_id)
+
+    async def record(
+        self, subject: str, description: str, details: Mapping[str, Any], now: int, request_id: str
+    ) -> None:
+        one = await self._directory.control_plane()
+        event = Event(
+            type="sapi",
+            created_at=now,
+            description=description,
+            user_id=subject,
+            request_id=request_id,
+            details=details,
+        )
+        await one.database.write(record, event)
 
 
 def _organization_ids(connection: Connection, user_id: str) -> Sequence[str]:

@@ -32,7 +32,13 @@ from tenant_runtime.management.sessions import resource as sessions
 from tenant_runtime.management.settings import tenant as tenants_settings
 from tenant_runtime.management.tickets import resource as tickets
 from tenant_runtime.management.users import access as user_access
-from tenant_runtime.management.users import authentication_methods, changing, grants, identities
+from tenant_runtime.management.users import (
+    authentication_methods,
+    changing,
+    grants,
+    identities,
+    impersonation,
+)
 from tenant_runtime.management.users import resource as users
 
 handlers = [
@@ -50,6 +56,7 @@ handlers = [
     *users.handlers,
     *changing.handlers,
     *user_access.handlers,
+    *impersonation.handlers,
     *identities.handlers,
     *authentication_methods.handlers,
     *sessions.handlers,

@@ -6,7 +6,7 @@ tenant's product and are granted freely. Read inside the unit that writes, so no
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, bindparam, select, union_all
+from sqlalchemy import Connection, bindparam, exists, or_, select, union_all
 
 from core.errors import Forbidden
 from tenant_runtime.management.access import Actor
@@ -48,6 +48,26 @@ _PLATFORM_OF_ROLES = (
     .where(Scope.__table__.c.is_platform.is_(True), _held.role_id.in_(bindparam("roles", expanding=True)))
 )
 _ROLES_OF_USER = select(_own_role.role_id).where(_own_role.user_id == bindparam("user"))
+_HOLDS_PLATFORM = (
+    select(Scope.__table__.c.value)
+    .where(
+        Scope.__table__.c.is_platform.is_(True),
+        or_(
+            exists().where(
+                _direct.user_id == bindparam("user"),
+                _direct.resource_server_id == Scope.__table__.c.resource_server_id,
+                _direct.permission == Scope.__table__.c.value,
+            ),
+            exists().where(
+                _own_role.user_id == bindparam("user"),
+                _held.role_id == _own_role.role_id,
+                _held.resource_server_id == Scope.__table__.c.resource_server_id,
+                _held.permission == Scope.__table__.c.value,
+            ),
+        ),
+    )
+    .limit(1)
+)
 _IS_TENANT_ONE = select(Scope.__table__.c.value).where(Scope.__table__.c.is_platform.is_(True)).limit(1)
 _IS_MEMBER_OF_TENANT = (
     select(_membership.id)
@@ -88,6 +108,12 @@ def check_platform_roles(connection: Connection, actor: Actor, role_ids: Iterabl
 def check_platform_user(connection: Connection, actor: Actor, user_id: str) -> None:
     role_ids = connection.execute(_ROLES_OF_USER, {"user": user_id}).scalars().all()
     check_platform_roles(connection, actor, role_ids)
+
+
+def check_no_operator(connection: Connection, user_id: str) -> None:
+    """Whoever runs the platform is nobody else's to be, not even for those who run it too."""
+    if connection.execute(_HOLDS_PLATFORM, {"user": user_id}).first() is not None:
+        raise Forbidden("Nobody acts in the name of an operator of the platform.")
 
 
 def check_enters_tenants(connection: Connection, actor: Actor) -> None:

@@ -176,5 +176,6 @@ def _claims(found: _Found, current: Configuration) -> Mapping[str, Any]:
     return {
         **userinfo_claims(subject.user, presented.scope, presented.requested_claims),
         **organization_claims(subject.organization, named=named),
+        **({"act": presented.claims["act"]} if "act" in presented.claims else {}),
         "sub": presented.user_id,
     }

@@ -193,6 +193,11 @@ class Standing:
     async def is_verified(self, user_id: str) -> bool:
         return True
 
+    async def record(
+        self, subject: str, description: str, details: Mapping[str, Any], now: int, request_id: str
+    ) -> None:
+        pass
+
     async def still_stand(self, subject: str, issued_at: float, jti: str | None, consent: str) -> bool:
         return True
 

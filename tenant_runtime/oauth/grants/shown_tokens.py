@@ -40,6 +40,8 @@ class Acting:
 def shown_subject(request: TokenRequest) -> Presented:
     """A person's token that this client was given, or that was used at the API which this client is."""
     presented = _read(request, "subject_token")
+    if is_impersonation(presented):
+        raise InvalidGrant("The subject_token is used by somebody in its user's name: it is exchanged for nothing.")
     if _is_machine(presented):
         raise InvalidGrant("The subject_token is a client's own: there is nobody to act for.")
     if presented.client_id == request.client.client_id:
@@ -113,6 +115,12 @@ def _read(request: TokenRequest, name: str) -> Presented:
     if presented.issuer != call.tenant.issuer:
         raise InvalidGrant(f"The {name} is invalid, expired or another issuer's.")
     return presented
+
+
+def is_impersonation(presented: Presented) -> bool:
+    """By a person (`management.users.impersonation`), named with their issuer; clients of this tenant are not."""
+    act = presented.claims.get("act")
+    return isinstance(act, Mapping) and "iss" in act
 
 
 def _is_machine(presented: Presented) -> bool:
