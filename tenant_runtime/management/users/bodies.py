@@ -76,11 +76,20 @@ def check_password(password: str, *names: str | None) -> None:
         raise InvalidInput(_PROBLEMS[problem], code="password_strength_error")
 
 
-class IdentityOut(Struct, frozen=True, gc=False, rename={"is_social": "isSocial"}):
+class IdentityOut(
+    Struct,
+    frozen=True,
+    gc=False,
+    omit_defaults=True,
+    rename={"is_social": "isSocial", "profile": "profileData"},
+):
+    """`profile`: what is kept of the account that a linked identity was."""
+
     connection: str
     provider: str
     user_id: str
     is_social: bool
+    profile: Object | None = None
 
 
 class UserOut(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -121,7 +130,13 @@ def listed(row: Any, identities: Sequence[Any]) -> UserOut:
         to_iso(row.created_at),
         to_iso(row.updated_at),
         [
-            IdentityOut(link.connection, link.provider, link.provider_user_id, link.is_social)
+            IdentityOut(
+                link.connection,
+                link.provider,
+                link.provider_user_id,
+                link.is_social,
+                link.profile_data or None,
+            )
             for link in identities
         ],
         row.username,

@@ -58,6 +58,7 @@ _IDENTITIES_OF = PreparedPage(
         _identity.c.provider,
         _identity.c.provider_user_id,
         _identity.c.is_social,
+        _identity.c.profile_data,
         _connection.c.name.label("connection"),
     )
     .join(_connection, _connection.c.id == _identity.c.connection_id)
@@ -84,7 +85,13 @@ def _with_identities(connection: Connection, rows: Rows) -> list[UserOut]:
     identities: dict[str, list[Any]] = {row.user_id: [] for row in rows}
     for identity in _IDENTITIES_OF.rows(connection, {"ids": list(identities)}):
         identities[identity.user_id].append(identity)
-    return [listed(row, identities[row.user_id]) for row in rows]
+    return [listed(row, _own_first(row.user_id, identities[row.user_id])) for row in rows]
+
+
+def _own_first(user_id: str, identities: list[Any]) -> list[Any]:
+    if len(identities) > 1:
+        identities.sort(key=lambda link: f"{link.provider}|{link.provider_user_id}" != user_id)
+    return identities
 
 
 ENTITY = Entity("user", _table, "user_id", shape)
