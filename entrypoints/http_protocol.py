@@ -1,4 +1,4 @@
-"""How requests are read from the wire: uvicorn's protocol over httptools, and three rules that it leaves out."""
+"""How requests are read from the wire: uvicorn's protocol over httptools, and four rules that it leaves out."""
 
 import asyncio
 from typing import cast
@@ -10,6 +10,9 @@ from entrypoints.one_write import OneWrite
 
 LONGEST_HEAD = 64 * 1024
 MOST_HEADERS = 200
+MOST_UNWANTED = 1024 * 1024
+"""Bytes of a body that are still taken when the request has been answered: so much may be on the way."""
+
 REQUEST_SECONDS = 30.0
 """In which a request must have come as a whole, from the connection or the request before."""
 
@@ -24,11 +27,15 @@ class HttpProtocol(HttpToolsProtocol):
     Otherwise a proxy in front that follows the rule and a server behind it that does not would see two hosts.
 
     Request line and headers have a limit, which the parser has not: it would hold whatever a stranger sends. So has
-    the time that a request takes to arrive; one that comes in one piece, as nearly all do, starts no clock.
+    the time that a request takes to arrive; one that comes in one piece, as nearly all do, starts no clock. And who
+    was told that a body is too long is not listened to until its end.
     """
 
     _unfinished = 0
     """Bytes that came since something was complete: a head, a piece of a body, a request."""
+
+    _unwanted = 0
+    """Bytes of a body that came after its answer."""
 
     _in_head = False
     _is_arriving = False
@@ -61,6 +68,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = self._is_arriving = True
+        self._unwanted = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -73,6 +81,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._unfinished = 0
+        if self.cycle is not None and self.cycle.response_complete:
+            self._unwanted += len(body)
+            if self._unwanted > MOST_UNWANTED:
+                self._give_up()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
