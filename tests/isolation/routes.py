@@ -92,6 +92,14 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
         "SettingsPatch": {"friendly_name": "Taken over"},
         "ResourceServerIn": {"name": "x", "identifier": "https://taken.example"},
         "ResourceServerPatch": {"name": "Taken over"},
+        "CustomDomainIn": {"domain": "taken-over.test", "type": "self_managed_certs"},
+        "CustomDomainPatch": {"domain_metadata": {"taken": "over"}},
+        "PrimaryDomain": {"domain": "acme.localhost"},
+        "ImpersonationIn": {
+            "reason": "Taken over for fun",
+            "client_id": ids["client_id"],
+            "audience": ids["identifier"],
+        },
         "RoleIn": {"name": "Taken over"},
         "RolePatch": {"description": "Taken over"},
         "PermissionsBody": {

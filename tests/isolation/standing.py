@@ -3,7 +3,9 @@
 import secrets
 from typing import Any
 
+from controlplane.registry.custom_domains import DomainClaim, put_claim
 from core.crypto.keys import SigningKey
+from core.ids import new_id, new_secret
 from entrypoints.demo_content import CALLBACK, DemoClient
 from tests.isolation.conftest import CONTROL_PLANE, Neighbours
 from tests.registrations import consented_code
@@ -42,6 +44,8 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "kid": (await first("/keys/signing"))["kid"],
         "organizations": organization["id"],
         "organizations.name": organization["name"],
+        "custom-domains": await _custom_domain(neighbours, tenant_id),
+        "users.id": "imp_0000000000000000",
         "jobs": await _export(neighbours, tenant_id),
         "logs": (await first("/logs"))["log_id"],
         "tenant_id": tenant_id,
@@ -49,6 +53,28 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "run_id": "mig_0000000000000000",  # no run and no backup stands: who may ask learns that, nobody else
         "backup_id": "bak_0000000000000000",
     }
+
+
+async def _custom_domain(neighbours: Neighbours, tenant_id: str) -> str:
+    """Claimed where it is kept: an installation without TLS takes none over the API."""
+    id = new_id("cd")
+    claim = DomainClaim(
+        id=id,
+        tenant_id=tenant_id,
+        host=f"{secrets.token_hex(4)}.test",
+        type="self_managed_certs",
+        method="txt",
+        token=new_secret(24),
+        tls_policy="recommended",
+        domain_metadata={},
+        problem=None,
+        created_at=1,
+        proven_at=None,
+        checked_at=None,
+        released_at=None,
+    )
+    await neighbours.installation.running.platform.registry.write(put_claim, claim)
+    return id
 
 
 async def _credential(neighbours: Neighbours, tenant_id: str, client_id: str) -> str:
