@@ -142,6 +142,9 @@ class Settings:
         values.not_negative,
         24.0,
     )
+    max_log_retention_days: int = _setting(
+        "days for which a tenant may keep the events of its log", values.positive_int, 365
+    )
     migrate: Literal["background", "command"] | None = _setting(
         "who brings tenants to a new release's schema: `background`, the servers after a start, or `command`, which is"
         " `keystead migrate`; absent, `background` unless the registry is on PostgreSQL",

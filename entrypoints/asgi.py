@@ -174,7 +174,7 @@ class Keystead:
             clock=self._clock,
             passwords=PasswordHasher.from_settings(self.settings),
             keys=platform.keystock,
-            audit=AuditLog(self._clock),
+            audit=AuditLog(self._clock, self.settings.max_log_retention_days),
             outbound=outbound,
             allowances=Allowances(self.settings.rates),
             leaked_passwords=LeakedPasswords(self.settings.breached_passwords_file),

@@ -73,6 +73,7 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     error_page: ErrorPage = ErrorPage()
     sandbox_version: str | None = None
     client_registration: ClientRegistration = ClientRegistration()
+    log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 30
 
 
 DEFAULTS: Mapping[str, Any] = msgspec.to_builtins(TenantSettings())

@@ -10,6 +10,7 @@ from core.clock import Clock, now_ms
 from core.errors import Unavailable
 from core.tenants import Tenant
 from tenant_runtime.audit.events import Event, record_all
+from tenant_runtime.audit.retention import MOST, sweep_events
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +19,8 @@ FULL_AT = 500
 SPOOL = 5_000
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 30.0
+SWEEP_EVERY = 500
+SWEEP_AFTER_MS = 3_600_000
 
 
 class AuditLog:
@@ -26,8 +29,11 @@ class AuditLog:
     process's own log says how many of which types.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, longest_days: int | None = None) -> None:
         self._clock = clock
+        self._longest_days = longest_days
+        self._added: Counter[str] = Counter()  # since the last sweep, by tenant
+        self._swept_at: dict[str, int] = {}
         self._pending: dict[str, _Pending] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._flushing: dict[asyncio.Task[None], str] = {}  # whose events it writes
@@ -92,6 +98,23 @@ class AuditLog:
         except Exception:
             log.exception("audit_events_refused", tenant=pending.tenant.id)
             _say_lost(pending.tenant, pending.events)
+        else:
+            await self._sweep(pending)
+
+    async def _sweep(self, pending: "_Pending") -> None:
+        """Those who add take away: at the first events that this process sees of a tenant, then now and then."""
+        tenant, now = pending.tenant, self.now()
+        self._added[tenant.id] += len(pending.events)
+        added = self._added[tenant.id]
+        if added < SWEEP_EVERY and abs(now - self._swept_at.get(tenant.id, 0)) < SWEEP_AFTER_MS:
+            return
+        most, self._added[tenant.id], self._swept_at[tenant.id] = max(MOST, 2 * added), 0, now
+        try:
+            await tenant.database.write(sweep_events, now, self._longest_days, most)
+        except Unavailable as error:
+            log.warning("audit_events_not_swept", tenant=tenant.id, reason=type(error).__name__)
+        except Exception:
+            log.exception("audit_events_not_swept", tenant=tenant.id)
 
     def _wait(self, pending: "_Pending", reason: str) -> None:
         """Before what came meanwhile: the first of a flood tell more than the last."""

@@ -2,26 +2,33 @@
 also of those that nobody signs in for.
 
 No timer visits idle tenants, so ten thousand of them cost nothing. Used codes stay a day, because a second use must
-be recognised as one; ended sessions stay a month for whoever looks into what happened.
+be recognised as one; ended sessions stay a month for whoever looks into what happened. A family of refresh tokens goes
+a month after it was over for good and last used, what was revoked a month after: no access token lives longer.
 """
 
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from sqlalchemy import Connection, Delete, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Delete, Table, bindparam, delete, exists, func, or_, select
 
+from tenant_runtime.audit.retention import sweep_events
 from tenant_runtime.deliveries.queue import sweep_deliveries
 from tenant_runtime.models import (
     AccessToken,
     AuthorizationCode,
     AuthorizationRequest,
+    Change,
     DeviceCode,
     LoginCode,
     PushedRequest,
+    RefreshFamily,
+    RevokedFamily,
     Session,
     Ticket,
 )
+from tenant_runtime.models.telling import SINCE
 from tenant_runtime.oauth.single_use import sweep_used_ids
+from tenant_runtime.schema import SCHEMA
 
 SWEEP_WHEN = "00"
 """The first digits of the new code's digest: chance without a die, so that the unit stays pure."""
@@ -51,18 +58,54 @@ _KEPT_MS: Mapping[Swept, int] = {
 }
 
 
-def _removal(model: Swept) -> Delete:
-    table = model.__table__
+_f, _v, _c = RefreshFamily.__table__.c, RevokedFamily.__table__.c, Change.__table__.c
+_before = bindparam("before")
+LONGEST_TOKEN_MS = 31 * _DAY_MS
+"""Longer than any access token may live."""
+
+CHANGES_KEPT_MS = 15 * _DAY_MS
+"""Longer than deliveries that were given up can be sent again."""
+
+_OVER: tuple[tuple[Table, ColumnElement[bool], int], ...] = (
+    *((model.__table__, model.__table__.c.expires_at < _before, kept) for model, kept in _KEPT_MS.items()),
+    (
+        RefreshFamily.__table__,
+        or_(_f.expires_at < _before, _f.revoked_at < _before) & (_f.used_at < _before),
+        LONGEST_TOKEN_MS,
+    ),
+    (
+        RevokedFamily.__table__,
+        (_v.revoked_at < _before) & ~exists().where(_f.id == _v.family_id),
+        LONGEST_TOKEN_MS,
+    ),
+)
+"""What is over, and for how long it is kept all the same."""
+
+_OVER_SINCE: tuple[tuple[Table, ColumnElement[bool], int], ...] = (
+    (
+        Change.__table__,
+        (_c.created_at < _before) & (_c.sequence < select(func.max(_c.sequence)).scalar_subquery()),
+        CHANGES_KEPT_MS,
+    ),
+)
+"""Of the schema that the release before does not have."""
+
+
+def _removal(table: Table, condition: ColumnElement[bool]) -> Delete:
     (key,) = table.primary_key.columns
-    over = select(key).where(table.c.expires_at < bindparam("before")).limit(MOST)
-    return delete(table).where(key.in_(over))
+    return delete(table).where(key.in_(select(key).where(condition).limit(MOST)))
 
 
-_REMOVALS = [(_removal(model), kept) for model, kept in _KEPT_MS.items()]
+_REMOVALS = [(_removal(table, condition), kept) for table, condition, kept in _OVER]
+_REMOVALS_SINCE = [(_removal(table, condition), kept) for table, condition, kept in _OVER_SINCE]
 
 
 def sweep(connection: Connection, now: int) -> None:
     for removal, kept in _REMOVALS:
         connection.execute(removal, {"before": now - kept})
+    if SCHEMA.rows(connection, {})[0].version_num >= SINCE:
+        for removal, kept in _REMOVALS_SINCE:
+            connection.execute(removal, {"before": now - kept})
+    sweep_events(connection, now)
     sweep_deliveries(connection, now)
     sweep_used_ids(connection, now)

@@ -186,7 +186,7 @@ class RevokedFamily(TenantBase):
     `jti`; or a consent, by its name (`core.given`), for what was issued before `revoked_at`."""
 
     __tablename__ = "revoked_families"
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = (Index("ix_revoked_families_revoked_at", "revoked_at"), {"sqlite_with_rowid": False})
 
     family_id: Mapped[str] = mapped_column(primary_key=True)
     revoked_at: Mapped[Millis]

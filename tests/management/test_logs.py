@@ -1,5 +1,7 @@
 import pytest
 
+from tenant_runtime.audit import Event
+from tenant_runtime.audit.retention import sweep_events
 from tests.management.world import Place, World
 
 pytestmark = pytest.mark.anyio
@@ -81,3 +83,36 @@ async def test_the_events_of_one_user(acme: Place) -> None:
     await acme.api_of(user["user_id"]).made("/roles", {"name": "Clerk"})
     [event] = (await api.get(f"/users/{user['user_id']}/logs")).json()
     assert event["description"] == "Create role"
+
+
+async def test_events_are_kept_as_long_as_the_tenant_says_and_the_installation_lets_it(acme: Place) -> None:
+    api, clock, audit = acme.api(), acme.world.clock, acme.world.services.audit
+    assert (await api.patch("/tenants/settings", {"log_retention_days": 366})).status_code == 400
+    assert (await api.patch("/tenants/settings", {"log_retention_days": 10})).status_code == 200
+    await api.made("/roles", {"name": "Old"})
+    clock.time += 9 * 86_400
+    await acme.api().made("/roles", {"name": "Young"})
+    clock.time += 2 * 86_400
+    audit.add(acme.tenant, Event(type="f", created_at=audit.now()))
+    events = (await acme.api().get("/logs")).json()
+    names = [event["details"]["after"]["name"] for event in events if event["type"] == "sapi"]
+    assert names == ["Young"]
+    clock.time += 400 * 86_400
+    await acme.tenant.database.write(sweep_events, audit.now())
+    assert [row.type for row in await acme.events()] == ["f"], (
+        "the newest stays: its number must not come again"
+    )
+
+
+async def test_a_log_that_was_kept_longer_shrinks_by_those_who_add_to_it(acme: Place) -> None:
+    audit, day = acme.world.services.audit, 86_400_000
+    first = audit.now()
+    for number in range(4000):
+        audit.add(acme.tenant, Event(type="f", created_at=first - 40 * day + number))
+    await audit.flush(acme.tenant)
+    for batch in range(8):
+        for number in range(500):
+            audit.add(acme.tenant, Event(type="s", created_at=first + batch * 500 + number))
+        await audit.flush(acme.tenant)
+    left = {row.type for row in await acme.events()}
+    assert left == {"s"}

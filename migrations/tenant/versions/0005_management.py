@@ -128,6 +128,7 @@ def _organizations() -> None:
 
 
 def _streams() -> None:
+    op.create_index("ix_revoked_families_revoked_at", "revoked_families", ["revoked_at"], unique=False)
     op.add_column("log_events", sa.Column("sequence", sa.BigInteger(), nullable=True))
     op.create_index("ix_log_events_sequence", "log_events", ["sequence"], unique=False)
     op.create_table(

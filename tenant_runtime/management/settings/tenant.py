@@ -83,6 +83,7 @@ class SettingsPatch(Body):
     error_page: Maybe[ErrorPagePatch | None] = UNSET
     sandbox_version: Maybe[ShortText | None] = UNSET
     client_registration: Maybe[ClientRegistrationPatch | None] = UNSET
+    log_retention_days: Maybe[Annotated[int, Meta(ge=1, le=3650)] | None] = UNSET
 
 
 @reading("/tenants/settings", "read:tenant_settings")
@@ -97,6 +98,9 @@ async def get_tenant_settings(call: CallOf) -> dict[str, Any]:
 async def update_tenant_settings(call: CallOf, data: JSONBody[SettingsPatch]) -> dict[str, Any]:
     members = _as_kept(named(data))
     _check(members, await call.configuration())
+    longest = call.services.settings.max_log_retention_days
+    if (members.get("log_retention_days") or 0) > longest:
+        raise InvalidInput(f"`log_retention_days` may be {longest} at most.")
     return await call.write(_update, members)
 
 
