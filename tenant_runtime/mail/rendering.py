@@ -5,9 +5,9 @@ says so. Templates see Auth0's variables.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +28,8 @@ from tenant_runtime.models import Client, Identity, User
 _log = structlog.get_logger(__name__)
 
 LONGEST_SUBJECT = 200
+LONGEST_SENDER = 400
+_NAMED = re.compile(r'"?(?P<name>[^<>"]*)"?\s*<(?P<address>[^<>]+)>')
 _u, _i, _c = User.__table__.c, Identity.__table__.c, Client.__table__.c
 _USER = select(User.__table__).where(_u.user_id == bindparam("of"))
 _WHO = select(_i.user_id).where(_i.connection_id == bindparam("at"), _i.email == bindparam("of"))
@@ -95,9 +97,7 @@ def _in_bounds(built_in: Letter, written: Written, values: Mapping[str, Any]) ->
 
     html = render(written.body, values, escape=True)
     subject = render(written.subject, values, escape=False) if written.subject else ""
-    name, address = (
-        parseaddr(clean(render(written.sender, values, escape=False))) if written.sender else ("", "")
-    )
+    name, address = _mailbox(render(written.sender, values, escape=False)) if written.sender else ("", "")
     return replace(
         built_in,
         subject=clean(subject, LONGEST_SUBJECT) or built_in.subject,
@@ -106,6 +106,12 @@ def _in_bounds(built_in: Letter, written: Written, values: Mapping[str, Any]) ->
         sender_name=clean(name) or built_in.sender_name,
         sender_address=address,
     )
+
+
+def _mailbox(text: str) -> tuple[str, str]:
+    """Values are not quoted as a header wants them, so nothing in a name means anything but the brackets after it."""
+    found = _NAMED.fullmatch(clean(text, LONGEST_SENDER))
+    return (found["name"].strip(), found["address"]) if found is not None else ("", text.strip())
 
 
 # --- what a template may read ----------------------------------------------------------------------------------------
