@@ -65,9 +65,12 @@ def needs(*permissions: str) -> dict[str, Any]:
 
 async def is_known(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Carries a good token of tenant one."""
-    _count(connection, None)
     verify = authenticate(services_of(connection).verifier)
-    await cast("Awaitable[None]", verify(connection, handler))
+    try:
+        await cast("Awaitable[None]", verify(connection, handler))
+    except KeysteadError:
+        _count(connection, None)
+        raise
     principal = principal_of(connection)
     wait = _count(connection, principal.client_id or principal.subject)
     if wait > 0.0:

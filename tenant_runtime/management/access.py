@@ -17,6 +17,7 @@ from core.clock import now_ms
 from core.crypto.jwt import TokenInvalid, check_times, verify
 from core.crypto.keys import PublicKeys
 from core.errors import (
+    IdentityError,
     InsufficientReach,
     InsufficientScope,
     InvalidDpopProof,
@@ -107,8 +108,11 @@ def actor_of(connection: AnyConnection) -> Actor:
 async def admitted(connection: AnyConnection) -> Actor:
     """Who is known, and asks no more than their client may."""
     tenant, services, state = tenant_of(connection), services_of(connection), connection.scope["state"]
-    count_call(services.allowances, state, tenant, None, services.clock.now())
-    actor = await authenticate(connection)
+    try:
+        actor = await authenticate(connection)
+    except IdentityError:
+        count_call(services.allowances, state, tenant, None, services.clock.now())
+        raise
     caller = f"{actor.issuer} {actor.client_id or actor.subject}"
     wait = count_call(services.allowances, state, tenant, caller, services.clock.now())
     if wait > 0.0:
