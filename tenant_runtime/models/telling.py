@@ -110,7 +110,8 @@ def _telling(
         statement=(
             "INSERT INTO changes (id, sequence, type, data, created_at)"
             f" SELECT 'evt_' || random_text(), ({_NEXT} changes), '{type}', {data}, now_ms(){source}"
-            f" WHERE {where} AND EXISTS (SELECT 1 FROM event_streams) AND EXISTS (SELECT 1 FROM tenant)"
+            f" WHERE {where} AND EXISTS (SELECT 1 FROM event_streams WHERE status = 'enabled')"
+            " AND EXISTS (SELECT 1 FROM tenant)"
         ),
         since=SINCE,
     )

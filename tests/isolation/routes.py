@@ -47,6 +47,7 @@ class Route:
             "operation_id",
             "run_id",
             "backup_id",
+            "event_id",
             "name",
         ):
             if name in ("id", "key", "name"):
@@ -124,6 +125,24 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
             "password": "correct horse battery staple",
         },
         "UserPatch": {"name": "Taken over"},
+        "LogStreamIn": {
+            "name": "Taken over",
+            "type": "http",
+            "status": "paused",
+            "sink": {"httpEndpoint": "https://taken.example/"},
+        },
+        "LogStreamPatch": {"name": "Taken over"},
+        "EventStreamIn": {
+            "status": "disabled",
+            "subscriptions": [{"event_type": "user.created"}],
+            "destination": {
+                "type": "webhook",
+                "configuration": {"webhook_endpoint": "https://taken.example/"},
+            },
+        },
+        "EventStreamPatch": {"name": "Taken over"},
+        "RedeliverBody": {},
+        "TestBody": {"event_type": "user.created"},
         "UsersExportIn": {"limit": 1},
         "VerificationEmailIn": {"user_id": ids["user_id"]},
         "OrganizationIn": {"name": "taken-over"},

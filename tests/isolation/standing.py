@@ -48,6 +48,7 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "users.id": "imp_0000000000000000",
         "jobs": await _export(neighbours, tenant_id),
         "logs": (await first("/logs"))["log_id"],
+        **await _streams(neighbours, tenant_id),
         "tenant_id": tenant_id,
         "operation_id": operation["id"],
         "run_id": "mig_0000000000000000",  # no run and no backup stands: who may ask learns that, nobody else
@@ -75,6 +76,34 @@ async def _custom_domain(neighbours: Neighbours, tenant_id: str) -> str:
     )
     await neighbours.installation.running.platform.registry.write(put_claim, claim)
     return id
+
+
+async def _streams(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
+    """Streams that nothing is sent to, and an event that could not be delivered."""
+    url = "https://receiver.example/"
+    log_stream = await neighbours.made(
+        tenant_id,
+        "/log-streams",
+        {"name": "Standing", "type": "http", "status": "paused", "sink": {"httpEndpoint": url}},
+    )
+    destination = {"type": "webhook", "configuration": {"webhook_endpoint": url}}
+    event_stream = await neighbours.made(
+        tenant_id,
+        "/event-streams",
+        {
+            "status": "disabled",
+            "subscriptions": [{"event_type": "user.created"}],
+            "destination": destination,
+        },
+    )
+    tried = await neighbours.made(
+        tenant_id, f"/event-streams/{event_stream['id']}/test", {"event_type": "user.created"}
+    )
+    running = neighbours.installation.running
+    tenant = await running.platform.directory.by_id(tenant_id)
+    assert tenant is not None
+    await running.services.deliveries.run_due(tenant)
+    return {"log-streams": log_stream["id"], "event-streams": event_stream["id"], "event_id": tried["id"]}
 
 
 async def _credential(neighbours: Neighbours, tenant_id: str, client_id: str) -> str:

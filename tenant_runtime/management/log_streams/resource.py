@@ -85,8 +85,6 @@ async def create_log_stream(call: CallOf, data: JSONBody[LogStreamIn]) -> dict[s
     check_type(members["type"])
     if "httpEndpoint" not in members["sink"]:
         raise InvalidInput("`sink.httpEndpoint` is missing.")
-    if members.get("status", "active") != "active":
-        raise InvalidInput("A log stream begins as active.")
     await call.services.audit.flush(call.tenant)
     shown = await call.write(_create, new_id(PREFIX), members, call.tenant.data_key, call.now)
     return _followed(call, shown)
@@ -141,7 +139,7 @@ def _create(
         "id": id,
         "name": members.get("name") or "Log stream",
         "type": HTTP,
-        "status": "active",
+        "status": members.get("status", "active"),
         "sink": {**_DEFAULTS, **sink},
         "filters": members.get("filters", []),
         "secrets": seal_secrets(data_key, _table.name, id, secrets),
