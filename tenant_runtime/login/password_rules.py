@@ -36,8 +36,8 @@ def problem_of(password: str, *names: str) -> ProblemKey | None:
 
 
 def is_listed(password: str) -> bool:
-    """Whether it is, as it stands, one of the list."""
-    return unicodedata.normalize("NFC", password).casefold() in _common()
+    """Whether it is one of the list, with whatever is around it."""
+    return _is_common(unicodedata.normalize("NFC", password).casefold(), ())
 
 
 def _is_common(password: str, names: tuple[str, ...]) -> bool:
