@@ -102,7 +102,7 @@ async def _demo(settings: Settings, *, as_json: bool) -> int:
         demo = known if made is None else await demos.make(app, settings, made)
         assert demo is not None
         if not as_json:
-            await stack.enter_async_context(beside(demo))
+            await stack.enter_async_context(beside(demo, settings.mail_folder))
         return await serve_until_stopped(
             app, settings, listening=lambda: _announce(demo, settings, as_json=as_json), lifespan="off"
         )

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from entrypoints.configuration.plan import Change
 
 SAME, DIFFERENT, FAILED = 0, 2, 1
+ROUNDS = 3
+"""One change may bring another along: a new client, say, is enabled where all are. The last one finds nothing to do."""
 _SIGNS = {"create": "+", "change": "~", "delete": "-", "only here": "?"}
 
 
@@ -125,10 +128,20 @@ async def _plan(door: "Door", options: argparse.Namespace) -> int:
 
 async def _apply(door: "Door", options: argparse.Namespace) -> int:
     from entrypoints.configuration.applying import apply
+    from entrypoints.configuration.failures import Failed
 
-    changes, present = await _compared(door, options)
-    counts = await apply(door, changes, present, lambda line: print(line, flush=True))
-    left = sum(change.action == "only here" for change in changes)
+    done: dict[tuple[str, str], str] = {}
+    for _ in range(ROUNDS):
+        changes, present = await _compared(door, options)
+        if not any(change.writes for change in changes):
+            break
+        await apply(door, changes, present, lambda line: print(line, flush=True))
+        for change in changes:
+            if change.writes:
+                done.setdefault((change.kind.name, change.label), change.action)
+    else:
+        raise Failed(f"the tenant is not as the files say after {ROUNDS} rounds; see what plan shows")
+    counts, left = Counter(done.values()), sum(change.action == "only here" for change in changes)
     print(
         f"{counts['create']} created, {counts['change']} changed, {counts['delete']} deleted,"
         f" {left} only here and left alone."

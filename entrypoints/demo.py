@@ -15,6 +15,7 @@ import msgspec
 from core.settings import Settings, SettingsError, is_loopback
 from entrypoints.demo_content import (
     CALLBACK_PORT,
+    MAILBOX,
     TENANTS,
     Demo,
     DemoControlPlane,
@@ -113,7 +114,9 @@ def described_for_people(demo: Demo, settings: Settings) -> str:
 
 
 def _letters(mail_folder: Path | None) -> list[str]:
-    return [f"Mails are written to {mail_folder} as files that mail programs open."] if mail_folder else []
+    if mail_folder is None:
+        return []
+    return [f"Every mail that is sent can be read:  {MAILBOX}  (they are files in {mail_folder})"]
 
 
 def _sign_in(name: str, issuer: str, user: DemoUser) -> list[str]:

@@ -13,6 +13,7 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,9 +21,11 @@ import httpx
 import uvicorn
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import Cookie
+from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from entrypoints.demo_content import CALLBACK, CALLBACK_PORT, SIGNED_OUT, Demo, DemoTenant
+from entrypoints.demo_mailbox import Mailbox, handlers_of
 from entrypoints.network import LoopbackTransport
 
 AnyRequest = Request[Any, Any, Any]
@@ -42,7 +45,8 @@ pre{background:#f6f7f9;padding:1rem;border-radius:8px;overflow:auto}code{font-si
 class DemoApp:
     """What this process remembers of its visitors: a state per request under way, tokens per session."""
 
-    def __init__(self, demo: Demo) -> None:
+    def __init__(self, demo: Demo, *, has_mailbox: bool = False) -> None:
+        self._mailbox = '<p><a class="button quiet" href="/mailbox">Mailbox</a></p>' if has_mailbox else ""
         self._tenants = {tenant.id: tenant for tenant in demo.tenants}
         self._under_way: dict[str, tuple[str, DemoTenant, str]] = {}
         self._sessions: dict[str, tuple[DemoTenant, dict[str, Any]]] = {}
@@ -57,7 +61,8 @@ class DemoApp:
             f"password <code>{html.escape(tenant.users[0].password)}</code></p>"
             for tenant in self._tenants.values()
         )
-        return _page(f"<h1>Demo application</h1><p>Three tenants, three issuers, three databases.</p>{links}")
+        lead = "<p>Three tenants, three issuers, three databases.</p>"
+        return _page(f"<h1>Demo application</h1>{lead}{links}{self._mailbox}")
 
     def _signed_in(self, tenant: DemoTenant, tokens: dict[str, Any]) -> str:
         claims = _payload(tokens["id_token"])
@@ -141,7 +146,7 @@ class _Guest(uvicorn.Server):
 
 
 @asynccontextmanager
-async def beside(demo: Demo) -> AsyncGenerator[None, None]:
+async def beside(demo: Demo, mail_folder: Path | None) -> AsyncGenerator[None, None]:
     """Serve it while the block runs; silently not, when something else listens there."""
     try:
         listener = socket.create_server(("127.0.0.1", CALLBACK_PORT))
@@ -149,7 +154,11 @@ async def beside(demo: Demo) -> AsyncGenerator[None, None]:
         yield
         return
     config = uvicorn.Config(
-        create_demo_app(demo), log_config=None, access_log=False, lifespan="off", server_header=False
+        create_demo_app(demo, mail_folder),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
     )
     server = _Guest(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -160,8 +169,9 @@ async def beside(demo: Demo) -> AsyncGenerator[None, None]:
         await serving
 
 
-def create_demo_app(demo: Demo) -> Litestar:
-    app = DemoApp(demo)
+def create_demo_app(demo: Demo, mail_folder: Path | None = None) -> Litestar:
+    """With the mailbox, where mails go into a folder."""
+    app = DemoApp(demo, has_mailbox=mail_folder is not None)
 
     @get("/", media_type="text/html")
     async def home(request: AnyRequest) -> str:
@@ -169,7 +179,10 @@ def create_demo_app(demo: Demo) -> Litestar:
 
     @get("/login")
     async def login(
-        request: AnyRequest, tenant: str, organization: str | None = None, prompt: str | None = None
+        request: AnyRequest,
+        tenant: FromQuery[str],
+        organization: FromQuery[str | None] = None,
+        prompt: FromQuery[str | None] = None,
     ) -> Redirect:
         cookie = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
         target = app.authorize_url(tenant, organization, prompt, cookie)
@@ -188,8 +201,16 @@ def create_demo_app(demo: Demo) -> Litestar:
     async def signed_out() -> str:
         return _page('<h1>Signed out</h1><p><a class="button" href="/">Start again</a></p>')
 
+    mailbox: list[Any] = []
+    if mail_folder is not None:
+        mailbox = handlers_of(
+            Mailbox(mail_folder, ["control_plane", *(tenant.id for tenant in demo.tenants)])
+        )
     return Litestar(
-        [home, login, callback, logout, signed_out], logging_config=None, openapi_config=None, debug=False
+        [home, login, callback, logout, signed_out, *mailbox],
+        logging_config=None,
+        openapi_config=None,
+        debug=False,
     )
 
 

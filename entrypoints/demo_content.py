@@ -15,6 +15,7 @@ from entrypoints.network import Api
 CALLBACK_PORT = 9871
 CALLBACK = f"http://127.0.0.1:{CALLBACK_PORT}/callback"
 SIGNED_OUT = f"http://127.0.0.1:{CALLBACK_PORT}/signed-out"
+MAILBOX = f"http://127.0.0.1:{CALLBACK_PORT}/mailbox"
 APP_PORT = 9872
 TENANTS = {"acme": "Acme", "globex": "Globex", "initech": "Initech"}
 ORGANIZATIONS = ("north", "south", "east")

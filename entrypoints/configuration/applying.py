@@ -1,6 +1,5 @@
 """Makes the tenant as a plan says: in the order of the kinds, and what goes goes last, in the opposite one."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,16 +13,13 @@ from entrypoints.configuration.state import State, read_part
 Say = Callable[[str], None]
 
 
-async def apply(door: Door, changes: Sequence[Change], state: State, done: Say) -> Counter[str]:
-    """How many were made, changed and deleted. `done` hears of each at once, so that an end in the middle is known."""
+async def apply(door: Door, changes: Sequence[Change], state: State, done: Say) -> None:
+    """`done` hears of each at once, so that an end in the middle is known."""
     made = _Work(door, state)
-    counts: Counter[str] = Counter()
     gone = [change for change in changes if change.action == "delete"]
     for change in [*(change for change in changes if change.action in ("create", "change")), *reversed(gone)]:
         await made.do(change)
-        counts[change.action] += 1
         done(f"{_PAST[change.action]} {change.kind.name}: {change.label}")
-    return counts
 
 
 _PAST = {"create": "created", "change": "changed", "delete": "deleted"}

@@ -10,6 +10,7 @@ import yaml
 
 from entrypoints.configuration.kinds import KINDS, Collection, Documents, Entry
 from entrypoints.configuration.state import State
+from tenant_runtime.management.permissions import MANAGEMENT_API_NAME
 
 ISSUER_KEYWORD = "##TENANT_ISSUER##"
 _NOT_IN_NAMES = re.compile(r"[/?<>\\:*|\"\x00-\x1f\x80-\x9f]")
@@ -101,7 +102,9 @@ def _move_error_page(whole: dict[str, Any]) -> None:
 
 def _file_name(kind: Collection, entry: Entry, state: State) -> str:
     if kind.name == "clientGrants":
-        return _file(f"{entry['client_id']}-{state.name_of('resourceServers', entry['audience'])}")
+        api = state.entries.get("resourceServers", {}).get(entry["audience"])
+        name = api.entry.get("name") if api is not None else MANAGEMENT_API_NAME
+        return _file(f"{entry['client_id']}-{name}")
     return _file(str(entry.get("name") or kind.label_of(entry)))
 
 

@@ -57,7 +57,7 @@ class OrganizationIn(OrganizationPatch, kw_only=True):
 
 def shape(row: Row[Any]) -> dict[str, Any]:
     shown = {"id": row.id, "name": row.name, "display_name": row.display_name or row.name}
-    kept = {"branding": row.branding, "metadata": row.metadata}
+    kept = {"branding": row.branding, "metadata": row.metadata, "managed_by": row.managed_by}
     return {**shown, **{name: value for name, value in kept.items() if value}}
 
 
