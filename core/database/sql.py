@@ -11,7 +11,17 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction, ReturnTypeFromArgs
 
-__all__ = ["greater", "insert", "json_array_has", "json_at", "json_members", "json_page", "lesser"]
+__all__ = [
+    "behind",
+    "greater",
+    "insert",
+    "json_array_has",
+    "json_at",
+    "json_has",
+    "json_members",
+    "json_page",
+    "lesser",
+]
 
 
 class json_array_has(FunctionElement[bool]):  # noqa: N801  (reads as SQL's own functions do)
@@ -90,6 +100,51 @@ def _path_query(element: json_at, compiler: SQLCompiler, **options: Any) -> str:
     column, path = (compiler.process(clause, **options) for clause in element.clauses)
     steps = f"CAST('strict ' || {path} AS jsonpath)"
     return f"(jsonb_path_query_first(CAST({column} AS jsonb), {steps}, '{{}}', true) #>> '{{}}')"
+
+
+class json_has(FunctionElement[bool]):  # noqa: N801
+    """Whether what stands in a JSON column under a path, or one of an array there, is this text; compared as `json_at`
+    writes it. Column, path, text."""
+
+    inherit_cache = True
+    type = Boolean()
+
+
+@compiles(json_has)
+def _among(element: json_has, compiler: SQLCompiler, **options: Any) -> str:
+    column, path, value = element.clauses
+    place = ", ".join(compiler.process(clause, **options) for clause in (column, path))
+    written = "CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(atom AS TEXT) END"
+    found = f"SELECT 1 FROM json_each({place}) WHERE {written} = {compiler.process(value, **options)}"
+    again = ", ".join(compiler.process(clause, **options) for clause in (column, path))
+    return f"(json_type({again}) <> 'object' AND EXISTS ({found}))"
+
+
+@compiles(json_has, "postgresql")
+def _among_in_postgresql(element: json_has, compiler: SQLCompiler, **options: Any) -> str:
+    column, path, value = (compiler.process(clause, **options) for clause in element.clauses)
+    steps = f"CAST('lax ' || {path} || '[*]' AS jsonpath)"
+    members = f"jsonb_path_query(CAST({column} AS jsonb), {steps}, '{{}}', true)"
+    return f"EXISTS (SELECT 1 FROM {members} AS member WHERE (member #>> '{{}}') = {value})"
+
+
+class behind(FunctionElement[str]):  # noqa: N801
+    """What stands in a text, the first argument, behind the first of a mark, the second."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(behind)
+def _substring(element: behind, compiler: SQLCompiler, **options: Any) -> str:
+    text, mark = element.clauses
+    said = [compiler.process(clause, **options) for clause in (text, text, mark)]
+    return f"substr({said[0]}, instr({said[1]}, {said[2]}) + 1)"
+
+
+@compiles(behind, "postgresql")
+def _split(element: behind, compiler: SQLCompiler, **options: Any) -> str:
+    return f"split_part({compiler.process(element.clauses, **options)}, 2)"
 
 
 class json_page(FunctionElement[str]):  # noqa: N801

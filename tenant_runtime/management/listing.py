@@ -148,8 +148,9 @@ def _chosen(listing: Listing, asked: _Asked) -> Select[Any]:
     if asked.sort is None:
         return statement
     column = listing.sortable[asked.sort.field]
-    first = desc(column) if asked.sort.descending else asc(column)
-    return statement.order_by(None).order_by(first, *listing.order())
+    way = desc if asked.sort.descending else asc  # all the same way, so that an index can be read backwards
+    others = (place for place in listing.place if place is not column)
+    return statement.order_by(None).order_by(way(column), *(way(place) for place in others))
 
 
 def _total(connection: Connection, listing: Listing, asked: _Asked) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Index, UniqueConstraint, column, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tenant_runtime.models.base import JsonObject, Millis, TenantBase, owned_by
@@ -18,6 +18,7 @@ class User(TenantBase):
     __table_args__ = (
         Index("ix_users_created", "created_at", "user_id"),
         Index("ix_users_email", "email"),
+        Index("ix_users_name", func.lower(column("name"))),
         Index("ix_users_username", "username"),
     )
 

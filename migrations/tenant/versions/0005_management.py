@@ -32,10 +32,15 @@ PERMISSIONS = {
 def upgrade() -> None:
     _permissions()
     _platform_roles()
+    _people()
     _jobs()
     _attempts()
     _organizations()
     _streams()
+
+
+def _people() -> None:
+    op.create_index("ix_users_name", "users", [sa.text("lower(name)")], unique=False)
 
 
 def _jobs() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from litestar.params import FromPath, JSONBody
 from msgspec import to_builtins
-from sqlalchemy import JSON, ColumnElement, Connection, bindparam, insert, select
+from sqlalchemy import JSON, Connection, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from core.crypto.sealing import DataKey
@@ -17,7 +17,7 @@ from core.database import PreparedPage
 from core.database.sql import insert as upsert
 from core.database.sql import json_members
 from core.errors import Conflict, InvalidInput, InvalidQuery, NotFound
-from core.http.paging import parse_fields, parse_text
+from core.http.paging import parse_boolean, parse_fields, parse_text
 from core.http.search import search
 from core.ids import new_user_id
 from tenant_runtime.erasures import tell_of_erasure
@@ -40,7 +40,14 @@ from tenant_runtime.management.users.bodies import (
     listed,
     shape,
 )
-from tenant_runtime.management.users.search import DEFAULT, FIELDS, SORTABLE
+from tenant_runtime.management.users.search import (
+    DEFAULT,
+    FIELDS,
+    SORTABLE,
+    check_not_too_many,
+    in_connection,
+    reads_all,
+)
 from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.models import Identity, Password, User
 from tenant_runtime.oauth.backchannel_logout import Initiator
@@ -103,10 +110,15 @@ LISTING = Listing(
 @reading("/users", "read:users")
 async def list_users(call: CallOf) -> Any:
     query, criteria = call.request.query_params, []
+    if parse_text(query, "search_engine") not in (None, "v3"):
+        raise InvalidQuery("The parameter 'search_engine' must be v3.")
+    parse_boolean(query, "primary_order", default=True)  # the order is always the same
     if (text := parse_text(query, "q")) is not None:
         criteria.append(search(text, FIELDS, DEFAULT))
     if (connection := parse_text(query, "connection")) is not None:
-        criteria.append(_in_connection(connection))
+        criteria.append(in_connection(connection))
+    if reads_all(text, parse_text(query, "sort")):
+        await call.read(check_not_too_many)
     return await answer(call, LISTING, *criteria)
 
 
@@ -153,15 +165,6 @@ async def _sends_verification(call: Call, members: Mapping[str, Any]) -> bool:
 async def delete_user(call: CallOf, user_id: FromPath[str]) -> None:
     await call.write(remove, user_id, call.actor, call.tenant.data_key, call.now)
     call.services.deliveries.soon(call.tenant)
-
-
-def _in_connection(name: str) -> ColumnElement[bool]:
-    in_it = (
-        select(_identity.c.user_id)
-        .join(_connection, _connection.c.id == _identity.c.connection_id)
-        .where(_connection.c.name == name)
-    )
-    return _table.c.user_id.in_(in_it)
 
 
 async def hashed(call: Call, members: Mapping[str, Any], *names: str | None) -> NewPassword | None:

@@ -1,45 +1,70 @@
-"""What of a user can be searched for with `q`, and sorted by."""
+"""What of a user can be searched for with `q`, sorted by, and how much of the table that reads.
+
+Names and the address are found whatever their letter case, everything else exactly, as at Auth0. What no index finds
+reads every user, and is refused where there are too many of them (`MOST_READ`).
+"""
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Connection, exists, literal, select
 
-from core.database.sql import json_at
-from core.http.search import Searchable
-from tenant_runtime.models import Connection, Identity, User
+from core.database.sql import behind, json_at, json_has
+from core.errors import InvalidQuery
+from core.http.search import Reach, Searchable, reach
+from tenant_runtime.models import Connection as ConnectionRow
+from tenant_runtime.models import Identity, Membership, User
 
-_table, _identity, _connection = User.__table__, Identity.__table__, Connection.__table__
-_first_connection = (
-    select(_connection.c.name)
-    .join(_identity, _identity.c.connection_id == _connection.c.id)
-    .where(_identity.c.user_id == _table.c.user_id)
-    .order_by(_connection.c.created_at)
-    .limit(1)
-    .scalar_subquery()
+MOST_READ = 1_000_000
+"""Users that a search may read to answer."""
+
+_table, _identity, _connection, _membership = (
+    model.__table__ for model in (User, Identity, ConnectionRow, Membership)
 )
-_first_provider = (
-    select(_identity.c.provider).where(_identity.c.user_id == _table.c.user_id).limit(1).scalar_subquery()
-)
+_u, _i = _table.c, _identity.c
+_MANY = select(_u.created_at).order_by(_u.created_at).offset(MOST_READ).limit(1)
+
+
+def _of_an_identity(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Of any of the user's."""
+    joined = _identity.join(_connection, _connection.c.id == _i.connection_id)
+    return exists().select_from(joined).where(_i.user_id == _u.user_id, condition)
+
+
+def _of_a_membership(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return _u.user_id.in_(select(_membership.c.user_id).where(condition))
+
+
+def in_connection(name: str) -> ColumnElement[bool]:
+    return _of_an_identity(_connection.c.name == name)
+
 
 _FIELDS = {
-    "user_id": Searchable(_table.c.user_id, "keyword"),
-    "email": Searchable(_table.c.email, "keyword"),
-    "email.raw": Searchable(_table.c.email, "keyword"),
-    "username": Searchable(_table.c.username, "text"),
-    "phone_number": Searchable(_table.c.phone_number, "keyword"),
-    "name": Searchable(_table.c.name, "text"),
-    "given_name": Searchable(_table.c.given_name, "text"),
-    "family_name": Searchable(_table.c.family_name, "text"),
-    "nickname": Searchable(_table.c.nickname, "text"),
-    "email_verified": Searchable(_table.c.email_verified, "boolean"),
-    "blocked": Searchable(_table.c.blocked, "boolean"),
-    "created_at": Searchable(_table.c.created_at, "time"),
-    "updated_at": Searchable(_table.c.updated_at, "time"),
-    "last_login": Searchable(_table.c.last_login_at, "time"),
-    "last_ip": Searchable(_table.c.last_ip, "keyword"),
-    "logins_count": Searchable(_table.c.logins_count, "integer"),
-    "identities.connection": Searchable(_first_connection, "keyword"),
-    "identities.provider": Searchable(_first_provider, "keyword"),
+    "user_id": Searchable(_u.user_id, "keyword", Reach.FEW),
+    "email": Searchable(_u.email, "folded", Reach.FEW),
+    "email.raw": Searchable(_u.email, "keyword", Reach.FEW),
+    "email.domain": Searchable(behind(_u.email, "@"), "folded"),
+    "username": Searchable(_u.username, "keyword", Reach.FEW),
+    "phone_number": Searchable(_u.phone_number, "keyword"),
+    "phone_verified": Searchable(_u.phone_verified, "boolean"),
+    "name": Searchable(_u.name, "text", Reach.FEW),
+    "given_name": Searchable(_u.given_name, "text"),
+    "family_name": Searchable(_u.family_name, "text"),
+    "nickname": Searchable(_u.nickname, "text"),
+    "picture": Searchable(_u.picture, "keyword"),
+    "email_verified": Searchable(_u.email_verified, "boolean"),
+    "blocked": Searchable(_u.blocked, "boolean"),
+    "created_at": Searchable(_u.created_at, "time", Reach.IN_ORDER),
+    "updated_at": Searchable(_u.updated_at, "time"),
+    "last_login": Searchable(_u.last_login_at, "time"),
+    "last_ip": Searchable(_u.last_ip, "keyword"),
+    "logins_count": Searchable(_u.logins_count, "integer"),
+    "identities.connection": Searchable(_connection.c.name, "keyword", within=_of_an_identity),
+    "identities.provider": Searchable(_i.provider, "keyword", within=_of_an_identity),
+    "identities.user_id": Searchable(_i.provider_user_id, "keyword", within=_of_an_identity),
+    "identities.isSocial": Searchable(_i.is_social, "boolean", within=_of_an_identity),
+    "organization_id": Searchable(
+        _membership.c.organization_id, "keyword", Reach.FEW, within=_of_a_membership
+    ),
 }
 DEFAULT = ("email", "name", "nickname", "username")
 SORTABLE = {
@@ -55,6 +80,8 @@ SORTABLE = {
         "user_id",
     )
 }
+_IN_ORDER = ("created_at", "email", "user_id")
+"""What the table can be read in the order of."""
 
 
 class _Fields(dict[str, Searchable]):
@@ -63,9 +90,31 @@ class _Fields(dict[str, Searchable]):
     def get(self, name: str, default: Any = None) -> Any:
         group, _, member = name.partition(".")
         if name not in self and group in ("user_metadata", "app_metadata") and member:
-            path = "$." + ".".join(f'"{part}"' for part in member.split("."))
-            return Searchable(json_at(_table.c[group], path), "keyword")
+            return _member(group, member)
         return super().get(name, default)
 
 
+def _member(group: str, member: str) -> Searchable:
+    column, path = _u[group], "$." + ".".join(f'"{part}"' for part in member.split("."))
+    return Searchable(
+        json_at(column, path), "member", has=lambda value: json_has(column, literal(path), literal(value))
+    )
+
+
 FIELDS = _Fields(_FIELDS)
+
+
+def reads_all(text: str | None, sort: str | None) -> bool:
+    found = Reach.IN_ORDER if text is None else reach(text, FIELDS)
+    if found is Reach.FEW or sort is None:
+        return found is Reach.ALL
+    field = sort.partition(":")[0]
+    return found is Reach.ALL or field not in (_IN_ORDER if text is None else ("created_at",))
+
+
+def check_not_too_many(connection: Connection) -> None:
+    if connection.execute(_MANY).first() is not None:
+        raise InvalidQuery(
+            "This search or order would read every user, and there are too many. Search also by email, username, "
+            "user_id, organization_id, or a name that is whole or ends in a wildcard."
+        )
