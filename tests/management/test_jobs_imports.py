@@ -357,3 +357,18 @@ async def test_a_form_sent_again_with_its_key_imports_once(shared: Installation)
     assert first.json() == second.json()
     assert (await importer.send([{"email": address()}])).status_code == 422
     assert (await importer.ended(first.json()["id"]))["summary"]["inserted"] == 1
+
+
+async def test_people_sign_in_while_an_import_goes_on(shared: Installation, importer: Importer) -> None:
+    users = [{"email": address(), "password_hash": hash_of("x")} for _ in range(5)]
+    users += [{"email": f"crowd-{number}@imported.example"} for number in range(3000)]
+    job_id, during = (await importer.send(users)).json()["id"], 0
+    while (job := (await importer.get(f"/jobs/{job_id}")).json())["status"] != "completed":
+        async with shared.browser() as http:
+            await shared.relying_party("acme", http=http).sign_in()
+        during += 1
+        if job["status"] == "processing" and job["percentage_done"]:
+            assert job["percentage_done"] < 100
+            assert job["time_left_seconds"] >= 0
+    assert during > 1
+    assert job["summary"]["inserted"] == len(users)
