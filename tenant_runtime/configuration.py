@@ -282,7 +282,9 @@ def _clients(rows: _Rows, data_key: DataKey, settings: TenantSettings) -> dict[s
     for row in rows["client_keys"]:
         key = PublicClientKey(row.id, row.kid, row.alg, row.jwk, row.expires_at)
         keys.setdefault(row.client_id, []).append(key)
-    for_all = {row.id for row in rows["connections"] if row.enabled_for_all_clients}
+    for_all = {
+        row.id for row in rows["connections"] if row.enabled_for_all_clients or row.is_domain_connection
+    }
     chosen: dict[str, set[str]] = {}
     for row in rows["connection_clients"]:
         chosen.setdefault(row.client_id, set()).add(row.connection_id)

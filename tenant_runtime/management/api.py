@@ -6,6 +6,7 @@ from tenant_runtime.management import absent
 from tenant_runtime.management.apis import resource_servers, roles
 from tenant_runtime.management.attack_protection import resource as attack_protection
 from tenant_runtime.management.blocks import resource as blocks
+from tenant_runtime.management.clients import connections as client_connections
 from tenant_runtime.management.clients import credentials as client_credentials
 from tenant_runtime.management.clients import grants as client_grants
 from tenant_runtime.management.clients import registration_tokens
@@ -17,12 +18,14 @@ from tenant_runtime.management.devices import resource as device_credentials
 from tenant_runtime.management.domains import resource as custom_domains
 from tenant_runtime.management.emails import provider as email_provider
 from tenant_runtime.management.emails import templates as email_templates
-from tenant_runtime.management.jobs import resource as jobs
-from tenant_runtime.management.keys import signing as signing_keys
 from tenant_runtime.management.event_streams import deliveries as event_deliveries
 from tenant_runtime.management.event_streams import resource as event_streams
+from tenant_runtime.management.jobs import resource as jobs
+from tenant_runtime.management.keys import signing as signing_keys
 from tenant_runtime.management.log_streams import resource as log_streams
 from tenant_runtime.management.logs import resource as logs
+from tenant_runtime.management.organizations import client_grants as organization_client_grants
+from tenant_runtime.management.organizations import connections as organization_connections
 from tenant_runtime.management.organizations import members as organization_members
 from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import management_router
@@ -47,6 +50,7 @@ handlers = [
     *roles.handlers,
     *clients.handlers,
     *client_credentials.handlers,
+    *client_connections.handlers,
     *registration_tokens.handlers,
     *grants.handlers,
     *client_grants.handlers,
@@ -66,6 +70,8 @@ handlers = [
     *tickets.handlers,
     *organizations.handlers,
     *organization_members.handlers,
+    *organization_connections.handlers,
+    *organization_client_grants.handlers,
     *jobs.handlers,
     *logs.handlers,
     *log_streams.handlers,

@@ -15,12 +15,14 @@ from tenant_runtime.models import (
     Membership,
     MembershipRole,
     Organization,
+    OrganizationClientGrant,
     ResourceServer,
     RolePermission,
     Scope,
     UserPermission,
     UserRole,
 )
+from tenant_runtime.schema import has_organization_rules
 
 _server = ResourceServer.__table__.c
 _held = RolePermission.__table__.c
@@ -33,11 +35,21 @@ _OF_ROLES = (
     .where(_server.is_management.is_(True), _held.role_id.in_(bindparam("roles", expanding=True)))
 )
 _OF_CLIENT = (
-    select(_grant.scope, _grant.organization_usage, _grant.allow_any_organization)
+    select(_grant.id, _grant.scope, _grant.organization_usage, _grant.allow_any_organization)
     .join(ResourceServer.__table__, _server.identifier == _grant.audience)
     .where(_server.is_management.is_(True), _grant.client_id == bindparam("client"))
 )
 
+_of_organization = OrganizationClientGrant.__table__.c
+_OPENS_TENANTS = (
+    select(_of_organization.organization_id)
+    .join(Organization.__table__, Organization.__table__.c.id == _of_organization.organization_id)
+    .where(
+        _of_organization.client_grant_id == bindparam("grant"),
+        Organization.__table__.c.managed_by.is_not(None),
+    )
+    .limit(1)
+)
 _PLATFORM_OF_ROLES = (
     select(_held.permission)
     .join(
@@ -123,16 +135,23 @@ def check_enters_tenants(connection: Connection, actor: Actor) -> None:
         raise Forbidden("This opens the organizations of tenants, which takes update:tenants.")
 
 
-def opens_every_organization(usage: str | None, allow_any: bool) -> bool:
-    """Whether a client grant on the Management API is also good for tokens of organizations."""
-    return allow_any and usage in ("allow", "require")
+def opens_organizations(connection: Connection, grant_id: str, usage: str | None, allow_any: bool) -> bool:
+    """Whether a client grant on the Management API is also good for tokens of all organizations, or of one that stands
+    for a tenant."""
+    if usage not in ("allow", "require"):
+        return False
+    if allow_any:
+        return True
+    if not has_organization_rules(connection):
+        return False
+    return connection.execute(_OPENS_TENANTS, {"grant": grant_id}).first() is not None
 
 
 def check_client(connection: Connection, actor: Actor, client_id: str) -> None:
     """Whether the actor may act as this client: see its secret, or choose a new one."""
-    for scope, usage, allow_any in connection.execute(_OF_CLIENT, {"client": client_id}).all():
+    for grant_id, scope, usage, allow_any in connection.execute(_OF_CLIENT, {"client": client_id}).all():
         check_permissions(actor, scope)
-        if opens_every_organization(usage, allow_any):
+        if opens_organizations(connection, grant_id, usage, allow_any):
             check_enters_tenants(connection, actor)
 
 

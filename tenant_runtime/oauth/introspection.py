@@ -12,14 +12,20 @@ from typing import Any
 
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, or_, select
 
 from core.crypto import jwt
 from core.database import Prepared
 from core.errors import InvalidClient, InvalidRequest
 from core.ids import digest
 from tenant_runtime.configuration import configuration
-from tenant_runtime.models import Organization, RefreshFamily, RefreshToken
+from tenant_runtime.models import (
+    ClientGrant,
+    Organization,
+    OrganizationClientGrant,
+    RefreshFamily,
+    RefreshToken,
+)
 from tenant_runtime.oauth.clients.authentication import authenticate, require_still
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.tokens.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
@@ -45,6 +51,24 @@ _REFRESH = Prepared(
 )
 
 _ORGANIZATION = Prepared(select(_o.id).where(_o.id == bindparam("organization"), _o.suspended_at.is_(None)))
+_g, _taken = ClientGrant.__table__.c, OrganizationClientGrant.__table__.c
+_TAKES_CLIENT = Prepared(
+    select(_o.id)
+    .select_from(Organization.__table__)
+    .join(
+        ClientGrant.__table__, (_g.client_id == bindparam("client")) & (_g.audience == bindparam("audience"))
+    )
+    .outerjoin(
+        OrganizationClientGrant.__table__,
+        (_taken.client_grant_id == _g.id) & (_taken.organization_id == _o.id),
+    )
+    .where(
+        _o.id == bindparam("organization"),
+        _o.suspended_at.is_(None),
+        or_(_g.organization_usage == "allow", _g.organization_usage == "require"),
+        or_(_g.allow_any_organization.is_(True), _taken.client_grant_id.is_not(None)),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +127,7 @@ def _of_access_token(
 ) -> Mapping[str, Any]:
     if presented.user_id.endswith(MACHINE):
         require_still(connection, request.client, request.call.now_ms)
-        subject, stands = None, _machine_stands(connection, presented)
+        subject, stands = None, _machine_stands(connection, request, presented)
     else:
         subject = _subject(connection, request, presented)
         stands = _stands(subject, presented)
@@ -117,11 +141,17 @@ def _of_access_token(
     }
 
 
-def _machine_stands(connection: Connection, presented: Presented) -> bool:
+def _machine_stands(connection: Connection, request: TokenRequest, presented: Presented) -> bool:
+    """For an organization: while it stands, and takes the client."""
     if is_revoked(connection, presented.jti):
         return False
+    if presented.organization_id is None:
+        return True
     organization = {"organization": presented.organization_id}
-    return presented.organization_id is None or _ORGANIZATION.first(connection, organization) is not None
+    if not request.configuration.organization_rules.chooses:
+        return _ORGANIZATION.first(connection, organization) is not None
+    key = {"client": presented.client_id, "audience": next(iter(presented.audiences), "")}
+    return _TAKES_CLIENT.first(connection, {**organization, **key}) is not None
 
 
 def _stands(subject: Subject | None, presented: Presented) -> bool:

@@ -160,3 +160,20 @@ async def test_both_outcomes_are_in_the_log(issuers: Issuers) -> None:
     await issuers.acme.machine(audience=OPEN_API)
     assert await issuers.acme.events() == ["seccft", "feccft"]
     assert await issuers.globex.events() == []
+
+
+async def test_a_client_acts_for_the_organizations_its_grant_was_given_to(issuers: Issuers) -> None:
+    acme = issuers.acme
+    await acme.change(
+        models.ClientGrant, {"audience": API}, organization_usage="allow", allow_any_organization=False
+    )
+    [grant] = await acme.rows(models.ClientGrant, audience=API)
+    first, second, *_ = await acme.rows(models.Organization)
+    assert (await acme.machine(audience=API, organization=first.id)).json()["error"] == "access_denied"
+    await acme.add(models.OrganizationClientGrant, organization_id=first.id, client_grant_id=grant.id)
+    for named in (first.id, first.name):
+        token = (await acme.machine(audience=API, organization=named)).json()["access_token"]
+        assert claims_of(token)["org_id"] == first.id
+    for named in (second.id, second.name, "org_0000000000000000"):
+        answer = (await acme.machine(audience=API, organization=named)).json()
+        assert answer["error_description"] == "The client may not act for this organization."

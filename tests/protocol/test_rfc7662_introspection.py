@@ -219,3 +219,19 @@ async def test_a_token_in_the_address_is_refused(issuers: Issuers) -> None:
     )
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     assert (await issuers.acme.http.get("/oauth/introspect")).status_code == 405
+
+
+async def test_a_machines_token_for_an_organization_lasts_while_that_takes_the_client(
+    issuers: Issuers,
+) -> None:
+    acme = issuers.acme
+    await acme.change(
+        models.ClientGrant, {"audience": API}, organization_usage="allow", allow_any_organization=False
+    )
+    [grant] = await acme.rows(models.ClientGrant, audience=API)
+    key = {"organization_id": "org_north", "client_grant_id": grant.id}
+    await acme.add(models.OrganizationClientGrant, **key)
+    token = (await acme.machine(audience=API, organization="org_north")).json()["access_token"]
+    assert (await told(acme, token, "m2m"))["active"] is True
+    await acme.remove(models.OrganizationClientGrant, **key)
+    assert await told(acme, token, "m2m") == INACTIVE

@@ -105,9 +105,15 @@ def _create(connection: Connection, id: str, members: Mapping[str, Any], actor: 
     if clients.ENTITY.find(connection, members["client_id"]) is None:
         raise NotFound("client")
     scope = _checked(connection, members["audience"], members["scope"], (), actor)
-    values = {"allow_any_organization": False, "organization_usage": None, **members, "scope": scope}
+    values = {
+        "allow_any_organization": False,
+        "organization_usage": None,
+        **members,
+        "scope": scope,
+        "id": id,
+    }
     _check_organizations(connection, values, actor)
-    return ENTITY.made(ENTITY.create(connection, {**values, "id": id, "created_at": now, "updated_at": now}))
+    return ENTITY.made(ENTITY.create(connection, {**values, "created_at": now, "updated_at": now}))
 
 
 def _update(connection: Connection, id: str, members: dict[str, Any], actor: Actor, now: int) -> Written:
@@ -138,7 +144,8 @@ def _checked(
 
 def _check_organizations(connection: Connection, grant: Mapping[str, Any], actor: Actor) -> None:
     """On the Management API of tenant one, a token of an organization is a token for that organization's tenant."""
-    if not escalation.opens_every_organization(grant["organization_usage"], grant["allow_any_organization"]):
+    usage, allow_any = grant["organization_usage"], grant["allow_any_organization"]
+    if not escalation.opens_organizations(connection, grant["id"], usage, allow_any):
         return
     if connection.execute(_API, {"of": grant["audience"]}).one().is_management:
         escalation.check_enters_tenants(connection, actor)

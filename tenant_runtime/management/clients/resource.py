@@ -91,6 +91,10 @@ def path_id(client_id: str) -> str:
     return f"{_NAMED}{digest(client_id)}"
 
 
+def load(connection: Connection, named: str) -> Row[Any]:
+    return ENTITY.load(connection, _meant(connection, named))
+
+
 def _meant(connection: Connection, named: str) -> str:
     """The client's id, by how a path names it."""
     if not named.startswith(_NAMED):

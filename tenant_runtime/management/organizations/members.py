@@ -23,10 +23,10 @@ from tenant_runtime.management.routing import creating, reading, removing
 from tenant_runtime.management.users import resource as users
 from tenant_runtime.management.users.bodies import RolesBody
 from tenant_runtime.models import Membership, MembershipOrganizationRole, MembershipRole, Role, User
+from tenant_runtime.organizations.membership import MEMBER
 
 _table, _role, _user = Membership.__table__, Role.__table__, User.__table__
 _held, _standing = MembershipRole.__table__, MembershipOrganizationRole.__table__
-MEMBER = "member"
 
 _FIND = select(_table).where(
     _table.c.organization_id == bindparam("organization"), _table.c.user_id == bindparam("user")
