@@ -26,7 +26,11 @@ class Route:
     @property
     def query(self) -> str:
         """Of a route that is told in its query whose things it is about."""
-        return "?user_id={user_id}" if (self.method, self.path) == ("DELETE", "/api/v2/grants") else ""
+        about = {
+            ("DELETE", "/api/v2/grants"): "?user_id={user_id}",
+            ("DELETE", "/api/v2/connections/{id}/users"): "?email=taken@over.example",
+        }
+        return about.get((self.method, self.path), "")
 
     @property
     def names_something(self) -> bool:
@@ -40,7 +44,9 @@ class Route:
             "id",
             "key",
             "client_id",
+            "connection_id",
             "credential_id",
+            "grant_id",
             "kid",
             "user_id",
             "tenant_id",
@@ -79,7 +85,8 @@ async def all_routes(neighbours: Neighbours) -> list[tuple[str, Route]]:
 
 def _schema(operation: dict[str, Any]) -> str | None:
     content = operation.get("requestBody", {}).get("content", {})
-    reference = content.get("application/json", {}).get("schema", {}).get("$ref")
+    schema = content.get("application/json", {}).get("schema", {})
+    reference = schema.get("$ref") or schema.get("items", {}).get("$ref")
     return reference.rpartition("/")[2] if reference else None
 
 
@@ -145,6 +152,12 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
         "TestBody": {"event_type": "user.created"},
         "UsersExportIn": {"limit": 1},
         "VerificationEmailIn": {"user_id": ids["user_id"]},
+        "ConnectionIn": {"name": "taken-over", "strategy": "oidc", "enabled_clients": [ids["client_id"]]},
+        "ConnectionPatch": {"display_name": "Taken over", "enabled_clients": [ids["client_id"]]},
+        "ClientStatus": [{"client_id": ids["client_id"], "status": False}],
+        "EnabledConnectionIn": {"connection_id": ids["connection_id"]},
+        "EnabledConnectionPatch": {"show_as_button": False},
+        "OrganizationGrantIn": {"grant_id": ids["grant_id"]},
         "OrganizationIn": {"name": "taken-over"},
         "OrganizationPatch": {"display_name": "Taken over"},
         "TenantBody": {"id": "taken-over"},

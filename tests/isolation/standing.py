@@ -28,11 +28,15 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
     plane = f"{neighbours.issuer(CONTROL_PLANE)}api/v2"
     operation = (await caller.call("GET", f"{plane}/tenants/{tenant_id}/operations")).json()[0]
     token = await neighbours.made(tenant_id, "/client-registration-tokens", {"max_uses": 1})
+    grant, connection = await first("/client-grants"), await first("/connections")
     return {
         "roles": (await first("/roles"))["id"],
         "resource-servers": server["id"],
         "identifier": server["identifier"],
-        "client-grants": (await first("/client-grants"))["id"],
+        "client-grants": grant["id"],
+        "grant_id": grant["id"],
+        "connections": connection["id"],
+        "connection_id": connection["id"],
         "client-registration-tokens": token["id"],
         "grants": await _consent(neighbours, tenant_id),
         "clients": client["client_id"],

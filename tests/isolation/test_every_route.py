@@ -107,7 +107,10 @@ async def test_ids_of_b_in_paths_of_a_are_404_and_do_nothing(
 async def test_ids_of_b_in_bodies_of_a_are_400_or_404_and_link_nothing(
     neighbours: Neighbours, routes: Routes, ids: dict[str, dict[str, str]]
 ) -> None:
-    naming = ("PermissionsBody", "UsersBody", "RolesBody", "MembersBody", "ClientGrantIn", "ClientIn")
+    naming = (
+        *("PermissionsBody", "UsersBody", "RolesBody", "MembersBody", "ClientGrantIn", "ClientIn"),
+        *("ConnectionIn", "ConnectionPatch", "ClientStatus", "EnabledConnectionIn", "OrganizationGrantIn"),
+    )
     asked = 0
     for host, route in routes:
         if host != A or route.body not in naming or route.method == "DELETE":
