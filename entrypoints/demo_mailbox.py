@@ -65,14 +65,17 @@ li a{display:grid;grid-template-columns:1fr auto;gap:0 1rem;padding:.8rem 1.1rem
 li a:hover,li a:focus-visible{background:#f0f1fb}
 li b{overflow-wrap:anywhere}
 li span{color:#5a6270;font-size:.9rem;overflow-wrap:anywhere}
-li time{color:#5a6270;font-size:.9rem;white-space:nowrap}
+li time{color:#5a6270;font-size:.9rem}
+li time,li span.tenant{text-align:right}
 p.empty{padding:2rem;text-align:center;color:#5a6270}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.2rem 1rem;padding:1rem 1.25rem}
 dt{color:#5a6270}dd{margin:0;overflow-wrap:anywhere}
 h2{font-size:1rem;margin:1.5rem 0 .5rem;color:#5a6270;font-weight:600}
 pre{background:#fff;border:1px solid #e2e5e9;border-radius:12px;margin:0;padding:1rem 1.25rem;
 white-space:pre-wrap;overflow-wrap:anywhere;font:.92rem/1.5 ui-monospace,monospace}
-iframe{display:block;width:100%;height:34rem;border:1px solid #e2e5e9;border-radius:12px;background:#fff}
+iframe{display:block;width:100%;height:30rem;border:1px solid #e2e5e9;border-radius:12px;background:#fff}
+@media(max-width:40rem){body{padding-top:1rem}li a{grid-template-columns:1fr}li time,li span.tenant{text-align:left}
+dl{padding:.8rem 1rem}}
 </style></head><body>
 {% if letter %}
 <nav><a href="/mailbox{{ query }}">All mails</a></nav>
@@ -89,7 +92,7 @@ iframe{display:block;width:100%;height:34rem;border:1px solid #e2e5e9;border-rad
 {% if tenant == chosen %} aria-current="page"{% endif %}>{{ tenant }}</a>{% endfor %}</nav>
 {% if letters %}<ol>{% for letter in letters %}<li><a href="/mailbox/{{ letter.name }}{{ query }}">
 <b>{{ letter.subject }}</b><time>{{ letter.at }}</time>
-<span>to {{ letter.to }}</span><span>{{ letter.tenant }}</span></a></li>{% endfor %}</ol>
+<span>to {{ letter.to }}</span><span class="tenant">{{ letter.tenant }}</span></a></li>{% endfor %}</ol>
 {% else %}<p class="empty">No mail yet. What is sent appears here by itself.</p>{% endif %}</main>
 {% endif %}
 </body></html>
