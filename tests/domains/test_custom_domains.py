@@ -1,10 +1,20 @@
 """A domain leads to the tenant that has proven it, and to nobody else (`specs/tenancy.md` section 3)."""
 
+import re
+import shutil
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+
 import pytest
 
 from entrypoints.asgi import create_app
-from tests.domains.conftest import Domains
+from entrypoints.demo_content import Demo, DemoClient
+from tests.conftest import serving, settings_for
+from tests.domains.conftest import ADDRESSES, Domains
+from tests.domains.name_server import name_server
 from tests.installation import Installation
+from tests.operators import Caller, machine_token
 from tests.provisioning.installations import settle
 from tests.relying_party import RelyingParty
 
@@ -258,3 +268,71 @@ async def test_an_installation_on_plain_http_has_no_other_hosts(shared: Installa
     for domain in (LOGIN, "login.acme.localhost"):
         body = {"domain": domain, "type": "self_managed_certs"}
         assert await acme.status("POST", "/custom-domains", body) == 400
+
+
+async def test_mails_name_the_primary_domain_whatever_host_was_asked(
+    behind_https: tuple[Path, Demo], tmp_path: Path
+) -> None:
+    shutil.copytree(behind_https[0], tmp_path / "data")
+    async with name_server() as names:
+        settings = settings_for(
+            tmp_path / "data",
+            **ADDRESSES,
+            dns_servers=(("127.0.0.1", names.port),),
+            mail_folder=Path("mail"),
+        )
+        async with serving(settings, behind_https[1]) as installation:
+            domains = Domains(installation, names)
+            await (await domains.of("acme")).proven(LOGIN)
+            tenant = installation.tenant("acme")
+            body = {
+                "client_id": tenant.clients["web"].client_id,
+                "email": tenant.users[0].email,
+                "connection": "Username-Password-Authentication",
+            }
+            url = f"{tenant.issuer}dbconnections/change_password"
+            assert (await installation.http.post(url, json=body)).status_code == 200
+            handle = await installation.running.platform.directory.by_id("acme")
+            assert handle is not None
+            await installation.running.services.deliveries.run_due(handle)
+            [letter] = list((tmp_path / "data" / "mail").rglob("*.eml"))
+            text = message_from_bytes(letter.read_bytes(), policy=default).get_body(("plain",)).get_content()
+            [link] = re.findall(r"https://\S+ticket=\S+", text)
+            assert link.startswith(f"https://{LOGIN}/u/")
+            assert (await installation.http.get(link)).status_code == 200
+
+
+async def test_an_api_that_has_the_domains_name_is_no_second_management_api(domains: Domains) -> None:
+    acme = await domains.of("acme")
+    api = {
+        "identifier": f"https://{LOGIN}/api/v2/",
+        "name": "Looks alike",
+        "scopes": [{"value": "read:users"}],
+    }
+    url = f"{acme.base}/resource-servers"
+    double = (await acme.caller.call("POST", url, api)).json()
+    made = await acme.claim(LOGIN)
+    method = made["verification"]["methods"][0]
+    domains.names.put(method["domain"], method["record"])
+    path = f"/{made['custom_domain_id']}/verify"
+    refused = await acme.call("POST", path)
+    assert (refused.status_code, refused.json()["errorCode"]) == (409, "custom_domain_conflict")
+    running, now = domains.installation.running, 1
+    custom = running.services.custom_domains
+    assert custom is not None
+    await custom.verify("acme", made["custom_domain_id"], now)  # as if both had been asked at once
+    client = (
+        await acme.caller.call(
+            "POST", f"{acme.base}/clients", {"name": "Reader", "app_type": "non_interactive"}
+        )
+    ).json()
+    grant = {"client_id": client["client_id"], "audience": api["identifier"], "scope": ["read:users"]}
+    assert (await acme.caller.call("POST", f"{acme.base}/client-grants", grant)).status_code == 201
+    credentials = DemoClient(client["client_id"], client["client_secret"])
+    for issuer in (domains.installation.tenant("acme").issuer, f"https://{LOGIN}/"):
+        token = await machine_token(domains.installation.http, issuer, credentials, api["identifier"])
+        answer = await Caller(domains.installation.http, token).call("GET", f"{issuer}api/v2/users")
+        assert answer.status_code == 401, "the token is for the tenant's API, and for no other"
+    assert (await acme.caller.call("DELETE", f"{url}/{double['id']}")).status_code == 204
+    again = await acme.caller.call("POST", url, api)
+    assert again.status_code == 400, "an address of the issuer is no identifier from now on"
