@@ -16,6 +16,10 @@ from entrypoints.http_protocol import HttpProtocol
 GRACE_SECONDS = 10
 LAST_WORDS_SECONDS = 0.5
 COULD_NOT_START = 3
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies and clients keep an idle connection (nginx and most balancers 60 s): who uses one at the moment
+the server closes it gets no answer."""
+
 YOUNG_OBJECTS = 10_000
 """Containers alive beyond those at the start before the collector looks at them; requests in flight have hundreds."""
 
@@ -74,6 +78,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     """Forwarded headers are the edge's to judge; the access log is ours."""
     return {
         "host": settings.listen_host,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "port": settings.listen_port,
         "loop": "uvloop",
         "http": HttpProtocol,
