@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import fleet_workloads as many
-from bench import tenant_content
+from bench import many_people, tenant_content
 from bench.bare_files import copy_floor_ms, open_floor_ms
 from bench.bare_program import BareProgram
 from bench.engines import measure_engines
@@ -52,6 +52,9 @@ async def measure_all(
         small.restart()
         grounds = Grounds(folder, plan, only, bare, small, content)
         await _measure_protocol(grounds, rows)
+        if "W8" in only:
+            _say(f"W8 at {plan.people:,} people")
+            rows += await many_people.measure(small, plan.people, plan.effort)
         if "ENGINES" in only:
             _say("databases behind servers")
             rows += await measure_engines(folder, small, content, plan.effort)
