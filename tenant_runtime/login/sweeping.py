@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Delete, Table, bindparam, dele
 
 from tenant_runtime.audit.retention import sweep_events
 from tenant_runtime.deliveries.queue import sweep_deliveries
+from tenant_runtime.jobs.queue import sweep_jobs
 from tenant_runtime.models import (
     AccessToken,
     AuthorizationCode,
@@ -106,6 +107,7 @@ def sweep(connection: Connection, now: int) -> None:
     if SCHEMA.rows(connection, {})[0].version_num >= SINCE:
         for removal, kept in _REMOVALS_SINCE:
             connection.execute(removal, {"before": now - kept})
+        sweep_jobs(connection, now)
     sweep_events(connection, now)
     sweep_deliveries(connection, now)
     sweep_used_ids(connection, now)
