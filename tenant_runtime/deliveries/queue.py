@@ -141,15 +141,17 @@ def _claimed(row: Row[Any]) -> Claimed:
     return Claimed(row.id, row.kind, row.recipient, row.attempts, row.leased_until, row.payload)
 
 
-def record_delivered(connection: Connection, claimed: Claimed, now: int) -> None:
+def record_delivered(connection: Connection, claimed: Claimed, now: int, event: Event | None = None) -> None:
     """Whoever holds the lease by now: it has arrived. What it said is not kept."""
-    connection.execute(
+    done = connection.execute(
         update(_table)
         .where(_d.id == claimed.id, _d.delivered_at.is_(None))
         .values(
             delivered_at=now, due_at=None, leased_until=None, failed_at=None, last_error=None, payload=b""
         )
     )
+    if event is not None and done.rowcount == 1:
+        record(connection, event)
 
 
 def record_retry(connection: Connection, claimed: Claimed, error: str, due_at: int) -> bool:

@@ -48,6 +48,7 @@ RETRY_SECONDS = 30.0
 """After the tenant's database was away."""
 
 _DEAD_EVENTS = {"backchannel_logout": "oidc_backchannel_logout_failed"}
+_DONE_EVENTS = {"backchannel_logout": "oidc_backchannel_logout_succeeded"}
 
 Sender: TypeAlias = Callable[[Tenant, Mapping[str, Any]], Awaitable[None]]
 Find: TypeAlias = Callable[[str], Awaitable[Tenant | None]]
@@ -247,7 +248,8 @@ class Deliveries:
         else:
             failpoint("deliveries.sent")
             self._observe(claimed.kind, "delivered")
-            await _surely(tenant.database.write, record_delivered, claimed, now_ms(self._clock))
+            now = now_ms(self._clock)
+            await _surely(tenant.database.write, record_delivered, claimed, now, _done_event(claimed, now))
 
     async def _failed(self, tenant: Tenant, claimed: Claimed, failed: DeliveryFailed) -> None:
         now, reason = now_ms(self._clock), failed.reason[:500]
@@ -305,6 +307,13 @@ async def _surely(write: Callable[..., Awaitable[Any]], unit: Callable[..., Any]
 def _back_off_ms(attempts: int) -> int:
     seconds = BACK_OFF_SECONDS[attempts - 1] * random.uniform(0.8, 1.2)  # noqa: S311
     return int(seconds * 1000)
+
+
+def _done_event(claimed: Claimed, now: int) -> Event | None:
+    type = _DONE_EVENTS.get(claimed.kind)
+    if type is None:
+        return None
+    return Event(type=type, created_at=now, client_id=claimed.recipient, details={"delivery": claimed.id})
 
 
 def _dead_event(claimed: Claimed, reason: str, now: int) -> Event:

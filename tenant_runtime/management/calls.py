@@ -4,7 +4,7 @@
 one unit of work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
@@ -32,12 +32,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What a writing unit did. Nothing changed: no event. `answer` is the response's body."""
+    """What a writing unit did. Nothing changed: no event. `answer` is the response's body; `told` are events beside
+    the change's own: their type, and what they say of whom."""
 
     answer: Any = None
     before: Any = None
     after: Any = None
     description: str | None = None
+    told: Sequence[tuple[str, Mapping[str, Any]]] = ()
 
     @property
     def changed(self) -> bool:
@@ -130,7 +132,8 @@ def _perform(
         return kept.answer, False
     written = unit(connection, *args, **kwargs)
     if written.changed:
-        record(connection, trail.success(written.before, written.after, written.description))
+        beside = (trail.beside(type, members) for type, members in written.told)
+        record(connection, trail.success(written.before, written.after, written.description), *beside)
     if claim is not None:
         idempotency.keep(connection, claim, written.answer)
     return written.answer, written.changed

@@ -1,7 +1,7 @@
 """What the tenant's log says of a call to this API: who, what, before and after, with secrets masked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -9,7 +9,9 @@ import msgspec
 from core.clock import now_ms
 from core.errors import IdentityError
 from core.http.errors import AnyRequest
+from core.ids import new_id
 from tenant_runtime.audit import Event
+from tenant_runtime.audit.codes import CODES
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.management.access import Actor, actor_of
 
@@ -48,6 +50,10 @@ class Trail:
 
     def success(self, before: Any, after: Any, description: str | None = None) -> Event:
         return self._event("sapi", description, {"before": masked(before), "after": masked(after)})
+
+    def beside(self, type: str, members: Mapping[str, Any]) -> Event:
+        """Of the person or organization that the change was about, by the same actor."""
+        return replace(self._event(type, CODES[type].description, {}), id=new_id("log"), **members)
 
     def failure(self, error: IdentityError) -> Event:
         return self._event("fapi", None, {"error": {"statusCode": error.status, "errorCode": error.code}})

@@ -126,8 +126,12 @@ handlers = [logout, logout_by_post, answer_question, auth0_logout]
 
 
 async def _oidc_logout(request: AnyRequest, encoded: bytes) -> Response[str]:
-    leaving = await _leaving(request, parse_form(encoded))
-    _check_address(leaving)
+    try:
+        leaving = await _leaving(request, parse_form(encoded))
+        _check_address(leaving)
+    except InvalidRequest as error:
+        _tell_of_refusal(request, error)
+        raise
     if leaving.is_vouched_for:
         return await _leave(leaving)
     if leaving.session is not None:
@@ -135,6 +139,19 @@ async def _oidc_logout(request: AnyRequest, encoded: bytes) -> Response[str]:
     if leaving.hint is not None and leaving.address:
         return redirect(leaving.address)
     return _page(leaving, cleared_session_cookies(is_https=leaving.browser.is_https))
+
+
+def _tell_of_refusal(request: AnyRequest, error: InvalidRequest) -> None:
+    services = services_of(request)
+    event = Event(
+        type="flo",
+        created_at=now_ms(services.clock),
+        description=error.description,
+        ip=client_ip_of(request),
+        user_agent=(request.headers.get("user-agent") or "")[:500] or None,
+        request_id=request_id_of(request),
+    )
+    services.audit.add(tenant_of(request), event)
 
 
 async def _leaving(request: AnyRequest, sent: Mapping[str, str]) -> Leaving:

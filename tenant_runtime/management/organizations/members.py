@@ -153,7 +153,11 @@ def _add(
     connection.execute(insert(_standing), [{"membership_id": row["id"], "role": MEMBER} for row in added])
     if organization.managed_by is not None:
         _give_default_roles(connection, [str(row["id"]) for row in added], role_names)
-    return Written(after={"organization": id, "members": [row["user_id"] for row in added]})
+    members = [row["user_id"] for row in added]
+    return Written(
+        after={"organization": id, "members": members},
+        told=_told_of_members("organization_member_added", id, members),
+    )
 
 
 def _give_default_roles(connection: Connection, memberships: Sequence[str], names: Iterable[str]) -> None:
@@ -170,7 +174,14 @@ def _remove(connection: Connection, id: str, user_ids: Sequence[str], actor: Act
     removed = connection.execute(gone.returning(_table.c.user_id)).scalars().all()
     for user_id in removed:
         end_membership(connection, id, user_id, now)
-    return Written(before={"organization": id, "members": list(removed)} if removed else None)
+    return Written(
+        before={"organization": id, "members": list(removed)} if removed else None,
+        told=_told_of_members("organization_member_removed", id, removed),
+    )
+
+
+def _told_of_members(type: str, id: str, user_ids: Iterable[str]) -> list[tuple[str, dict[str, str]]]:
+    return [(type, {"organization_id": id, "user_id": user_id}) for user_id in user_ids]
 
 
 def _add_roles(

@@ -107,7 +107,9 @@ def _update(connection: Connection, change: _Change) -> Written:
         _send(connection, change, is_new=after.email != row.email)
     shown = users.get(connection, change.user_id)
     told = {**shown, "password_changed": True} if change.password is not None else shown
-    return Written(answer=shown, before=before, after=told)
+    of_user = {"user_id": change.user_id, "user_name": after.email}
+    what = [type for type, is_so in (("scp", change.password), ("sce", after.email != row.email)) if is_so]
+    return Written(answer=shown, before=before, after=told, told=[(type, of_user) for type in what])
 
 
 def _linked(connection: Connection, change: _Change) -> Any | None:

@@ -4,7 +4,7 @@ A password is checked and hashed before the unit of work.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from litestar.params import FromPath, JSONBody
@@ -253,9 +253,11 @@ def remove(connection: Connection, user_id: str, actor: Actor, data_key: DataKey
     escalation.check_platform_user(connection, actor, user_id)
     tell_of_logins(connection, data_key, user_id, now, why=Initiator.ACCOUNT_DELETED)
     removed = ENTITY.remove(connection, user_id)
-    if removed.changed:
-        tell_of_erasure(connection, data_key, user_id, now)
-    return removed
+    if not removed.changed:
+        return removed
+    tell_of_erasure(connection, data_key, user_id, now)
+    of_user = {"user_id": user_id, "user_name": removed.before.get("email")}
+    return replace(removed, told=[("sdu", of_user)])
 
 
 def check_all_exist(connection: Connection, user_ids: Sequence[str]) -> None:
