@@ -27,6 +27,7 @@ from core.errors import Unavailable as KeysAway
 from core.given import consent_of
 from core.http.allowances import count_call, seconds
 from core.http.errors import as_management
+from core.http.refusals import RESPONSES
 from core.http.security import header_values
 from keystead_sdk.errors import (
     BadRequest,
@@ -60,6 +61,7 @@ def needs(*permissions: str) -> dict[str, Any]:
     return {
         "guards": [requires(*permissions)],
         "security": [{"bearer": [permission]} for permission in permissions],
+        "responses": RESPONSES,
     }
 
 

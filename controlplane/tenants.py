@@ -40,6 +40,7 @@ from core.http.paging import (
     parse_sort,
     parse_text,
 )
+from core.http.refusals import RESPONSES
 from core.tenants import NewTenant, RequestKey, TenantState
 from keystead_sdk.litestar import principal_of
 from keystead_sdk.principal import Principal
@@ -80,6 +81,7 @@ class TenantPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 @get(
     "/tenants",
     guards=[outside_organizations],
+    responses=RESPONSES,
     security=[{"bearer": ["read:tenants"]}, {"bearer": []}],
     operation_id="list_tenants",
     tags=["tenants"],
@@ -108,6 +110,7 @@ async def list_all(request: AnyRequest) -> Response[Any]:
 @post(
     "/tenants",
     guards=[outside_organizations],
+    responses=RESPONSES,
     security=[{"bearer": ["create:tenants"]}, {"bearer": []}],
     operation_id="create_tenant",
     tags=["tenants"],
@@ -127,6 +130,7 @@ async def create(request: AnyRequest, data: JSONBody[TenantBody]) -> Response[An
 
 @get(
     "/tenants/{tenant_id:str}",
+    responses=RESPONSES,
     security=[{"bearer": ["read:tenants"]}, {"bearer": []}],
     operation_id="get_tenant",
     tags=["tenants"],

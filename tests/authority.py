@@ -11,7 +11,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-NAMES = ("localhost", "acme.localhost", "app.acme.localhost", "globex.localhost", "initech.localhost")
+NAMES = (
+    "localhost", "acme.localhost", "app.acme.localhost", "globex.localhost", "initech.localhost", "empty.localhost",
+    "folder.localhost",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""What the OpenAPI document says of every operation alike: pages, repeated requests, refusals."""
+"""What the OpenAPI document says of every operation alike: pages and repeated requests."""
 
 from dataclasses import dataclass
 
-from litestar.openapi.spec import OpenAPIResponse, OpenAPIType, Operation, Parameter, Schema
+from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
 
 from core.http.paging import DEFAULT_PAGE, MAX_PAGE
 
@@ -44,11 +44,6 @@ KEY = Parameter(
 )
 
 SEARCHED = {"list_users": (SEARCH, SORT), "list_organizations": (SEARCH, SORT), "list_logs": (SEARCH, SORT)}
-REFUSALS = {
-    "401": "No token, or not a good one.",
-    "403": "A permission is lacking, the token does not reach this tenant, or the entity is a system resource.",
-    "429": "Too many requests.",
-}
 _POSTED = ("create_", "add_", "assign_", "rotate_", "redeliver_", "send_")
 _SHARED = ("resource_server", "role", "role_permissions")
 
@@ -59,8 +54,6 @@ class ManagementOperation(Operation):
         name = self.operation_id or ""
         own = self.parameters or []
         self.parameters = [*own, *_parameters(name)] or None
-        refusals = {status: OpenAPIResponse(description=text) for status, text in REFUSALS.items()}
-        self.responses = {**(self.responses or {}), **refusals}
 
 
 def _parameters(operation_id: str) -> list[Parameter]:

@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from core.errors import IdentityError
 from core.http.errors import AnyRequest, as_management, to_identity_error
+from core.http.refusals import RESPONSES
 from core.http.security import API_HEADERS
 from tenant_runtime.management.access import requires
 from tenant_runtime.management.calls import ManagementRequest, call_of
@@ -53,6 +54,7 @@ def _declared(path: str, permissions: Sequence[str], options: dict[str, Any]) ->
         "tags": [path.split("/")[1]],
         "operation_id": _operation_id,
         "operation_class": ManagementOperation,
+        "responses": RESPONSES,
         **options,
     }
 
