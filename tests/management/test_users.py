@@ -70,7 +70,7 @@ async def test_no_password_stands_in_an_answer_or_in_the_log(acme: Place) -> Non
     await acme.api().patch(f"/users/{made.json()['user_id']}", {"password": PASSWORD + "!"})
     assert PASSWORD not in made.text
     events = await acme.events()
-    assert [event.type for event in events] == ["sapi", "sapi"]
+    assert [event.type for event in events] == ["sapi", "sapi", "scp"]
     assert PASSWORD not in str([event.details for event in events])
 
 
