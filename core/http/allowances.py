@@ -88,8 +88,8 @@ DEFAULTS: Final[Mapping[str, Shares]] = {
     "userinfo": Shares(Allowance(1000, 5000), Allowance(500, 2500)),
     "authorize": Shares(Allowance(200, 2000), Allowance(50, 1000)),
     "login": Shares(Allowance(200, 2000), Allowance(50, 1000)),
-    "signup": Shares(Allowance(20, 200), Allowance(5, 100)),
-    "mail": Shares(Allowance(20, 200), Allowance(5, 100)),
+    "signup": Shares(Allowance(20, 400), Allowance(10, 200)),
+    "mail": Shares(Allowance(20, 400), Allowance(10, 200)),
     "registration": Shares(Allowance(10, 200), Allowance(5, 100)),
     "device": Shares(Allowance(50, 500), Allowance(10, 200)),
 }

@@ -10,7 +10,8 @@ import pytest
 from entrypoints.demo_content import Demo, DemoUser
 from tenant_runtime.attack_protection import brute_force
 from tests.installation import Installation
-from tests.mailbox import Mailed, link_in, mailed
+from tests.mailbox import Mailed, code_in, link_in, mailed
+from tests.protocol.phone import Phone
 from tests.relying_party import RelyingParty
 
 pytestmark = pytest.mark.anyio
@@ -220,3 +221,19 @@ async def test_counts_are_rows_and_are_swept_by_those_who_add_to_them(
     installation.clock.advance(3 * 86_400)
     await guess(installation, FAR, 1, email="nobody@example.org")
     assert await rows(mail, held) == [(1,)]
+
+
+async def test_codes_by_mail_are_guessed_as_seldom_as_passwords(mail: Mailed) -> None:
+    """Three guesses end a code; who asks for new ones to guess at waits."""
+    phone = Phone(mail, await mail.client())
+    await (await mail.installation.manager("acme")).patch(BRUTE_FORCE, {"max_attempts": 4})
+    statuses = []
+    for _ in range(2):
+        await phone.start("ada@example.org")
+        statuses += [(await phone.redeem("000000", "ada@example.org")).status_code for _ in range(3)]
+    assert statuses == [400] * 4 + [429] * 2
+    mail.installation.clock.advance(61)
+    await phone.start("ada@example.org")
+    code = code_in((await mail.settle())[-1])
+    assert (await phone.redeem(code, "ada@example.org")).status_code == 200
+    assert await rows(mail, "SELECT count(*) FROM login_attempts WHERE ip IS NOT NULL") == [(0,)]

@@ -60,7 +60,7 @@ _END_EARLIER = (
 )
 _INSERT = insert(LoginCode.__table__)
 _WHO = (
-    select(_u.user_id, _u.email, _u.email_verified, _u.blocked)
+    select(_u.user_id, _u.email, _u.email_verified, _u.blocked, _u.last_ip)
     .join(Identity.__table__, _i.user_id == _u.user_id)
     .where(_i.connection_id == bindparam("connection"), _i.email == bindparam("of"))
 )

@@ -1,7 +1,8 @@
 """The grant that redeems a code sent to an address (Auth0's `passwordless/otp`), for a client that asked for it.
 
 One sentence for everything that is wrong with address and code. A wrong guess is counted in the row before anything
-else is said, and the third ends the code: a hundred at once are three. The right code is claimed by its first use.
+else is said, and the third ends the code: a hundred at once are three. Guesses at many codes are counted like wrong
+passwords (`attack_protection`). The right code is claimed by its first use.
 Whoever redeems it owns the address: their account in this connection is found, or made where sign-up is open. It is
 never an account that another connection knows by the same address.
 """
@@ -12,9 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from core.database import Prepared
-from core.errors import ConsentRequired, InvalidGrant
+from core.errors import ConsentRequired, InvalidGrant, RateLimited
 from core.http.security import is_equal
 from core.ids import new_id, new_user_id
+from tenant_runtime.attack_protection import suspicious_addresses
+from tenant_runtime.attack_protection.addresses import tell_now_and_then
+from tenant_runtime.attack_protection.guard import Counted, Guard, begin, succeed
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import ConnectionConfiguration
 from tenant_runtime.expiry import is_current
@@ -92,12 +96,15 @@ class _Presented:
     family_id: str
     user_id: str
     signed_up: Event
+    guard: Guard | None = None
 
 
 async def redeem_otp(request: TokenRequest) -> dict[str, Any]:
     require_grant(request.client.configuration)
     presented, minted = _presented(request), Minted.new()
     outcome = await request.call.tenant.database.write(_redeem, request, presented, minted)
+    if isinstance(outcome, Counted):
+        raise _too_many(request, presented, outcome)
     if isinstance(outcome, Refused):
         raise InvalidGrant(outcome.description)
     event = request.event(SUCCEEDED, user_name=presented.address, connection=presented.connection.name)
@@ -117,19 +124,53 @@ def _presented(request: TokenRequest) -> _Presented:
         family_id=new_id("fam"),
         user_id=user_id,
         signed_up=request.event("ss", user_id=user_id, user_name=address, connection=connection.name),
+        guard=_guard(request) if client.is_public else None,
     )
+
+
+def _guard(request: TokenRequest) -> Guard | None:
+    """Of a public client's caller. A confidential one asks for many people from the address of its server."""
+    guard = Guard.of(request.call.tenant, request.configuration, request.call.ip)
+    return guard if guard.is_counted else None
+
+
+def _too_many(request: TokenRequest, presented: _Presented, counted: Counted) -> RateLimited:
+    by_address = counted.refused_by == "address"
+    event = request.event(
+        "limit_mu" if by_address else "limit_wc",
+        user_name=presented.address,
+        connection=presented.connection.name,
+        description="Too many wrong codes.",
+    )
+    call = request.call
+    tell_now_and_then(call.tenant, call.services, event)
+    return RateLimited(retry_after=max(1, -(-(counted.refused_until - call.now_ms) // 1000)))
 
 
 def _redeem(
     connection: Connection, request: TokenRequest, presented: _Presented, minted: Minted
-) -> Issued | Refused:
+) -> Issued | Refused | Counted:
+    """A refusal by what was counted before is returned as such."""
     request.claim_single_use(connection)
+    user, guard, counted = _who(connection, presented), presented.guard, Counted()
+    if guard is not None:
+        subject = user.user_id if user is not None else f"{presented.connection.id}\0{presented.address}"
+        counted = begin(connection, guard, subject, user, request.call.now_ms)
+        if counted.refused_until:
+            return counted
     if not _claim_code(connection, request, presented):
         return Refused(WRONG)
-    user_id = _person(connection, request, presented)
+    user_id = _person(connection, request, presented, user)
     if user_id is None:
         return Refused(WRONG)
-    return _issue(connection, request, presented, user_id, minted)
+    outcome = _issue(connection, request, presented, user_id, minted)
+    if guard is not None and isinstance(outcome, Issued):
+        succeed(connection, guard, counted)
+    return outcome
+
+
+def _who(connection: Connection, presented: _Presented) -> Any | None:
+    return find_person(connection, presented.connection.id, presented.address)
 
 
 def _claim_code(connection: Connection, request: TokenRequest, presented: _Presented) -> bool:
@@ -149,12 +190,14 @@ def _claim_code(connection: Connection, request: TokenRequest, presented: _Prese
     return _CLAIM.first(connection, {"code": code.id, "now": now}) is not None
 
 
-def _person(connection: Connection, request: TokenRequest, presented: _Presented) -> str | None:
+def _person(
+    connection: Connection, request: TokenRequest, presented: _Presented, user: Any | None
+) -> str | None:
     """Who has the address in this connection; somebody new where that is allowed."""
-    user = find_person(connection, presented.connection.id, presented.address)
     if user is None:
         if not request.configuration.settings.signup_enabled:
             return None
+        _count_signup(connection, presented, request.call.now_ms)
         _sign_up(connection, presented, request.call.now_ms)
         return presented.user_id
     if user.blocked:
@@ -162,6 +205,16 @@ def _person(connection: Connection, request: TokenRequest, presented: _Presented
     if user.email == presented.address and not user.email_verified:
         connection.execute(_VERIFY, {"user": user.user_id})
     return str(user.user_id)
+
+
+def _count_signup(connection: Connection, presented: _Presented, now: int) -> None:
+    """Raised, the code is still good."""
+    guard = presented.guard
+    if guard is None:
+        return
+    wait = suspicious_addresses.take(connection, guard.suspicious_ip, "registration", guard.ip, now)
+    if wait:
+        raise RateLimited(retry_after=max(1, -(-wait // 1000)))
 
 
 def _sign_up(connection: Connection, presented: _Presented, now: int) -> None:
