@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, select
 from core.crypto.sealing import DataKey, SealBroken
 from core.database import Prepared, rows_of_all
 from core.tenants import Tenant
+from tenant_runtime.connections.options import DatabaseOptions, EmailOptions, read_options
 from tenant_runtime.documents import Documents, is_document
 from tenant_runtime.models import (
     Client,
@@ -167,6 +168,8 @@ class ConnectionConfiguration:
     name: str
     strategy: str
     options: Mapping[str, Any]
+    database: DatabaseOptions = field(default=DatabaseOptions(), repr=False)  # of a database of users
+    codes: EmailOptions = field(default=EmailOptions(), repr=False)  # of codes by mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +198,15 @@ class Configuration:
             names_allowed=self.settings.allow_organization_name_in_authentication_api,
             chooses=self.schema >= WITH_ORGANIZATION_RULES,
         )
+
+    def takes_signups(self, connection: ConnectionConfiguration) -> bool:
+        """Whether people may make accounts of this connection for themselves."""
+        closed = connection.database.disable_signup or connection.codes.disable_signup
+        return self.settings.signup_enabled and not closed
+
+    def takes_signups_by_page(self, connection: ConnectionConfiguration) -> bool:
+        """The page asks for no user name."""
+        return self.takes_signups(connection) and not connection.database.requires_username
 
     def database_connection(self) -> ConnectionConfiguration | None:
         """The tenant's own database of users: where sign-up and passwords live."""
@@ -266,7 +278,13 @@ _Rows = Mapping[str, list[Any]]
 
 
 def _connection(row: Row[Any]) -> ConnectionConfiguration:
-    return ConnectionConfiguration(id=row.id, name=row.name, strategy=row.strategy, options=row.options)
+    known = {"id": row.id, "name": row.name, "strategy": row.strategy, "options": row.options}
+    match row.strategy:
+        case "auth0":
+            return ConnectionConfiguration(**known, database=read_options(DatabaseOptions, row.options))
+        case "email":
+            return ConnectionConfiguration(**known, codes=read_options(EmailOptions, row.options))
+    return ConnectionConfiguration(**known)
 
 
 def _clients(rows: _Rows, data_key: DataKey, settings: TenantSettings) -> dict[str, ClientConfiguration]:

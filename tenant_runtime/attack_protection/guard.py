@@ -1,8 +1,9 @@
 """Both counts of a sign-in by password, as one unit sees them: of the account, and of the address that asks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import Connection
 
 from core.tenants import Tenant
@@ -32,6 +33,10 @@ class Guard:
         return cls(
             documents.value(BRUTE_FORCE), documents.value(SUSPICIOUS_IP), ip, is_counted=has_counts(tenant)
         )
+
+    def without_account_counts(self) -> "Guard":
+        """Where a connection says that its accounts are protected elsewhere."""
+        return replace(self, brute_force=msgspec.structs.replace(self.brute_force, enabled=False))
 
 
 @dataclass(frozen=True, slots=True)

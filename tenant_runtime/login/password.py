@@ -52,6 +52,8 @@ async def check_password(request: AnyRequest) -> Response[str]:
         problem: ProblemKey = "password_long" if password else "password_missing"
         return visit.show(_page(visit, "password", problem), status=400)
     of = Guard.of(visit.tenant, visit.configuration, visit.ip)
+    if not visit.request.connection.database.brute_force_protection:
+        of = of.without_account_counts()
     connection_id = visit.request.connection.id
     attempt = await visit.tenant.database.write(_attempt, visit.key, connection_id, of, visit.now)
     refused_until = attempt.counted.refused_until or _refused_in_memory(visit, of, attempt)
@@ -171,6 +173,6 @@ def _page(visit: StepVisit, field: str = "", problem: ProblemKey | None = None) 
         email=visit.progress.identifier,
         may_cancel=may_cancel(visit),
         switch_url=at(IDENTIFIER, visit.state),
-        reset_url=at(RESET, visit.state) if has_mail else None,
+        reset_url=at(RESET, visit.state) if has_mail and visit.takes_new_passwords else None,
         problems={field: problem} if problem else {},
     )

@@ -23,14 +23,15 @@ def is_too_long(password: str) -> bool:
     return len(password.encode("utf-8", "surrogatepass")) >= MAX_PASSWORD_BYTES
 
 
-def problem_of(password: str, *names: str) -> ProblemKey | None:
-    """`names`: what belongs to the account or the tenant, and is guessed first."""
+def problem_of(password: str, *names: str, least: int = MINIMUM) -> ProblemKey | None:
+    """`names`: what belongs to the account or the tenant, and is guessed first. `least`: a connection may ask for a
+    longer one, never for a shorter."""
     normal = unicodedata.normalize("NFC", password)
     if not normal:
         return "password_missing"
     if is_too_long(normal):
         return "password_long"
-    if len(normal) < MINIMUM:
+    if len(normal) < max(least, MINIMUM):
         return "password_short"
     return "password_common" if _is_common(normal.casefold(), names) else None
 

@@ -17,6 +17,7 @@ from core.ids import digest
 from tenant_runtime.attack_protection.leaks import Chosen, is_refused
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
+from tenant_runtime.connections.options import DatabaseOptions
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.login.answers import branding_of, redirect, show
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
@@ -72,6 +73,8 @@ class NewPasswordPage(FormPage):
 @get(RESET, include_in_schema=False)
 async def request_page(request: AnyRequest) -> Response[str]:
     visit = await opened(request, RESET)
+    if not visit.takes_new_passwords:
+        return visit.go(IDENTIFIER)
     await require_mail(visit.services, visit.tenant)
     return visit.show(_request_page(visit, visit.progress.identifier))
 
@@ -79,6 +82,8 @@ async def request_page(request: AnyRequest) -> Response[str]:
 @post(RESET, include_in_schema=False, request_max_body_size=FORM_LIMIT)
 async def request_link(request: AnyRequest) -> Response[str]:
     visit = await posted(request, RESET)
+    if not visit.takes_new_passwords:
+        return visit.go(IDENTIFIER)
     email = normal_email(visit.fields.get("email", ""))
     if not is_email(email):
         problems: Problems = {"email": "email_malformed" if email else "email_missing"}
@@ -141,7 +146,9 @@ async def set_new_password(request: AnyRequest) -> Response[str]:
     now = _now(request)
     good = await look_at(tenant, digest(ticket), now)
     found = await configuration(tenant)
-    problem = problem_of(password, good.email, tenant.id, found.settings.friendly_name or tenant.display_name)
+    rules = _rules(found, good)
+    names = (good.email, tenant.id, found.settings.friendly_name or tenant.display_name, *rules.blocked_words)
+    problem = problem_of(password, *names, least=rules.least_length)
     if problem is not None:
         return await _form(request, ticket, good, {"password": problem})
     leaked = replace(_changed(request, good, now), type="reset_pwd_leak")
@@ -192,11 +199,17 @@ async def _form(
         form_token=form_token(tenant, binding, PATH, ticket),
         state=ticket,
         email=good.email,
+        password_minimum=max(MINIMUM, _rules(found, good).least_length),
         problems=problems or {},
     )
     cookies = [] if browser.binding else [binding_cookie(binding, is_https=browser.is_https)]
     target = _result_url(found, good)
     return show(page, status=400 if problems else 200, redirect_uri=target, cookies=cookies)
+
+
+def _rules(found: Configuration, good: Link) -> DatabaseOptions:
+    connection = found.connections.get(good.connection_id)
+    return connection.database if connection is not None else DatabaseOptions()
 
 
 def _result_url(found: Configuration, good: Link) -> str | None:

@@ -21,7 +21,7 @@ NAME_LENGTH = 150
 @get(SIGNUP, include_in_schema=False)
 async def signup_page(request: AnyRequest) -> Response[str]:
     visit = await opened(request, SIGNUP)
-    if not visit.configuration.settings.signup_enabled:
+    if not visit.configuration.takes_signups_by_page(visit.request.connection):
         return visit.go(IDENTIFIER)
     return visit.show(_page(visit, visit.progress.identifier or visit.request.parameters.login_hint))
 
@@ -84,7 +84,8 @@ def _chosen(visit: StepVisit, email: str) -> Chosen:
 
 
 def _problems(visit: StepVisit, email: str, name: str) -> Problems:
-    if not visit.configuration.settings.signup_enabled:
+    database = visit.request.connection.database
+    if not visit.configuration.takes_signups_by_page(visit.request.connection):
         return {"": "signup_closed"}
     if not email:
         return {"email": "email_missing"}
@@ -92,9 +93,8 @@ def _problems(visit: StepVisit, email: str, name: str) -> Problems:
         return {"email": "email_malformed"}
     if len(name) > NAME_LENGTH:
         return {"name": "name_long"}
-    problem = problem_of(
-        visit.fields.get("password", ""), email, name, visit.tenant.id, visit.request.client.name
-    )
+    names = (email, name, visit.tenant.id, visit.request.client.name, *database.blocked_words)
+    problem = problem_of(visit.fields.get("password", ""), *names, least=database.least_length)
     return {"password": problem} if problem else {}
 
 
@@ -104,7 +104,7 @@ def _page(visit: StepVisit, email: str, name: str = "", problems: Problems | Non
         email=email,
         name=name,
         asks_name=True,
-        password_minimum=MINIMUM,
+        password_minimum=max(MINIMUM, visit.request.connection.database.least_length),
         login_url=at(IDENTIFIER, visit.state),
         problems=problems or {},
     )

@@ -99,6 +99,11 @@ class StepVisit:
         to = self.request.destination
         return show(page, status=status, redirect_uri=to.redirect_uri, headers=headers)
 
+    @property
+    def takes_new_passwords(self) -> bool:
+        """Whether people choose themselves a new password when they forgot theirs."""
+        return not self.request.connection.database.disable_self_service_change_password
+
     def go(self, path: str) -> Response[str]:
         return redirect(at(path, self.state))
 

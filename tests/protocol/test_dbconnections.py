@@ -271,3 +271,24 @@ async def test_a_suspended_tenant_answers_in_the_same_shape(mail: Mailed) -> Non
     for answer in (await sign_up(mail), await change_password(mail)):
         assert (answer.status_code, answer.json()["statusCode"]) == (403, 403)
     assert await mail.settle("globex") == []
+
+
+async def test_the_connections_own_rules_are_kept(mail: Mailed) -> None:
+    api = await mail.installation.manager("acme")
+    [found] = await api.get("/connections", strategy="auth0")
+
+    async def say(**options: Any) -> None:
+        await api.patch(f"/connections/{found['id']}", {"options": options})
+
+    await say(requires_username=True, validation={"username": {"min": 3, "max": 6}})
+    for username, status in ((None, 400), ("ab", 400), ("toolong", 400), ("newt", 200)):
+        assert (await sign_up(mail, username=username)).status_code == status
+    await say(password_complexity_options={"min_length": 30})
+    refused = await sign_up(mail, email="other@example.org")
+    assert (refused.status_code, refused.json()["name"]) == (400, "PasswordStrengthError")
+    await say(disable_signup=True)
+    assert (await sign_up(mail, email="other@example.org")).json()["code"] == "signup_disabled"
+    assert (await change_password(mail)).status_code == 200
+    await say(disable_self_service_change_password=True)
+    assert (await change_password(mail)).status_code == 400
+    assert len(await users(mail)) == 1

@@ -1,6 +1,7 @@
 """Signing in with a code that is sent to an address, as Auth0's SDKs do it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -332,3 +333,30 @@ async def test_without_mail_it_is_refused_with_a_sentence(data_dir: Path, golden
         answer = await installation.http.post(f"{issuer}passwordless/start", json=body)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
         assert "does not send mail" in answer.json()["error_description"]
+
+
+async def test_a_connection_says_how_long_a_code_is_and_how_long_it_lives(mail: Mailed, phone: Phone) -> None:
+    await change_connection(mail, {"totp": {"length": 8, "time_step": 60}})
+    assert (await phone.start()).status_code == 200
+    (letter,) = await mail.settle()
+    [code] = re.findall(r"(?m)^ *([0-9]{8})$", letter.text)
+    assert "within 1 minutes" in letter.text
+    mail.installation.clock.advance(61)
+    assert_wrong(await phone.redeem(code))
+    assert (await phone.start()).status_code == 200
+    [code] = re.findall(r"(?m)^ *([0-9]{8})$", (await mail.settle())[-1].text)
+    assert "id_token" in (await phone.redeem(code)).json()
+
+
+async def test_a_connection_that_takes_no_sign_ups_writes_to_nobody_new(mail: Mailed, phone: Phone) -> None:
+    await phone.redeem(await phone.code())
+    await change_connection(mail, {"disable_signup": True})
+    assert (await phone.start("new@example.org")).status_code == 200
+    assert len(await mail.settle()) == 1
+    assert "id_token" in (await phone.redeem(await phone.code())).json()
+
+
+async def change_connection(mail: Mailed, options: dict[str, Any]) -> None:
+    api = await mail.installation.manager("acme")
+    [found] = await api.get("/connections", strategy="email")
+    await api.patch(f"/connections/{found['id']}", {"options": options})

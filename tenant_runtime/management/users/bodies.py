@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, to_builtins
 
 from core.clock import to_iso
 from core.errors import InvalidInput
+from tenant_runtime.connections.options import DatabaseOptions
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.password_rules import problem_of
 from tenant_runtime.management.addresses import check_link
@@ -70,8 +71,9 @@ def check(members: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def check_password(password: str, *names: str | None) -> None:
-    problem = problem_of(password, *(name for name in names if name))
+def check_password(password: str, rules: DatabaseOptions, *names: str | None) -> None:
+    known = (name for name in (*names, *rules.blocked_words) if name)
+    problem = problem_of(password, *known, least=rules.least_length)
     if problem is not None:
         raise InvalidInput(_PROBLEMS[problem], code="password_strength_error")
 

@@ -20,6 +20,7 @@ from core.errors import Conflict, InvalidInput, InvalidQuery, NotFound
 from core.http.paging import parse_boolean, parse_fields, parse_text
 from core.http.search import search
 from core.ids import new_user_id
+from tenant_runtime.connections.options import DatabaseOptions
 from tenant_runtime.erasures import tell_of_erasure
 from tenant_runtime.login.email_verification import send_verification
 from tenant_runtime.login.emails import normal_email
@@ -171,8 +172,16 @@ async def hashed(call: Call, members: Mapping[str, Any], *names: str | None) -> 
     password = members.get("password")
     if password is None:
         return None
-    check_password(password, *names)
+    check_password(password, await _rules(call, members.get("connection")), *names)
     return NewPassword(await call.services.passwords.hash(password, tenant=call.tenant.id))
+
+
+async def _rules(call: Call, named: str | None) -> DatabaseOptions:
+    """Of the connection that is named, else of the tenant's own database of users."""
+    current = await call.configuration()
+    found = next((each for each in current.connections.values() if each.name == named), None)
+    connection = found or current.database_connection()
+    return connection.database if connection is not None else DatabaseOptions()
 
 
 def get(connection: Connection, user_id: str) -> dict[str, Any]:

@@ -86,11 +86,12 @@ async def _signup(call: Call) -> Answer:
     body = await read(call, "user_metadata")
     current = await configuration(call.tenant)
     client, database = _named(body, current)
-    if not current.settings.signup_enabled:
+    if not current.takes_signups(database):
         raise SignupClosed()
     email, password = body.address(), body.required("password")
     profile = _profile(body)
-    _check_password(password, email, profile.get("name", ""), call.tenant.id, client.name)
+    _check_username(profile, database)
+    _check_password(password, database, email, profile.get("name", ""), call.tenant.id, client.name)
     limited = _event(call, client, database, "limit_mu", "Too many new accounts from one address.")
     await admit_registration(call.tenant, call.services, current, limited)
     leaked = _event(
@@ -125,6 +126,8 @@ async def _signup(call: Call) -> Answer:
 async def _change_password(call: Call) -> Answer:
     body = await read(call)
     client, database = _named(body, await configuration(call.tenant))
+    if database.database.disable_self_service_change_password:
+        raise InvalidRequest("Passwords of this connection are not changed here.")
     asked = Asked(
         connection_id=database.id,
         connection_name=database.name,
@@ -176,8 +179,21 @@ def _metadata(members: Mapping[str, Any]) -> dict[str, str]:
     return dict(members)
 
 
-def _check_password(password: str, *names: str) -> None:
-    problem = problem_of(password, *names)
+def _check_username(profile: Mapping[str, Any], connection: ConnectionConfiguration) -> None:
+    rules, username = connection.database, profile.get("username")
+    if not rules.requires_username:
+        return
+    if username is None:
+        raise InvalidRequest("username is required.")
+    if not rules.name_length.min <= len(username) <= rules.name_length.max:
+        raise InvalidRequest(
+            f"username must have {rules.name_length.min} to {rules.name_length.max} characters."
+        )
+
+
+def _check_password(password: str, connection: ConnectionConfiguration, *names: str) -> None:
+    rules = connection.database
+    problem = problem_of(password, *names, *rules.blocked_words, least=rules.least_length)
     if problem == "password_common":
         raise PasswordGuessable()
     if problem is not None:

@@ -2,7 +2,8 @@
 
 The answer is the same, after the same work, whether somebody has the address or not: who gets a letter is decided when
 it is sent. A code is six digits, so it lives five minutes, dies of three wrong guesses, and is the only one of its
-address. It is stored as an HMAC with a key of the tenant's: the plain hash of a short code would be none.
+address; a connection's `totp` may say otherwise, within bounds. It is stored as an HMAC with a key of the tenant's: the
+plain hash of a short code would be none.
 
 A client may ask for codes once it is registered for the grant that redeems them (`grants.passwordless_otp`); the
 connection stands in every tenant. Links are not sent: one that signs in whoever opens it would sign in the sender's
@@ -44,8 +45,9 @@ from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 
 GRANT_TYPE = "http://auth0.com/oauth/grant-type/passwordless/otp"
 STRATEGY = "email"
-LIFETIME_MS = 300_000
-DIGITS = 6
+MINUTES = "5"
+"""Of a letter that waits since the release before this one."""
+
 METHODS = ("POST",)
 
 _c, _i, _u = LoginCode.__table__.c, Identity.__table__.c, User.__table__.c
@@ -135,7 +137,9 @@ def _keyed(data_key: DataKey, purpose: str, *parts: str) -> str:
 def _started(
     call: Call, client: AuthenticatedClient, connection: ConnectionConfiguration, address: str
 ) -> _Started:
-    code, expires_at = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}", call.now_ms + LIFETIME_MS
+    said = connection.codes.code
+    code = f"{secrets.randbelow(10**said.length):0{said.length}}"
+    expires_at = call.now_ms + said.time_step * 1000
     client_id, name = client.client_id, client.configuration.name
     row = {
         "id": new_id("otp"),
@@ -156,6 +160,7 @@ def _started(
         client=name,
         client_id=client_id,
         connection_id=connection.id,
+        minutes=str(-(-said.time_step // 60)),
         languages=languages_of(call),
     )
     event = Event(
@@ -193,10 +198,12 @@ def _begin(connection: Connection, data_key: DataKey, started: _Started, now: in
 async def write_letter(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:
     """None: nobody has the address, and nobody may make an account with it; or whoever has it is blocked."""
     user = await tenant.database.read(find_person, payload["connection_id"], payload["to"])
-    is_open = (await configuration(tenant)).settings.signup_enabled
+    current = await configuration(tenant)
+    connection = current.connections.get(payload["connection_id"])
+    is_open = connection is not None and current.takes_signups(connection)
     if user.blocked if user is not None else not is_open:
         return None
-    values = {"client": payload["client"], "minutes": str(LIFETIME_MS // 60_000)}
+    values = {"client": payload["client"], "minutes": payload.get("minutes", MINUTES)}
     return Contents(template="login_code", values=values, code=payload["code"])
 
 

@@ -195,7 +195,7 @@ def _person(
 ) -> str | None:
     """Who has the address in this connection; somebody new where that is allowed."""
     if user is None:
-        if not request.configuration.settings.signup_enabled:
+        if not request.configuration.takes_signups(presented.connection):
             return None
         _count_signup(connection, presented, request.call.now_ms)
         _sign_up(connection, presented, request.call.now_ms)
