@@ -43,6 +43,10 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "client_id": client["client_id"],
         "credential_id": await _credential(neighbours, tenant_id, client["client_id"]),
         "user_id": user["user_id"],
+        "provider": "auth0",
+        "identity_id": user["user_id"].partition("|")[2],
+        "method_id": f"password|{user['user_id'].partition('|')[2]}",
+        **await _signed_in(neighbours, tenant_id),
         "user-blocks": user["user_id"],
         "anomaly": "198.51.100.7",
         "kid": (await first("/keys/signing"))["kid"],
@@ -57,6 +61,18 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "operation_id": operation["id"],
         "run_id": "mig_0000000000000000",  # no run and no backup stands: who may ask learns that, nobody else
         "backup_id": "bak_0000000000000000",
+    }
+
+
+async def _signed_in(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
+    async with neighbours.installation.browser() as http:
+        tokens = await neighbours.installation.relying_party(tenant_id, http=http).sign_in()
+    url = f"{neighbours.issuer(tenant_id)}api/v2/users/{tokens.claims['sub']}/refresh-tokens"
+    family = (await neighbours.platform.call("GET", url)).json()["tokens"][0]["id"]
+    return {
+        "sessions": tokens.id_claims["sid"],
+        "refresh-tokens": family,
+        "device-credentials": family,
     }
 
 

@@ -110,6 +110,7 @@ async def test_ids_of_b_in_bodies_of_a_are_400_or_404_and_link_nothing(
     naming = (
         *("PermissionsBody", "UsersBody", "RolesBody", "MembersBody", "ClientGrantIn", "ClientIn"),
         *("ConnectionIn", "ConnectionPatch", "ClientStatus", "EnabledConnectionIn", "OrganizationGrantIn"),
+        *("LinkBody", "VerificationTicketIn", "PasswordTicketIn"),
     )
     asked = 0
     for host, route in routes:
