@@ -80,7 +80,7 @@ def put_claim(connection: Connection, claim: DomainClaim) -> DomainClaim:
     if _holder(connection, claim.host) is not None:
         raise taken()
     if connection.execute(_COUNT, {"whose": claim.tenant_id}).scalar_one() >= MOST:
-        raise InvalidInput(f"A tenant may have {MOST} custom domains.", code="too_many_entities")
+        raise InvalidInput(f"A tenant may have {MOST} custom domains.")
     values = {name: value for name, value in msgspec.structs.asdict(claim).items() if name in _CLAIMS.c}
     if before is not None:
         values |= {"token": before.token, "proven_at": before.proven_at}
