@@ -29,6 +29,7 @@ from tenant_runtime.models import (
 from tenant_runtime.oauth.clients.authentication import authenticate, require_still
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.tokens.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
+from tenant_runtime.oauth.tokens.acting import actor_stands
 from tenant_runtime.oauth.tokens.families import is_revoked
 from tenant_runtime.oauth.tokens.issuing import token_type
 from tenant_runtime.oauth.tokens.subject import Subject, load_subject
@@ -93,20 +94,21 @@ async def _introspect(call: Call) -> Answer:
     if request.client.named not in (None, request.client.client_id):
         raise InvalidRequest("client_id names another client.")
     token = request.required("token")
-    question = _Question(request, digest(token), _own_jwt(request, token))
+    question = _Question(request, digest(token), await _own_jwt(request, token))
     run = call.tenant.database.read if request.client.used is None else call.tenant.database.write
     return json_answer(await run(_answer, question))
 
 
-def _own_jwt(request: TokenRequest, token: str) -> Presented | None:
+async def _own_jwt(request: TokenRequest, token: str) -> Presented | None:
     """`token_type_hint` is not needed to tell the kinds apart."""
     if not looks_like_jwt(token):
         return None
     call = request.call
     try:
-        return read_jwt(token, call.tenant, request.configuration, call.now_ms / 1000)
+        presented = read_jwt(token, call.tenant, request.configuration, call.now_ms / 1000)
     except jwt.TokenInvalid:
         return None
+    return presented if await actor_stands(call.tenant, call.services, presented) else None
 
 
 def _answer(connection: Connection, question: _Question) -> Mapping[str, Any]:

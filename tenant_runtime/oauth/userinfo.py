@@ -33,6 +33,7 @@ from tenant_runtime.oauth.dpop.proofs import (
 from tenant_runtime.oauth.keys.signing import signing_key
 from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.oauth.tokens.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
+from tenant_runtime.oauth.tokens.acting import actor_stands
 from tenant_runtime.oauth.tokens.claims import userinfo_claims
 from tenant_runtime.oauth.tokens.issuing import organization_claims
 from tenant_runtime.oauth.tokens.subject import Subject, load_subject
@@ -122,6 +123,8 @@ async def _find(call: Call, current: Configuration, token: str, proof: Proof | N
     run = database.read if proof is None else database.write
     if looks_like_jwt(token):
         presented = _verified(call, current, token)
+        if not await actor_stands(call.tenant, call.services, presented):
+            raise InvalidToken
         require_holder(presented.jkt, proof)
         found = await run(_of_jwt, presented, proof)
     else:

@@ -59,9 +59,9 @@ async def test_a_suspended_tenant_still_speaks_tls_and_a_deleted_one_does_not(do
     assert [await told(domains, name) for name in (LOGIN, "acme.id.example.com")] == [404, 404]
 
 
-@pytest.mark.parametrize("host", NEAR)
-async def test_a_proxy_asks_at_an_address_of_the_inside(domains: Domains, host: str) -> None:
-    assert await told(domains, "acme.id.example.com", host=host) == 200
+async def test_a_proxy_asks_at_an_address_of_the_inside(domains: Domains) -> None:
+    for host in NEAR:
+        assert await told(domains, "acme.id.example.com", host=host) == 200, host
 
 
 async def test_nobody_outside_can_ask(domains: Domains) -> None:

@@ -128,36 +128,36 @@ async def test_a_tenant_that_comes_back_to_its_domain_has_the_same_proof(domains
     assert (await acme.verify(back))["status"] == "ready"
 
 
-@pytest.mark.parametrize(
-    "domain",
-    [
-        "localhost",
-        "com",
-        "*.acme.test",
-        "id.example.com",
-        "acme.id.example.com",
-        "a.b.id.example.com",
-        "manage.example.com",
-        "x.manage.example.com",
-        "192.0.2.1",
-        "[2001:db8::1]",
-        "login.acme.test:443",
-        "https://login.acme.test",
-        "login.acme.test/x",
-        "user@login.acme.test",
-        "_dmarc.acme.test",
-        "-x.acme.test",
-        "x..acme.test",
-        f"{'x' * 64}.acme.test",
-        "login.acme.test\u0000",
-        "login acme.test",
-        ".".join(["x" * 60] * 4),
-    ],
-)
-async def test_what_can_be_no_tenants_domain_is_refused(domains: Domains, domain: str) -> None:
+NOBODYS = [
+    "localhost",
+    "com",
+    "*.acme.test",
+    "id.example.com",
+    "acme.id.example.com",
+    "a.b.id.example.com",
+    "manage.example.com",
+    "x.manage.example.com",
+    "192.0.2.1",
+    "[2001:db8::1]",
+    "login.acme.test:443",
+    "https://login.acme.test",
+    "login.acme.test/x",
+    "user@login.acme.test",
+    "_dmarc.acme.test",
+    "-x.acme.test",
+    "x..acme.test",
+    f"{'x' * 64}.acme.test",
+    "login.acme.test\u0000",
+    "login acme.test",
+    ".".join(["x" * 60] * 4),
+]
+
+
+async def test_what_can_be_no_tenants_domain_is_refused(domains: Domains) -> None:
     acme = await domains.of("acme")
-    answer = await acme.call("POST", "", {"domain": domain, "type": "auth0_managed_certs"})
-    assert answer.status_code == 400, answer.text
+    for domain in NOBODYS:
+        answer = await acme.call("POST", "", {"domain": domain, "type": "auth0_managed_certs"})
+        assert answer.status_code == 400, (domain, answer.text)
     assert (await acme.call("GET")).json() == []
 
 

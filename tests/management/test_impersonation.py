@@ -149,6 +149,27 @@ async def test_it_is_taken_back_at_once(desk: Desk) -> None:
     assert (await desk.ask()).status_code == 403, "nobody is in a blocked user's name"
 
 
+async def test_it_ends_with_the_actor(desk: Desk) -> None:
+    operator = await desk.platform.person("Platform Admin")
+    actors = (
+        (desk.admin, desk.acme.issuer, desk.admin_id),
+        (operator, desk.platform.issuer, operator.user_id),
+    )  # type: ignore[attr-defined]
+    for caller, home, whose in actors:
+        token = (await desk.ask(caller)).json()["access_token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert (
+            await desk.installation.http.get(f"{desk.acme.issuer}userinfo", headers=bearer)
+        ).status_code == 200
+        owner = desk.machine if home == desk.acme.issuer else desk.platform.machine
+        gone = await owner.call("PATCH", f"{home}api/v2/users/{whose}", {"blocked": True})
+        assert gone.status_code == 200, gone.text
+        assert await desk.introspected(token) == {"active": False}
+        assert (
+            await desk.installation.http.get(f"{desk.acme.issuer}userinfo", headers=bearer)
+        ).status_code == 401
+
+
 async def test_it_opens_neither_api_that_has_power_and_is_exchanged_for_nothing(desk: Desk) -> None:
     token = (await desk.ask()).json()["access_token"]
     helper = Caller(desk.installation.http, token)
@@ -173,24 +194,24 @@ async def test_it_opens_neither_api_that_has_power_and_is_exchanged_for_nothing(
         assert "exchanged for nothing" in answer.json()["error_description"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({"reason": None}, 400),
-        ({"reason": "too short"}, 400),
-        ({"reason": "x" * 501}, 400),
-        ({"reason": " " * 20}, 400),
-        ({"reason": "a line\nand another one"}, 400),
-        ({"client_id": "nobody"}, 404),
-        ({"audience": "https://nobody.example"}, 404),
-        ({"audience": None}, 400),
-        ({"organization": "org_0000000000000000"}, 400),
-        ({"expires_in": 86400}, 400),
-        ({"act": {"sub": "x"}}, 400),
-    ],
-)
-async def test_what_is_not_well_asked_is_refused(desk: Desk, changes: dict[str, Any], status: int) -> None:
-    assert (await desk.ask(**changes)).status_code == status
+NOT_WELL_ASKED: list[tuple[dict[str, Any], int]] = [
+    ({"reason": None}, 400),
+    ({"reason": "too short"}, 400),
+    ({"reason": "x" * 501}, 400),
+    ({"reason": " " * 20}, 400),
+    ({"reason": "a line\nand another one"}, 400),
+    ({"client_id": "nobody"}, 404),
+    ({"audience": "https://nobody.example"}, 404),
+    ({"audience": None}, 400),
+    ({"organization": "org_0000000000000000"}, 400),
+    ({"expires_in": 86400}, 400),
+    ({"act": {"sub": "x"}}, 400),
+]
+
+
+async def test_what_is_not_well_asked_is_refused(desk: Desk) -> None:
+    for changes, status in NOT_WELL_ASKED:
+        assert (await desk.ask(**changes)).status_code == status, changes
 
 
 async def test_never_for_the_management_api_oneself_or_by_a_machine(desk: Desk) -> None:

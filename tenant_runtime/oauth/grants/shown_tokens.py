@@ -13,6 +13,7 @@ from core.errors import InvalidGrant, InvalidRequest
 from tenant_runtime.configuration import ResourceServerConfiguration
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.tokens.access_tokens import Presented, looks_like_jwt, read_jwt
+from tenant_runtime.oauth.tokens.acting import is_impersonation
 from tenant_runtime.standing import MACHINE
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -41,7 +42,9 @@ def shown_subject(request: TokenRequest) -> Presented:
     """A person's token that this client was given, or that was used at the API which this client is."""
     presented = _read(request, "subject_token")
     if is_impersonation(presented):
-        raise InvalidGrant("The subject_token is used by somebody in its user's name: it is exchanged for nothing.")
+        raise InvalidGrant(
+            "The subject_token is used by somebody in its user's name: it is exchanged for nothing."
+        )
     if _is_machine(presented):
         raise InvalidGrant("The subject_token is a client's own: there is nobody to act for.")
     if presented.client_id == request.client.client_id:
@@ -115,12 +118,6 @@ def _read(request: TokenRequest, name: str) -> Presented:
     if presented.issuer != call.tenant.issuer:
         raise InvalidGrant(f"The {name} is invalid, expired or another issuer's.")
     return presented
-
-
-def is_impersonation(presented: Presented) -> bool:
-    """By a person (`management.users.impersonation`), named with their issuer; clients of this tenant are not."""
-    act = presented.claims.get("act")
-    return isinstance(act, Mapping) and "iss" in act
 
 
 def _is_machine(presented: Presented) -> bool:
