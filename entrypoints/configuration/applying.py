@@ -105,6 +105,17 @@ class _Work:
         for name in before.keys() - after.keys():
             await self._send(change, "DELETE", f"{path}/{self._id('connections', name)}")
 
+    async def grants(self, change: Change, path: str, wanted: list[Any], present: list[Any]) -> None:
+        """All grants of a client that is named, as Auth0's tool has it."""
+        for name in sorted({item["client_id"] for item in wanted} - {item["client_id"] for item in present}):
+            found = await self._door.ask("GET", "/client-grants", client_id=self._id("clients", name))
+            for grant in found.body if found.is_good else ():
+                await self._send(change, "POST", path, {"grant_id": grant["id"]})
+        kept = {self._id("clients", item["client_id"]) for item in wanted}
+        for grant in (await self._door.ask("GET", path)).body or ():
+            if grant["client_id"] not in kept:
+                await self._send(change, "DELETE", f"{path}/{grant['id']}")
+
     async def domains(self, change: Change, path: str, wanted: list[Any], present: list[Any]) -> None:
         known = {item["domain"] for item in present}
         for item in wanted:
@@ -131,4 +142,5 @@ _WRITERS: Mapping[str, Any] = {
     "clients": _Work.clients,
     "connections": _Work.connections,
     "domains": _Work.domains,
+    "grants": _Work.grants,
 }

@@ -125,6 +125,10 @@ def _check_names(kind: Collection, said: Said, files: Files, state: State) -> It
         items = said.entry.get(part.member)
         if part.how == "clients" and isinstance(items, list):
             named += [(part.member, "clients", item) for item in items]
+        if part.how == "grants" and isinstance(items, list):
+            named += [
+                (part.member, "clients", item.get("client_id")) for item in items if isinstance(item, dict)
+            ]
         if part.how == "connections" and isinstance(items, list):
             named += [
                 (part.member, "connections", item.get("name")) for item in items if isinstance(item, dict)

@@ -30,7 +30,7 @@ class Part:
     member: str
     path: str
     own: tuple[str, ...]
-    how: Literal["permissions", "connections", "clients", "domains"]
+    how: Literal["permissions", "connections", "clients", "domains", "grants"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +103,7 @@ _ORGANIZATION_CONNECTIONS = Part(
     ("name", "assign_membership_on_login", "is_signup_enabled", "show_as_button"),
     how="connections",
 )
+_GRANTS = Part("client_grants", "client-grants", (), how="grants")
 _DOMAINS = Part("discovery_domains", "discovery-domains", ("domain", "status"), how="domains")
 _TEMPLATES = (
     "verify_email", "verify_email_by_code", "reset_email", "reset_email_by_code", "welcome_email", "blocked_account",
@@ -159,7 +160,7 @@ KINDS: tuple[Kind, ...] = (
         folder="organizations",
         path="/organizations",
         owned=frozenset({"managed_by"}),
-        parts=(_ORGANIZATION_CONNECTIONS, _DOMAINS),
+        parts=(_ORGANIZATION_CONNECTIONS, _GRANTS, _DOMAINS),
     ),
     Documents(
         name="attackProtection",

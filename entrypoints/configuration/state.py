@@ -171,12 +171,15 @@ async def read_part(door: Door, kind: Collection, id: str, part: Part, state: St
             break
         else:
             after["page"] += 1
-    return in_order([shown for row in rows if (shown := _item(row, part, state)) is not None])
+    items = [_item(row, part, state) for row in rows]
+    return in_order([item for place, item in enumerate(items) if item not in items[:place]])
 
 
 def _item(row: Entry, part: Part, state: State) -> Any:
     if part.how == "clients":
         return state.name_of("clients", str(row["client_id"]))
+    if part.how == "grants":
+        return {"client_id": state.name_of("clients", str(row["client_id"]))}
     if part.how == "connections":
         row = {**row, "name": (row.get("connection") or {}).get("name")}
     return {name: row[name] for name in part.own if name in row}

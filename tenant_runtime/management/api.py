@@ -26,6 +26,9 @@ from tenant_runtime.management.log_streams import resource as log_streams
 from tenant_runtime.management.logs import resource as logs
 from tenant_runtime.management.organizations import client_grants as organization_client_grants
 from tenant_runtime.management.organizations import connections as organization_connections
+from tenant_runtime.management.organizations import (
+    connections_by_later_name as organization_connections_later,
+)
 from tenant_runtime.management.organizations import members as organization_members
 from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import management_router
@@ -71,6 +74,7 @@ handlers = [
     *organizations.handlers,
     *organization_members.handlers,
     *organization_connections.handlers,
+    *organization_connections_later.handlers,
     *organization_client_grants.handlers,
     *jobs.handlers,
     *logs.handlers,

@@ -123,14 +123,21 @@ async def fill(api: Api) -> None:
     )
     made = [await api.post("/clients", client) for client in CLIENTS]
     grant = {"client_id": made[3]["client_id"], "audience": API, "scope": ["read:orders"]}
-    await api.post("/client-grants", {**grant, "organization_usage": "allow", "allow_any_organization": True})
+    granted = await api.post("/client-grants", {**grant, "organization_usage": "allow"})
     role = await api.post("/roles", {"name": "Clerk/1", "description": "Works on orders"})
     await api.post(f"/roles/{role['id']}/permissions", {"permissions": PERMISSIONS})
     await api.post("/roles", {"name": "Idle"})
-    for organization in ORGANIZATIONS:
-        await api.post("/organizations", organization)
     connections = await api.get("/connections")
     database = next(each for each in connections if each["strategy"] == "auth0")
+    for organization in ORGANIZATIONS:
+        group = await api.post("/organizations", organization)
+        enabled = {
+            "connection_id": database["id"],
+            "assign_membership_on_login": True,
+            "show_as_button": False,
+        }
+        await api.post(f"/organizations/{group['id']}/enabled_connections", enabled)
+        await api.post(f"/organizations/{group['id']}/client-grants", {"grant_id": granted["id"]})
     await api.patch(f"/connections/{database['id']}", {"options": {**database["options"], **DATABASE}})
     statuses = [{"client_id": client["client_id"], "status": client is made[0]} for client in made]
     await api.patch(f"/connections/{database['id']}/clients", statuses)

@@ -59,7 +59,7 @@ LISTING = Listing("enabled_connections", _ENABLED, (_table.c.created_at, _table.
 
 @reading("/organizations/{id:str}/enabled_connections", "read:organization_connections")
 async def list_enabled_connections(call: CallOf, id: FromPath[str]) -> Any:
-    await call.read(_readable, id, call.actor)
+    await call.read(check_readable, id, call.actor)
     return await answer(call, LISTING, organization=id)
 
 
@@ -67,14 +67,14 @@ async def list_enabled_connections(call: CallOf, id: FromPath[str]) -> Any:
 async def enable_connection(
     call: CallOf, id: FromPath[str], data: JSONBody[EnabledConnectionIn]
 ) -> dict[str, Any]:
-    return await call.write(_enable, id, named(data), call.actor, call.now)
+    return await call.write(enable, id, named(data), call.actor, call.now)
 
 
 @reading("/organizations/{id:str}/enabled_connections/{connection_id:str}", "read:organization_connections")
 async def get_enabled_connection(
     call: CallOf, id: FromPath[str], connection_id: FromPath[str]
 ) -> dict[str, Any]:
-    return await call.read(_get, id, connection_id, call.actor)
+    return await call.read(get, id, connection_id, call.actor)
 
 
 @changing(
@@ -86,14 +86,14 @@ async def update_enabled_connection(
     connection_id: FromPath[str],
     data: JSONBody[EnabledConnectionPatch],
 ) -> dict[str, Any]:
-    return await call.write(_update, id, connection_id, named(data), call.actor)
+    return await call.write(change, id, connection_id, named(data), call.actor)
 
 
 @removing(
     "/organizations/{id:str}/enabled_connections/{connection_id:str}", "delete:organization_connections"
 )
 async def disable_connection(call: CallOf, id: FromPath[str], connection_id: FromPath[str]) -> None:
-    await call.write(_disable, id, connection_id, call.actor)
+    await call.write(disable, id, connection_id, call.actor)
 
 
 handlers = [
@@ -105,7 +105,7 @@ handlers = [
 ]
 
 
-def _readable(connection: Connection, id: str, actor: Actor) -> None:
+def check_readable(connection: Connection, id: str, actor: Actor) -> None:
     require_organization_rules(connection)
     organizations.load_manageable(connection, id, actor, is_reading=True)
 
@@ -123,12 +123,12 @@ def _load(connection: Connection, id: str, connection_id: str) -> Row[Any]:
     return row
 
 
-def _get(connection: Connection, id: str, connection_id: str, actor: Actor) -> dict[str, Any]:
-    _readable(connection, id, actor)
+def get(connection: Connection, id: str, connection_id: str, actor: Actor) -> dict[str, Any]:
+    check_readable(connection, id, actor)
     return shape(_load(connection, id, connection_id))
 
 
-def _enable(connection: Connection, id: str, members: dict[str, Any], actor: Actor, now: int) -> Written:
+def enable(connection: Connection, id: str, members: dict[str, Any], actor: Actor, now: int) -> Written:
     require_organization_rules(connection)
     organization = organizations.load_manageable(connection, id, actor)
     connection_id = members["connection_id"]
@@ -144,7 +144,7 @@ def _enable(connection: Connection, id: str, members: dict[str, Any], actor: Act
     return Written(answer=shown, after={"organization": id, **shown})
 
 
-def _update(
+def change(
     connection: Connection, id: str, connection_id: str, members: dict[str, Any], actor: Actor
 ) -> Written:
     require_organization_rules(connection)
@@ -160,7 +160,7 @@ def _update(
     return Written(answer=shown, before={**told, **before}, after={**told, **shown})
 
 
-def _disable(connection: Connection, id: str, connection_id: str, actor: Actor) -> Written:
+def disable(connection: Connection, id: str, connection_id: str, actor: Actor) -> Written:
     """Also one that the tenant has no more."""
     require_organization_rules(connection)
     organizations.load_manageable(connection, id, actor)
