@@ -11,6 +11,8 @@ from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import tenant_of
 from tenant_runtime.login.branding import Branding
+from tenant_runtime.login.custom_texts import Speech, speech_in
+from tenant_runtime.login.language import asked_by
 from tenant_runtime.login.pages import ErrorPage, Page, page_headers, render
 from tenant_runtime.tenant_settings import TenantSettings
 
@@ -57,6 +59,11 @@ def branding_of(tenant: Tenant, settings: TenantSettings) -> Branding:
         page_background=colors.page_background,
         support_url=settings.support_url,
     )
+
+
+def speech_of(request: Request[Any, Any, Any], found: Configuration, ui_locales: str = "") -> Speech:
+    """In a language that the application asked for (OpenID Connect Core 1.0, section 3.1.2.1), or the browser."""
+    return speech_in(found, f"{ui_locales} {asked_by(request.headers.get('accept-language', ''))}".strip())
 
 
 async def tenant_configuration(request: Request[Any, Any, Any]) -> tuple[Tenant, Configuration]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 
-from tenant_runtime.login.answers import branding_of, redirect, show, tenant_configuration
+from tenant_runtime.login.answers import branding_of, redirect, show, speech_of, tenant_configuration
 from tenant_runtime.login.pages import MessagePage
 
 
@@ -14,10 +14,12 @@ async def front(request: Request[Any, Any, Any]) -> Response[str]:
     tenant, found = await tenant_configuration(request)
     if found.settings.default_redirection_uri is not None:
         return redirect(found.settings.default_redirection_uri, status=302)
+    speech = speech_of(request, found)
     page = MessagePage(
         branding=branding_of(tenant, found.settings),
+        speech=speech,
         heading=found.settings.friendly_name or tenant.display_name,
-        text="People sign in here when an application sends them. Open the application you want to use.",
+        text=speech.of("front").say("front_lead"),
     )
     return show(page)
 

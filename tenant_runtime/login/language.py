@@ -1,8 +1,19 @@
 """In which language somebody is spoken to, on a page and in a letter."""
 
+import re
 from collections.abc import Collection, Sequence
 
 DEFAULT_LANGUAGE = "en"
+LONGEST = 500
+_WISH = re.compile(r"([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)(?:;q=([01](?:\.[0-9]{0,3})?))?", re.ASCII)
+
+
+def asked_by(header: str) -> str:
+    """The tags of an Accept-Language (RFC 9110 section 12.5.4), the most wanted first, separated by spaces."""
+    found = [_WISH.fullmatch(item.replace(" ", "")) for item in header[:LONGEST].split(",")]
+    wishes = [(wish[1], float(wish[2] or 1)) for wish in found if wish is not None]
+    wishes.sort(key=lambda wish: -wish[1])
+    return " ".join(tag for tag, weight in wishes if weight > 0)
 
 
 def choose(asked: str, enabled: Sequence[str], available: Collection[str]) -> str:

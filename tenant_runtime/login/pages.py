@@ -20,8 +20,9 @@ from markupsafe import Markup
 from tenant_runtime.login.addresses import form_targets, image_of, image_source, link_of, origin_of
 from tenant_runtime.login.branding import Branding, stylesheet
 from tenant_runtime.login.client_card import NOBODY, ClientCard, host_of
+from tenant_runtime.login.custom_texts import Speech
 from tenant_runtime.login.static_files import STYLESHEET
-from tenant_runtime.login.texts import ProblemKey, Texts, choose_language
+from tenant_runtime.login.texts import ProblemKey, Texts
 
 NOTHING = "'none'"
 FORM_POST_SCRIPT = "HTMLFormElement.prototype.submit.call(document.forms[0])"
@@ -47,8 +48,24 @@ class Page:
 
     _: KW_ONLY
     branding: Branding = field(default_factory=Branding)
-    ui_locales: str = ""
+    speech: Speech = field(default_factory=Speech)
     client: ClientCard = NOBODY
+
+    @property
+    def screen(self) -> str:
+        """Whose texts are shown (`screens`)."""
+        return self.template.removesuffix(".html")
+
+    @property
+    def texts(self) -> Texts:
+        known = {name: getattr(self, name, "") for name in ("client_name", "email", "organization_name")}
+        return self.speech.of(
+            self.screen,
+            client=known["client_name"],
+            email=known["email"],
+            organization=known["organization_name"],
+            company=self.branding.display_name,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +285,7 @@ def initials(name: str) -> str:
 def render(page: Page) -> str:
     return _ENVIRONMENT.get_template(page.template).render(
         page=page,
-        texts=Texts(choose_language(page.ui_locales)),
+        texts=page.texts,
         colours=Markup(stylesheet(page.branding)),  # noqa: S704  (hex colours of our own making)
     )
 

@@ -19,7 +19,7 @@ from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.connections.options import DatabaseOptions
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
-from tenant_runtime.login.answers import branding_of, redirect, show
+from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
@@ -37,7 +37,6 @@ from tenant_runtime.login.reset import (
 )
 from tenant_runtime.login.result_urls import is_known, way_back, with_result
 from tenant_runtime.login.steps import IDENTIFIER, RESET, StepVisit, at, opened, posted
-from tenant_runtime.login.texts import Texts, choose_language
 from tenant_runtime.mail.queue import posted as letter
 from tenant_runtime.mail.queue import require_mail
 from tenant_runtime.oauth.body import parse_form
@@ -93,10 +92,11 @@ async def request_link(request: AnyRequest) -> Response[str]:
     except RateLimited as error:
         page = _request_page(visit, email, {"": "too_many"})
         return visit.show(page, status=error.status, headers=error.headers)
-    texts = Texts(choose_language(visit.request.parameters.ui_locales))
+    branding = branding_of(visit.tenant, visit.configuration.settings)
+    texts = visit.speech.of("reset_sent", client=visit.request.client.name, company=branding.display_name)
     sent = MessagePage(
-        branding=branding_of(visit.tenant, visit.configuration.settings),
-        ui_locales=visit.request.parameters.ui_locales,
+        branding=branding,
+        speech=visit.speech,
         heading=texts.say("reset_sent_title"),
         text=texts.say("reset_sent_lead", email=email, minutes=LIFETIME_MS // 60_000),
         link_url=at(IDENTIFIER, visit.state),
@@ -117,7 +117,7 @@ def _asked(visit: StepVisit, email: str) -> Asked:
         ip=visit.ip,
         user_agent=visit.user_agent,
         request_id=visit.request_id,
-        languages=visit.request.parameters.ui_locales,
+        languages=visit.speech.asked,
     )
 
 
@@ -195,6 +195,7 @@ async def _form(
     binding, found = browser.binding or new_binding(), await configuration(tenant)
     page = NewPasswordPage(
         branding=branding_of(tenant, found.settings),
+        speech=speech_of(request, found),
         action=PATH,
         form_token=form_token(tenant, binding, PATH, ticket),
         state=ticket,
@@ -217,12 +218,15 @@ def _result_url(found: Configuration, good: Link) -> str | None:
 
 
 def _done(request: AnyRequest, found: Configuration, good: Link) -> Response[str]:
-    texts, result_url = Texts(choose_language("")), _result_url(found, good)
+    speech, branding = speech_of(request, found), branding_of(tenant_of(request), found.settings)
+    texts = speech.of("new_password_done", company=branding.display_name, email=good.email)
+    result_url = _result_url(found, good)
     if result_url is not None:
         said = texts.say("new_password_done_lead")
         return redirect(with_result(result_url, said, good.email if good.shows_email else None))
     page = MessagePage(
-        branding=branding_of(tenant_of(request), found.settings),
+        branding=branding,
+        speech=speech,
         heading=texts.say("new_password_done_title"),
         text=texts.say("new_password_done_lead"),
         link_url=way_back(found, good.client_id, good.organization),

@@ -19,10 +19,11 @@ from core.tenants import Tenant, TenantState
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
-from tenant_runtime.login.answers import branding_of, redirect, show
+from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
 from tenant_runtime.login.authorization_requests import Progress, RequestKey, StoredRequest, load_request
 from tenant_runtime.login.client_card import card_of
 from tenant_runtime.login.cookies import Browser, browser_of
+from tenant_runtime.login.custom_texts import Speech
 from tenant_runtime.login.devices.requests import accept_device, is_of_device
 from tenant_runtime.login.flow import Step
 from tenant_runtime.login.forms import check_token, form_token, state_of, submitted
@@ -80,11 +81,12 @@ class StepVisit:
     request_id: str
     path: str
     fields: Mapping[str, str]
+    speech: Speech
 
     def page(self, kind: type[P], **values: Any) -> P:
         return kind(
             branding=branding_of(self.tenant, self.configuration.settings),
-            ui_locales=self.request.parameters.ui_locales,
+            speech=self.speech,
             action=self.path,
             form_token=form_token(self.tenant, self.browser.binding or "", self.path, self.state),
             state=self.state,
@@ -150,6 +152,7 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
     now = now_ms(services.clock)
     held = await configuration(tenant)
     stored, session = await tenant.database.read(_stored, key, browser.session_digest, now)
+    accepted = _accepted(stored.parameters, held, tenant)
     return StepVisit(
         tenant=tenant,
         services=services,
@@ -159,7 +162,7 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
         key=key,
         parameters=stored.parameters,
         progress=stored.progress,
-        request=await by_organization(tenant, held, _accepted(stored.parameters, held, tenant)),
+        request=await by_organization(tenant, held, accepted),
         session=session,
         now=now,
         ip=client_ip_of(request),
@@ -167,6 +170,7 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
         request_id=request_id_of(request),
         path=path,
         fields=fields,
+        speech=speech_of(request, held, accepted.parameters.ui_locales),
     )
 
 

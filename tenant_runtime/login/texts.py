@@ -1,14 +1,17 @@
 """Every sentence of the pages, by language and key; a translation is one more table with the same keys.
 
 Values are put in by name after the sentence is chosen, never by joining pieces, so that a language may order
-its words as it likes.
+its words as it likes. A tenant may say sentences of its own (`custom_texts`), which stand before both.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from markupsafe import Markup, escape
+
+from tenant_runtime.login.german import GERMAN
+from tenant_runtime.login.language import DEFAULT_LANGUAGE
 
 ProblemKey: TypeAlias = Literal[
     "credentials_wrong",
@@ -31,8 +34,6 @@ ProblemKey: TypeAlias = Literal[
     "busy",
 ]
 
-DEFAULT_LANGUAGE = "en"
-
 ENGLISH: Mapping[str, str] = {
     "brand_fallback": "Sign-in",
     "continue_to": "to continue to {client}",
@@ -44,6 +45,7 @@ ENGLISH: Mapping[str, str] = {
     "not_you": "Not you?",
     "support": "Help",
     "signed_in_as": "Signed in as",
+    "front_lead": "People sign in here when an application sends them. Open the application you want to use.",
     # identifier
     "identifier_title": "Sign in",
     "signup_question": "New here?",
@@ -170,32 +172,40 @@ ENGLISH: Mapping[str, str] = {
     "busy": "The service is busy. Please try again.",
 }
 
-LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}
-
-
-def choose_language(ui_locales: str) -> str:
-    """The first of the wished tags (OpenID Connect Core 1.0, section 3.1.2.1) that there are texts for."""
-    wishes = (tag.lower().partition("-")[0] for tag in ui_locales.split(" "))
-    return next((tag for tag in wishes if tag in LANGUAGES), DEFAULT_LANGUAGE)
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "de": GERMAN}
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The sentences of one language: `say` gives plain text, `show` sets values apart and escapes them."""
+    """The sentences of one language: `say` gives plain text, `show` sets values apart and escapes them. `own` are the
+    tenant's for this page; `values` may stand in each of those."""
 
-    language: str
+    language: str = DEFAULT_LANGUAGE
+    own: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
 
     def say(self, key: str, **values: object) -> str:
-        return self._sentence(key).format(**values)
+        return self._sentence(key).format_map(_Values({**self.values, **values}))
 
     def show(self, key: str, **values: object) -> Markup:
         """`bdi` keeps a name written right to left, or made to look so, from reordering its sentence."""
-        named = {name: Markup("<bdi>{}</bdi>").format(value) for name, value in values.items()}
-        return escape(self._sentence(key)).format(**named)
+        named = {**self.values, **values}.items()
+        marked = {name: Markup("<bdi>{}</bdi>").format(value) for name, value in named}
+        return Markup(str(escape(self._sentence(key))).format_map(_Values(marked)))  # noqa: S704  (both are escaped)
+
+    def own_or_nothing(self, key: str) -> str:
+        return self.say(key) if key in self.own else ""
 
     def scope(self, value: str, description: str | None) -> str:
         key = f"scope_{value}"
         return description or (self._sentence(key) if key in ENGLISH else value)
 
     def _sentence(self, key: str) -> str:
-        return LANGUAGES[self.language].get(key) or ENGLISH[key]
+        return self.own.get(key) or LANGUAGES.get(self.language, {}).get(key) or ENGLISH[key]
+
+
+class _Values(dict[str, object]):
+    """A tenant's sentence may name what its page does not know."""
+
+    def __missing__(self, key: str) -> str:
+        return ""

@@ -19,11 +19,10 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.expiry import Lapsing, is_current
-from tenant_runtime.login.answers import branding_of, show
+from tenant_runtime.login.answers import branding_of, show, speech_of
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
 from tenant_runtime.login.pages import FormPage, MessagePage
-from tenant_runtime.login.texts import Texts, choose_language
 from tenant_runtime.mail.letters import Contents
 from tenant_runtime.models import Ticket, User
 from tenant_runtime.oauth.body import parse_form
@@ -95,8 +94,10 @@ async def unblock_page(request: AnyRequest) -> Response[str]:
     email = await _look_at(tenant, digest(ticket), _now(request))
     browser = browser_of(request.scope["headers"], tenant.issuer)
     binding = browser.binding or new_binding()
+    found = await configuration(tenant)
     page = UnblockPage(
-        branding=branding_of(tenant, (await configuration(tenant)).settings),
+        branding=branding_of(tenant, found.settings),
+        speech=speech_of(request, found),
         action=PATH,
         form_token=form_token(tenant, binding, PATH, ticket),
         state=ticket,
@@ -120,9 +121,12 @@ async def unblock(request: AnyRequest) -> Response[str]:
         request_id=request_id_of(request),
     )
     await tenant.database.write(_unblock, tenant, digest(ticket), event)
-    texts = Texts(choose_language(""))
+    found = await configuration(tenant)
+    speech, branding = speech_of(request, found), branding_of(tenant, found.settings)
+    texts = speech.of("unblock_done", company=branding.display_name)
     done = MessagePage(
-        branding=branding_of(tenant, (await configuration(tenant)).settings),
+        branding=branding,
+        speech=speech,
         heading=texts.say("unblock_done_title"),
         text=texts.say("unblock_done_lead"),
         done=True,

@@ -13,13 +13,12 @@ from core.ids import digest
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
-from tenant_runtime.login.answers import branding_of, redirect, show
+from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
 from tenant_runtime.login.email_verification import PATH, Verification, VerificationLinkUsed, look_at, verify
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
 from tenant_runtime.login.pages import FormPage, MessagePage
 from tenant_runtime.login.result_urls import is_known, way_back, with_result
-from tenant_runtime.login.texts import Texts, choose_language
 from tenant_runtime.oauth.body import parse_form
 
 AnyRequest = Request[Any, Any, Any]
@@ -45,6 +44,7 @@ async def verification_page(request: AnyRequest) -> Response[str]:
     binding = browser.binding or new_binding()
     page = VerificationPage(
         branding=branding_of(tenant, found.settings),
+        speech=speech_of(request, found),
         action=PATH,
         form_token=form_token(tenant, binding, PATH, ticket),
         state=ticket,
@@ -96,13 +96,15 @@ def _result_url(found: Configuration, good: Verification) -> str | None:
 
 
 def _done(request: AnyRequest, found: Configuration, good: Verification) -> Response[str]:
-    texts = Texts(choose_language(""))
+    speech, branding = speech_of(request, found), branding_of(tenant_of(request), found.settings)
+    texts = speech.of("verified", company=branding.display_name, email=good.email)
     result_url = _result_url(found, good)
     if result_url is not None:
         said = texts.say("verified_lead")
         return redirect(with_result(result_url, said, good.email if good.shows_email else None))
     page = MessagePage(
-        branding=branding_of(tenant_of(request), found.settings),
+        branding=branding,
+        speech=speech,
         heading=texts.say("verified_title"),
         text=texts.say("verified_lead"),
         link_url=way_back(found, good.client_id, good.organization),

@@ -27,7 +27,7 @@ from core.tenants import Tenant
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import ClientConfiguration, Configuration, configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
-from tenant_runtime.login.answers import branding_of, redirect, show
+from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
 from tenant_runtime.login.client_card import card_of, way_on
 from tenant_runtime.login.cookies import (
     Browser,
@@ -36,6 +36,7 @@ from tenant_runtime.login.cookies import (
     cleared_session_cookies,
     new_binding,
 )
+from tenant_runtime.login.custom_texts import Speech
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
 from tenant_runtime.login.pages import LogoutPage, SignedOutPage
 from tenant_runtime.login.sessions import end_session, load_session
@@ -64,6 +65,7 @@ class Leaving:
     session: Row[Any] | None
     hint: Hint | None
     client: ClientConfiguration | None
+    speech: Speech
     event: Event
 
     @property
@@ -173,6 +175,7 @@ async def _leaving(request: AnyRequest, sent: Mapping[str, str]) -> Leaving:
         session=session,
         hint=hint,
         client=client,
+        speech=speech_of(request, held, sent.get("ui_locales", "")),
         event=Event(
             type="slo",
             created_at=now,
@@ -256,7 +259,7 @@ def _question(leaving: Leaving) -> Response[str]:
     state = with_query("", asked).removeprefix("?")
     page = LogoutPage(
         branding=branding_of(leaving.tenant, leaving.configuration.settings),
-        ui_locales=leaving.sent.get("ui_locales", ""),
+        speech=leaving.speech,
         action=QUESTION,
         form_token=form_token(leaving.tenant, binding, QUESTION, state),
         state=state,
@@ -271,7 +274,7 @@ def _page(leaving: Leaving, cookies: list[Cookie] | tuple[Cookie, ...]) -> Respo
     client = leaving.client
     page = SignedOutPage(
         branding=branding_of(leaving.tenant, leaving.configuration.settings),
-        ui_locales=leaving.sent.get("ui_locales", ""),
+        speech=leaving.speech,
         login_url=way_on(client),
         client_name=client.name if client else "",
     )

@@ -8,9 +8,10 @@ import pytest
 
 from tenant_runtime.login.branding import DARK_CARD, LIGHT_CARD, Branding, stylesheet
 from tenant_runtime.login.contrast import BLACK, WHITE, Colour, contrast, set_apart, text_on
+from tenant_runtime.login.language import asked_by, choose
 from tenant_runtime.login.pages import ErrorPage, initials, render
 from tenant_runtime.login.static_files import STATIC
-from tenant_runtime.login.texts import ENGLISH, LANGUAGES, Texts, choose_language
+from tenant_runtime.login.texts import ENGLISH, LANGUAGES, Texts
 
 
 def properties(branding: Branding) -> list[dict[str, Colour]]:
@@ -80,7 +81,19 @@ def test_every_language_has_every_text_with_the_same_values() -> None:
 
 @pytest.mark.parametrize("wish", ["", "xx", "de-CH xx", "en-GB", "<script>", "a" * 8000])
 def test_a_language_nobody_speaks_here_falls_back_to_english(wish: str) -> None:
-    assert choose_language(wish) == "en"
+    assert choose(wish, ("en",), LANGUAGES) == choose(asked_by(wish), ("en",), LANGUAGES) == "en"
+
+
+def test_a_browser_is_spoken_to_in_the_language_that_it_wants_most() -> None:
+    assert asked_by("fr;q=0.2, de-CH, de;q=0.9, *;q=0.1, en;q=0, x;q=nonsense") == "de-CH de fr"
+    for header, language in (
+        ("de-CH", "de"),
+        ("fr, de;q=0.5", "de"),
+        ("en-GB, de", "en"),
+        ("", "de"),
+        ("fr", "de"),
+    ):
+        assert choose(asked_by(header), ("de", "en"), LANGUAGES) == language
 
 
 def test_a_sentence_escapes_its_values_once() -> None:

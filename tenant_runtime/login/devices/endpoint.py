@@ -23,7 +23,7 @@ from tenant_runtime.audit import Event
 from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.expiry import is_current
-from tenant_runtime.login.answers import branding_of, redirect, show
+from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
 from tenant_runtime.login.authorization_requests import RequestKey, store_request
 from tenant_runtime.login.consent import scope_items
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
@@ -137,8 +137,10 @@ async def _ask(
     tenant = tenant_of(request)
     browser = browser_of(request.scope["headers"], tenant.issuer)
     binding = browser.binding or new_binding()
+    found = await configuration(tenant)
     page = UserCodePage(
-        branding=branding_of(tenant, (await configuration(tenant)).settings),
+        branding=branding_of(tenant, found.settings),
+        speech=speech_of(request, found),
         action=ACTIVATE,
         form_token=form_token(tenant, binding, ACTIVATE),
         user_code=user_code,
@@ -224,7 +226,8 @@ def _decision(visit: StepVisit) -> Decision:
 def _decided(visit: StepVisit, *, is_approved: bool) -> Response[str]:
     branding = branding_of(visit.tenant, visit.configuration.settings)
     name = visit.request.client.name
-    return show(DecidedPage(branding=branding, is_approved=is_approved, client_name=name))
+    page = DecidedPage(branding=branding, speech=visit.speech, is_approved=is_approved, client_name=name)
+    return show(page)
 
 
 def _refused(visit: StepVisit, refused: AccessDenied) -> Response[str]:

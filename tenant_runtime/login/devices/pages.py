@@ -37,3 +37,7 @@ class DecidedPage(Page):
     _: KW_ONLY
     is_approved: bool
     client_name: str = ""
+
+    @property
+    def screen(self) -> str:
+        return "device_approved" if self.is_approved else "device_denied"

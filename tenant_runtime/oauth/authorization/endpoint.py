@@ -33,6 +33,7 @@ from tenant_runtime.login.arrival import Arrival, arrive
 from tenant_runtime.login.authorization_requests import RequestGone, RequestKey, load_request
 from tenant_runtime.login.client_card import card_of
 from tenant_runtime.login.cookies import Browser, binding_cookie, browser_of, new_binding
+from tenant_runtime.login.custom_texts import speech_in
 from tenant_runtime.login.devices.requests import is_of_device
 from tenant_runtime.login.flow import Step
 from tenant_runtime.login.forms import state_of
@@ -77,7 +78,15 @@ class Visit:
 
     def answer(self, parameters: dict[str, str], cookies: tuple[Cookie, ...] = ()) -> Response[str]:
         branding = branding_of(self.tenant, self.configuration.settings)
-        return answer(self.to, parameters, branding=branding, after_form=self.after_form, cookies=cookies)
+        speech = speech_in(self.configuration, self.sent.get("ui_locales") or "")
+        return answer(
+            self.to,
+            parameters,
+            branding=branding,
+            speech=speech,
+            after_form=self.after_form,
+            cookies=cookies,
+        )
 
     def event(self, type: str, description: str | None = None) -> Event:
         return Event(

@@ -14,6 +14,7 @@ from core.http.errors import printable
 from tenant_runtime.login.addresses import origin_of
 from tenant_runtime.login.answers import redirect, show
 from tenant_runtime.login.branding import Branding
+from tenant_runtime.login.custom_texts import Speech
 from tenant_runtime.login.pages import FormPostPage, WebMessagePage
 from tenant_runtime.oauth.authorization.acceptance import Destination, web_origins
 from tenant_runtime.oauth.authorization.redirect_uris import with_fragment, with_query
@@ -35,6 +36,7 @@ def answer(
     parameters: Mapping[str, str],
     *,
     branding: Branding,
+    speech: Speech,
     after_form: bool,
     cookies: Iterable[Cookie] = (),
 ) -> Response[str]:
@@ -49,28 +51,41 @@ def answer(
         case "fragment":
             return redirect(with_fragment(to.redirect_uri, values), status=status, cookies=cookies)
         case "form_post":
-            return _form_post(to, values, branding, cookies)
+            return _form_post(to, values, branding, speech, cookies)
         case "web_message":
-            return _web_message(to, values, branding, cookies)
+            return _web_message(to, values, branding, speech, cookies)
 
 
 def _form_post(
-    to: Destination, values: dict[str, str], branding: Branding, cookies: Iterable[Cookie]
+    to: Destination,
+    values: dict[str, str],
+    branding: Branding,
+    speech: Speech,
+    cookies: Iterable[Cookie],
 ) -> Response[str]:
     page = FormPostPage(
-        branding=branding, redirect_uri=to.redirect_uri, parameters=values, client_name=to.client.name
+        branding=branding,
+        speech=speech,
+        redirect_uri=to.redirect_uri,
+        parameters=values,
+        client_name=to.client.name,
     )
     return show(page, cookies=cookies)
 
 
 def _web_message(
-    to: Destination, values: dict[str, str], branding: Branding, cookies: Iterable[Cookie]
+    to: Destination,
+    values: dict[str, str],
+    branding: Branding,
+    speech: Speech,
+    cookies: Iterable[Cookie],
 ) -> Response[str]:
     """The target is the origin of the redirect address, never a pattern; the client's origins alone may frame it."""
     target = origin_of(to.redirect_uri)
     assert target is not None  # a destination of this mode has a registered web origin
     page = WebMessagePage(
         branding=branding,
+        speech=speech,
         target_origin=target,
         response=values,
         frame_origins=tuple(sorted(web_origins(to.client))),
