@@ -118,7 +118,7 @@ async def list_users(call: CallOf) -> Any:
         criteria.append(search(text, FIELDS, DEFAULT))
     if (connection := parse_text(query, "connection")) is not None:
         criteria.append(in_connection(connection))
-    if reads_all(text, parse_text(query, "sort")):
+    if reads_all(text, connection, parse_text(query, "sort")):
         await call.read(check_not_too_many)
     return await answer(call, LISTING, *criteria)
 

@@ -6,7 +6,7 @@ reads every user, and is refused where there are too many of them (`MOST_READ`).
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, literal, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal, select
 
 from core.database.sql import behind, json_at, json_has
 from core.errors import InvalidQuery
@@ -21,7 +21,7 @@ _table, _identity, _connection, _membership = (
     model.__table__ for model in (User, Identity, ConnectionRow, Membership)
 )
 _u, _i = _table.c, _identity.c
-_MANY = select(_u.created_at).order_by(_u.created_at).offset(MOST_READ).limit(1)
+_MANY = select(_u.created_at).order_by(_u.created_at).offset(bindparam("most")).limit(1)
 
 
 def _of_an_identity(condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -104,16 +104,18 @@ def _member(group: str, member: str) -> Searchable:
 FIELDS = _Fields(_FIELDS)
 
 
-def reads_all(text: str | None, sort: str | None) -> bool:
+def reads_all(text: str | None, connection: str | None, sort: str | None) -> bool:
     found = Reach.IN_ORDER if text is None else reach(text, FIELDS)
-    if found is Reach.FEW or sort is None:
-        return found is Reach.ALL
-    field = sort.partition(":")[0]
-    return found is Reach.ALL or field not in (_IN_ORDER if text is None else ("created_at",))
+    if found is Reach.FEW:
+        return False
+    if found is Reach.ALL or connection is not None:
+        return True
+    in_order = _IN_ORDER if text is None else ("created_at",)
+    return sort is not None and sort.partition(":")[0] not in in_order
 
 
 def check_not_too_many(connection: Connection) -> None:
-    if connection.execute(_MANY).first() is not None:
+    if connection.execute(_MANY, {"most": MOST_READ}).first() is not None:
         raise InvalidQuery(
             "This search or order would read every user, and there are too many. Search also by email, username, "
             "user_id, organization_id, or a name that is whole or ends in a wildcard."
