@@ -156,6 +156,13 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
             },
         },
         "EventStreamPatch": {"name": "Taken over"},
+        "ProviderPost": {
+            "name": "smtp",
+            "default_from_address": "taken@over.example",
+            "credentials": {"smtp_host": "mail.taken.example", "smtp_port": 587},
+        },
+        "ProviderPatch": {"enabled": True},
+        "TemplatePatch": {"body": "Taken over"},
         "RedeliverBody": {},
         "TestBody": {"event_type": "user.created"},
         "UsersExportIn": {"limit": 1},

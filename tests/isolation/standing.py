@@ -7,7 +7,7 @@ from controlplane.registry.custom_domains import DomainClaim, put_claim
 from core.crypto.keys import SigningKey
 from core.ids import new_id, new_secret
 from entrypoints.demo_content import CALLBACK, DemoClient
-from tests.isolation.conftest import CONTROL_PLANE, Neighbours
+from tests.isolation.conftest import CONTROL_PLANE, A, Neighbours
 from tests.registrations import consented_code
 from tests.relying_party import RelyingParty
 
@@ -57,11 +57,26 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "jobs": await _export(neighbours, tenant_id),
         "logs": (await first("/logs"))["log_id"],
         **await _streams(neighbours, tenant_id),
+        "email-templates": await _letters(neighbours, tenant_id),
         "tenant_id": tenant_id,
         "operation_id": operation["id"],
         "run_id": "mig_0000000000000000",  # no run and no backup stands: who may ask learns that, nobody else
         "backup_id": "bak_0000000000000000",
     }
+
+
+async def _letters(neighbours: Neighbours, tenant_id: str) -> str:
+    """A provider that nothing is sent by, and a template that the neighbour has none of."""
+    provider = {
+        "name": "smtp",
+        "enabled": False,
+        "default_from_address": f"post@{tenant_id}.example",
+        "credentials": {"smtp_host": f"mail.{tenant_id}.example", "smtp_port": 465},
+    }
+    await neighbours.made(tenant_id, "/emails/provider", provider)
+    name = "welcome_email" if tenant_id == A else "user_invitation"
+    await neighbours.made(tenant_id, "/email-templates", {"template": name, "body": "Hello"})
+    return name
 
 
 async def _signed_in(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:

@@ -38,13 +38,13 @@ async def test_a_template_is_made_shown_changed_and_replaced(acme: Place) -> Non
     assert changed.json() == {**SHOWN, "enabled": False, "subject": None}
     replaced = await api("PUT", f"{PATH}/verify_email", {"body": "x", "template": "verify_email"})
     assert (replaced.json()["body"], replaced.json()["urlLifetimeInSeconds"]) == ("x", None)
-    assert (await api("PUT", f"{PATH}/welcome_email", {"body": "Hi"})).json()["body"] == "Hi"
-    assert (await api("PUT", f"{PATH}/nothing", {"body": "Hi"})).status_code == 404
+    for name in ("welcome_email", "nothing"):
+        assert (await api("PUT", f"{PATH}/{name}", {"body": "Hi"})).status_code == 404
     assert (await api.patch(f"{PATH}/verify_email", {"template": "welcome_email"})).status_code == 400
     answers = [await api.get(f"{PATH}/{name}") for name in sorted(NAMES)]
     assert {answer.status_code for answer in answers} == {200, 404}
     told = [event.description for event in await acme.events() if event.type == "sapi"]
-    assert len(told) == 4
+    assert len(told) == 3
 
 
 async def test_members_are_inherited_one_by_one_but_for_the_sender(acme: Place) -> None:

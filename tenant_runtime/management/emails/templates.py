@@ -111,8 +111,8 @@ def _change(
     *,
     replace: bool,
 ) -> Written:
-    """A PUT makes it where there is none, as a whole; a PATCH does not."""
-    if not replace and not read(connection, document).is_said(document):
+    """A PUT says it anew as a whole, a PATCH what it names; neither makes it."""
+    if not read(connection, document).is_said(document):
         _missing()
     return _written(connection, tenant, document, members, replace=replace)
 
