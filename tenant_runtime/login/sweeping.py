@@ -9,7 +9,19 @@ a month after it was over for good and last used, what was revoked a month after
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Delete, Table, bindparam, delete, exists, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Delete,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from tenant_runtime.audit.retention import sweep_events
 from tenant_runtime.deliveries.queue import sweep_deliveries
@@ -60,7 +72,7 @@ _KEPT_MS: Mapping[Swept, int] = {
 
 
 _f, _v, _c = RefreshFamily.__table__.c, RevokedFamily.__table__.c, Change.__table__.c
-_before = bindparam("before")
+_before: BindParameter[int] = bindparam("before")
 LONGEST_TOKEN_MS = 31 * _DAY_MS
 """Longer than any access token may live."""
 

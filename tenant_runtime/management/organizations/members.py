@@ -153,7 +153,7 @@ def _add(
     connection.execute(insert(_standing), [{"membership_id": row["id"], "role": MEMBER} for row in added])
     if organization.managed_by is not None:
         _give_default_roles(connection, [str(row["id"]) for row in added], role_names)
-    members = [row["user_id"] for row in added]
+    members = [str(row["user_id"]) for row in added]
     return Written(
         after={"organization": id, "members": members},
         told=_told_of_members("organization_member_added", id, members),
