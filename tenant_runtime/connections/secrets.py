@@ -19,7 +19,7 @@ _NAMES = frozenset(
         "api_key",
         "apikey",
         "auth_token",
-        "configuration",  # of scripts
+        "authorization",
         "decryption_key",
         "decryptionkey",
         "password",
@@ -28,10 +28,14 @@ _NAMES = frozenset(
         "refresh_token",
         "signing_key",
         "signingkey",
+        "smtp_pass",
         "token",
         "twilio_token",
     }
 )
+HOLDERS = frozenset({"configuration", "customheaders", "custom_headers"})
+"""Of scripts, and of requests to a provider: whatever stands in them, by names of the tenant's own."""
+
 Options = Mapping[str, Any]
 Secrets = Mapping[str, Any]
 """By path: `client_secret`, `gateway_authentication.secret`."""
@@ -39,7 +43,7 @@ Secrets = Mapping[str, Any]
 
 def is_secret(name: str) -> bool:
     plain = name.lower().lstrip("_")
-    return plain in _NAMES or plain.endswith("secret")
+    return plain in _NAMES or plain in HOLDERS or plain.endswith("secret")
 
 
 def split(options: Options) -> tuple[dict[str, Any], dict[str, Any]]:

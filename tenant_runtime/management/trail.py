@@ -12,6 +12,7 @@ from core.http.errors import AnyRequest
 from core.ids import new_id
 from tenant_runtime.audit import Event
 from tenant_runtime.audit.codes import CODES
+from tenant_runtime.connections.secrets import HOLDERS, is_secret
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.management.access import Actor, actor_of
 
@@ -104,13 +105,17 @@ def add_failure(request: AnyRequest, error: IdentityError) -> None:
 def masked(value: Any) -> Any:
     match value:
         case Mapping():
-            return {
-                name: MASK if name in SECRET_MEMBERS and isinstance(item, str) else masked(item)
-                for name, item in value.items()
-            }
+            return {name: MASK if _is_masked(name, item) else masked(item) for name, item in value.items()}
         case list() | tuple():
             return [masked(item) for item in value]
     return value
+
+
+def _is_masked(name: str, value: Any) -> bool:
+    """By name, wherever it stands: what is a secret of a connection is one of a mail provider, too."""
+    if isinstance(value, str):
+        return name in SECRET_MEMBERS or is_secret(name)
+    return isinstance(value, Mapping) and name.lower() in HOLDERS
 
 
 def _shown_body(body: bytes) -> Any:

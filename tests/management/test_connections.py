@@ -100,12 +100,15 @@ async def test_lists_are_paged_both_ways_and_filtered(acme: Place) -> None:
 
 
 async def test_a_secret_is_kept_sealed_and_read_by_nobody(acme: Place) -> None:
-    api, nested = acme.api(), {"method": "bearer", "secret": "deep-hush"}
-    connection = await made(acme, options={**OIDC, "gateway_authentication": nested})
+    api = acme.api()
+    nested = {
+        "gateway_authentication": {"method": "bearer", "secret": "deep-hush"},
+        "customHeaders": {"X-Key": "head-hush"},
+        "configuration": {"DB": "script-hush"},
+    }
+    connection = await made(acme, options={**OIDC, **nested})
     path = f"/connections/{connection['id']}"
-    await api.patch(
-        path, {"options": {**OIDC, "client_secret": "other-hush", "gateway_authentication": nested}}
-    )
+    await api.patch(path, {"options": {**OIDC, "client_secret": "other-hush", **nested}})
     answers = [
         (await api.get(path)).text,
         (await api.get("/connections", per_page=100)).text,
@@ -117,7 +120,12 @@ async def test_a_secret_is_kept_sealed_and_read_by_nobody(acme: Place) -> None:
     answers += [repr(event) for event in events]
     assert "hush" not in "".join(answers)
     assert "changed_secrets" in repr(events[-1])
-    wanted = {"client_secret": "other-hush", "gateway_authentication.secret": "deep-hush"}
+    wanted = {
+        "client_secret": "other-hush",
+        "configuration": {"DB": "script-hush"},
+        "customHeaders": {"X-Key": "head-hush"},
+        "gateway_authentication.secret": "deep-hush",
+    }
     assert open_secrets(acme.tenant, connection["id"], row.secrets) == wanted
     assert open_secrets(acme.tenant, "con_another", row.secrets) == {}
     assert open_secrets(acme.world.globex.tenant, connection["id"], row.secrets) == {}
