@@ -19,10 +19,15 @@ class BrandingColors(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     page_background: str | None = None
 
 
+class BrandingFont(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    url: str | None = None
+
+
 class Branding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     colors: BrandingColors = BrandingColors()
     logo_url: str | None = None
     favicon_url: str | None = None
+    font: BrandingFont = BrandingFont()
 
 
 class Flags(msgspec.Struct, frozen=True, kw_only=True):

@@ -55,6 +55,8 @@ def branding_of(tenant: Tenant, settings: TenantSettings) -> Branding:
     return Branding(
         display_name=settings.friendly_name or tenant.display_name,
         logo_url=settings.branding.logo_url or settings.picture_url,
+        favicon_url=settings.branding.favicon_url,
+        font_url=settings.branding.font.url,
         primary_color=colors.primary,
         page_background=colors.page_background,
         support_url=settings.support_url,

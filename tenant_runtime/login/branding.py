@@ -1,4 +1,4 @@
-"""How a tenant looks: name, logo, two colours, a help page; all optional, all checked.
+"""How a tenant looks: name, logo, icon, font, two colours, a help page; all optional, all checked.
 
 What a tenant stored is never trusted: a colour that is not a colour or a logo address that is not allowed
 counts as not set, because a wrong setting must not take the login page away. The colours become CSS custom
@@ -8,6 +8,7 @@ properties for the light and the dark scheme; text on them keeps WCAG AA whateve
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tenant_runtime.login.addresses import image_of, origin_of
 from tenant_runtime.login.contrast import (
     BLACK,
     SHAPE_MINIMUM,
@@ -33,6 +34,8 @@ class Branding:
 
     display_name: str = ""
     logo_url: str | None = None
+    favicon_url: str | None = None
+    font_url: str | None = None
     primary_color: str | None = None
     page_background: str | None = None
     support_url: str | None = None
@@ -40,12 +43,24 @@ class Branding:
 
 @lru_cache(maxsize=512)
 def stylesheet(branding: Branding) -> str:
-    """The tenant's custom properties. Holds nothing but names of ours and hex colours computed here."""
+    """The tenant's custom properties and font. Holds nothing but names of ours, hex colours computed here, and an
+    address without anything that could end its quotes."""
     primary = Colour.parse(branding.primary_color) or DEFAULT_PRIMARY
     page = Colour.parse(branding.page_background) or DEFAULT_PAGE
     light = _properties(primary, page, LIGHT_CARD)
     dark = _properties(primary, _darkened(page), DARK_CARD)
-    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+    colours = f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+    font = font_of(branding.font_url)
+    if font is None:
+        return colours
+    return (
+        f'{colours}@font-face{{font-family:"Own";src:url("{font}");font-display:swap}}:root{{--font:"Own",}}'
+    )
+
+
+def font_of(url: str | None) -> str | None:
+    """An address fit for a font: as for an image, and never a path of this host, which has none."""
+    return image_of(url) if url and origin_of(url) else None
 
 
 def _darkened(page: Colour) -> Colour:

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tenant_runtime.login.addresses import form_targets, image_of, image_source, link_of, origin_of
-from tenant_runtime.login.branding import Branding, stylesheet
+from tenant_runtime.login.branding import Branding, font_of, stylesheet
 from tenant_runtime.login.client_card import NOBODY, ClientCard, host_of
 from tenant_runtime.login.custom_texts import Speech
 from tenant_runtime.login.static_files import STYLESHEET
@@ -286,7 +286,7 @@ def render(page: Page) -> str:
     return _ENVIRONMENT.get_template(page.template).render(
         page=page,
         texts=page.texts,
-        colours=Markup(stylesheet(page.branding)),  # noqa: S704  (hex colours of our own making)
+        colours=Markup(stylesheet(page.branding)),  # noqa: S704  (hex colours of our own making, a checked address)
     )
 
 
@@ -306,11 +306,14 @@ def page_headers(page: Page, *, redirect_uri: str | None = None) -> dict[str, st
 
 
 def _content_security_policy(page: Page, redirect_uri: str | None) -> str:
-    logos = dict.fromkeys(map(image_source, (page.branding.logo_url, page.client.logo_url)))
+    branding, font = page.branding, font_of(page.branding.font_url)
+    images = (branding.logo_url, branding.favicon_url, page.client.logo_url)
+    logos = dict.fromkeys(map(image_source, images))
     directives = {
         "default-src": (),
-        "style-src": ("'self'", _digest_source(stylesheet(page.branding))),
+        "style-src": ("'self'", _digest_source(stylesheet(branding))),
         "img-src": tuple(filter(None, logos)),
+        "font-src": (origin_of(font) or NOTHING,) if font else (),
         "script-src": (_digest_source(page.script),) if page.script else (),
         "form-action": _form_action(page, redirect_uri),
         "frame-ancestors": page.frame_origins if isinstance(page, WebMessagePage) else (),

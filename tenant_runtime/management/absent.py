@@ -17,6 +17,7 @@ from tenant_runtime.management.routing import reading
 _PARENTS = (
     "anomaly",
     "attack-protection",
+    "branding",
     "client-grants",
     "clients",
     "connections",
@@ -28,6 +29,7 @@ _PARENTS = (
     "log-streams",
     "logs",
     "organizations",
+    "prompts",
     "refresh-tokens",
     "resource-servers",
     "roles",
@@ -45,6 +47,9 @@ _NO_SUCH_KIND = (
     "/anomaly/blocks",
     "/anomaly/blocks/ips",
     "/anomaly/{kind:str}",
+    "/branding/{kind:str}",
+    "/jobs",
+    "/prompts/{kind:str}",
 )
 
 

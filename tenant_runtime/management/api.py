@@ -6,6 +6,7 @@ from tenant_runtime.management import absent
 from tenant_runtime.management.apis import resource_servers, roles
 from tenant_runtime.management.attack_protection import resource as attack_protection
 from tenant_runtime.management.blocks import resource as blocks
+from tenant_runtime.management.branding import resource as branding
 from tenant_runtime.management.clients import connections as client_connections
 from tenant_runtime.management.clients import credentials as client_credentials
 from tenant_runtime.management.clients import grants as client_grants
@@ -31,6 +32,7 @@ from tenant_runtime.management.organizations import (
 )
 from tenant_runtime.management.organizations import members as organization_members
 from tenant_runtime.management.organizations import resource as organizations
+from tenant_runtime.management.prompts import resource as prompts
 from tenant_runtime.management.routing import management_router
 from tenant_runtime.management.sessions import access as revoked_access
 from tenant_runtime.management.sessions import refresh_tokens
@@ -76,6 +78,8 @@ handlers = [
     *organization_connections.handlers,
     *organization_connections_later.handlers,
     *organization_client_grants.handlers,
+    *branding.handlers,
+    *prompts.handlers,
     *jobs.handlers,
     *logs.handlers,
     *log_streams.handlers,

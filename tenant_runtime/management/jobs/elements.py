@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+from collections.abc import Callable
 
 from core.errors import InvalidInput
 
@@ -23,7 +24,7 @@ class Elements:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._text = ""
         self._at = 0
-        self._next = self._opening
+        self._next: Callable[[list[str]], bool] = self._opening
 
     def feed(self, piece: bytes, *, is_last: bool = False) -> list[str]:
         try:

@@ -42,10 +42,15 @@ Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}\Z"
 _OBJECTS = ("branding", "flags", "error_page", "client_registration")
 
 
+class FontPatch(Body):
+    url: Maybe[LongText | None] = UNSET
+
+
 class BrandingPatch(Body):
     colors: Maybe[Colors | None] = UNSET
     logo_url: Maybe[LongText | None] = UNSET
     favicon_url: Maybe[LongText | None] = UNSET
+    font: Maybe[FontPatch | None] = UNSET
 
 
 class ErrorPagePatch(Body):
@@ -90,7 +95,7 @@ class SettingsPatch(Body):
 async def get_tenant_settings(call: CallOf) -> dict[str, Any]:
     query = call.request.query_params
     with_provenance, fields = parse_boolean(query, "include_provenance", default=False), parse_fields(query)
-    shown = await call.read(_get, with_provenance)
+    shown = await call.read(get, with_provenance)
     return fields.apply(shown)
 
 
@@ -101,7 +106,7 @@ async def update_tenant_settings(call: CallOf, data: JSONBody[SettingsPatch]) ->
     longest = call.services.settings.max_log_retention_days
     if (members.get("log_retention_days") or 0) > longest:
         raise InvalidInput(f"`log_retention_days` may be {longest} at most.")
-    return await call.write(_update, members)
+    return await call.write(change, members)
 
 
 def _as_kept(members: dict[str, Any]) -> dict[str, Any]:
@@ -119,11 +124,9 @@ def _check(members: Mapping[str, Any], configuration: Configuration) -> None:
         for name in ("picture_url", "support_url", "help_url", "default_redirection_uri")
     }
     links["error_page.url"] = (members.get("error_page") or {}).get("url")
-    branding = members.get("branding") or {}
-    for name in ("logo_url", "favicon_url"):
-        links[f"branding.{name}"] = branding.get(name)
     for name, address in links.items():
         check_link(name, address)
+    check_branding(members.get("branding") or {})
     check_callbacks("allowed_logout_urls", members.get("allowed_logout_urls") or ())
     if (email := members.get("support_email")) and not is_email(email):
         raise InvalidInput("`support_email` is no e-mail address.")
@@ -134,6 +137,12 @@ def _check(members: Mapping[str, Any], configuration: Configuration) -> None:
         raise InvalidInput("`default_directory` names no connection of this tenant.")
 
 
+def check_branding(branding: Mapping[str, Any]) -> None:
+    for name in ("logo_url", "favicon_url"):
+        check_link(f"branding.{name}", branding.get(name))
+    check_link("branding.font.url", (branding.get("font") or {}).get("url"), schemes=("https",))
+
+
 def _layers(connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is inherited, and what is the tenant's own."""
     layers: dict[str, dict[str, Any]] = {"control_plane": {}, "tenant": {}}
@@ -142,7 +151,7 @@ def _layers(connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
     return layers["control_plane"], layers["tenant"]
 
 
-def _get(connection: Connection, with_provenance: bool = False) -> dict[str, Any]:
+def get(connection: Connection, with_provenance: bool = False) -> dict[str, Any]:
     inherited, own = _layers(connection)
     shown: dict[str, Any] = msgspec.to_builtins(effective(inherited, own))
     shown["flags"] = {**inherited.get("flags", {}), **own.get("flags", {}), **shown["flags"]}
@@ -154,10 +163,10 @@ def _get(connection: Connection, with_provenance: bool = False) -> dict[str, Any
     return shown
 
 
-def _update(connection: Connection, members: Mapping[str, Any]) -> Written:
+def change(connection: Connection, members: Mapping[str, Any]) -> Written:
     """A value equal to the inherited one is stored too: what a tenant says explicitly stays, whatever the control
     plane says later."""
-    before, own = _get(connection, with_provenance=True), _layers(connection)[1]
+    before, own = get(connection, with_provenance=True), _layers(connection)[1]
     for key, value in members.items():
         if value is None:
             if key in own:
@@ -166,8 +175,8 @@ def _update(connection: Connection, members: Mapping[str, Any]) -> Written:
         wanted = merged(before[key], value) if key in _OBJECTS else value
         if value != {} and (key not in own or own[key] != wanted):
             _store(connection, key, wanted)
-    after = _get(connection, with_provenance=True)
-    return Written(answer=_get(connection), before=before, after=after)
+    after = get(connection, with_provenance=True)
+    return Written(answer=get(connection), before=before, after=after)
 
 
 def _store(connection: Connection, key: str, value: Any) -> None:
