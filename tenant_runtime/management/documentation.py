@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
+from litestar.openapi.spec import OpenAPIResponse, OpenAPIType, Operation, Parameter, Schema
 
 from core.http.paging import DEFAULT_PAGE, MAX_PAGE
 
@@ -54,6 +54,8 @@ class ManagementOperation(Operation):
         name = self.operation_id or ""
         own = self.parameters or []
         self.parameters = [*own, *_parameters(name)] or None
+        if self.responses and "204" in self.responses:  # a handler may answer it with a response of its own making
+            self.responses["204"] = OpenAPIResponse(description="Done; there is nothing to answer.")
 
 
 def _parameters(operation_id: str) -> list[Parameter]:
