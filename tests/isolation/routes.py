@@ -34,7 +34,8 @@ class Route:
 
     @property
     def names_something(self) -> bool:
-        return "{" in self.path + self.query
+        """Of a tenant: the prompts of the login pages are everybody's."""
+        return "{" in (self.path + self.query).replace("{prompt}", "").replace("{language}", "")
 
     def at(self, ids: Mapping[str, str]) -> str:
         """`/api/v2/roles/{id}` is filled by `roles`, a second parameter by its own name."""
@@ -57,6 +58,8 @@ class Route:
             "run_id",
             "backup_id",
             "event_id",
+            "prompt",
+            "language",
             "name",
         ):
             if name in ("id", "key", "name"):
@@ -165,6 +168,8 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
         "TemplatePatch": {"body": "Taken over"},
         "RedeliverBody": {},
         "TestBody": {"event_type": "user.created"},
+        "BrandingPatch": {"colors": {"primary": "#010203"}},
+        "PromptsPatch": {"identifier_first": True},
         "UsersExportIn": {"limit": 1},
         "VerificationEmailIn": {"user_id": ids["user_id"]},
         "ConnectionIn": {"name": "taken-over", "strategy": "oidc", "enabled_clients": [ids["client_id"]]},

@@ -54,6 +54,8 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "organizations.name": organization["name"],
         "custom-domains": await _custom_domain(neighbours, tenant_id),
         "users.id": "imp_0000000000000000",
+        "prompt": "login-id",
+        "language": "en",
         "jobs": await _export(neighbours, tenant_id),
         "logs": (await first("/logs"))["log_id"],
         **await _streams(neighbours, tenant_id),
