@@ -41,8 +41,6 @@ USED: Mapping[Template, tuple[TemplateName, ...]] = {
 }
 """Which of them a letter of ours may be; the first that somebody wrote. `change_password` is Auth0's older name."""
 
-EMAIL_STRATEGY = "email"
-
 
 class Translation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subject: str | None = None
@@ -137,17 +135,12 @@ def _translation(said: EmailTemplate, enabled: tuple[str, ...], asked: str) -> T
 def _of_connection(configuration: Configuration, connection_id: str | None) -> Written | None:
     """Auth0 keeps the letter with a code to sign in with in its connection: `options.email`."""
     connection = configuration.connections.get(connection_id or "")
-    if connection is None or connection.strategy != EMAIL_STRATEGY:
-        return None
-    said = connection.options.get("email")
-    if not isinstance(said, Mapping) or said.get("syntax", "liquid") != "liquid":
-        return None
-    texts = {name: value for name, value in said.items() if isinstance(value, str) and value}
-    if "body" not in texts:
+    letter = connection.codes.letter if connection is not None else None
+    if letter is None or not letter.body:
         return None
     return Written(
         name="email connection",
-        body=texts["body"],
-        subject=texts.get("subject"),
-        sender=texts.get("from"),
+        body=letter.body,
+        subject=letter.subject or None,
+        sender=letter.sender or None,
     )

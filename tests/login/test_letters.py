@@ -9,7 +9,7 @@ import pytest
 
 from entrypoints.demo_content import Demo
 from tenant_runtime.mail.texts import LANGUAGES
-from tests.mailbox import Mailed, link_in, mailed
+from tests.mailbox import OTP, Mailed, link_in, mailed
 from tests.smtp import Received, smtp_server
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +88,25 @@ async def test_a_template_that_does_not_render_gives_way_to_the_built_in_letter(
 async def test_one_that_is_switched_off_is_not_used(mail: Mailed) -> None:
     await template(mail, enabled=False)
     assert "Choose a new password" in (await forgot(mail)).html
+
+
+async def test_the_code_of_a_connection_comes_in_the_connections_words(mail: Mailed) -> None:
+    manager = await mail.installation.manager("acme")
+    [connection] = await manager.get("/connections", strategy="email")
+    words = {"body": "Code: <b>{{ code }}</b> for {{ application.name }}", "subject": "{{ code }}"}
+    path = f"/connections/{connection['id']}"
+    broken = {"options": {"email": {**words, "body": "{{ code"}}}
+    assert await manager.status("PATCH", path, broken) == 400
+    await manager.patch(path, {"options": {"email": words}})
+    client = (await mail.client())["client_id"]
+    asked = {"client_id": client, "connection": "email", "email": "new@example.org", "send": "code"}
+    await mail.http.post(f"{mail.tenant().issuer}passwordless/start", json=asked)
+    letter = (await mail.settle())[-1]
+    code = str(letter.message["subject"])
+    assert letter.html.strip() == f"Code: <b>{code}</b> for Phone"
+    guess = {"grant_type": OTP, "client_id": client, "username": "new@example.org", "otp": code}
+    url = f"{mail.tenant().issuer}oauth/token"
+    assert (await mail.http.post(url, data={**guess, "realm": "email"})).status_code == 200
 
 
 async def test_letters_are_in_the_readers_language_where_the_tenant_has_it(mail: Mailed) -> None:

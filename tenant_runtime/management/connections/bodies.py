@@ -9,9 +9,10 @@ from msgspec import UNSET, Meta
 from core.errors import InvalidInput
 from core.outbound import Outbound
 from tenant_runtime.connections.addresses import check_addresses
-from tenant_runtime.connections.options import DatabaseOptions, options_type, read_options
+from tenant_runtime.connections.options import DatabaseOptions, EmailOptions, options_type, read_options
 from tenant_runtime.connections.strategies import Strategy
 from tenant_runtime.management.editing import Body, Id, Maybe, Name, Object, named
+from tenant_runtime.management.emails.checking import check_liquid
 
 ConnectionName = Annotated[str, Meta(max_length=128, pattern=r"^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$")]
 Clients = Annotated[list[Id], Meta(max_length=1000)]
@@ -80,6 +81,10 @@ def check_options(strategy: str, options: Mapping[str, Any], outbound: Outbound)
     check_addresses(options, outbound)
     if kind is DatabaseOptions:
         _check_database(read_options(DatabaseOptions, options))
+    if kind is EmailOptions:
+        letter = read_options(EmailOptions, options).letter
+        for name, text in (("body", letter.body), ("subject", letter.subject), ("from", letter.sender)):
+            check_liquid(f"options.email.{name}", text)
 
 
 def _check_database(options: DatabaseOptions) -> None:

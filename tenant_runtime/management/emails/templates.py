@@ -4,6 +4,7 @@ A template is there once somebody wrote it: the tenant, or the control plane for
 with the line where it goes wrong.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -21,13 +22,13 @@ from tenant_runtime.mail.templates import NAMES, TEMPLATES, EmailTemplate, Templ
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.documents import change, read
 from tenant_runtime.management.editing import Maybe, ShortText
+from tenant_runtime.management.emails.checking import check_liquid
 from tenant_runtime.management.routing import changing, creating, reading, replacing
 from tenant_runtime.management.settings.tenant import Locale
 
 MOST_TRANSLATIONS = 30
 Letter = Annotated[str, Meta(max_length=65_536)]
 Lifetime = Annotated[int, Meta(ge=60, le=2_592_000)]
-_LINES = str.maketrans({"\t": " ", "\n": " ", "\r": " "})
 _LIQUID = ("body", "subject", "from", "resultUrl")
 
 
@@ -53,7 +54,7 @@ class TemplatePatch(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 async def create_email_template(call: CallOf, data: JSONBody[TemplatePatch]) -> dict[str, Any]:
     if isinstance(data.template, UnsetType):
         raise InvalidInput("`template` is needed.")
-    document, members = TEMPLATES.of(data.template), _members(data)
+    document, members = TEMPLATES.of(data.template), await asyncio.to_thread(_members, data)
     if not members.get("body"):
         raise InvalidInput("`body` is needed.")
     answer: dict[str, Any] = await call.write(_create, call.tenant, document, members)
@@ -91,7 +92,8 @@ async def _update(call: Call, name: str, data: TemplatePatch, *, replace: bool) 
     document = _document(name)
     if data.template not in (UNSET, name):
         raise InvalidInput("`template` is another one than the path names.")
-    answer: dict[str, Any] = await call.write(_change, call.tenant, document, _members(data), replace=replace)
+    members = await asyncio.to_thread(_members, data)
+    answer: dict[str, Any] = await call.write(_change, call.tenant, document, members, replace=replace)
     return answer
 
 
@@ -141,12 +143,12 @@ def _missing() -> NoReturn:
 
 
 def _members(data: TemplatePatch) -> dict[str, Any]:
-    """What was named, checked."""
+    """What was named, checked: in a thread, as reading the longest template takes a while."""
     pairs = zip(data.__struct_fields__, data.__struct_encode_fields__, strict=True)
     named = {wire: getattr(data, name) for name, wire in pairs if wire != "template"}
     members = {name: msgspec.to_builtins(value) for name, value in named.items() if value is not UNSET}
     for name in _LIQUID:
-        _check_liquid(name, members.get(name))
+        check_liquid(name, members.get(name))
     sender = members.get("from")
     if sender and "{" not in sender and not is_mailbox(sender):
         raise InvalidInput("`from` must be an address, with or without a name before it.")
@@ -159,21 +161,7 @@ def _check_translations(translations: Mapping[str, Mapping[str, str | None]]) ->
         raise InvalidInput(f"`translations` may be {MOST_TRANSLATIONS} at most.")
     for language, texts in translations.items():
         for name, text in texts.items():
-            _check_liquid(f"translations.{language}.{name}", text)
-
-
-def _check_liquid(name: str, text: str | None) -> None:
-    from tenant_runtime.mail.liquid import TemplateBroken, check  # loaded by the first template of a process
-
-    if text is None:
-        return
-    lines = text.translate(_LINES) if name.endswith("body") else text
-    if any(ord(character) < 32 or ord(character) == 127 for character in lines):
-        raise InvalidInput(f"`{name}` must not contain control characters.")
-    try:
-        check(text)
-    except TemplateBroken as broken:
-        raise InvalidInput(f"`{name}` is no good template: {broken}.") from None
+            check_liquid(f"translations.{language}.{name}", text)
 
 
 def _shown(documents: Documents, document: Document[EmailTemplate]) -> dict[str, Any]:
