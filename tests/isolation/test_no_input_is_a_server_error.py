@@ -96,6 +96,8 @@ def bodies(
     for document in DOCUMENTS:
         yield Attack(route.method, url, document)
     good = body_of(route, ids) or {}
+    if not isinstance(good, dict):  # a list has no members
+        return
     for member in members.get(route.body or "", []):
         for value in VALUES:
             kept = {name: item for name, item in good.items() if name != member}
