@@ -155,6 +155,13 @@ async def reset_ticket(side: Side) -> str:
     return parse_qs(urlsplit(link_in((await side.mail.settle(side.tenant.id))[-1])).query)["ticket"][0]
 
 
+async def verification_ticket(side: Side) -> str:
+    manager = await side.mail.installation.manager(side.tenant.id)
+    [user] = await manager.get("/users-by-email", email=side.user.email)
+    made = await manager.post("/tickets/email-verification", {"user_id": user["user_id"]})
+    return parse_qs(urlsplit(made["ticket"]).query)["ticket"][0]
+
+
 async def initial_access_token(side: Side) -> str:
     manager = await side.mail.installation.manager(side.tenant.id)
     return str((await manager.post("/client-registration-tokens", {"max_uses": 1}))["token"])
@@ -288,6 +295,19 @@ async def follow_reset_link(side: Side, value: str) -> Outcome:
         answer = await http.post(f"{side.issuer}u/reset-password", data=data)
     if answer.status_code == 200:
         side.is_signed_in = False
+    return Outcome(answer.status_code == 200, answer)
+
+
+async def open_verification_link(side: Side, value: str) -> Outcome:
+    answer = await side.get("u/email-verification", {"ticket": value})
+    return Outcome(answer.status_code == 200, answer)
+
+
+async def follow_verification_link(side: Side, value: str) -> Outcome:
+    async with side.mail.installation.browser() as http:
+        page = await http.get(f"{side.issuer}u/email-verification", params={"ticket": value})
+        fields = forms_of(page.text)[0].fields if page.status_code == 200 else {"state": value}
+        answer = await http.post(f"{side.issuer}u/email-verification", data=fields)
     return Outcome(answer.status_code == 200, answer)
 
 

@@ -17,6 +17,7 @@ STEPS = {
     "u/consent": {"decision": "maybe"},
     "u/reset-password/request": {"email": "ada@example.com"},
     "u/reset-password": {"password": "short"},
+    "u/email-verification": {},
     "u/setup": {"email": "ada@example.com", "password": "short"},
     "u/logout": {"decision": "no"},
     "activate/confirm": {"decision": "deny"},
@@ -119,6 +120,7 @@ async def _pages(side: Side) -> list[Place]:
     cookie = {"Cookie": f"{kinds.BROWSER}={binding}"}
     states = {
         "u/reset-password": await kinds.reset_ticket(side),
+        "u/email-verification": await kinds.verification_ticket(side),
         "activate/confirm": await kinds.device_state(side, binding),
     }
     found = []
@@ -126,7 +128,7 @@ async def _pages(side: Side) -> list[Place]:
         own = states.get(path, state)
         token = form_token(side.tenant, binding, f"/{path}", own)
         found.append(Place(path, {"state": own, "form_token": token, **fields}, headers=cookie))
-        named = "ticket" if path == "u/reset-password" else "state"
+        named = "ticket" if path in ("u/reset-password", "u/email-verification") else "state"
         found.append(Place(path, {named: own}, method="GET", headers=cookie))
     token = form_token(side.tenant, binding, "/activate")
     found.append(Place("activate", {"user_code": "BCDF-GHJK", "form_token": token}, headers=cookie))

@@ -30,6 +30,7 @@ SECRETS = {
     "pushed request": kinds.request_uri,
     "login code": kinds.login_code,
     "reset ticket": kinds.reset_ticket,
+    "verification ticket": kinds.verification_ticket,
     "initial access token": kinds.initial_access_token,
     "session": kinds.session,
     "logout token": kinds.logout_token,
@@ -39,6 +40,7 @@ SECRETS = {
 WRONG = (
     kinds.redeem, kinds.refresh, kinds.poll, kinds.redeem_otp, kinds.exchange, kinds.enter_user_code,
     kinds.authorize_pushed, kinds.authorize_signed, kinds.open_reset_link, kinds.follow_reset_link, kinds.register,
+    kinds.open_verification_link, kinds.follow_verification_link,
     kinds.manage_registration, kinds.continue_session, kinds.hint_of_session, kinds.userinfo, kinds.introspect,
     kinds.manage, kinds.authenticate, kinds.prove, kinds.prove_with_nonce,
 )  # fmt: skip

@@ -41,6 +41,12 @@ MADE = {
     "login code": Row(kinds.login_code, kinds.redeem_otp, *GRANT),
     "reset ticket, looked at": Row(kinds.reset_ticket, kinds.open_reset_link, 403, "This link was used"),
     "reset ticket": Row(kinds.reset_ticket, kinds.follow_reset_link, 403),
+    "verification ticket": Row(
+        kinds.verification_ticket, kinds.follow_verification_link, 403, "not belong to this browser"
+    ),
+    "verification ticket, looked at": Row(
+        kinds.verification_ticket, kinds.open_verification_link, 403, "This link was used"
+    ),
     "initial access token": Row(kinds.initial_access_token, kinds.register, *TOKEN),
     "registration access token": Row(kinds.registration_token, kinds.manage_registration, *TOKEN),
     "form of a login": Row(kinds.login_state, kinds.answer_login_page, 403),
