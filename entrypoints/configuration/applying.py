@@ -33,7 +33,8 @@ class _Work:
     async def do(self, change: Change) -> None:
         kind = change.kind
         if isinstance(kind, Documents):
-            path, method = kind.parts[change.part][0], "POST" if change.action == "create" else kind.method
+            method, path = kind.route(change.part)
+            method = "POST" if change.action == "create" else method
             await self._send(change, method, path, change.members)
         elif change.action == "delete":
             await self._send(change, "DELETE", f"{kind.path}/{change.id}")

@@ -67,7 +67,10 @@ def _body(kind: Kind, members: Entry, action: str) -> Entry:
 
 def _route(kind: Kind, part: str, action: str) -> tuple[str, str]:
     if isinstance(kind, Documents):
-        return "POST" if action == "create" else kind.method, kind.parts[part][0]
+        method, path = kind.route(part)
+        if part not in kind.parts:
+            path = "/prompts/{}/custom-text/{}"
+        return "POST" if action == "create" else method, path
     return ("POST", kind.path) if action == "create" else ("PATCH", f"{kind.path}/{{}}")
 
 

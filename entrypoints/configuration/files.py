@@ -134,6 +134,16 @@ class _Folder(_Reader):
             if file.is_file():
                 value, place = self._load(file)
                 files.documents.setdefault(kind.name, {})[part] = Said(_object(value, place), place)
+        texts = self._source / kind.name / "custom-text.json"
+        if kind.texts and texts.is_file():
+            value, place = self._load(texts)
+            for language, prompts in _object(value, place).items():
+                for prompt, said in prompts.items() if isinstance(prompts, dict) else ():
+                    if not _says_nothing(said):
+                        where = place.at(language, prompt)
+                        files.documents.setdefault(kind.name, {})[kind.text(language, prompt)] = Said(
+                            said, where
+                        )
 
     def _take(self, kind: Collection, folder: Path, files: Files) -> None:
         if kind.whole:
@@ -180,6 +190,8 @@ def _object(value: Any, place: Place) -> Entry:
 def _take_documents(kind: Documents, value: Any, place: Place, files: Files) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f"{place}: `{kind.name}` must be an object."
+    elif kind.texts:
+        yield from _take_texts(kind, value, place, files)
     elif "" in kind.parts:
         if not _says_nothing(value):
             files.documents[kind.name] = {"": Said(value, place)}
@@ -189,6 +201,24 @@ def _take_documents(kind: Documents, value: Any, place: Place, files: Files) -> 
                 yield f"{place.at(part)}: `{kind.name}.{part}` is not kept here."
             elif part in kind.parts and isinstance(document, dict):
                 files.documents.setdefault(kind.name, {})[part] = Said(document, place.at(part))
+
+
+def _take_texts(kind: Documents, value: Entry, place: Place, files: Files) -> Iterator[str]:
+    """Beside the settings stand the texts, and what is no text is a program or a template of Auth0's pages."""
+    documents = files.documents.setdefault(kind.name, {})
+    settings = {name: item for name, item in value.items() if name not in (kind.texts, *_TEMPLATES)}
+    if settings:
+        documents[""] = Said(settings, place)
+    for name in _TEMPLATES:
+        if not _says_nothing(value.get(name)):
+            yield f"{place.at(name)}: `{kind.name}.{name}` is not kept here."
+    for language, prompts in (value.get(kind.texts) or {}).items():
+        for prompt, texts in prompts.items() if isinstance(prompts, dict) else ():
+            if not _says_nothing(texts):
+                documents[kind.text(language, prompt)] = Said(texts, place.at(kind.texts, language, prompt))
+
+
+_TEMPLATES = ("partials", "screenRenderers")
 
 
 def _take_pages(pages: Any, place: Place, files: Files, skipped: frozenset[str]) -> Iterator[str]:

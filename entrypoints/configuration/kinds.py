@@ -84,11 +84,23 @@ class Documents:
     owned: frozenset[str] = frozenset()
     makes: bool = False
     """It is not there until it is made (POST)."""
-    method: Literal["PATCH", "PUT"] = "PATCH"
+    texts: str = ""
+    """The member that holds the pages' texts, by language, prompt and screen: each prompt's are a document."""
 
     @property
     def not_said(self) -> frozenset[str]:
         return ALWAYS_OWNED | self.owned
+
+    def text(self, language: str, prompt: str) -> str:
+        """The part that a prompt's texts are."""
+        return f"{self.texts}/{language}/{prompt}"
+
+    def route(self, part: str) -> tuple[str, str]:
+        """The method that writes it, and its path."""
+        if part in self.parts:
+            return "PATCH", self.parts[part][0]
+        _, language, prompt = part.split("/")
+        return "PUT", f"/prompts/{prompt}/custom-text/{language}"
 
 
 Kind = Collection | Documents
@@ -215,5 +227,6 @@ KINDS: tuple[Kind, ...] = (
         whole=True,
     ),
     Documents(name="tenant", parts={"": ("/tenants/settings", "tenant.json")}),
+    Documents(name="prompts", parts={"": ("/prompts", "prompts/prompts.json")}, texts="customText"),
 )
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}

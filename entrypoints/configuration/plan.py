@@ -56,6 +56,8 @@ def _of_document(kind: Documents, part: str, said: Said, state: State, faults: l
     before = present[part] or {}
     action: Action = "create" if present[part] is None else "change"
     wanted = said.entry if action == "create" else _differing(kind, said.entry, before)
+    if wanted and kind.route(part)[0] == "PUT":
+        wanted = {**before, **wanted}
     faults += check_entry(kind, part, said, wanted, action)
     if not wanted:
         return None

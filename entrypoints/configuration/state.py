@@ -9,6 +9,7 @@ from entrypoints.configuration.comparing import in_order, is_empty
 from entrypoints.configuration.doors import Answer, Door
 from entrypoints.configuration.failures import Failed
 from entrypoints.configuration.kinds import KINDS, Collection, Documents, Entry, Kind, Part
+from tenant_runtime.login.screens import PROMPTS
 
 PAGE = 100
 _ABSENT = (403, 404)
@@ -59,8 +60,23 @@ async def _read_documents(door: Door, kind: Documents, state: State) -> None:
             found[part] = None
         elif answer.is_good:
             found[part] = _without(answer.body, kind)
+    if kind.texts and found:
+        found |= await _texts(door, kind, state)
     if found:
         state.documents[kind.name] = found
+
+
+async def _texts(door: Door, kind: Documents, state: State) -> dict[str, Entry | None]:
+    """In the languages that the tenant has."""
+    settings = state.documents.get("tenant", {}).get("") or {}
+    found: dict[str, Entry | None] = {}
+    for language in settings.get("enabled_locales", ()):
+        for prompt in sorted(PROMPTS):
+            part = kind.text(language, prompt)
+            answer = await door.ask("GET", kind.route(part)[1])
+            if answer.is_good:
+                found[part] = answer.body
+    return found
 
 
 async def _read_collection(door: Door, kind: Collection, state: State) -> None:

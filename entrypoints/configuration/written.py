@@ -30,7 +30,10 @@ def write_yaml(state: State, file: Path) -> int:
     for kind in KINDS:
         if isinstance(kind, Documents):
             documents = _documents(kind, state)
-            whole |= {kind.name: documents.get("", documents)} if documents else {}
+            said = _texts(kind, documents)
+            settled = documents.get("", documents)
+            if settled:
+                whole[kind.name] = {**settled, kind.texts: said} if said else settled
             continue
         entries = _entries(kind, state)
         if kind.text is not None:
@@ -46,7 +49,10 @@ def write_folder(state: State, folder: Path) -> int:
     files: list[tuple[Path, str]] = []
     for kind in KINDS:
         if isinstance(kind, Documents):
-            for part, document in _documents(kind, state).items():
+            documents = _documents(kind, state)
+            if texts := _texts(kind, documents):
+                files.append((folder / kind.name / "custom-text.json", _json(texts)))
+            for part, document in documents.items():
                 files.append((folder / kind.parts[part][1], _json(document)))
             continue
         entries = _entries(kind, state)
@@ -80,6 +86,15 @@ def _portable(kind: Collection, entry: Entry, state: State) -> Entry:
 def _documents(kind: Documents, state: State) -> dict[str, Entry]:
     found = state.documents.get(kind.name, {})
     return {part: dict(sorted(value.items())) for part, value in found.items() if value}
+
+
+def _texts(kind: Documents, documents: dict[str, Entry]) -> dict[str, dict[str, Entry]]:
+    """Taken out of the documents, by language and prompt."""
+    found: dict[str, dict[str, Entry]] = {}
+    for part in [part for part in documents if part not in kind.parts]:
+        _, language, prompt = part.split("/")
+        found.setdefault(language, {})[prompt] = documents.pop(part)
+    return found
 
 
 def _apart(kind: Collection, entry: Entry, folder: Path, below: str, files: list[tuple[Path, str]]) -> Entry:

@@ -70,5 +70,5 @@ def test_every_link_into_the_repository_leads_somewhere(document: str) -> None:
 
 
 def test_the_index_of_the_documentation_names_every_page() -> None:
-    linked = set(re.findall(r"\]\(([a-z-]+\.md)\)", read("docs/README.md")))
+    linked = set(re.findall(r"\]\(([a-z0-9-]+\.md)\)", read("docs/README.md")))
     assert linked == {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}

@@ -1,0 +1,68 @@
+"""Takes the steps of `management_steps` with auth0-python."""
+
+from collections.abc import Iterable
+from inspect import signature
+from typing import Any
+
+from auth0.management import ManagementClient
+from auth0.management.core.api_error import ApiError
+
+from tests.clients.management_steps import Step
+
+
+def take(client: ManagementClient, steps: Iterable[Step], kept: dict[str, Any]) -> int:
+    """How many there were."""
+    count = 0
+    for step in steps:
+        result = _called(client, step, kept)
+        if step["fails"]:
+            assert result == step["fails"], (step, result)
+        elif step["holds"] is not None:
+            wanted = resolved(step["holds"], kept)
+            assert any(_has(item, wanted) for item in _items(result)), step
+        elif step["gives"] is not None:
+            assert _has(result, resolved(step["gives"], kept)), (step, result)
+        if step["as"]:
+            kept[step["as"]] = result
+        count += 1
+    return count
+
+
+def _called(client: ManagementClient, step: Step, kept: dict[str, Any]) -> Any:
+    method: Any = client
+    for name in step["do"].split("."):
+        method = getattr(method, name)
+    try:
+        said = resolved(step["with"], kept)
+        is_whole = "request" in signature(method).parameters  # where bodies are of several types
+        return method(*resolved(step["of"], kept), **({"request": said} if is_whole else said))
+    except ApiError as error:
+        if not step["fails"]:
+            raise AssertionError(f"{step}: {error.status_code} {error.body}") from error
+        return error.status_code
+
+
+def resolved(value: Any, kept: dict[str, Any]) -> Any:
+    match value:
+        case str() if value.startswith("$") and "." in value:
+            name, _, member = value[1:].rpartition(".")
+            return _member(kept[name], member)
+        case {"$file": text}:
+            return ("users.json", text.encode(), "application/json")
+        case dict():
+            return {name: resolved(item, kept) for name, item in value.items()}
+        case list():
+            return [resolved(item, kept) for item in value]
+    return value
+
+
+def _items(result: Any) -> list[Any]:
+    return list(getattr(result, "enabled_connections", None) or result)
+
+
+def _member(thing: Any, name: str) -> Any:
+    return thing.get(name) if isinstance(thing, dict) else getattr(thing, name, None)
+
+
+def _has(thing: Any, wanted: dict[str, Any]) -> bool:
+    return all(_member(thing, name) == value for name, value in wanted.items())

@@ -1,0 +1,185 @@
+"""What Auth0's clients for the Management API are made to do, said once for both of them.
+
+A step calls a method by its dotted name, `of` these positions and `with_` these members; `$name.member` is a result
+that was kept before. It `gives` these members, `holds` an entry in a list, or `fails` with a status.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+Step = dict[str, Any]
+API = "https://sdk.example.com"
+PASSWORD = "correct horse battery staple"
+BOTH_PAGINGS = ({"per_page": 2}, {"take": 2})
+
+
+def step(
+    do: str, *of: str, kept: str = "", gives: Any = None, holds: Any = None, fails: int = 0, **with_: Any
+) -> Step:
+    return {
+        "do": do,
+        "of": list(of),
+        "with": with_,
+        "as": kept,
+        "gives": gives,
+        "holds": holds,
+        "fails": fails,
+    }
+
+
+def life(
+    resource: str,
+    made: dict[str, Any],
+    change: dict[str, Any],
+    *,
+    id: str = "id",
+    pagings: Any = ({"per_page": 2},),
+) -> Iterator[Step]:
+    """Made, read, listed by each paging, changed, refused with what it does not have, and gone."""
+    it = f"${resource}.{id}"
+    yield step(f"{resource}.create", kept=resource, **made)
+    yield step(f"{resource}.get", it, gives={name: made[name] for name in list(made)[:1]})
+    for paging in pagings:
+        yield step(f"{resource}.list", holds={id: it}, **paging)
+    yield step(f"{resource}.update", it, gives=change, **change)
+    yield step(f"{resource}.get", it, gives=change)
+
+
+def end(resource: str, id: str = "id") -> Iterator[Step]:
+    it = f"${resource}.{id}"
+    yield step(f"{resource}.delete", it)
+    yield step(f"{resource}.get", it, fails=404)
+
+
+def steps(mark: str) -> Iterator[Step]:
+    api = f"{API}/{mark}"
+    scopes = [{"value": "read:things", "description": "Read"}]
+    yield from life(
+        "resource_servers",
+        {"name": f"API {mark}", "identifier": api, "scopes": scopes},
+        {"token_lifetime": 60},
+    )
+    yield step("resource_servers.create", fails=409, name=f"API {mark}", identifier=api)
+    yield from life(
+        "clients",
+        {"name": f"App {mark}", "app_type": "regular_web", "callbacks": ["https://a.example.com/"]},
+        {"description": "What it is for"},
+        id="client_id",
+    )
+    yield step("clients.create", fails=400, name=f"App {mark}", callbacks=["javascript:alert(1)"])
+    yield step("clients.rotate_secret", "$clients.client_id", gives={"name": f"App {mark}"})
+    yield from _grants(api)
+    yield from life("roles", {"name": f"Role {mark}", "description": "Works"}, {"description": "Rests"})
+    permission = {"resource_server_identifier": api, "permission_name": "read:things"}
+    yield step("roles.permissions.add", "$roles.id", permissions=[permission])
+    yield step("roles.permissions.list", "$roles.id", holds=permission)
+    yield from _people(mark)
+    yield from _organizations(mark)
+    yield from _documents()
+    yield from _streams(mark)
+    yield step("roles.permissions.delete", "$roles.id", permissions=[permission])
+    for resource, id in (
+        ("organizations", "id"), ("users", "user_id"), ("roles", "id"), ("client_grants", "id"),
+        ("clients", "client_id"), ("resource_servers", "id"),
+    ):  # fmt: skip
+        yield from end(resource, id)
+
+
+def _grants(api: str) -> Iterator[Step]:
+    asked = {"client_id": "$clients.client_id", "audience": api, "scope": ["read:things"]}
+    yield step("client_grants.create", kept="client_grants", **asked)
+    yield step("client_grants.list", holds={"id": "$client_grants.id"}, take=2)
+    yield step("client_grants.update", "$client_grants.id", gives={"scope": []}, scope=[])
+    yield step("client_grants.create", fails=409, **asked)
+
+
+def _people(mark: str) -> Iterator[Step]:
+    address = f"{mark}@sdk.example.com"
+    database = "Username-Password-Authentication"
+    yield step(
+        "users.create",
+        kept="users",
+        connection=database,
+        email=address,
+        password=PASSWORD,
+        email_verified=True,
+    )
+    yield step("users.get", "$users.user_id", gives={"email": address})
+    yield step("users.list", holds={"user_id": "$users.user_id"}, q=f'email:"{address}"')
+    yield step("users.list_users_by_email", holds={"user_id": "$users.user_id"}, email=address)
+    yield step("users.update", "$users.user_id", gives={"nickname": "Sam"}, nickname="Sam")
+    yield step("users.create", fails=409, connection=database, email=address, password=PASSWORD)
+    yield step("users.roles.assign", "$users.user_id", roles=["$roles.id"])
+    yield step("users.roles.list", "$users.user_id", holds={"id": "$roles.id"})
+    yield step("tickets.verify_email", user_id="$users.user_id")
+    imported = f'[{{"email": "imported-{mark}@sdk.example.com", "email_verified": true}}]'
+    yield step(
+        "jobs.users_imports.create", kept="job", connection_id="$database.id", users={"$file": imported}
+    )
+    yield step("jobs.get", "$job.id", gives={"type": "users_import"})
+    yield step("jobs.users_exports.create", kept="export", format="json")
+    yield step("jobs.get", "$export.id", gives={"type": "users_export"})
+
+
+def _organizations(mark: str) -> Iterator[Step]:
+    yield from life(
+        "organizations",
+        {"name": f"org-{mark}", "display_name": "Ours"},
+        {"display_name": "Yours"},
+        pagings=({"take": 2},),
+    )
+    yield step("organizations.get_by_name", f"org-{mark}", gives={"display_name": "Yours"})
+    yield step("organizations.members.create", "$organizations.id", members=["$users.user_id"])
+    yield step("organizations.members.list", "$organizations.id", holds={"user_id": "$users.user_id"})
+    enabled = {"connection_id": "$database.id", "assign_membership_on_login": True}
+    yield step("organizations.enabled_connections.add", "$organizations.id", **enabled)
+    yield step(
+        "organizations.enabled_connections.list", "$organizations.id", holds={"connection_id": "$database.id"}
+    )
+    yield step("organizations.members.delete", "$organizations.id", members=["$users.user_id"])
+
+
+def _documents() -> Iterator[Step]:
+    yield step("tenants.settings.update", gives={"friendly_name": "By a client"}, friendly_name="By a client")
+    yield step("tenants.settings.get", gives={"friendly_name": "By a client"})
+    guard = "attack_protection.brute_force_protection"
+    yield step(f"{guard}.update", gives={"max_attempts": 8}, max_attempts=8)
+    yield step(f"{guard}.get", gives={"max_attempts": 8})
+    yield step("keys.signing.list", holds={"current": True})
+    yield step("logs.list", holds={"type": "sapi"}, per_page=50)
+    yield step("branding.get", gives={})
+
+
+def _streams(mark: str) -> Iterator[Step]:
+    sink = {"httpEndpoint": "https://receiver.example.com/", "httpAuthorization": "Bearer x"}
+    yield from life(
+        "log_streams",
+        {"name": f"Stream {mark}", "type": "http", "sink": sink},
+        {"status": "paused"},
+        pagings=({},),
+    )
+    yield step("log_streams.update", "$log_streams.id", gives={"name": "Renamed"}, name="Renamed")
+    yield step(
+        "log_streams.create", fails=400, name=f"Other {mark}", type="http", sink={"httpEndpoint": "http://x/"}
+    )
+    yield from end("log_streams")
+    authorization = {"method": "bearer", "token": "secret"}
+    configuration = {
+        "webhook_endpoint": "https://receiver.example.com/",
+        "webhook_authorization": authorization,
+    }
+    yield from life(
+        "event_streams",
+        {
+            "name": f"Events {mark}",
+            "subscriptions": [{"event_type": "user.created"}],
+            "destination": {"type": "webhook", "configuration": configuration},
+        },
+        {"status": "disabled"},
+        pagings=({"take": 2},),
+    )
+    yield step("event_streams.test", "$event_streams.id", kept="tried", event_type="user.created")
+    yield step("event_streams.deliveries.list", "$event_streams.id", take=2)
+    yield step("event_streams.redeliveries.create", "$event_streams.id")
+    yield step("event_streams.redeliveries.create_by_id", "$event_streams.id", "$tried.id")
+    yield from end("event_streams")
