@@ -6,6 +6,7 @@ from typing import Any
 
 from auth0.management import ManagementClient
 from auth0.management.core.api_error import ApiError
+from auth0.management.core.pagination import SyncPager
 
 from tests.clients.management_steps import Step
 
@@ -57,7 +58,10 @@ def resolved(value: Any, kept: dict[str, Any]) -> Any:
 
 
 def _items(result: Any) -> list[Any]:
-    return list(getattr(result, "enabled_connections", None) or result)
+    """Of all pages, where there are pages."""
+    if isinstance(result, SyncPager):
+        return list(result)
+    return list(getattr(result, "enabled_connections", result))
 
 
 def _member(thing: Any, name: str) -> Any:
