@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import perf_counter
 
 import httpx
 import pytest
@@ -174,3 +175,50 @@ async def test_a_flood_of_passwords_at_one_tenant_leaves_its_neighbours_their_tu
     assert {answer.status_code for answer in answers} == {400, 429}
     assert len(refused) > 100
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+
+
+@pytest.mark.long
+async def test_how_long_a_neighbour_waits_to_sign_in_under_a_flood_of_sign_ups(
+    golden: tuple[Path, Demo], tmp_path: Path
+) -> None:
+    """Thirty-two at a time who make accounts at one tenant, whose queue is full all the while."""
+    shutil.copytree(golden[0], tmp_path / "data")
+    settings = settings_for(tmp_path / "data", password_memory_kib=19_456, password_iterations=2)
+    async with serving(settings, golden[1]) as installation:
+        await (await installation.manager("acme")).patch(
+            "/attack-protection/suspicious-ip-throttling", {"enabled": False}
+        )
+        await limit(installation, "acme", signup=1_000_000)
+        quiet = await sign_ins(installation)
+        flood = [asyncio.create_task(sign_ups(installation, number)) for number in range(32)]
+        await asyncio.sleep(0.5)
+        loaded = await sign_ins(installation)
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+    print(f"a neighbour's sign-in: {quiet * 1000:.0f} ms quiet, {loaded * 1000:.0f} ms under the flood")
+    assert loaded < 10 * quiet + 0.5
+
+
+async def sign_ins(installation: Installation) -> float:
+    """The longest but one of twenty."""
+    seconds = []
+    for _ in range(20):
+        async with installation.browser() as http:
+            began = perf_counter()
+            await installation.relying_party("globex", http=http).sign_in()
+            seconds.append(perf_counter() - began)
+    return sorted(seconds)[-2]
+
+
+async def sign_ups(installation: Installation, number: int) -> None:
+    tenant = installation.tenant("acme")
+    body = {
+        "client_id": tenant.clients["spa"].client_id,
+        "connection": "Username-Password-Authentication",
+        "email": tenant.users[0].email,
+        "password": f"five plain words nobody {number}",
+    }
+    while True:
+        answer = await installation.http.post(f"{tenant.issuer}dbconnections/signup", json=body)
+        assert answer.status_code in (400, 429)
