@@ -8,7 +8,7 @@ from typing import Any
 
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from core.errors import Conflict, InvalidInput, NotFound
 from tenant_runtime.management.access import Actor
@@ -23,7 +23,7 @@ from tenant_runtime.schema import require_organization_rules
 
 _table, _way = OrganizationConnection.__table__, ConnectionRow.__table__
 _FLAGS = ("assign_membership_on_login", "is_signup_enabled", "show_as_button")
-_ENABLED = (
+_ENABLED: Select[Any] = (
     select(*_table.c, _way.c.name, _way.c.strategy)
     .join(_way, _way.c.id == _table.c.connection_id)
     .where(_table.c.organization_id == bindparam("organization"))
@@ -112,8 +112,7 @@ def check_readable(connection: Connection, id: str, actor: Actor) -> None:
 
 def _find(connection: Connection, id: str, connection_id: str) -> Row[Any] | None:
     key = {"organization": id, "connection": connection_id}
-    row: Row[Any] | None = connection.execute(_FIND, key).one_or_none()
-    return row
+    return connection.execute(_FIND, key).one_or_none()
 
 
 def _load(connection: Connection, id: str, connection_id: str) -> Row[Any]:
