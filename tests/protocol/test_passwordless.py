@@ -356,6 +356,22 @@ async def test_a_connection_that_takes_no_sign_ups_writes_to_nobody_new(mail: Ma
     assert "id_token" in (await phone.redeem(await phone.code())).json()
 
 
+async def test_a_log_in_by_code_brings_membership_where_its_connection_does(mail: Mailed) -> None:
+    phone = Phone(mail, await mail.client(organization_usage="allow"))
+    api = await mail.installation.manager("acme")
+    [email] = await api.get("/connections", strategy="email")
+    for name, brings in (("joined", True), ("closed", False)):
+        organization = await api.post("/organizations", {"name": name})
+        rules = {"connection_id": email["id"], "assign_membership_on_login": brings}
+        await api.post(f"/organizations/{organization['id']}/enabled_connections", rules)
+        answer = (await phone.redeem(await phone.code(), organization=organization["id"])).json()
+        assert (answer.get("error") == "access_denied") is not brings
+        if brings:
+            assert claims_of(answer["id_token"])["org_id"] == organization["id"]
+        members = await api.get(f"/organizations/{organization['id']}/members")
+        assert len(members) == brings
+
+
 async def change_connection(mail: Mailed, options: dict[str, Any]) -> None:
     api = await mail.installation.manager("acme")
     [found] = await api.get("/connections", strategy="email")

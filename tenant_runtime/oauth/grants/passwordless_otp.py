@@ -49,6 +49,7 @@ from tenant_runtime.oauth.grants.user_tokens import (
 from tenant_runtime.oauth.policy import cut_scope, needs_consent
 from tenant_runtime.oauth.tokens.issuing import Login
 from tenant_runtime.oauth.tokens.subject import load_subject
+from tenant_runtime.organizations.membership import NotAMember, join_by_connection
 
 __all__ = ["FAILED", "GRANT_TYPE", "redeem_otp"]
 
@@ -95,6 +96,7 @@ class _Presented:
     digest: str
     family_id: str
     user_id: str
+    membership_id: str
     signed_up: Event
     guard: Guard | None = None
 
@@ -123,6 +125,7 @@ def _presented(request: TokenRequest) -> _Presented:
         digest=code_digest(request.call.tenant.data_key, connection.id, address, code),
         family_id=new_id("fam"),
         user_id=user_id,
+        membership_id=new_id("mem"),
         signed_up=request.event("ss", user_id=user_id, user_name=address, connection=connection.name),
         guard=_guard(request) if client.is_public else None,
     )
@@ -248,13 +251,30 @@ def _sign_up(connection: Connection, presented: _Presented, now: int) -> None:
     record(connection, presented.signed_up)
 
 
+def _organization(
+    connection: Connection, request: TokenRequest, presented: _Presented, named: str, user_id: str
+) -> str:
+    """This is a log-in: it may bring membership, as one at the pages does."""
+    try:
+        return switched_organization(connection, request, named, user_id)
+    except NotAMember:
+        rules, now, id = (
+            request.configuration.organization_rules,
+            request.call.now_ms,
+            presented.membership_id,
+        )
+        if not join_by_connection(connection, named, user_id=user_id, membership_id=id, rules=rules, now=now):
+            raise
+    return switched_organization(connection, request, named, user_id)
+
+
 def _issue(
     connection: Connection, request: TokenRequest, presented: _Presented, user_id: str, minted: Minted
 ) -> Issued | Refused:
     """What the client asks wrongly is raised: it undoes everything, and the code is still good."""
     client, named = request.client.configuration, request.parameters.get("organization")
     server = request.target()
-    organization_id = None if named is None else switched_organization(connection, request, named, user_id)
+    organization_id = None if named is None else _organization(connection, request, presented, named, user_id)
     scope = cut_scope(request.configuration, client, server, request.parameters.get("scope"))
     audience = server.identifier if server is not None else None
     consent = Consent(user_id, client.client_id, audience or "", organization_id or "", scope)
