@@ -14,10 +14,27 @@ WITH_ORGANIZATION_RULES = "0005"
 """From which on organizations say which connections and client grants they take."""
 
 
+WITH_STREAMS = "0005"
+"""From which on log events are numbered, and there are streams."""
+
+
 def has_organization_rules(connection: Connection) -> bool:
     return bool(SCHEMA.rows(connection, {})[0].version_num >= WITH_ORGANIZATION_RULES)
 
 
+def has_streams(connection: Connection) -> bool:
+    return bool(SCHEMA.rows(connection, {})[0].version_num >= WITH_STREAMS)
+
+
 def require_organization_rules(connection: Connection) -> None:
     if not has_organization_rules(connection):
-        raise Unavailable("This tenant's database is to be migrated first.", retry_after=60)
+        raise _to_be_migrated()
+
+
+def require_streams(connection: Connection) -> None:
+    if not has_streams(connection):
+        raise _to_be_migrated()
+
+
+def _to_be_migrated() -> Unavailable:
+    return Unavailable("This tenant's database is to be migrated first.", retry_after=60)

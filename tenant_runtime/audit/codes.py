@@ -50,7 +50,6 @@ CODES: Final[Mapping[str, Code]] = {
     "pwd_leak": Code("A sign-in with a password that is known from a breach", "auth.login.notification"),
     "signup_pwd_leak": Code("A new account with a password that is known from a breach", "auth.signup.fail"),
     "reset_pwd_leak": Code("A new password that is known from a breach", "user.fail"),
-    "reset_pwd_leak": Code("A changed password that is known from a breach", "user.fail"),
     "ssa": Code("Authorized silently", "auth.silent_auth.success"),
     "fsa": Code("Silent authorization failed", "auth.silent_auth.fail"),
     "slo": Code("Signed out", "auth.logout.success"),

@@ -7,8 +7,7 @@ longer gets shorter, too. The newest event always stays; a number that was given
 from sqlalchemy import Connection, bindparam, delete, func, or_, select
 
 from tenant_runtime.models import LogEvent, Setting
-from tenant_runtime.models.telling import SINCE
-from tenant_runtime.schema import SCHEMA
+from tenant_runtime.schema import has_streams
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
 KEY = "log_retention_days"
@@ -37,7 +36,7 @@ def days_kept(connection: Connection) -> int:
 
 def sweep_events(connection: Connection, now: int, longest_days: int | None = None, most: int = MOST) -> None:
     """At the schema before the one that numbers events nothing goes."""
-    if SCHEMA.rows(connection, {})[0].version_num < SINCE:
+    if not has_streams(connection):
         return
     days = days_kept(connection)
     before = now - min(days, longest_days or days) * DAY_MS

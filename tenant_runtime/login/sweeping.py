@@ -39,9 +39,8 @@ from tenant_runtime.models import (
     Session,
     Ticket,
 )
-from tenant_runtime.models.telling import SINCE
 from tenant_runtime.oauth.single_use import sweep_used_ids
-from tenant_runtime.schema import SCHEMA
+from tenant_runtime.schema import has_streams
 
 SWEEP_WHEN = "00"
 """The first digits of the new code's digest: chance without a die, so that the unit stays pure."""
@@ -116,7 +115,7 @@ _REMOVALS_SINCE = [(_removal(table, condition), kept) for table, condition, kept
 def sweep(connection: Connection, now: int) -> None:
     for removal, kept in _REMOVALS:
         connection.execute(removal, {"before": now - kept})
-    if SCHEMA.rows(connection, {})[0].version_num >= SINCE:
+    if has_streams(connection):
         for removal, kept in _REMOVALS_SINCE:
             connection.execute(removal, {"before": now - kept})
         sweep_jobs(connection, now)

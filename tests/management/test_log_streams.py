@@ -100,6 +100,7 @@ async def ground(
     golden: tuple[Path, Demo], data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Ground]:
     monkeypatch.setattr(following, "GATHER_SECONDS", 0.02)
+    monkeypatch.setattr(following, "CLOSE_SECONDS", 0.2)
     async with grounds(golden, data_dir, Receiver()) as opened:
         yield opened
 

@@ -23,6 +23,7 @@ from tenant_runtime.management.event_streams.bodies import (
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.models import EventStream
+from tenant_runtime.schema import require_streams
 from tenant_runtime.streams.changes import NEWEST
 from tenant_runtime.streams.secrets import StreamSecrets, open_secrets, seal_secrets
 from tenant_runtime.streams.signing import new_signing_secret
@@ -48,7 +49,15 @@ def shape_all(_: Connection, rows: Rows) -> Items:
     return [shape(row) for row in rows]
 
 
-ENTITY = Entity("event_stream", _table, "id", shape)
+class _Streams(Entity):
+    """Of a tenant that waits for its migration there are none yet."""
+
+    def find(self, connection: Connection, key: str) -> Row[Any] | None:
+        require_streams(connection)
+        return super().find(connection, key)
+
+
+ENTITY = _Streams("event_stream", _table, "id", shape)
 LISTING = Listing(
     "eventStreams",
     select(*(column for column in _table.c if column.name != "secrets")),
@@ -59,6 +68,7 @@ LISTING = Listing(
 
 @reading("/event-streams", "read:event_streams")
 async def list_event_streams(call: CallOf) -> Any:
+    await call.read(require_streams)
     return await answer(call, LISTING)
 
 
@@ -117,6 +127,7 @@ def _readable(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
 def _create(
     connection: Connection, id: str, members: Mapping[str, Any], data_key: DataKey, now: int
 ) -> Written:
+    require_streams(connection)
     if connection.execute(select(func.count()).select_from(_table)).scalar_one() >= MOST:
         raise InvalidInput(f"A tenant may have {MOST} event streams.")
     configuration = members["destination"]["configuration"]
