@@ -112,7 +112,7 @@ async def test_addresses_of_one_network_are_one(mail: Mailed) -> None:
     assert await guess(mail.installation, "2001:db8:1:3::1", 1) == [400]
 
 
-@pytest.mark.parametrize("way", ["letter", "reset", "operator by id", "operator by identifier"])
+@pytest.mark.parametrize("way", ["letter", "reset", "operator by id", "operator by identifier", "operator's password"])
 async def test_a_block_is_lifted(mail: Mailed, way: str) -> None:
     installation, user = mail.installation, mail.tenant().users[0]
     manager = await installation.manager("acme")
@@ -143,12 +143,14 @@ async def test_a_block_is_lifted(mail: Mailed, way: str) -> None:
                 link = link_in((await mail.settle())[-1])
                 await party.browser.open(link)
                 await party.browser.submit({"password": user.password + " again"})
+        case "operator's password":
+            await manager.patch(f"/users/{user_id}", {"password": user.password + " again"})
         case "operator by id":
             await manager.delete(f"/user-blocks/{user_id}")
         case _:
             await manager.delete(f"/user-blocks?identifier={user.email}")
     assert await manager.get(f"/user-blocks/{user_id}") == {"blocked_for": []}
-    password = user.password + (" again" if way == "reset" else "")
+    password = user.password + (" again" if way in ("reset", "operator's password") else "")
     async with person(installation, FAR) as party:
         party.user = DemoUser(user.email, password)
         await party.authorize()

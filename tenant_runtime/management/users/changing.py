@@ -13,8 +13,9 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
-from core.crypto.sealing import DataKey
 from core.errors import Conflict, InsufficientScope, InvalidInput
+from core.tenants import Tenant
+from tenant_runtime.attack_protection import guard
 from tenant_runtime.login.email_verification import send_verification
 from tenant_runtime.mail.queue import require_mail
 from tenant_runtime.management import escalation
@@ -50,7 +51,7 @@ class _Change:
     password: users.NewPassword | None
     client_id: str | None
     actor: Actor
-    data_key: DataKey
+    tenant: Tenant
     now: int
 
 
@@ -64,7 +65,7 @@ async def update_user(call: CallOf, user_id: FromPath[str], data: JSONBody[UserP
     if members.get("verify_email"):
         await require_mail(call.services, call.tenant)
     password = await users.hashed(call, members, members.get("email"), members.get("name"))
-    change = _Change(user_id, members, password, client_id, call.actor, call.tenant.data_key, call.now)
+    change = _Change(user_id, members, password, client_id, call.actor, call.tenant, call.now)
     shown: dict[str, Any] = await call.write(_update, change)
     if not members.keys().isdisjoint(("password", "email", "blocked", "verify_email")):
         call.services.deliveries.soon(call.tenant)
@@ -100,9 +101,10 @@ def _update(connection: Connection, change: _Change) -> Written:
     after = _change_own(connection, row, change, values)
     if change.password is not None:
         users.set_password(connection, change.user_id, change.password, change.now)
+        guard.unblock(connection, change.tenant, change.user_id)
     why = _why_logins_end(row, after, change)
     if why is not None:
-        end_logins(connection, change.data_key, change.user_id, change.now, why=why)
+        end_logins(connection, change.tenant.data_key, change.user_id, change.now, why=why)
     if change.members.get("verify_email"):
         _send(connection, change, is_new=after.email != row.email)
     shown = users.get(connection, change.user_id)
@@ -191,7 +193,7 @@ def _why_logins_end(row: Any, after: Any, change: _Change) -> Initiator | None:
 def _send(connection: Connection, change: _Change, *, is_new: bool) -> None:
     send_verification(
         connection,
-        change.data_key,
+        change.tenant.data_key,
         change.user_id,
         change.now,
         client_id=change.client_id,
