@@ -90,6 +90,8 @@ def test_what_is_lost_comes_back_by_copying_the_page(tmp_path: Path) -> None:
         "A tenant's file is lost": ["503", "200", "200"],
         "A tenant's file is damaged": ["503", "200"],
         "It was the wrong backup": [],
+        "Nobody can sign in as an operator": [],
     }
     assert "refused, as it must be" in parts["The sealing key is lost"]
     assert parts["It was the wrong backup"].count("flip") == 2
+    assert "took Platform Admin" in parts["Nobody can sign in as an operator"]
