@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from entrypoints.demo_content import Demo
+from tenant_runtime.jobs import queue
 from tests.installation import Installation
 from tests.mailbox import link_in, mailed
 from tests.management.importing import Importer
@@ -233,3 +235,35 @@ async def test_where_no_mail_is_sent_no_such_job_is_begun(caller: Importer) -> N
     answer = await caller.post("/jobs/verification-email", {"user_id": user["user_id"]})
     assert answer.status_code == 400
     assert "mail" in answer.json()["message"]
+
+
+async def test_a_job_that_failed_says_so_instead_of_rows(installation: Installation) -> None:
+    """Its connection went away before it was done; or nobody could finish it, for days."""
+    caller = await Importer.of(installation)
+    tenant = await installation.running.platform.directory.by_id("acme")
+    assert tenant is not None
+
+    def waiting(connection: Connection) -> str:
+        values = {"connection_id": "con_0000000000000000", "total": 1}
+        job_id = queue.add_job(connection, queue.IMPORT, now, status="uploading")
+        queue.add_part(
+            connection, job_id, "input", 0, queue.sealed(tenant.data_key, job_id, "input", 0, b"[{}]")
+        )
+        queue.begin(connection, tenant.data_key, job_id, now, **values)
+        return job_id
+
+    now = int(installation.clock.now() * 1000)
+    gone = await tenant.database.write(waiting)
+    await installation.running.services.jobs.run_due(tenant)
+    job = await caller.ended(gone)
+    assert job["status"] == "failed"
+    assert job["status_details"] == "The connection does not exist any more."
+    told = (await caller.get(f"/jobs/{gone}/errors")).json()
+    assert {"id", "type", "status", "created_at", "connection_id", "status_details"} <= told.keys()
+    left = await tenant.database.write(waiting)
+    now -= queue.GIVEN_UP_MS + 1
+    stuck = await tenant.database.write(waiting)
+    await tenant.database.write(queue.sweep_jobs, int(installation.clock.now() * 1000))
+    assert (await caller.get(f"/jobs/{stuck}")).json()["status_details"] == "The job was given up."
+    await installation.running.services.jobs.run_due(tenant)
+    assert (await caller.ended(left))["status"] == "failed"
