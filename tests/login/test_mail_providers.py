@@ -116,7 +116,9 @@ async def test_tenant_ones_provider_sends_for_all_who_have_none_and_nobody_there
         assert letter.sender == "all@one.example.com"
         assert letter.message["from"].addresses[0].display_name == "Acme"
         manager = await mail.installation.manager("acme")
-        assert await manager.get(PROVIDER) == {"name": "smtp", "enabled": True}
+        assert await manager.status("GET", PROVIDER) == 404
+        shown = await manager.get(PROVIDER, include_provenance="true")
+        assert shown.keys() == {"name", "enabled", "provenance"}
         await manager.post(PROVIDER, provider(own.port))
         await forgot(mail)
         await mail.settle()

@@ -1,7 +1,8 @@
 """`/api/v2/emails/provider`: the mail server of the tenant's own, or what it may know of the one it inherits.
 
-An inherited provider is shown by its name alone: its server, its sender and its secret belong to tenant one. Where a
-secret goes cannot change without the secret (`specs/bad-inputs.md` 120).
+An inherited provider is shown by its name alone, and only to who asks for provenance: its server, its sender and its
+secret belong to tenant one, and what Auth0's tools would write back of it is no provider. Where a secret goes cannot
+change without the secret (`specs/bad-inputs.md` 120).
 """
 
 from collections.abc import Mapping
@@ -60,12 +61,11 @@ async def get_email_provider(call: CallOf) -> dict[str, Any]:
     query = call.request.query_params
     with_provenance, fields = parse_boolean(query, "include_provenance", default=False), parse_fields(query)
     documents = await call.read(read, PROVIDER)
-    shown = _shown(documents)
-    if shown is None:
-        raise NotFound("email_provider", "There is no e-mail provider.")
+    shown, is_own = _shown(documents), PROVIDER.key in documents.own
+    if shown is None or not (is_own or with_provenance):
+        raise _none_of_its_own()
     if with_provenance:
-        source = "tenant" if said_by(documents, "tenant") is not None else "control_plane"
-        shown["provenance"] = dict.fromkeys(shown, source)
+        shown["provenance"] = dict.fromkeys(shown, "tenant" if is_own else "control_plane")
     return fields.apply(shown)
 
 
@@ -97,15 +97,15 @@ def _create(
 def _update(
     connection: Connection, tenant: Tenant, outbound: Outbound, members: Mapping[str, Any]
 ) -> Written:
-    """Of an inherited provider nothing can be changed: what is named must then be a whole provider."""
-    documents = read(connection, PROVIDER)
-    shown = _shown(documents)
-    if shown is None:
-        raise NotFound("email_provider", "There is no e-mail provider.")
-    own = documents.own.get(PROVIDER.key)
-    if own is None and all(shown.get(name) == value for name, value in members.items()):
-        return Written(answer=shown, before=shown, after=shown)
-    return _say(connection, tenant, outbound, own or {}, members)
+    """Of an inherited provider nothing can be changed."""
+    own = read(connection, PROVIDER).own.get(PROVIDER.key)
+    if own is None:
+        raise _none_of_its_own()
+    return _say(connection, tenant, outbound, own, members)
+
+
+def _none_of_its_own() -> NotFound:
+    return NotFound("email_provider", "This tenant has no e-mail provider of its own.")
 
 
 def _say(
@@ -149,8 +149,6 @@ def _credentials(own: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str
 
 def _check(wanted: Mapping[str, Any], outbound: Outbound) -> None:
     name, sender = wanted.get("name"), wanted.get("default_from_address")
-    if name is None:
-        raise InvalidInput("A provider of the tenant's own needs a `name`, `credentials` and an address.")
     if name != SMTP and name not in SERVICES:
         raise InvalidInput(
             f"The provider `{name}` is not supported here yet. Its SMTP server can be used with the name `smtp`;"
