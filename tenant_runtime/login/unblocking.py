@@ -70,7 +70,7 @@ async def write_link(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Co
     if not await tenant.database.write(_make_ticket, digest(secret), payload, now):
         return None
     values = {"email": payload["to"], "ip": payload["ip"], "hours": str(LIFETIME_MS // _HOUR_MS)}
-    link = f"{tenant.issuer}{PATH[1:]}?ticket={secret}"
+    link = f"{tenant.primary_issuer}{PATH[1:]}?ticket={secret}"
     return Contents(template="blocked_account", values=values, link=link)
 
 

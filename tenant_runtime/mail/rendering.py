@@ -137,7 +137,7 @@ def _of_tenant(tenant: Tenant, current: Configuration) -> dict[str, Any]:
         "support_email": settings.support_email,
         "support_url": settings.support_url,
         "home_url": settings.default_redirection_uri,
-        "custom_domain": {"domain": urlsplit(tenant.issuer).netloc},
+        "custom_domain": {"domain": urlsplit(tenant.primary_issuer).netloc},
     }
 
 

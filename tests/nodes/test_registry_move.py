@@ -159,7 +159,9 @@ def moved(done: subprocess.CompletedProcess[str]) -> None:
 
 def rows(data: Path) -> dict[str, list[tuple[object, ...]]]:
     """All that is the installation's, in the order of the keys."""
-    names = ("tenants", "hosts", "custom_domains", "operations", "sync_states", "idempotency_keys", "spare_keys", "backups")
+    names = (
+        "tenants", "hosts", "custom_domains", "operations", "sync_states", "idempotency_keys", "spare_keys", "backups",
+    )  # fmt: skip
     connection = sqlite3.connect(data / "registry.db")
     try:
         return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
