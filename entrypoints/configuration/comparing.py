@@ -18,7 +18,8 @@ def is_same(wanted: Any, present: Any) -> bool:
     """Whether writing `wanted` over `present` would change nothing."""
     if is_empty(wanted) and is_empty(present):
         return True
-    if isinstance(wanted, Mapping) and isinstance(present, Mapping):
+    if isinstance(wanted, Mapping) and (present is None or isinstance(present, Mapping)):
+        present = present or {}
         return all(is_same(value, present.get(name)) for name, value in wanted.items())
     return _is_equal(wanted, present)
 

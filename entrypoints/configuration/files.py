@@ -7,7 +7,7 @@ from typing import Any
 
 from entrypoints.configuration import keywords
 from entrypoints.configuration.failures import Failed, Refused
-from entrypoints.configuration.kinds import BY_NAME, KINDS, Collection, Documents, Entry
+from entrypoints.configuration.kinds import BY_NAME, KINDS, Collection, Documents, Entry, Text
 from entrypoints.configuration.placed import Place, parsed
 
 SUFFIXES = (".yaml", ".yml")
@@ -60,17 +60,20 @@ class _Reader:
         except (OSError, UnicodeDecodeError) as error:
             raise Failed(f"{file}: cannot be read: {error}") from error
 
-    def _beside(self, said: Said, member: str, folder: Path) -> Said:
+    def _beside(self, said: Said, kept: Text, folder: Path) -> Said:
         """The text that stands in a file of its own. It may not lie outside of what was given to be read."""
-        named = said.entry.get(member)
+        named = kept.of(said.entry) if kept.belongs_to(said.entry) else None
         if not isinstance(named, str) or not named.startswith("./"):
             return said
+        member = kept.member
         file = (folder / named).resolve()
         root = (self._source if self._source.is_dir() else self._source.parent).resolve()
         if not file.is_relative_to(root):
-            raise Refused([f"{said.place.at(member)}: `{member}` names a file outside of {root}."])
+            raise Refused(
+                [f"{said.place.at(*member.split('.'))}: `{member}` names a file outside of {root}."]
+            )
         text = keywords.replaced(self._text(file), self._environ)
-        return Said({**said.entry, member: text}, said.place)
+        return Said(kept.put(said.entry, text), said.place)
 
 
 class _Whole(_Reader):
@@ -110,7 +113,9 @@ class _Whole(_Reader):
                     continue
                 said = Said(entry, place.at(index))
                 if kind.text is not None:
-                    said = self._beside(said, kind.text.member, self._source.parent)
+                    folder = self._source.parent
+                    inside = folder / kind.text.beside_yaml if kind.text.inside else folder
+                    said = self._beside(said, kind.text, inside)
                 files.entries[name].append(said)
 
 
@@ -166,7 +171,7 @@ class _Folder(_Reader):
         if not entries and kind.label == ("template",):
             return
         if kind.text is not None:
-            entries = [self._beside(said, kind.text.member, folder) for said in entries]
+            entries = [self._beside(said, kind.text, folder) for said in entries]
         files.entries[kind.name] = entries
 
     def _each(self, file: Path) -> Iterator[tuple[int, Any, Place]]:

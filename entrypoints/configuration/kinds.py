@@ -16,11 +16,31 @@ ALWAYS_OWNED = frozenset({"id", "is_system", "created_at", "updated_at", "proven
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A member that is a file of its own, in the folder of this name: of the form with one file, and of the other."""
+    """A member (`a.b`: of a member) that is a file of its own. In the form with one file it is in the folder
+    `beside_yaml`, and named with that folder or, where it is `inside`, from within it."""
 
     member: str
     beside_yaml: str
-    suffix: str = ".html"
+    inside: bool = False
+    strategy: str = ""
+    """Only connections of this one have it, and then always: Auth0's tool wants a file."""
+
+    def of(self, entry: Entry) -> Any:
+        found: Any = entry
+        for name in self.member.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        return "" if found is None and self.strategy and self.belongs_to(entry) else found
+
+    def belongs_to(self, entry: Entry) -> bool:
+        return not self.strategy or entry.get("strategy") == self.strategy
+
+    def put(self, entry: Entry, value: str) -> Entry:
+        return _put(entry, self.member.split("."), value)
+
+
+def _put(entry: Entry, names: list[str], value: str) -> Entry:
+    first, *rest = names
+    return {**entry, first: _put(entry.get(first) or {}, rest, value) if rest else value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +184,7 @@ KINDS: tuple[Kind, ...] = (
         fixed=frozenset({"name", "strategy"}),
         secrets=frozenset({"options.client_secret", "options.app_secret", "options.twilio_token"}),
         parts=(_CLIENTS,),
+        text=Text("options.email.body", "connections", inside=True, strategy="email"),
         never={"strategy": ("auth0",)},
     ),
     Collection(name="roles", folder="roles", path="/roles", owned=frozenset({"type"}), parts=(_PERMISSIONS,)),

@@ -100,12 +100,12 @@ def _texts(kind: Documents, documents: dict[str, Entry]) -> dict[str, dict[str, 
 def _apart(kind: Collection, entry: Entry, folder: Path, below: str, files: list[tuple[Path, str]]) -> Entry:
     """The text member in a file of its own, and in its place the way to it."""
     assert kind.text is not None
-    text = entry.get(kind.text.member)
+    text = kind.text.of(entry) if kind.text.belongs_to(entry) else None
     if text is None:
         return entry
-    name = f"{_file(kind.label_of(entry))}{kind.text.suffix}"
+    name = f"{_file(kind.label_of(entry))}.html"
     files.append((folder / below / name, text))
-    return {**entry, kind.text.member: f"./{below}/{name}" if below else f"./{name}"}
+    return kind.text.put(entry, f"./{name}" if kind.text.inside or not below else f"./{below}/{name}")
 
 
 def _move_error_page(whole: dict[str, Any]) -> None:
