@@ -103,21 +103,26 @@ def send_verification(
 
 
 def verification_letter(
-    user_id: str, email: str, now: int, client_id: str | None, template: Template = "verify_email"
+    user_id: str,
+    email: str,
+    now: int,
+    client_id: str | None,
+    template: Template = "verify_email",
+    languages: str = "",
 ) -> Outgoing:
     about: dict[str, Any] = {"user_id": user_id, "client_id": client_id}
-    return posted(template, email, expires_at=now + _DAY_MS, **about)
+    return posted(template, email, expires_at=now + _DAY_MS, languages=languages, **about)
 
 
 async def letter_at_signup(
-    services: Services, tenant: Tenant, ip: str, account: NewAccount, client_id: str
+    services: Services, tenant: Tenant, ip: str, account: NewAccount, client_id: str, languages: str
 ) -> Outgoing | None:
     """None where there is no mail, or too much of it is asked for: the account is made all the same."""
     try:
         await admit(services, tenant, ip, account.now)
     except (MailUnavailable, RateLimited):
         return None
-    return verification_letter(account.user_id, account.email, account.now, client_id)
+    return verification_letter(account.user_id, account.email, account.now, client_id, languages=languages)
 
 
 def address_of(connection: Connection, user_id: str, identity: OfIdentity | None = None) -> str:

@@ -53,7 +53,12 @@ async def sign_up(request: AnyRequest) -> Response[str]:
     events = tuple(visit.event(type, user_id=account.user_id, user_name=email) for type in ("ss", "s"))
     signing = sign_in(visit, secret, account.user_id, email=email, events=events)
     letter = await letter_at_signup(
-        visit.services, visit.tenant, visit.ip, account, visit.request.client.client_id
+        visit.services,
+        visit.tenant,
+        visit.ip,
+        account,
+        visit.request.client.client_id,
+        visit.speech.asked,
     )
     if await visit.tenant.database.write(enter_anew, signing, account, letter):
         if letter is not None:

@@ -6,7 +6,7 @@ The permissions of a route are its guard, and its security in the OpenAPI docume
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from litestar import Response, Router, delete, get, patch, post, put
+from litestar import MediaType, Response, Router, delete, get, patch, post, put
 from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
@@ -45,6 +45,11 @@ def replacing(path: str, *permissions: str, **options: Any) -> Declare:
 
 def removing(path: str, *permissions: str, **options: Any) -> Declare:
     return delete(path, **_declared(path, permissions, {"status_code": 204, **options}))
+
+
+def accepted() -> Response[Any]:
+    """202 and nothing more: what was asked for is done by then, as far as it is ours to do."""
+    return Response(b"", status_code=202, media_type=MediaType.TEXT)
 
 
 def _declared(path: str, permissions: Sequence[str], options: dict[str, Any]) -> dict[str, Any]:

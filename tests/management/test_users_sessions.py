@@ -99,6 +99,8 @@ async def test_a_deleted_session_is_over_at_once_and_its_clients_are_told(ground
     told = await ground.rows("SELECT recipient FROM deliveries WHERE kind = 'backchannel_logout'")
     assert told == [(ground.party.client.client_id,)]
     assert await ground.api.status("DELETE", f"/sessions/{session['id']}") == 404
+    answer = await ground.api._send("DELETE", f"/users/{ground.user_id}/sessions")
+    assert (answer.status_code, answer.content) == (202, b"")
 
 
 async def test_a_revoked_session_takes_its_refresh_and_access_tokens_with_it(ground: Ground) -> None:

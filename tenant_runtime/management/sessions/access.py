@@ -1,5 +1,8 @@
 """`POST /api/v2/users/{id}/revoke-access`: out, at once: one session with its refresh tokens, or everything."""
 
+from typing import Any
+
+from litestar import Response
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 from sqlalchemy import ColumnElement, Connection
@@ -11,7 +14,7 @@ from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.editing import Body, Id, Maybe
 from tenant_runtime.management.endings import end_logins
-from tenant_runtime.management.routing import creating
+from tenant_runtime.management.routing import accepted, creating
 from tenant_runtime.management.sessions import resource as sessions
 from tenant_runtime.management.sessions.endings import end_sessions
 from tenant_runtime.management.users import resource as users
@@ -27,7 +30,9 @@ class RevokeAccessBody(Body):
 
 
 @creating("/users/{user_id:str}/revoke-access", "delete:sessions", "delete:refresh_tokens", status_code=202)
-async def revoke_user_access(call: CallOf, user_id: FromPath[str], data: JSONBody[RevokeAccessBody]) -> None:
+async def revoke_user_access(
+    call: CallOf, user_id: FromPath[str], data: JSONBody[RevokeAccessBody]
+) -> Response[Any]:
     needed = (
         {"delete:sessions"} if data.preserve_refresh_tokens else {"delete:sessions", "delete:refresh_tokens"}
     )
@@ -39,6 +44,7 @@ async def revoke_user_access(call: CallOf, user_id: FromPath[str], data: JSONBod
         _revoke, user_id, session_id, data.preserve_refresh_tokens, call.actor, data_key, call.now
     )
     call.services.deliveries.soon(call.tenant)
+    return accepted()
 
 
 def _revoke(

@@ -7,6 +7,7 @@ stays. Ending it ends every token of the family at once.
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+from litestar import Response
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
@@ -20,7 +21,7 @@ from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.editing import Body, Id, Maybe
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
-from tenant_runtime.management.routing import creating, reading, removing
+from tenant_runtime.management.routing import accepted, creating, reading, removing
 from tenant_runtime.management.users import resource as users
 from tenant_runtime.models import Client, RefreshFamily, Session
 from tenant_runtime.oauth.tokens.families import end_family
@@ -121,8 +122,9 @@ async def list_user_refresh_tokens(call: CallOf, user_id: FromPath[str]) -> Any:
 
 
 @removing("/users/{user_id:str}/refresh-tokens", "delete:refresh_tokens", status_code=202)
-async def delete_user_refresh_tokens(call: CallOf, user_id: FromPath[str]) -> None:
+async def delete_user_refresh_tokens(call: CallOf, user_id: FromPath[str]) -> Response[Any]:
     await call.write(_end_of_user, user_id, call.actor, call.now)
+    return accepted()
 
 
 @reading("/refresh-tokens/{id:str}", "read:refresh_tokens")
@@ -131,14 +133,16 @@ async def get_refresh_token(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
 
 
 @removing("/refresh-tokens/{id:str}", "delete:refresh_tokens", status_code=202)
-async def delete_refresh_token(call: CallOf, id: FromPath[str]) -> None:
+async def delete_refresh_token(call: CallOf, id: FromPath[str]) -> Response[Any]:
     await call.write(_end_one, id, call.actor, call.now)
+    return accepted()
 
 
 @creating("/refresh-tokens/revoke", "delete:refresh_tokens", status_code=202)
-async def revoke_refresh_tokens(call: CallOf, data: JSONBody[RevokeTokensBody]) -> None:
+async def revoke_refresh_tokens(call: CallOf, data: JSONBody[RevokeTokensBody]) -> Response[Any]:
     """By their ids, or those of a user: all, a client's, or a client's for one API."""
     await call.write(_end_chosen, _chosen(data), call.actor, call.now)
+    return accepted()
 
 
 def _chosen(body: RevokeTokensBody) -> list[ColumnElement[bool]]:

@@ -6,6 +6,7 @@ issued without either ends with the session, as it does at logout.
 
 from typing import Any
 
+from litestar import Response
 from litestar.params import FromPath
 from sqlalchemy import ColumnElement, Connection, bindparam, select
 
@@ -16,7 +17,7 @@ from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
-from tenant_runtime.management.routing import creating, reading, removing
+from tenant_runtime.management.routing import accepted, creating, reading, removing
 from tenant_runtime.management.sessions.endings import end_sessions
 from tenant_runtime.management.users import resource as users
 from tenant_runtime.models import Session, SessionClient
@@ -83,9 +84,10 @@ async def list_user_sessions(call: CallOf, user_id: FromPath[str]) -> Any:
 
 
 @removing("/users/{user_id:str}/sessions", "delete:sessions", status_code=202)
-async def delete_user_sessions(call: CallOf, user_id: FromPath[str]) -> None:
+async def delete_user_sessions(call: CallOf, user_id: FromPath[str]) -> Response[Any]:
     await call.write(_end_all, user_id, call.actor, call.tenant.data_key, call.now)
     call.services.deliveries.soon(call.tenant)
+    return accepted()
 
 
 @reading("/sessions/{id:str}", "read:sessions")
@@ -94,15 +96,17 @@ async def get_session(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
 
 
 @removing("/sessions/{id:str}", "delete:sessions", status_code=202)
-async def delete_session(call: CallOf, id: FromPath[str]) -> None:
+async def delete_session(call: CallOf, id: FromPath[str]) -> Response[Any]:
     await call.write(_end, id, False, call.actor, call.tenant.data_key, call.now)
     call.services.deliveries.soon(call.tenant)
+    return accepted()
 
 
 @creating("/sessions/{id:str}/revoke", "delete:sessions", status_code=202)
-async def revoke_session(call: CallOf, id: FromPath[str]) -> None:
+async def revoke_session(call: CallOf, id: FromPath[str]) -> Response[Any]:
     await call.write(_end, id, True, call.actor, call.tenant.data_key, call.now)
     call.services.deliveries.soon(call.tenant)
+    return accepted()
 
 
 def load(connection: Connection, id: str, now: int) -> Any:

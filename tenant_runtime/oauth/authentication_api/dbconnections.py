@@ -111,7 +111,9 @@ async def _signup(call: Call) -> Answer:
         profile={name: value for name, value in profile.items() if name != "name"},
     )
     made = _event(call, client, database, "ss", user_id=account.user_id, user_name=email)
-    letter = await letter_at_signup(call.services, call.tenant, call.ip, account, client.client_id)
+    letter = await letter_at_signup(
+        call.services, call.tenant, call.ip, account, client.client_id, languages_of(call)
+    )
     if not await call.tenant.database.write(_create, account, made, letter, call.tenant.data_key):
         refused = _event(call, client, database, "fs", "The address or name is taken.", user_name=email)
         call.services.audit.add(call.tenant, refused)
