@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import Connection
 
 from controlplane.registry.hosts import resolve
@@ -36,7 +37,7 @@ from controlplane.registry.tenants import (
     valid_tenant_id,
 )
 from core.crypto.sealing import new_data_key
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from core.ids import new_id
 from core.tenants import NewTenant, RequestKey
 from provisioning.backends import Backend
@@ -49,6 +50,9 @@ from provisioning.places import seal_credentials
 from provisioning.worker import Worker
 from sync.catalogue import load_wanted
 from sync.drift import Drift, compare
+from tenant_runtime.streams.changes import RESUMED, SUSPENDED, record_of_tenant
+
+_log = structlog.get_logger(__name__)
 
 DAY_MS = 86_400_000
 
@@ -92,10 +96,23 @@ class Lifecycle:
         return operation.id
 
     async def suspend(self, tenant_id: str) -> None:
-        await self._parts.registry.write(suspend, tenant_id, self._parts.now())
+        tenant = await self._parts.registry.write(suspend, tenant_id, self._parts.now())
+        await self._tell(SUSPENDED, tenant)
 
     async def resume(self, tenant_id: str) -> None:
-        await self._parts.registry.write(resume, tenant_id, self._parts.now())
+        tenant = await self._parts.registry.write(resume, tenant_id, self._parts.now())
+        await self._tell(RESUMED, tenant)
+
+    async def _tell(self, type: str, tenant: RegisteredTenant) -> None:
+        """Webhooks of tenant one, after the registry's commit. It is done whether or not they can be told."""
+        if tenant.organization_id is None:
+            return
+        try:
+            one = await self._parts.tenant_one()
+            await one.write(record_of_tenant, type, tenant.organization_id, self._parts.now())
+        except Unavailable as error:
+            reason = error.__class__.__name__
+            _log.warning("tenant_change_not_told", tenant=tenant.id, type=type, reason=reason)
 
     async def restore(self, tenant_id: str) -> str:
         operation = await self._parts.registry.write(

@@ -7,14 +7,17 @@ and nothing is enqueued twice, whoever else is at it. The message is made when i
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Connection, bindparam, func, select, update
+from sqlalchemy import Boolean, Connection, bindparam, func, insert, select, update
 
 from core.clock import to_iso
 from core.crypto.sealing import DataKey
+from core.ids import new_id
 from core.tenants import Tenant
 from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.models import Change, EventStream, Identity, Organization, User
 from tenant_runtime.models import Connection as ConnectionRow
+from tenant_runtime.models.telling import told
+from tenant_runtime.schema import has_streams
 
 KIND = "event"
 TYPES: Final[tuple[str, ...]] = (
@@ -29,7 +32,14 @@ TYPES: Final[tuple[str, ...]] = (
     "user.deleted",
     "user.updated",
 )
-PLATFORM_TYPES: Final[tuple[str, ...]] = ("tenant.created", "tenant.deleted", "tenant.updated")
+SUSPENDED, RESUMED = "tenant.suspended", "tenant.resumed"
+PLATFORM_TYPES: Final[tuple[str, ...]] = (
+    "tenant.created",
+    "tenant.deleted",
+    RESUMED,
+    SUSPENDED,
+    "tenant.updated",
+)
 """On tenant one, of the organizations that stand for tenants."""
 
 TEST_SUFFIX = ".test"
@@ -54,6 +64,9 @@ _IDENTITIES = (
 )
 
 
+_ORGANIZATION = select(*told(Organization.__table__)).where(Organization.__table__.c.id == bindparam("of"))
+
+
 def are_any(connection: Connection) -> tuple[bool, bool]:
     """Whether streams listen, and whether there is something for them to look at."""
     places = [row.position for row in connection.execute(_ENABLED)]
@@ -76,6 +89,17 @@ def fan_out(connection: Connection, data_key: DataKey, now: int) -> bool:
         connection.execute(_MOVE, {"of": stream.id, "place": rows[-1].sequence})
         is_more = is_more or len(rows) == AT_ONCE
     return is_more
+
+
+def record_of_tenant(connection: Connection, type: str, organization_id: str, now: int) -> None:
+    """What the registry knows and no row of tenant one shows. Nobody listens: nothing is written."""
+    if not has_streams(connection) or not are_any(connection)[0]:
+        return
+    row = connection.execute(_ORGANIZATION, {"of": organization_id}).one_or_none()
+    if row is None:
+        return
+    values = {"id": new_id("evt"), "sequence": NEXT.scalar_subquery(), "type": type, "created_at": now}
+    connection.execute(insert(_table).values(**values, data=dict(row._mapping)))
 
 
 def delivery_id(stream_id: str, event_id: str) -> str:

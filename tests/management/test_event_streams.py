@@ -24,7 +24,7 @@ ALL = [
     *(f"{kind}.{what}" for kind in ("user", "organization") for what in ("created", "updated", "deleted")),
     *(f"organization.member.{what}" for what in MEMBERS),
 ]
-PLATFORM = ["tenant.created", "tenant.updated", "tenant.deleted"]
+PLATFORM = [f"tenant.{what}" for what in ("created", "updated", "suspended", "resumed", "deleted")]
 
 
 class Hook:
@@ -321,5 +321,10 @@ async def test_on_the_control_plane_tenants_are_told_of(hook: Hook) -> None:
     await operator.patch(f"/tenants/{name}", {"display_name": "Told again"})
     [updated] = await hook.told("tenant.updated")
     assert updated["data"]["object"]["display_name"] == "Told again"
+    await operator.post(f"/tenants/{name}/suspend")
+    [suspended] = await hook.told("tenant.suspended")
+    assert suspended["data"]["object"] == updated["data"]["object"]
+    await operator.post(f"/tenants/{name}/resume")
+    await hook.told("tenant.resumed")
     await operator.delete(f"/tenants/{name}")
     await hook.told("tenant.deleted")
