@@ -112,7 +112,9 @@ async def test_addresses_of_one_network_are_one(mail: Mailed) -> None:
     assert await guess(mail.installation, "2001:db8:1:3::1", 1) == [400]
 
 
-@pytest.mark.parametrize("way", ["letter", "reset", "operator by id", "operator by identifier", "operator's password"])
+@pytest.mark.parametrize(
+    "way", ["letter", "reset", "operator by id", "operator by identifier", "operator's password"]
+)
 async def test_a_block_is_lifted(mail: Mailed, way: str) -> None:
     installation, user = mail.installation, mail.tenant().users[0]
     manager = await installation.manager("acme")

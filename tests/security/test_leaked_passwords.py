@@ -1,4 +1,4 @@
-"""Passwords that are known from leaks: looked up in a file on this machine. What comes of one is the tenant's to say."""
+"""Passwords that are known from leaks: looked up in a file on this machine. What follows is the tenant's to say."""
 
 import hashlib
 import shutil
