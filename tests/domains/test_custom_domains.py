@@ -256,6 +256,32 @@ async def test_a_suspended_tenants_domain_says_so_and_a_deleted_ones_is_nobodys(
     assert (await globex.verify(wanted))["status"] == "ready"
 
 
+async def test_a_deleted_tenant_that_is_restored_has_its_domains_again(domains: Domains) -> None:
+    acme, operator = await domains.of("acme"), await domains.installation.operator()
+    had = await acme.proven(LOGIN)
+    await operator.delete("/tenants/acme")
+    assert await domains.issuer_at(LOGIN) is None
+    await operator.post("/tenants/acme/restore")
+    assert await domains.issuer_at(LOGIN) == f"https://{LOGIN}/"
+    [back] = (await acme.call("GET")).json()
+    assert (back["custom_domain_id"], back["status"]) == (had["custom_domain_id"], "ready")
+
+
+async def test_an_operator_takes_a_domain_from_a_tenant_that_does_not_let_it_go(domains: Domains) -> None:
+    had = await (await domains.of("acme")).proven(LOGIN)
+    installation, plane = domains.installation, domains.installation.demo.control_plane
+    token = await machine_token(
+        installation.http, plane.issuer, plane.clients["m2m"], plane.management_audience
+    )
+    url = f"{plane.issuer}api/v2/custom-domains/{had['custom_domain_id']}"
+    gone = await Caller(installation.http, token).call("DELETE", url, headers={"tenant-id": "acme"})
+    assert gone.status_code == 204
+    assert await domains.issuer_at(LOGIN) is None
+    globex = await domains.of("globex")
+    domains.names.texts.clear()
+    assert (await globex.proven(LOGIN))["status"] == "ready"
+
+
 async def test_tenant_one_has_the_host_it_was_given(domains: Domains) -> None:
     operator = await domains.installation.operator()
     assert await operator.get("/custom-domains") == []
