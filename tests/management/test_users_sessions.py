@@ -9,6 +9,7 @@ from sqlalchemy import text
 from core.tenants import Tenant
 from entrypoints.network import Api
 from tests.installation import Installation
+from tests.management.world import EVERYTHING, PLATFORM_TOO, Place
 from tests.relying_party import Answer, RelyingParty
 
 pytestmark = pytest.mark.anyio
@@ -236,3 +237,24 @@ async def test_each_ending_stands_in_the_log_with_what_it_ended(ground: Ground) 
         "SELECT description FROM log_events WHERE type = 'sapi' AND description LIKE '%session%'"
     )
     assert rows == [("Revoke session",)]
+
+
+async def test_nobody_puts_an_operator_of_the_platform_out_who_is_none(one: Place) -> None:
+    root = one.with_token(one.token(PLATFORM_TOO))
+    user_id = (await root.made("/users", {"email": "boss@one.example", "password": "correct horse battery"}))[
+        "user_id"
+    ]
+    role = (await root.made("/roles", {"name": "Runs the platform"}))["id"]
+    server = one.tenant.management_audience
+    held = {"permissions": [{"resource_server_identifier": server, "permission_name": "update:tenants"}]}
+    assert (await root.post(f"/roles/{role}/permissions", held)).is_success
+    assert (await root.post(f"/users/{user_id}/roles", {"roles": [role]})).status_code == 204
+    weaker = one.with_token(one.token(EVERYTHING))
+    path = f"/users/{user_id}"
+    for method, end in (
+        ("DELETE", "/sessions"), ("DELETE", "/refresh-tokens"), ("DELETE", "/authentication-methods"),
+        ("POST", "/revoke-access"),
+    ):  # fmt: skip
+        body = {} if method == "POST" else None
+        assert (await weaker(method, path + end, body)).status_code == 403, end
+        assert (await root(method, path + end, body)).is_success, end

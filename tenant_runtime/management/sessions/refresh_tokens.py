@@ -178,6 +178,7 @@ def _end_one(connection: Connection, id: str, actor: Actor, now: int) -> Written
 
 def _end_of_user(connection: Connection, user_id: str, actor: Actor, now: int) -> Written:
     users.ENTITY.load(connection, user_id)
+    escalation.check_platform_user(connection, actor, user_id)
     return _end_chosen(connection, [_f.user_id == user_id], actor, now)
 
 
