@@ -217,9 +217,14 @@ async def test_a_request_that_is_sent_again_claims_once(domains: Domains) -> Non
     first, again = await acme.call("POST", "", body, **key), await acme.call("POST", "", body, **key)
     assert first.status_code == again.status_code == 201
     assert first.json() == again.json()
-    other = await acme.call("POST", "", {**body, "domain": "other.acme.test"}, **key)
-    assert other.status_code == 422
+    another = {**body, "domain": "other.acme.test"}
+    assert (await acme.call("POST", "", another, **key)).status_code == 422
     assert [each["domain"] for each in (await acme.call("GET")).json()] == [LOGIN]
+    domains.installation.clock.advance(25 * 3600)
+    acme = await domains.of("acme")
+    assert (await acme.call("POST", "", another, **key)).status_code == 201, (
+        "a day later the key is a new one"
+    )
 
 
 async def test_what_is_done_to_domains_is_in_the_tenants_log(domains: Domains) -> None:
