@@ -91,7 +91,7 @@ class Collection:
     @property
     def not_said(self) -> frozenset[str]:
         """Members that no file needs to hold."""
-        return ALWAYS_OWNED | self.owned | {self.id}
+        return ALWAYS_OWNED | self.owned | ({self.id} - set(self.label))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,26 @@ DATABASE = {
     "disable_signup": True,
     "brute_force_protection": True,
 }
+EMAIL_PROVIDER: dict[str, Any] = {
+    "name": "sendgrid",
+    "enabled": False,
+    "default_from_address": "Example <post@example.com>",
+    "credentials": {"api_key": "SG.key"},
+}
+EMAIL_TEMPLATES: tuple[dict[str, Any], ...] = (
+    {
+        "template": "verify_email",
+        "body": "<html>\n<body>\n<p>{{ user.name }}: <a href='{{ url }}'>{{ application.name }}</a></p></body></html>",
+        "from": "{{ application.name }} <post@example.com>",
+        "subject": "Welcome to {{ friendly_name }}",
+        "syntax": "liquid",
+        "resultUrl": "https://example.com/verified",
+        "urlLifetimeInSeconds": 432_000,
+        "includeEmailInRedirect": True,
+        "enabled": True,
+    },
+    {"template": "welcome_email", "body": "<p>Hi</p>", "enabled": False},
+)
 ORGANIZATIONS: tuple[dict[str, Any], ...] = (
     {
         "name": "north",
@@ -121,6 +141,9 @@ async def fill(api: Api) -> None:
             "proof_of_possession": {"mechanism": "dpop", "required": False},
         },
     )
+    await api.post("/emails/provider", EMAIL_PROVIDER)
+    for template in EMAIL_TEMPLATES:
+        await api.post("/email-templates", template)
     made = [await api.post("/clients", client) for client in CLIENTS]
     grant = {"client_id": made[3]["client_id"], "audience": API, "scope": ["read:orders"]}
     granted = await api.post("/client-grants", {**grant, "organization_usage": "allow"})
