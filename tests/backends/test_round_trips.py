@@ -44,7 +44,7 @@ LEAST = {
     "revoke": (3, 7),
     "authorize without a session": (4, 6),  # and the page that this leads to
     "email": (6, 10),
-    "password": (14, 28),  # and back through /authorize to the client
+    "password": (16, 32),  # counted for account and address; and back through /authorize to the client
     "list users": (6, 8),
     "client credentials after a change": (5, 20),
 }
