@@ -279,3 +279,17 @@ async def test_without_mail_there_is_no_way_to_ask(data_dir: Path, golden: tuple
         state = parse_qs(urlsplit(str(party.browser.response.url)).query)["state"][0]
         url = f"{party.issuer}u/reset-password/request"
         assert (await installation.http.get(url, params={"state": state})).status_code == 400
+
+
+async def test_page_and_letter_are_in_the_language_that_the_browser_asks_for(mail: Mailed) -> None:
+    await mail.set(enabled_locales=["en", "de"])
+    mail.http.headers["Accept-Language"] = "de-AT, en;q=0.5"
+    before = len(mail.server.received)
+    shown = await ask(mail)
+    assert "Sehen Sie in Ihr Postfach" in shown.text
+    [letter] = (await mail.settle())[before:]
+    assert "Passwort" in letter.text
+    async with mail.installation.browser() as http:
+        http.headers["Accept-Language"] = "en"
+        page = await http.get(link_in(letter))
+    assert "Choose a new password" in page.text
