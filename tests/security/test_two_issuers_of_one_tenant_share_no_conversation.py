@@ -18,6 +18,8 @@ OF_THE_TENANT = {
     "login code",
     "reset ticket, looked at",
     "reset ticket",
+    "verification ticket, looked at",
+    "verification ticket",
     "initial access token",
     "registration access token",
     "nonce of proofs",
