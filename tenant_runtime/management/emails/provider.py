@@ -148,7 +148,7 @@ def _credentials(own: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str
 
 
 def _check(wanted: Mapping[str, Any], outbound: Outbound) -> None:
-    name, sender = wanted.get("name"), wanted.get("default_from_address")
+    name, sender = str(wanted["name"]), wanted.get("default_from_address")
     if name != SMTP and name not in SERVICES:
         raise InvalidInput(
             f"The provider `{name}` is not supported here yet. Its SMTP server can be used with the name `smtp`;"
