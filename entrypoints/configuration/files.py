@@ -31,14 +31,14 @@ class Files:
 
 def read(source: Path, environ: Mapping[str, str], skipped: frozenset[str]) -> Files:
     reader: _Folder | _Whole
+    if not source.exists():
+        raise Failed(f"{source}: there is no such file or folder")
     if source.is_dir():
         reader = _Folder(source, environ)
     elif source.suffix in SUFFIXES:
         reader = _Whole(source, environ)
-    elif source.exists():
-        raise Failed(f"{source}: is neither a folder nor a .yaml file")
     else:
-        raise Failed(f"{source}: there is no such file or folder")
+        raise Failed(f"{source}: is neither a folder nor a .yaml file")
     files = reader.read(skipped)
     if not files.entries and not files.documents:
         raise Failed(f"{source}: says nothing that is kept here")
@@ -131,7 +131,16 @@ class _Folder(_Reader):
                 self._take_documents(kind, files)
             elif (self._source / kind.folder).is_dir():
                 self._take(kind, self._source / kind.folder, files)
+        faults = [
+            fault for file in _json(self._source / "pages") for fault in self._page(file, files, skipped)
+        ]
+        if faults:
+            raise Refused(faults)
         return files
+
+    def _page(self, file: Path, files: Files, skipped: frozenset[str]) -> Iterator[str]:
+        value, place = self._load(file)
+        return _take_pages([_object(value, place)], place, files, skipped)
 
     def _take_documents(self, kind: Documents, files: Files) -> None:
         for part, (_, name) in kind.parts.items():

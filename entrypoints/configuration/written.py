@@ -50,6 +50,8 @@ def write_folder(state: State, folder: Path) -> int:
     for kind in KINDS:
         if isinstance(kind, Documents):
             documents = _documents(kind, state)
+            if page := documents.get("", {}).pop("error_page", None):
+                files.append((folder / "pages" / "error_page.json", _json({"name": "error_page", **page})))
             if texts := _texts(kind, documents):
                 files.append((folder / kind.name / "custom-text.json", _json(texts)))
             for part, document in documents.items():
@@ -85,7 +87,18 @@ def _portable(kind: Collection, entry: Entry, state: State) -> Entry:
 
 def _documents(kind: Documents, state: State) -> dict[str, Entry]:
     found = state.documents.get(kind.name, {})
-    return {part: dict(sorted(value.items())) for part, value in found.items() if value}
+    shown = {part: dict(sorted(value.items())) for part, value in found.items() if value}
+    if kind.name == "emailProvider" and shown:
+        shown[""]["credentials"] = _placeholders(shown[""])
+    return shown
+
+
+def _placeholders(provider: Entry) -> Entry:
+    """Keywords in the place of what is never shown, by the names that Auth0's tool gives them."""
+    if provider["name"] == "smtp":
+        known = provider.get("credentials") or {}
+        return {**known, "smtp_user": "##SMTP_USER##", "smtp_pass": "##SMTP_PASS##"}
+    return {"api_key": f"##{provider['name'].upper()}_API_KEY##"}
 
 
 def _texts(kind: Documents, documents: dict[str, Entry]) -> dict[str, dict[str, Entry]]:
@@ -109,7 +122,7 @@ def _apart(kind: Collection, entry: Entry, folder: Path, below: str, files: list
 
 
 def _move_error_page(whole: dict[str, Any]) -> None:
-    """Auth0's tool has it among the pages, in the form with one file."""
+    """Auth0's tool has it among the pages."""
     page = whole.get("tenant", {}).pop("error_page", None)
     if page:
         whole["pages"] = [{"name": "error_page", **page}]
