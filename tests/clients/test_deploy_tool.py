@@ -5,6 +5,7 @@ Beyond that nothing differs: the files of the second tenant are those of the fir
 """
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,21 @@ async def from_afar(action: str, path: Path, domain: str, machine: DemoClient) -
     """`keystead config` reads what the tool wrote, over the network as the tool does."""
     proof = ["--client-id", machine.client_id, "--client-secret", machine.client_secret or ""]
     return await asyncio.to_thread(main, ["config", action, str(path), "--domain", domain, *proof])
+
+
+@pytest.mark.long
+async def test_the_tool_reads_what_keystead_has_written_into_a_folder(served: Served, tmp_path: Path) -> None:
+    """With all that the tool knows of prompts, as it comes from its registry."""
+    second = served.demo.tenants[2]
+    source = (domain_of(second.issuer), second.clients["m2m"])
+    async with served.http() as http:
+        await fill(await served.manager(http, second))
+        empty = await new_tenant(served, http, "folder")
+    assert await from_afar("export", tmp_path / "one", *source) == 0
+    keywords = json.dumps({"TENANT_ISSUER": f"https://{empty[0]}/"})
+    await deploy_tool(
+        served, *empty, "import", "--input_file", str(tmp_path / "one"),
+        KEYSTEAD_WHOLE_SCHEMA="yes", AUTH0_KEYWORD_REPLACE_MAPPINGS=keywords,
+    )  # fmt: skip
+    assert await from_afar("export", tmp_path / "two", *empty) == 0
+    assert files_of(tmp_path / "two") == files_of(tmp_path / "one")
