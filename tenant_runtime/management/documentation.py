@@ -54,7 +54,9 @@ class ManagementOperation(Operation):
         name = self.operation_id or ""
         own = self.parameters or []
         self.parameters = [*own, *_parameters(name)] or None
-        if self.responses and "204" in self.responses:  # a handler may answer it with a response of its own making
+        if (
+            self.responses and "204" in self.responses
+        ):  # a handler may answer it with a response of its own making
             self.responses["204"] = OpenAPIResponse(description="Done; there is nothing to answer.")
 
 

@@ -148,7 +148,7 @@ async def test_what_decides_who_manages_a_tenant_takes_update_tenants(world: Wor
         path = f"/organizations/{id}/{kind}"
         assert (await tenant_only.get(path)).status_code == 403
         assert (await tenant_only.post(path, body)).status_code == 403
-        assert (await tenant_only.delete(f"{path}/{[*body.values()][0]}")).status_code == 403
+        assert (await tenant_only.delete(f"{path}/{next(iter(body.values()))}")).status_code == 403
         assert (await platform.post(path, body)).status_code == 201
     brings = {"assign_membership_on_login": True}
     path = f"/organizations/{id}/enabled_connections/{connection}"

@@ -1,4 +1,4 @@
-"""Blocks of users by identifier or id, and of addresses. What is counted for identifiers that nobody has is not shown."""
+"""Blocks of users by identifier or id, and of addresses. What is counted for unknown identifiers is not shown."""
 
 from ipaddress import ip_address
 from typing import Any
