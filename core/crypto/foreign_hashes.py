@@ -122,8 +122,11 @@ def _pbkdf2(hashed: str) -> Verify:
     if found is None or len(hashed) > _LONGEST:
         raise HashRefused("This is not a PBKDF2 hash ($pbkdf2-sha256$i=...,l=...$salt$hash).")
     algorithm, rounds, salt, known = found[1], int(found[2]), _bytes(found[4]), _digest(found[5])
-    if not 1 <= rounds <= MAX_PBKDF2_ROUNDS:
-        raise HashRefused(f"PBKDF2 must have from 1 to {MAX_PBKDF2_ROUNDS} rounds.")
+    blocks = -(-len(known) // hashlib.new(algorithm).digest_size)  # each is made anew (RFC 8018 section 5.2)
+    if rounds < 1 or rounds * blocks > MAX_PBKDF2_ROUNDS:
+        raise HashRefused(
+            f"PBKDF2 must have from 1 to {MAX_PBKDF2_ROUNDS} rounds, for all blocks of the hash."
+        )
     if found[3] is not None and int(found[3]) != len(known):
         raise HashRefused("The hash is not as long as its parameters say.")
 
@@ -143,11 +146,13 @@ def _scrypt(hashed: str) -> Verify:
     memory = 128 * cost * block_size
     if cost < 2 or not block_size or not 1 <= lanes <= MAX_LANES:
         raise HashRefused(f"scrypt needs a cost above 1, a block size, and 1 to {MAX_LANES} lanes.")
+    if int(found[1]) >= 16 * block_size:
+        raise HashRefused("The cost of scrypt is too high for its block size.")
     if memory > MAX_SCRYPT_MEMORY or memory * lanes > MAX_SCRYPT_WORK:
         raise HashRefused(f"scrypt may use {MAX_SCRYPT_MEMORY} bytes, four times over at most.")
 
     def verify(password: bytes) -> bool:
-        room = 2 * memory + 1024 * 1024
+        room = 2 * memory + 128 * block_size * (lanes + 2) + 1024 * 1024
         made = hashlib.scrypt(
             password, salt=salt, n=cost, r=block_size, p=lanes, maxmem=room, dklen=len(known)
         )

@@ -113,12 +113,14 @@ BEYOND = {
     "bcrypt cost 3": ("bcrypt", "$2b$03$" + "a" * 53),
     "bcrypt of an unknown kind": ("bcrypt", "$2x$10$" + "a" * 53),
     "pbkdf2 rounds": ("pbkdf2", f"$pbkdf2-sha256$i=2000001,l=32${b64(SALT)}${b64(bytes(32))}"),
+    "pbkdf2 rounds for each block": ("pbkdf2", f"$pbkdf2-sha1$i=500000${b64(SALT)}${b64(bytes(128))}"),
     "pbkdf2 no rounds": ("pbkdf2", f"$pbkdf2-sha256$i=0,l=32${b64(SALT)}${b64(bytes(32))}"),
     "pbkdf2 with md5": ("pbkdf2", f"$pbkdf2-md5$i=1000,l=32${b64(SALT)}${b64(bytes(32))}"),
     "pbkdf2 of another length": ("pbkdf2", f"$pbkdf2-sha256$i=1000,l=64${b64(SALT)}${b64(bytes(32))}"),
     "pbkdf2 of four bytes": ("pbkdf2", f"$pbkdf2-sha256$i=1000${b64(SALT)}${b64(bytes(4))}"),
     "scrypt memory": ("scrypt", f"$scrypt$ln=17,r=8,p=1${b64(SALT)}${b64(bytes(64))}"),
     "scrypt cost": ("scrypt", f"$scrypt$ln=99,r=8,p=1${b64(SALT)}${b64(bytes(64))}"),
+    "scrypt block size": ("scrypt", f"$scrypt$ln=16,r=1,p=1${b64(SALT)}${b64(bytes(64))}"),
     "scrypt lanes": ("scrypt", f"$scrypt$ln=16,r=8,p=16${b64(SALT)}${b64(bytes(64))}"),
     "argon2 memory": ("argon2", f"$argon2id$v=19$m=131073,t=1,p=1${b64(SALT)}${b64(bytes(32))}"),
     "argon2 passes": ("argon2", f"$argon2id$v=19$m=131072,t=9,p=1${b64(SALT)}${b64(bytes(32))}"),
@@ -143,3 +145,11 @@ def test_a_cost_of_scrypt_is_a_power_of_two() -> None:
     for cost in (0, 1, 1000, -2):
         with pytest.raises(HashRefused):
             foreign_hashes.scrypt_text(SALT, bytes(64), cost=cost, block_size=8, lanes=1)
+
+
+async def test_whatever_scrypt_may_be_taken_in_is_computed(hasher: PasswordHasher) -> None:
+    """Many lanes of large blocks need room of their own."""
+    made = hashlib.scrypt(PASSWORD.encode(), salt=SALT, n=2, r=1024, p=16, maxmem=32 * 1024 * 1024, dklen=64)
+    hashed = foreign_hashes.scrypt_text(SALT, made, cost=2, block_size=1024, lanes=16)
+    assert await hasher.verify(hashed, PASSWORD)
+    assert not await hasher.verify(hashed, PASSWORD + "!")
