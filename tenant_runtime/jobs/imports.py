@@ -33,6 +33,9 @@ _BY_EMAIL = select(_i.email, _i.user_id).where(
     _i.connection_id == bindparam("of_connection"), _i.email.in_(bindparam("of", expanding=True))
 )
 _BY_ID = select(_u.user_id, _u.user_id).where(_u.user_id.in_(bindparam("of", expanding=True)))
+_BY_IDENTITY = select(_i.provider_user_id, _i.user_id).where(
+    _i.provider == PROVIDER, _i.provider_user_id.in_(bindparam("of", expanding=True))
+)
 _BY_NAME = select(_u.username, _u.user_id).where(_u.username.in_(bindparam("of", expanding=True)))
 _OPERATORS = (
     select(_role.user_id)
@@ -118,10 +121,17 @@ def _known(connection: Connection, connection_id: str, rows: Sequence[Row]) -> _
     emails = _pairs(connection, _BY_EMAIL, (row.email for row in rows), of_connection=connection_id)
     return _Known(
         emails,
-        _pairs(connection, _BY_ID, (_id_of(row) for row in rows)),
+        _ids(connection, rows),
         _pairs(connection, _BY_NAME, (row.members.get("username") for row in rows)),
         frozenset(connection.execute(_OPERATORS, {"of": list(emails.values())}).scalars()),
     )
+
+
+def _ids(connection: Connection, rows: Sequence[Row]) -> dict[str, str]:
+    """Of users, and of identities that were users before they were linked and may be again."""
+    linked = _pairs(connection, _BY_IDENTITY, (row.members.get("user_id") for row in rows))
+    ids = {f"{PROVIDER}|{id}": user_id for id, user_id in linked.items()}
+    return ids | _pairs(connection, _BY_ID, (_id_of(row) for row in rows))
 
 
 def _pairs(connection: Connection, query: Any, names: Iterable[str | None], **values: str) -> dict[str, str]:
@@ -186,6 +196,7 @@ def _insert(job: Claimed, row: Row, user_id: str, known: _Known, done: _Done, no
             "profile": {},
             "created_at": now,
             "updated_at": now,
+            "sessions_valid_from": now if "user_id" in members else 0,  # the id may have been somebody's
         }
     )
     done.identities.append(

@@ -1,5 +1,6 @@
 """Users of a file, as Auth0 takes them in: who comes in, who does not and why, and how they sign in afterwards."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -298,6 +299,8 @@ MALFORMED = {
     "cut off": b'[{"email": "a@b.example"}',
     "a comma too many": b"[{},]",
     "two arrays": b"[][]",
+    "no number": b'[{"email": "a@b.example", "app_metadata": {"n": NaN}}]',
+    "half a character": b'[{"email": "a@b.example", "name": "\\ud800"}]',
     "no UTF-8": b'[{"name": "\xff"}]',
     "a row without end": b'[{"name": "' + b"x" * 200_000 + b'"}]',
     "depth without end": b"[" * 60_000,
@@ -372,3 +375,37 @@ async def test_people_sign_in_while_an_import_goes_on(shared: Installation, impo
             assert job["time_left_seconds"] >= 0
     assert during > 1
     assert job["summary"]["inserted"] == len(users)
+
+
+async def test_an_id_of_a_linked_identity_is_taken_and_the_file_goes_on(importer: Importer) -> None:
+    first, second, taken, other = (address(name) for name in ("first", "second", "taken", "other"))
+    await importer.run([{"email": first}, {"email": second}])
+    first_id, second_id = [(await importer.user(email))["user_id"] for email in (first, second)]
+    id = second_id.partition("|")[2]
+    linked = await importer.post(f"/users/{first_id}/identities", {"provider": "auth0", "user_id": id})
+    assert linked.status_code == 201, linked.text
+    job = await importer.run([{"email": taken, "user_id": id}, {"email": other}])
+    assert job["summary"] == {"failed": 1, "updated": 0, "inserted": 1, "total": 2}
+    [error] = await importer.errors(job["id"])
+    assert [(one["code"], one["path"]) for one in error["errors"]] == [("CONFLICT", "user_id")]
+    assert (await importer.get(f"/users/{first_id}")).json()["identities"][1]["user_id"] == id
+
+
+async def test_who_comes_again_by_an_old_id_does_not_bring_old_tokens_back(
+    shared: Installation, importer: Importer
+) -> None:
+    row = {"email": address(), "user_id": f"again-{secrets.token_hex(4)}", "password_hash": hash_of()}
+    await importer.run([row])
+    async with shared.browser() as http:
+        party = shared.relying_party("acme", "spa", http=http)
+        party.user = DemoUser(row["email"], PASSWORD)
+        tokens = await party.sign_in()
+        assert (await party.userinfo(tokens.access_token)).status_code == 200
+        gone = await importer.http.delete(
+            f"{importer.base}/users/auth0|{row['user_id']}",
+            headers={"Authorization": f"Bearer {importer.token}"},
+        )
+        assert gone.status_code == 204
+        await asyncio.sleep(1.0)  # tokens tell seconds
+        await importer.run([row])
+        assert (await party.userinfo(tokens.access_token)).status_code == 401

@@ -5,6 +5,8 @@ import json
 import re
 from collections.abc import Callable
 
+import msgspec
+
 from core.errors import InvalidInput
 
 LONGEST_ELEMENT = 64 * 1024
@@ -72,7 +74,9 @@ class Elements:
             return self._wait()
         if end - self._at > LONGEST_ELEMENT:
             raise _too_long()
-        found.append(self._text[self._at : end])
+        element = self._text[self._at : end]
+        _check_again(element)
+        found.append(element)
         self._at, self._next = end, self._separator
         return True
 
@@ -96,6 +100,14 @@ class Elements:
 
     def _nothing(self, _: list[str]) -> bool:
         raise MalformedFile()
+
+
+def _check_again(element: str) -> None:
+    """As it will be read: `NaN` and half a surrogate pair are JSON to one reader only, and would stop the job."""
+    try:
+        msgspec.json.decode(f"[{element}]", type=list[msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError):
+        raise MalformedFile() from None
 
 
 def _too_long() -> MalformedFile:
