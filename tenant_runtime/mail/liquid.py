@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from liquid import BoundTemplate, Environment, RenderContext, Token, Undefined
+from liquid.builtin.expressions import primitive
 from liquid.exceptions import LiquidError
 
 LONGEST_SOURCE = 64 * 1024
@@ -135,10 +136,27 @@ class _Context(RenderContext):
 
         return bounded
 
+    def count_range(self, made: range) -> None:
+        """Whoever looks for something in it, or begins far behind its start, goes through it."""
+        self._work(1 + made.stop - made.start)
+
     def _work(self, amount: int) -> None:
         self._left -= amount
         if self._left < 0:
             raise LiquidError("too much is asked of the template", token=None)
+
+
+class _Range(primitive.RangeLiteral):
+    __slots__ = ()
+
+    def evaluate(self, context: RenderContext) -> range:
+        made = super().evaluate(context)
+        if isinstance(context, _Context):
+            context.count_range(made)
+        return made
+
+
+primitive.RangeLiteral = _Range  # type: ignore[misc]  # the library's parser makes them by this name
 
 
 class _Template(BoundTemplate):

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tenant_runtime.mail.liquid import MOST_RAW, TemplateBroken, render
+from tenant_runtime.mail.liquid import LONGEST_OUTPUT, MOST_RAW, TemplateBroken, render
+from tenant_runtime.mail.plain_text import plain_text
 from tenant_runtime.mail.templates import NAMES
 from tenant_runtime.models import Setting
 from tests.management.world import Place
@@ -104,6 +105,10 @@ GROWING = "{% assign a = 'aaaaaaaaaa' %}" + "{% assign a = a | append: a %}" * 8
         GROWING + "{{ a | replace: 'a', a | replace: 'a', a }}",
         GROWING + "{{ a | split: '' | join: a | split: '' | join: a }}",
         "{% for i in (1..1000000000) %}x{% endfor %}",
+        "{% for i in (1..1000000000) offset: 999999999 %}x{% endfor %}",
+        "{% tablerow i in (1..1000000000) limit: 1 offset: 999999998 %}x{% endtablerow %}",
+        "{% if (1..1000000000) contains 'x' %}x{% endif %}",
+        "{% for i in (1..99) %}" + "{% if (1..999) contains 'x' %}{% endif %}" * 90 + "{% endfor %}",
         "{% for i in (1..99) %}{% for j in (1..99) %}{% for k in (1..99) %}{% endfor %}{% endfor %}{% endfor %}",
         "{%for i in(1..999)%}{%endfor%}" * 2000,
         "{% for i in (1..1000) %}" + "{%if true%}{%endif%}" * 3000 + "{% endfor %}",
@@ -131,3 +136,20 @@ def test_a_template_reads_what_it_is_given_as_text_and_nothing_else() -> None:
     assert render("{{ user.name }}", values, escape=False) == "<b>A & B</b>"
     source = "{% for r in user.roles %}{{ r | upcase }}{% unless forloop.last %},{% endunless %}{% endfor %}"
     assert render(source, values, escape=True) == "X,&lt;Y&gt;"
+
+
+@pytest.mark.parametrize(
+    "open_end", ["<", "<!", "<!--", "</", "<a ", "<a href='", "<?", "<![CDATA[", "<script>", "&", "\n "]
+)
+def test_a_letter_of_open_ends_becomes_text_in_one_walk(open_end: str) -> None:
+    """Each of them would be looked for to the end of the letter again and again, for minutes."""
+    html = "<p>Hello &amp; welcome</p>" + open_end * (LONGEST_OUTPUT // len(open_end))
+    assert plain_text(html).startswith("Hello & welcome")
+
+
+def test_the_text_of_a_letter_is_its_words_and_where_its_links_lead() -> None:
+    head = "<html><head><title>No</title><style>a > b { c: d }</style></head><body>"
+    words = "<h1>Hi  <b>Ada</b></h1><!-- no > --><p>1 < 2 &lt;b&gt;<br/>next</p><script>if (a<b) no</script>"
+    link = "<A class='x' HREF=\"https://a.example/?a=1&amp;b=2\">Go</A>"
+    text = plain_text(f"{head}{words}{link}</body></html>")
+    assert text == "Hi Ada\n\n1 < 2 <b>\nnext\nGo:\nhttps://a.example/?a=1&b=2\n"
