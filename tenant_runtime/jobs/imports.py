@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, union, update
 
 from core.crypto.sealing import DataKey
 from core.errors import InvalidInput
@@ -24,11 +24,12 @@ from tenant_runtime.login.accounts import PROVIDER
 from tenant_runtime.management.editing import merged
 from tenant_runtime.management.endings import end_logins
 from tenant_runtime.models import Connection as ConnectionRow
-from tenant_runtime.models import Identity, Password, RolePermission, Scope, User, UserRole
+from tenant_runtime.models import Identity, Password, RolePermission, Scope, User, UserPermission, UserRole
 from tenant_runtime.oauth.backchannel_logout import Initiator
 
 _u, _i = User.__table__.c, Identity.__table__.c
 _scope, _held, _role = Scope.__table__.c, RolePermission.__table__.c, UserRole.__table__.c
+_direct = UserPermission.__table__.c
 _BY_EMAIL = select(_i.email, _i.user_id).where(
     _i.connection_id == bindparam("of_connection"), _i.email.in_(bindparam("of", expanding=True))
 )
@@ -37,9 +38,8 @@ _BY_IDENTITY = select(_i.provider_user_id, _i.user_id).where(
     _i.provider == PROVIDER, _i.provider_user_id.in_(bindparam("of", expanding=True))
 )
 _BY_NAME = select(_u.username, _u.user_id).where(_u.username.in_(bindparam("of", expanding=True)))
-_OPERATORS = (
+_HOLDERS = (
     select(_role.user_id)
-    .distinct()
     .join(RolePermission.__table__, _held.role_id == _role.role_id)
     .join(
         Scope.__table__,
@@ -47,6 +47,15 @@ _OPERATORS = (
     )
     .where(_scope.is_platform.is_(True), _role.user_id.in_(bindparam("of", expanding=True)))
 )
+_DIRECT_HOLDERS = (
+    select(_direct.user_id)
+    .join(
+        Scope.__table__,
+        (_scope.resource_server_id == _direct.resource_server_id) & (_scope.value == _direct.permission),
+    )
+    .where(_scope.is_platform.is_(True), _direct.user_id.in_(bindparam("of", expanding=True)))
+)
+_OPERATORS = union(_HOLDERS, _DIRECT_HOLDERS)
 _USER = select(User.__table__).where(_u.user_id == bindparam("of"))
 _CONNECTION = select(ConnectionRow.__table__.c.id).where(ConnectionRow.__table__.c.id == bindparam("of"))
 _FIXED = ("email", "username", "user_id")

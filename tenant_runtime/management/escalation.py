@@ -59,6 +59,15 @@ _PLATFORM_OF_ROLES = (
     )
     .where(Scope.__table__.c.is_platform.is_(True), _held.role_id.in_(bindparam("roles", expanding=True)))
 )
+_PLATFORM_DIRECT = (
+    select(_direct.permission)
+    .join(
+        Scope.__table__,
+        (Scope.__table__.c.resource_server_id == _direct.resource_server_id)
+        & (Scope.__table__.c.value == _direct.permission),
+    )
+    .where(Scope.__table__.c.is_platform.is_(True), _direct.user_id == bindparam("user"))
+)
 _ROLES_OF_USER = select(_own_role.role_id).where(_own_role.user_id == bindparam("user"))
 _HOLDS_PLATFORM = (
     select(Scope.__table__.c.value)
@@ -111,15 +120,28 @@ def check_roles(connection: Connection, actor: Actor, role_ids: Iterable[str]) -
 def check_platform_roles(connection: Connection, actor: Actor, role_ids: Iterable[str]) -> None:
     """Who runs the platform is settled by those who do: nobody else changes such a role or takes it from anybody."""
     rows = connection.execute(_PLATFORM_OF_ROLES, {"roles": list(role_ids)})
-    if not actor.permissions.issuperset(rows.scalars().all()):
-        raise Forbidden(
-            "This concerns operators of the platform, and takes the platform permissions they hold."
-        )
+    _check_platform(actor, rows.scalars().all())
+
+
+def check_platform_permissions(
+    connection: Connection, actor: Actor, user_id: str, permissions: Iterable[str]
+) -> None:
+    """The same of what somebody holds without a role."""
+    direct = connection.execute(_PLATFORM_DIRECT, {"user": user_id}).scalars().all()
+    _check_platform(actor, set(direct).intersection(permissions))
 
 
 def check_platform_user(connection: Connection, actor: Actor, user_id: str) -> None:
     role_ids = connection.execute(_ROLES_OF_USER, {"user": user_id}).scalars().all()
     check_platform_roles(connection, actor, role_ids)
+    _check_platform(actor, connection.execute(_PLATFORM_DIRECT, {"user": user_id}).scalars().all())
+
+
+def _check_platform(actor: Actor, permissions: Iterable[str]) -> None:
+    if not actor.permissions.issuperset(permissions):
+        raise Forbidden(
+            "This concerns operators of the platform, and takes the platform permissions they hold."
+        )
 
 
 def check_no_operator(connection: Connection, user_id: str) -> None:

@@ -12,8 +12,12 @@ import bcrypt
 import pytest
 
 from entrypoints.demo_content import DemoUser
+from tenant_runtime import models
+from tenant_runtime.jobs import imports, queue
 from tests.installation import Installation
 from tests.management.importing import Importer
+from tests.management.test_users_sessions import operator
+from tests.management.world import EVERYTHING, Place
 
 pytestmark = pytest.mark.anyio
 
@@ -409,3 +413,25 @@ async def test_who_comes_again_by_an_old_id_does_not_bring_old_tokens_back(
         await asyncio.sleep(1.0)  # tokens tell seconds
         await importer.run([row])
         assert (await party.userinfo(tokens.access_token)).status_code == 401
+
+
+@pytest.mark.parametrize("holds_by", ["role", "permission"])
+async def test_an_import_changes_no_operator_of_the_platform(one: Place, holds_by: str) -> None:
+    user_id = await operator(one, holds_by)
+    [connection_id] = [row.id for row in await one.rows(models.Connection, strategy="auth0")]
+    api = one.with_token(one.token(EVERYTHING))
+    rows = json.dumps([{"email": "boss@one.example", "blocked": True}]).encode()
+    sent = await api.post(
+        "/jobs/users-imports",
+        data={"connection_id": connection_id, "upsert": "true"},
+        files={"users": ("users.json", rows, "application/json")},
+    )
+    assert sent.status_code == 202, sent.text
+    now = int(one.world.clock.now() * 1000)
+    claimed = await one.tenant.database.write(queue.claim, sent.json()["id"], now)
+    assert claimed is not None
+    while claimed is not None:
+        claimed = await imports.do_part(one.tenant, claimed, now)
+    [error] = (await api.get(f"/jobs/{sent.json()['id']}/errors")).json()
+    assert [one["code"] for one in error["errors"]] == ["CONFLICT"]
+    assert (await api.get(f"/users/{user_id}")).json()["blocked"] is False

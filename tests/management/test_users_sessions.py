@@ -239,22 +239,44 @@ async def test_each_ending_stands_in_the_log_with_what_it_ended(ground: Ground) 
     assert rows == [("Revoke session",)]
 
 
-async def test_nobody_puts_an_operator_of_the_platform_out_who_is_none(one: Place) -> None:
+async def operator(one: Place, holds_by: str) -> str:
     root = one.with_token(one.token(PLATFORM_TOO))
-    user_id = (await root.made("/users", {"email": "boss@one.example", "password": "correct horse battery"}))[
-        "user_id"
-    ]
+    made = await root.made("/users", {"email": "boss@one.example", "password": "correct horse battery"})
+    user_id = str(made["user_id"])
     role = (await root.made("/roles", {"name": "Runs the platform"}))["id"]
     server = one.tenant.management_audience
     held = {"permissions": [{"resource_server_identifier": server, "permission_name": "update:tenants"}]}
-    assert (await root.post(f"/roles/{role}/permissions", held)).is_success
-    assert (await root.post(f"/users/{user_id}/roles", {"roles": [role]})).status_code == 204
-    weaker = one.with_token(one.token(EVERYTHING))
-    path = f"/users/{user_id}"
-    for method, end in (
-        ("DELETE", "/sessions"), ("DELETE", "/refresh-tokens"), ("DELETE", "/authentication-methods"),
-        ("POST", "/revoke-access"),
+    if holds_by == "role":
+        assert (await root.post(f"/roles/{role}/permissions", held)).is_success
+        assert (await root.post(f"/users/{user_id}/roles", {"roles": [role]})).status_code == 204
+    else:
+        assert (await root.post(f"/users/{user_id}/permissions", held)).is_success
+    return user_id
+
+
+@pytest.mark.parametrize("holds_by", ["role", "permission"])
+async def test_nobody_puts_an_operator_of_the_platform_out_who_is_none(one: Place, holds_by: str) -> None:
+    root, weaker = one.with_token(one.token(PLATFORM_TOO)), one.with_token(one.token(EVERYTHING))
+    path = f"/users/{await operator(one, holds_by)}"
+    for method, end, body in (
+        ("DELETE", "/sessions", None), ("DELETE", "/refresh-tokens", None),
+        ("DELETE", "/authentication-methods", None), ("POST", "/revoke-access", {}),
+        ("PATCH", "", {"blocked": True}), ("DELETE", "", None),
     ):  # fmt: skip
-        body = {} if method == "POST" else None
         assert (await weaker(method, path + end, body)).status_code == 403, end
         assert (await root(method, path + end, body)).is_success, end
+
+
+async def test_nobody_takes_a_platform_permission_away_who_lacks_it(one: Place) -> None:
+    root, weaker = one.with_token(one.token(PLATFORM_TOO)), one.with_token(one.token(EVERYTHING))
+    path = f"/users/{await operator(one, 'permission')}/permissions"
+    server = one.tenant.management_audience
+    ordinary, platform = (
+        {"permissions": [{"resource_server_identifier": server, "permission_name": name}]}
+        for name in ("read:clients", "update:tenants")
+    )
+    assert (await root.post(path, ordinary)).is_success
+    assert (await weaker.delete(path, ordinary)).status_code == 204
+    assert (await weaker.delete(path, platform)).status_code == 403
+    assert [held["permission_name"] for held in (await root.get(path)).json()] == ["update:tenants"]
+    assert (await root.delete(path, platform)).status_code == 204

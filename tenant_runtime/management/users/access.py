@@ -109,7 +109,7 @@ async def add_user_permissions(
 async def remove_user_permissions(
     call: CallOf, user_id: FromPath[str], data: JSONBody[PermissionsBody]
 ) -> None:
-    await call.write(_remove_permissions, user_id, data.permissions)
+    await call.write(_remove_permissions, user_id, data.permissions, call.actor)
 
 
 @reading("/users/{user_id:str}/organizations", "read:organizations")
@@ -152,9 +152,12 @@ def _add_permissions(
     return Written(answer={}, after=_told(user_id, pairs) if added else None)
 
 
-def _remove_permissions(connection: Connection, user_id: str, asked: Sequence[Permission]) -> Written:
+def _remove_permissions(
+    connection: Connection, user_id: str, asked: Sequence[Permission], actor: Actor
+) -> Written:
     users.ENTITY.load(connection, user_id)
     pairs, removed = resolved(connection, asked, None), 0
+    escalation.check_platform_permissions(connection, actor, user_id, (value for _, value in pairs))
     for server, value in pairs:
         held = (
             _direct.c.user_id == user_id,
