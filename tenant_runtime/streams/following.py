@@ -41,6 +41,9 @@ GATHER_SECONDS = 0.2
 """After a commit: what comes together goes out together."""
 
 AT_ONCE = 16
+PER_TENANT = 4
+"""Of those, so that no tenant's slow receivers take all of them."""
+
 CLOSE_SECONDS = 5.0
 KIND = "log_stream"
 
@@ -53,6 +56,7 @@ class _Follower:
     tenant_id: str
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     pumps: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)  # by stream
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PER_TENANT))
 
 
 class Streams:
@@ -166,7 +170,7 @@ class Streams:
     # --- one log stream --------------------------------------------------------------------------------------
 
     def _pump(self, follower: _Follower, tenant: Tenant, id: str) -> None:
-        task = asyncio.create_task(self._send_all(tenant, id))
+        task = asyncio.create_task(self._send_all(follower, tenant, id))
         follower.pumps[id] = task
 
         def ended(done: "asyncio.Task[None]") -> None:
@@ -177,7 +181,7 @@ class Streams:
 
         task.add_done_callback(ended)
 
-    async def _send_all(self, tenant: Tenant, id: str) -> None:
+    async def _send_all(self, follower: _Follower, tenant: Tenant, id: str) -> None:
         """Turns are taken before each batch: a stream that is far behind holds up nobody."""
         claimed: Claimed | None = await tenant.database.write(
             log_batches.claim, id, tenant.data_key, now_ms(self._clock)
@@ -186,7 +190,7 @@ class Streams:
             return
         place = claimed.position
         while not self._is_closing:
-            async with self._slots:
+            async with follower.slots, self._slots:
                 batch = await tenant.database.read(log_batches.next_batch, claimed.types, place)
                 if batch.rows:
                     sent = await self._send(tenant, claimed, batch)

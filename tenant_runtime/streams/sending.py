@@ -77,9 +77,7 @@ def event_sender(outbound: Outbound, clock: Clock) -> Sender:
 def _load(connection: Connection, stream_id: str, event_id: str) -> tuple[Any, Any, Any]:
     stream = connection.execute(_STREAM, {"of": stream_id}).one_or_none()
     change = connection.execute(_CHANGE, {"of": event_id}).one_or_none()
-    if change is None or "user_id" not in change.data or not change.type.startswith("user."):
-        return stream, change, ()
-    return stream, change, changes.identities_of(connection, change.data["user_id"])
+    return stream, change, changes.identities_of(connection, change) if change is not None else ()
 
 
 async def _post(

@@ -249,6 +249,18 @@ async def test_what_did_not_arrive_is_seen_and_sent_again(hook: Hook) -> None:
     hook.receiver.sent.clear()
     assert (await hook.api.post(f"{path}/redeliver", {}))["redeliveries"] == 1
     await hook.told("user.created")
+    hook.receiver.usual = 410
+    for said in ({"user_id": {"any": "thing"}}, {"user_id": user["user_id"]}):
+        test = {"event_type": "user.created", "data": said}
+        tried = f"{path}/deliveries/{(await hook.api.post(f'{path}/test', test))['id']}"
+
+        async def has_failed(tried: str = tried) -> bool:
+            return await hook.api.status("GET", tried) == 200
+
+        await until(has_failed)
+        whole = await hook.api.get(tried)
+        assert whole["attempts"][0]["error_message"] == "status 410"
+        assert whole["event"]["data"]["object"] == said, "what a test says is of no user"
     for unknown in (f"{path}/redeliver/evt_nobody", "/event-streams/est_nobody/redeliver/evt_nobody"):
         assert await hook.api.status("POST", unknown) == 404
 

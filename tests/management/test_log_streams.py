@@ -308,3 +308,21 @@ async def test_a_slow_stream_holds_up_neither_another_nor_the_tenant(ground: Gro
         await ground.arrived("Quick")
         assert len(slow.sent) <= 1
         assert (await ground.api.get("/log-streams"))[0]["status"] == "active"
+
+
+async def test_slow_receivers_of_one_tenant_take_their_share_of_the_places_and_no_more(
+    ground: Ground,
+) -> None:
+    """Ten of them, where a process has sixteen places for all tenants."""
+    slow = Receiver(delay=60)
+    async with receiving(slow):
+        outbound = ground.installation.running.services.outbound
+        outbound._allowed = outbound._allowed | {slow.address}
+        for _ in range(10):
+            await ground.stream(sink={"httpEndpoint": slow.url("/")})
+        await ground.events("Flood")
+        await slow.arrivals(following.PER_TENANT)
+        streams = ground.installation.running.services.streams
+        assert streams is not None
+        assert streams._slots._value == following.AT_ONCE - following.PER_TENANT
+        assert slow.connections == following.PER_TENANT

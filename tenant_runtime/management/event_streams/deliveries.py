@@ -142,9 +142,7 @@ def _get(connection: Connection, tenant: Tenant, id: str, event_id: str) -> dict
 
 
 def _message(connection: Connection, tenant: Tenant, id: str, change: Row[Any]) -> dict[str, Any]:
-    user_id = change.data.get("user_id") if change.type.startswith("user.") else None
-    identities = changes.identities_of(connection, user_id) if user_id is not None else ()
-    return changes.message(tenant, id, change, identities)
+    return changes.message(tenant, id, change, changes.identities_of(connection, change))
 
 
 def _redeliver_failed(
