@@ -1,5 +1,6 @@
 """Two accounts of one person become one, and two again; and by what a person can prove who they are."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,21 @@ async def test_an_unlinked_identity_is_a_user_of_its_own_again(mail: Mailed, api
         GRACE, PASSWORD
     )  # the password stays with the first; a reset gives a new one
     assert await api.status("DELETE", f"/users/{second}/identities/auth0/{second.partition('|')[2]}") == 400
+
+
+async def test_what_was_begun_before_linking_stays_over_after_unlinking(mail: Mailed, api: Api) -> None:
+    first, second = await make(api, "ada@one.example"), await make(api, GRACE, OTHER, username="grace")
+    async with mail.installation.browser() as http:
+        party, tokens = await sign_in(mail, http, GRACE, OTHER)
+        await asyncio.sleep(1.0)  # tokens tell seconds
+        await link(api, first, second)
+        path = f"/users/{first}/identities/auth0/{second.partition('|')[2]}"
+        await api.patch(f"/users/{first}", {"username": "grace"})
+        assert await api.status("DELETE", path) == 409, "one name, one user"
+        await api.patch(f"/users/{first}", {"username": "ada"})
+        await api.delete(path)
+        assert (await party.userinfo(tokens.access_token)).status_code == 401
+        assert (await party.refresh(tokens.refresh_token)).error == "invalid_grant"
 
 
 async def test_who_signs_in_by_code_and_who_by_password_become_one(mail: Mailed, api: Api) -> None:

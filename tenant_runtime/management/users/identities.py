@@ -183,7 +183,9 @@ def _unlink(
         raise InvalidInput("The main identity of a user cannot be unlinked.")
     escalation.check_user(connection, actor, user_id)
     new_id = f"{provider}|{identity_id}"
-    users.ENTITY.create(connection, _own_again(identity, new_id, now))
+    own = _own_again(identity, new_id, now)
+    users.check_username(connection, own.get("username"), new_id)
+    users.ENTITY.create(connection, own)
     of_it = (_i.connection_id == identity.connection_id, _i.provider_user_id == identity_id)
     connection.execute(update(Identity.__table__).where(*of_it).values(user_id=new_id, profile_data={}))
     if provider == "auth0" and not _has_database(connection, user_id):
@@ -204,6 +206,7 @@ def _own_again(identity: Any, user_id: str, now: int) -> dict[str, Any]:
         "user_id": user_id,
         "created_at": now,
         "updated_at": now,
+        "sessions_valid_from": now,  # what the account began before it was linked stays over
     }
 
 
