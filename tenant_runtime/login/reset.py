@@ -29,6 +29,7 @@ from tenant_runtime.mail.limits import PER_ADDRESS
 from tenant_runtime.mail.queue import admit, posted
 from tenant_runtime.mail.templates import LinkOptions, link_options
 from tenant_runtime.mail.texts import Template
+from tenant_runtime.management import escalation
 from tenant_runtime.management.endings import end_logins
 from tenant_runtime.models import Ticket, User
 from tenant_runtime.oauth.backchannel_logout import Initiator
@@ -79,7 +80,8 @@ class Asked:
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """What a link is for, as it stands in the ticket's row. `password` is the digest of the hash that it replaces."""
+    """What a link is for, as it stands in the ticket's row. `password` is the digest of the hash that it replaces.
+    `asked_with`: the permissions of who asked for it, unless that is the user or the link goes to them by mail."""
 
     user_id: str
     connection_id: str
@@ -91,6 +93,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     result_url: str | None = None
     shows_email: bool = True
     organization: Mapping[str, str] = {}
+    asked_with: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ class Wanted:
     shows_email: bool
     proves_address: bool
     organization: Mapping[str, str]
+    asked_with: frozenset[str] | None
 
 
 async def ask(tenant: Tenant, services: Services, asked: Asked) -> None:
@@ -240,5 +244,8 @@ def _good(connection: Connection, payload: Mapping[str, Any] | None) -> Link:
     if account is None or account.blocked or account.user_id != link.user_id:
         raise ResetLinkUsed()
     if _as_it_is(account.hash) != link.password:
+        raise ResetLinkUsed()
+    asked_with = link.asked_with
+    if asked_with is not None and not escalation.may_sign_in_as(connection, asked_with, link.user_id):
         raise ResetLinkUsed()
     return link

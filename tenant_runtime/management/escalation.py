@@ -191,16 +191,30 @@ def check_user(connection: Connection, actor: Actor, user_id: str) -> None:
         return
     if connection.execute(_IS_MEMBER_OF_TENANT, {"user": user_id}).first() is not None:
         check_enters_tenants(connection, actor)
+    check_permissions(actor, _power_of(connection, user_id))
+
+
+def may_sign_in_as(connection: Connection, permissions: frozenset[str], user_id: str) -> bool:
+    """`check_user` of somebody who held these when they asked: what the user was given since counts."""
+    if not _power_of(connection, user_id) <= permissions:
+        return False
+    if "update:tenants" in permissions or connection.execute(_IS_TENANT_ONE).first() is None:
+        return True
+    return connection.execute(_IS_MEMBER_OF_TENANT, {"user": user_id}).first() is None
+
+
+def _power_of(connection: Connection, user_id: str) -> set[str]:
     roles = union_all(
         select(_own_role.role_id).where(_own_role.user_id == user_id),
         select(_member_role.role_id)
         .join(Membership.__table__, _membership.id == _member_role.membership_id)
         .where(_membership.user_id == user_id),
     )
-    check_roles(connection, actor, connection.execute(roles).scalars().all())
+    role_ids = connection.execute(roles).scalars().all()
+    by_roles = connection.execute(_OF_ROLES, {"roles": list(role_ids)}).scalars().all()
     direct = (
         select(_direct.permission)
         .join(ResourceServer.__table__, _server.id == _direct.resource_server_id)
         .where(_server.is_management.is_(True), _direct.user_id == user_id)
     )
-    check_permissions(actor, connection.execute(direct).scalars().all())
+    return {*by_roles, *connection.execute(direct).scalars().all()}

@@ -8,6 +8,7 @@ import pytest
 
 from entrypoints.browser import Browser
 from entrypoints.demo_content import CALLBACK, SIGNED_OUT
+from tenant_runtime import models
 from tests.installation import Installation
 from tests.isolation.rows import everything_written
 from tests.management.world import Place
@@ -205,3 +206,31 @@ async def test_nobody_gets_a_ticket_for_somebody_stronger(one: Place) -> None:
         assert (await root.post(f"/tickets/{kind}", {"user_id": boss["user_id"]})).status_code == 201
     for change in ({"email": "mine@one.example"}, {"password": NEW}, {"email_verified": True}):
         assert (await helper.patch(f"/users/{boss['user_id']}", change)).status_code == 403
+
+
+async def test_a_ticket_for_somebody_who_becomes_stronger_than_who_asked_for_it_is_over(one: Place) -> None:
+    """Or links for everybody would be kept until one of them is an operator."""
+    root, helper = one.api(), one.api("create:user_tickets")
+    made = await root.made("/users", {"connection": DATABASE, "email": "soon@one.example", "password": NEW})
+    body = {"user_id": made["user_id"]}
+    early, from_above = [(await by.made("/tickets/password-change", body))["ticket"] for by in (helper, root)]
+    assert (await one.http.get(early)).status_code == 200
+    server = one.tenant.management_audience
+    held = {"permissions": [{"resource_server_identifier": server, "permission_name": "delete:clients"}]}
+    assert (await root.post(f"/users/{made['user_id']}/permissions", held)).is_success
+    assert (await one.http.get(early)).status_code == 403
+    assert (await one.http.get(from_above)).status_code == 200
+    assert (await root.delete(f"/users/{made['user_id']}/permissions", held)).is_success
+    assert (await one.http.get(early)).status_code == 200
+    organization_id = "org_standsforatenant1"
+    about = {
+        "id": organization_id,
+        "name": "a-tenant",
+        "managed_by": "tenant",
+        "branding": {},
+        "metadata": {},
+    }
+    await one.add(models.Organization, converge=True, **about)
+    member = {"organization_id": organization_id, "user_id": made["user_id"]}
+    await one.add(models.Membership, converge=True, id="mem_1", **member)
+    assert (await one.http.get(early)).status_code == 403

@@ -150,6 +150,7 @@ def _make_password(
         shows_email=body.shows_email,
         proves_address=body.mark_email_as_verified,
         organization=_organization(connection, body),
+        asked_with=None if asked.actor.is_user(account.user_id) else asked.actor.permissions,
     )
     user_id = reset.make_link(connection, of, wanted, asked.now, asked.until)
     return _written(link, user_id, reset.KIND, asked)
