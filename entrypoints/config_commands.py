@@ -155,7 +155,7 @@ async def _compared(door: "Door", options: argparse.Namespace) -> "tuple[list[Ch
 
     builtin = {"TENANT_ISSUER": door.issuer, "TENANT_DOMAIN": door.issuer.partition("://")[2].rstrip("/")}
     said = files.read(options.source, {**builtin, **os.environ}, frozenset(options.skip))
-    present = await state.read(door)
+    present = await state.read(door, said.languages)
     return compare(said, present, delete=options.delete, own_client=door.client_id), present
 
 

@@ -27,6 +27,8 @@ class Files:
 
     entries: dict[str, list[Said]] = field(default_factory=dict)
     documents: dict[str, dict[str, Said]] = field(default_factory=dict)
+    languages: set[str] = field(default_factory=set)
+    """That texts of pages are in."""
 
 
 def read(source: Path, environ: Mapping[str, str], skipped: frozenset[str]) -> Files:
@@ -229,6 +231,7 @@ def _take_texts(kind: Documents, value: Entry, place: Place, files: Files) -> It
     for language, prompts in (value.get(kind.texts) or {}).items():
         for prompt, texts in prompts.items() if isinstance(prompts, dict) else ():
             if not _says_nothing(texts):
+                files.languages.add(language)
                 documents[kind.text(language, prompt)] = Said(texts, place.at(kind.texts, language, prompt))
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,17 +43,18 @@ class State:
         return next((name for name, known in self.ids.get(kind, {}).items() if known == id), id)
 
 
-async def read(door: Door) -> State:
+async def read(door: Door, languages: AbstractSet[str] = frozenset()) -> State:
+    """`languages`: those that texts are looked for in, beside the tenant's own."""
     state = State(management=f"{door.issuer}api/v2/")
     for kind in KINDS:
         if isinstance(kind, Documents):
-            await _read_documents(door, kind, state)
+            await _read_documents(door, kind, state, languages)
         else:
             await _read_collection(door, kind, state)
     return state
 
 
-async def _read_documents(door: Door, kind: Documents, state: State) -> None:
+async def _read_documents(door: Door, kind: Documents, state: State, languages: AbstractSet[str]) -> None:
     found: dict[str, Entry | None] = {}
     for part, (path, _) in kind.parts.items():
         answer = await door.ask("GET", path)
@@ -61,16 +63,17 @@ async def _read_documents(door: Door, kind: Documents, state: State) -> None:
         elif answer.is_good:
             found[part] = _without(answer.body, kind)
     if kind.texts and found:
-        found |= await _texts(door, kind, state)
+        found |= await _texts(door, kind, state, languages)
     if found:
         state.documents[kind.name] = found
 
 
-async def _texts(door: Door, kind: Documents, state: State) -> dict[str, Entry | None]:
-    """In the languages that the tenant has."""
+async def _texts(
+    door: Door, kind: Documents, state: State, languages: AbstractSet[str]
+) -> dict[str, Entry | None]:
     settings = state.documents.get("tenant", {}).get("") or {}
     found: dict[str, Entry | None] = {}
-    for language in settings.get("enabled_locales", ()):
+    for language in sorted({*settings.get("enabled_locales", ()), *languages}):
         for prompt in sorted(PROMPTS):
             part = kind.text(language, prompt)
             answer = await door.ask("GET", kind.route(part)[1])

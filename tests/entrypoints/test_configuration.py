@@ -65,6 +65,26 @@ def test_a_tenant_becomes_as_another_ones_files_say_and_then_nothing_changes(
     assert yaml.safe_load(again.read_text()) == yaml.safe_load(renamed.read_text())
 
 
+def test_texts_may_be_in_a_language_that_the_same_files_enable(config: Run, tmp_path: Path) -> None:
+    file, again = tmp_path / "acme.yaml", tmp_path / "again.yaml"
+    config("export", "acme", file)
+    said = {"de": {"login-id": {"login-id": {"title": "Willkommen bei ${companyName}"}}}}
+
+    def change(whole: dict[str, Any]) -> None:
+        whole["tenant"]["enabled_locales"] = ["en", "de"]
+        whole["prompts"]["customText"] = said
+
+    changed = edited(file, change)
+    assert config("apply", "acme", changed)[0] == 0
+    assert config("plan", "acme", changed)[:2] == (0, "Nothing to change.\n")
+    config("export", "acme", again)
+    assert yaml.safe_load(again.read_text())["prompts"]["customText"] == said
+    unknown = edited(file, lambda whole: whole["prompts"].update(customText={"xx": said["de"]}))
+    status, _, told = config("plan", "acme", unknown)
+    assert status == 1
+    assert "this tenant has no `customText/xx/login-id` to change." in told
+
+
 def test_what_files_say_is_made_changed_and_deleted_only_when_told(config: Run, tmp_path: Path) -> None:
     file = tmp_path / "acme.yaml"
     config("export", "acme", file)
