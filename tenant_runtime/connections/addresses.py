@@ -40,6 +40,10 @@ def _found(options: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]
                 yield f"{prefix}{name}", value
             case list() if is_meant:
                 yield from ((f"{prefix}{name}", item) for item in value if isinstance(item, str) and item)
+            case list():
+                for item in value:
+                    if isinstance(item, Mapping):
+                        yield from _found(item, f"{prefix}{name}.")
             case Mapping() if name not in _CLAIMS:
                 yield from _found(value, f"{prefix}{name}.")
             case _:

@@ -61,6 +61,19 @@ def named_secrets(options: Options, prefix: str = "") -> frozenset[str]:
     return frozenset(found)
 
 
+def are_in_lists(value: Any, *, is_within: bool = False) -> bool:
+    """A place in a list is no path, so a secret in one could neither be sealed nor kept."""
+    match value:
+        case Mapping():
+            return any(
+                bool(item) and is_within if is_secret(name) else are_in_lists(item, is_within=is_within)
+                for name, item in value.items()
+            )
+        case list():
+            return any(are_in_lists(item, is_within=True) for item in value)
+    return False
+
+
 def seal(tenant: Tenant, connection_id: str, secrets: Secrets) -> bytes | None:
     if not secrets:
         return None

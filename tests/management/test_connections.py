@@ -181,6 +181,7 @@ async def test_addresses_inside_are_refused_when_they_are_saved(acme: Place) -> 
             {"token_endpoint": address},
             {"oidc_metadata": {"jwks_uri": address}},
             {"logout_urls": [address]},
+            {"providers": [{"token_endpoint": address}]},
         ):
             body = {"name": "corporate", "strategy": "oidc", "options": {"client_id": "x", **where}}
             answer = await acme.api().post("/connections", body)
@@ -199,6 +200,8 @@ MALFORMED: list[dict[str, Any]] = [
     {"name": "x", "strategy": "oidc", "secrets": "x"},
     {"name": "x", "strategy": "oidc", "options": {"client_id": 7}},
     {"name": "x", "strategy": "oidc", "options": {"$kept": {}}},
+    {"name": "x", "strategy": "oidc", "options": {"apps": [{"client_secret": "in the clear"}]}},
+    {"name": "x", "strategy": "oidc", "options": {"a": {"apps": [[{"b": {"api_key": "in the clear"}}]]}}},
     {"name": "x", "strategy": "oidc", "metadata": {"a": {}}},
     {"name": "x", "strategy": "auth0", "options": {"import_mode": True}},
     {"name": "x", "strategy": "auth0", "options": {"enabledDatabaseCustomization": True}},

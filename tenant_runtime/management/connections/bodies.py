@@ -10,6 +10,7 @@ from core.errors import InvalidInput
 from core.outbound import Outbound
 from tenant_runtime.connections.addresses import check_addresses
 from tenant_runtime.connections.options import DatabaseOptions, EmailOptions, options_type, read_options
+from tenant_runtime.connections.secrets import are_in_lists
 from tenant_runtime.connections.strategies import Strategy
 from tenant_runtime.management.editing import Body, Id, Maybe, Name, Object, named
 from tenant_runtime.management.emails.checking import check_liquid
@@ -73,6 +74,8 @@ def members_of(data: ConnectionPatch) -> dict[str, Any]:
 def check_options(strategy: str, options: Mapping[str, Any], outbound: Outbound) -> None:
     if any(name.startswith("$") for name in options):
         raise InvalidInput("The members of `options` must not begin with $.")
+    if are_in_lists(options):
+        raise InvalidInput("`options`: a list may hold no secret.")
     kind = options_type(strategy)
     try:
         msgspec.convert(options, kind)
