@@ -31,6 +31,9 @@ SECRET_MEMBERS = frozenset(
         "signing_secret",
     }
 )
+_HEADERS = "httpCustomHeaders"
+"""Of a log stream: keys of receivers' among them. Other receivers are sent this log."""
+
 _LONGEST_BODY = 16 * 1024
 _LONGEST_TEXT = 500
 
@@ -115,6 +118,8 @@ def _is_masked(name: str, value: Any) -> bool:
     """By name, wherever it stands: what is a secret of a connection is one of a mail provider, too."""
     if isinstance(value, str):
         return name in SECRET_MEMBERS or is_secret(name)
+    if name == _HEADERS:
+        return bool(value)
     return isinstance(value, Mapping) and name.lower() in HOLDERS
 
 

@@ -130,7 +130,7 @@ async def test_what_is_shown_is_auth0_s_shape_and_no_secret(ground: Ground) -> N
     sink = {
         "httpAuthorization": "Bearer s3cret-of-the-sink",
         "httpContentFormat": "JSONARRAY",
-        "httpCustomHeaders": [{"header": "X-Team", "value": "blue"}],
+        "httpCustomHeaders": [{"header": "X-Team", "value": "blue-and-for-the-receiver"}],
     }
     made = await ground.stream(sink=sink, filters=[{"type": "category", "name": "management.success"}])
     shown = await ground.api.get(f"/log-streams/{made['id']}")
@@ -143,7 +143,7 @@ async def test_what_is_shown_is_auth0_s_shape_and_no_secret(ground: Ground) -> N
             "httpEndpoint": ground.receiver.url("/logs"),
             "httpContentType": "application/json",
             "httpContentFormat": "JSONARRAY",
-            "httpCustomHeaders": [{"header": "X-Team", "value": "blue"}],
+            "httpCustomHeaders": [{"header": "X-Team", "value": "blue-and-for-the-receiver"}],
         },
         "filters": [{"type": "category", "name": "management.success"}],
     }
@@ -151,11 +151,12 @@ async def test_what_is_shown_is_auth0_s_shape_and_no_secret(ground: Ground) -> N
     logs = json.dumps(await ground.api.get("/logs"))
     assert "s3cret-of-the-sink" not in logs
     assert made["signing_secret"] not in logs
+    assert "blue-and-for-the-receiver" not in logs
     await ground.events("Blue")
     await ground.arrived("Blue")
     sent = ground.receiver.sent[-1]
     assert sent.body.startswith(b"[")
-    assert sent.headers["x-team"] == "blue"
+    assert sent.headers["x-team"] == "blue-and-for-the-receiver"
     await ground.api.delete(f"/log-streams/{made['id']}")
     assert await ground.api.get("/log-streams") == []
 
