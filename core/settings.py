@@ -206,7 +206,7 @@ class Settings:
     outbound_allowed: frozenset[str] = _setting(
         "`host:port` inside, or without TLS, that may be called all the same (key sets, logout receivers, ...),"
         " separated by commas; anything else must be https at a public address",
-        values.lower_words,
+        values.hosts_with_ports,
         frozenset(),
     )
     dns_servers: tuple[tuple[str, int], ...] = _setting(

@@ -138,6 +138,22 @@ def lower_words(value: str) -> frozenset[str]:
     return frozenset(name.lower() for name in names(value))
 
 
+def hosts_with_ports(value: str) -> frozenset[str]:
+    """As `core.outbound.addresses` compares them: an address of IPv6 without brackets."""
+    return frozenset(_host_with_port(name.lower()) for name in names(value))
+
+
+def _host_with_port(value: str) -> str:
+    try:
+        split = urlsplit(f"//{value}")
+        host, port = split.hostname, split.port
+    except ValueError:
+        host = port = None
+    if not host or not port or split.netloc != value or "@" in value:
+        raise ValueError("must be like siem.internal:8443 or [2001:db8::1]:443, separated by commas")
+    return f"{host}:{port}"
+
+
 def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(name) for name in names(value))

@@ -30,6 +30,7 @@ def test_variables_become_values_and_overrides_win() -> None:
             "KEYSTEAD_BASE_DOMAIN": "Example.com.",
             "KEYSTEAD_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
             "KEYSTEAD_SYNC_ROLES": "off",
+            "KEYSTEAD_OUTBOUND_ALLOWED": "SIEM.internal:8443, [::1]:9870",
             "KEYSTEAD_DNS_SERVERS": "192.0.2.1:5353, 2001:db8::1, [2001:db8::2]:54",
             "KEYSTEAD_SETTINGS_TEMPLATES": '{"help_url": "https://{id}.example.com/help"}',
             "KEYSTEAD_SEALING_KEY": KEY,
@@ -40,6 +41,7 @@ def test_variables_become_values_and_overrides_win() -> None:
     assert settings.public_url == "https://manage.example.com"
     assert settings.port is None
     assert settings.tenant_issuer("acme") == "https://acme.example.com/"
+    assert settings.outbound_allowed == {"siem.internal:8443", "::1:9870"}
     assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1"))
     assert settings.sync_roles is False
     assert settings.dns_servers == (("192.0.2.1", 5353), ("2001:db8::1", 53), ("2001:db8::2", 54))
@@ -75,6 +77,10 @@ def test_an_unknown_variable_stops_the_start_and_names_the_closest_known_one() -
         ("SEALING_KEY", "no base64"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("DNS_SERVERS", "ns1.example.com"),
+        ("OUTBOUND_ALLOWED", "siem.internal"),
+        ("OUTBOUND_ALLOWED", "127.0.0.0/8"),
+        ("OUTBOUND_ALLOWED", "siem.internal:https"),
+        ("OUTBOUND_ALLOWED", "http://siem.internal:8080"),
         ("DNS_SERVERS", "192.0.2.1:dns"),
         ("CONTROL_PLANE_TENANT", "../x"),
         ("SETTINGS_TEMPLATES", "[]"),
