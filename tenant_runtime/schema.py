@@ -14,6 +14,7 @@ WITH_ORGANIZATION_RULES = "0005"
 """From which on organizations say which connections and client grants they take."""
 
 
+WITH_JOBS = "0005"
 WITH_STREAMS = "0005"
 """From which on log events are numbered, and there are streams."""
 
@@ -28,6 +29,11 @@ def has_streams(connection: Connection) -> bool:
 
 def require_organization_rules(connection: Connection) -> None:
     if not has_organization_rules(connection):
+        raise _to_be_migrated()
+
+
+def require_jobs(connection: Connection) -> None:
+    if SCHEMA.rows(connection, {})[0].version_num < WITH_JOBS:
         raise _to_be_migrated()
 
 
