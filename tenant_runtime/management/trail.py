@@ -26,6 +26,7 @@ SECRET_MEMBERS = frozenset(
         "access_token",
         "refresh_token_value",
         "ticket",
+        "link_with",
         "hash",
         "httpAuthorization",
         "signing_secret",

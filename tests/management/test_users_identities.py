@@ -1,6 +1,7 @@
 """Two accounts of one person become one, and two again; and by what a person can prove who they are."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -170,8 +171,12 @@ async def test_an_id_token_of_the_tenants_own_names_the_second_account(mail: Mai
     assert await api.status("POST", path, {"link_with": good}) == 400  # it is of before the new password
     async with mail.installation.browser() as http:
         _, tokens = await sign_in(mail, http, GRACE, OTHER + "!")
-    linked = await api.post(path, {"link_with": tokens.body["id_token"]})
+    last = str(tokens.body["id_token"])
+    linked = await api.post(path, {"link_with": last})
     assert len(linked) == 2
+    logged = json.dumps(await api.get("/logs", per_page=100))
+    assert "link_with" in logged
+    assert last not in logged
     assert await api.status("GET", f"/users/{second}") == 404
 
 
