@@ -257,7 +257,11 @@ async def operator(one: Place, holds_by: str) -> str:
 @pytest.mark.parametrize("holds_by", ["role", "permission"])
 async def test_nobody_puts_an_operator_of_the_platform_out_who_is_none(one: Place, holds_by: str) -> None:
     root, weaker = one.with_token(one.token(PLATFORM_TOO)), one.with_token(one.token(EVERYTHING))
-    path = f"/users/{await operator(one, holds_by)}"
+    user_id = await operator(one, holds_by)
+    path = f"/users/{user_id}"
+    for block in (f"/user-blocks/{user_id}", "/user-blocks?identifier=boss@one.example"):
+        assert (await weaker.delete(block)).status_code == 403, "they would go on guessing"
+        assert (await root.delete(block)).status_code == 204
     for method, end, body in (
         ("DELETE", "/sessions", None), ("DELETE", "/refresh-tokens", None),
         ("DELETE", "/authentication-methods", None), ("POST", "/revoke-access", {}),

@@ -14,6 +14,8 @@ from tenant_runtime.attack_protection.documents import BRUTE_FORCE, SUSPICIOUS_I
 from tenant_runtime.attack_protection.guard import has_counts, unblock
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.login.emails import normal_email
+from tenant_runtime.management import escalation
+from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.routing import reading, removing
 from tenant_runtime.models import User
@@ -33,7 +35,7 @@ async def get_user_blocks_by_identifier(call: CallOf) -> dict[str, Any]:
 
 @removing("/user-blocks", "update:users")
 async def delete_user_blocks_by_identifier(call: CallOf) -> None:
-    await call.write(_unblock, call.tenant, None, _identifier(call))
+    await call.write(_unblock, call.tenant, call.actor, None, _identifier(call))
 
 
 @reading("/user-blocks/{id:str}", "read:users")
@@ -43,7 +45,7 @@ async def get_user_blocks(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
 
 @removing("/user-blocks/{id:str}", "update:users")
 async def delete_user_blocks(call: CallOf, id: FromPath[str]) -> None:
-    await call.write(_unblock, call.tenant, id, None)
+    await call.write(_unblock, call.tenant, call.actor, id, None)
 
 
 @reading("/anomaly/blocks/ips/{id:str}", "read:anomaly_blocks", status_code=200)
@@ -104,8 +106,13 @@ def _blocked_for(
     return blocked
 
 
-def _unblock(connection: Connection, tenant: Tenant, user_id: str | None, identifier: str | None) -> Written:
+def _unblock(
+    connection: Connection, tenant: Tenant, actor: Actor, user_id: str | None, identifier: str | None
+) -> Written:
+    """Whoever ends the wait of an operator of the platform could go on guessing their password."""
     users = _users(connection, user_id, identifier)
+    for user in users:
+        escalation.check_platform_user(connection, actor, user.user_id)
     lifted = [user.user_id for user in users if unblock(connection, tenant, user.user_id)]
     return Written(before={"blocked": lifted}, after={"blocked": []})
 
