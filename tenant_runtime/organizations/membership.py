@@ -68,6 +68,7 @@ def _of_user(*is_open: ColumnElement[bool]) -> Select[Any]:
 
 
 _IS_ID, _IS_NAME = _o.id == bindparam("value"), _o.name == bindparam("value")
+_OPEN = Prepared(select(_o.id).where(_IS_ID, _IS_OPEN))
 _BY_ID = {True: Prepared(_membership(_IS_ID, _IS_OPEN)), False: Prepared(_membership(_IS_ID))}
 _BY_NAME = {True: Prepared(_membership(_IS_NAME, _IS_OPEN)), False: Prepared(_membership(_IS_NAME))}
 _OF_USER = {True: _of_user(_IS_OPEN), False: _of_user()}
@@ -126,6 +127,16 @@ def resolve_organization(
     if rules.chooses and not row.is_open:
         raise AccessDenied(CLOSED)
     return _organization(row)
+
+
+def require_open(
+    connection: Connection, organization_id: str | None, user_id: str, rules: OrganizationRules
+) -> None:
+    """Of one in which the user acts already: it may take other connections than when they began."""
+    if organization_id is None or not rules.chooses:
+        return
+    if _OPEN.first(connection, {"value": organization_id, "user_id": user_id}) is None:
+        raise AccessDenied(CLOSED)
 
 
 def organizations_of(

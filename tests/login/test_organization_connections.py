@@ -72,6 +72,29 @@ async def test_a_refresh_token_does_not_lead_where_the_connection_does_not(world
     assert (answer["error"], answer["error_description"]) == ("access_denied", CLOSED)
 
 
+async def test_a_token_of_an_organization_ends_at_its_next_use_when_the_connection_is_taken_no_more(
+    world: World,
+) -> None:
+    user = await world.acme.make_user()
+    organization = await world.acme.make_organization("one", user)
+    visitor = world.visitor(await world.acme.make_client())
+    landed = await visitor.log_in(scope="openid offline_access", organization=organization)
+    tokens = (await visitor.redeem(landed["code"])).json()
+
+    async def refreshed() -> dict[str, Any]:
+        body = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        answer = await visitor.http.post("/oauth/token", data={**body, "client_id": visitor.client_id})
+        found: dict[str, Any] = answer.json()
+        return found
+
+    tokens |= await refreshed()
+    await allow(world.acme, organization, "con_other")
+    refused = await refreshed()
+    assert (refused["error"], refused["error_description"]) == ("access_denied", CLOSED)
+    await world.acme.run("DELETE FROM organization_connections")
+    assert "access_token" in await refreshed(), "who was refused still holds a good token"
+
+
 async def test_the_picker_offers_only_those_that_take_the_user(world: World) -> None:
     user = await world.acme.make_user()
     for name in ("one", "two", "three"):

@@ -32,6 +32,7 @@ from tenant_runtime.oauth.tokens.families import end_family
 from tenant_runtime.oauth.tokens.issuing import Login
 from tenant_runtime.oauth.tokens.refresh_policy import RefreshPolicy, refresh_policy
 from tenant_runtime.oauth.tokens.subject import Subject, load_subject
+from tenant_runtime.organizations.membership import require_open
 
 GRANT_TYPE = "refresh_token"
 SUCCEEDED = "sertft"
@@ -171,6 +172,8 @@ def _subject(
     problem = subject.refusal(family.authenticated_at)
     if problem is not None:
         raise InvalidGrant(problem)
+    if presented.organization is None:
+        require_open(connection, organization_id, family.user_id, request.configuration.organization_rules)
     return subject
 
 

@@ -55,6 +55,7 @@ from tenant_runtime.oauth.tokens import issuing
 from tenant_runtime.oauth.tokens.access_tokens import Presented
 from tenant_runtime.oauth.tokens.families import is_revoked
 from tenant_runtime.oauth.tokens.subject import Subject, load_subject
+from tenant_runtime.organizations.membership import require_open
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 SUCCEEDED = "sete"
@@ -149,9 +150,10 @@ def _subject(connection: Connection, request: TokenRequest, asked: _Exchange) ->
     """As they stand where the token says, and then where the new one will."""
     now_in = asked.subject.organization_id
     subject = _standing(connection, request, asked.subject, now_in)
-    if asked.organization is None:
-        return subject
     user_id = asked.subject.user_id
+    if asked.organization is None:
+        require_open(connection, now_in, user_id, request.configuration.organization_rules)
+        return subject
     wanted = switched_organization(connection, request, asked.organization, user_id)
     return subject if wanted == now_in else _standing(connection, request, asked.subject, wanted)
 
