@@ -21,8 +21,10 @@ from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.dependencies import Services
 from tenant_runtime.expiry import Lapsing, is_current
+from tenant_runtime.limits import take
 from tenant_runtime.login.accounts import NewAccount
 from tenant_runtime.mail.letters import Contents
+from tenant_runtime.mail.limits import PER_ADDRESS
 from tenant_runtime.mail.queue import MailUnavailable, admit, posted
 from tenant_runtime.mail.templates import LinkOptions, link_options
 from tenant_runtime.mail.texts import Template
@@ -97,8 +99,10 @@ def send_verification(
     template: Template = "verify_email",
 ) -> None:
     """Queues the letter to the user's address. `require_mail` before the unit, `Deliveries.soon` after the commit.
-    Raises `NotFound` for a user or an identity that is not there, `InvalidInput` for a user without an address."""
+    Raises `NotFound` for a user or an identity that is not there, `InvalidInput` for a user without an address, and
+    `RateLimited` where the address had as many as it may."""
     email = address_of(connection, user_id, identity)
+    take(connection, KIND, email, now, PER_ADDRESS)
     enqueue(connection, data_key, verification_letter(user_id, email, now, client_id, template), now)
 
 

@@ -229,3 +229,16 @@ async def test_without_mail_accounts_are_made_all_the_same(data_dir: Path, golde
         again = {**body, "email": "x@acme.example", "verify_email": True}
         assert await manager.status("POST", "/users", again) == 400
         assert await manager.get("/users-by-email", email="x@acme.example") == []
+
+
+async def test_nobodys_mailbox_is_filled_by_who_may_change_users(mail: Mailed) -> None:
+    manager, user = await mail.installation.manager("acme"), await make(mail)
+    path = f"/users/{user['user_id']}"
+    asked = [await manager.status("PATCH", path, {"verify_email": True}) for _ in range(11)]
+    assert (asked[0], asked[-1]) == (200, 429)  # a new window may begin meanwhile
+    assert await manager.status("POST", "/jobs/verification-email", {"user_id": user["user_id"]}) == 429
+    assert await manager.status("DELETE", path) == 204
+    again = {"connection": DATABASE, "email": NEW, "verify_email": True}
+    assert await manager.status("POST", "/users", again) == 429
+    assert await manager.get("/users-by-email", email=NEW) == []
+    assert len(await letters(mail)) <= 10
