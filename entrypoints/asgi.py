@@ -381,6 +381,7 @@ _SHAPES: tuple[tuple[str, Handler], ...] = (
     ("/oauth/", as_oauth),
     ("/passwordless/", as_oauth),
     ("/dbconnections/", as_authentication),
+    ("/oidc/register", as_oauth),
     ("/userinfo", as_oauth),
     ("/.well-known/", as_oauth),
     *((path, as_problem) for path in PROCESS_PATHS),

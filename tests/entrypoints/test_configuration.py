@@ -9,25 +9,25 @@ import pytest
 import yaml
 
 from core.settings import Secret
-from entrypoints.cli import main
 from tests.engines.registries import registry_of
+from tests.forks import command
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def config(data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def config(data_dir: Path) -> Run:
     """Runs `keystead config` on the demo's data folder; the exit status, and what was said on both streams."""
+    environ = {"KEYSTEAD_PASSWORD_ITERATIONS": "1"}
     registry = registry_of(data_dir).get("registry_url")
     if isinstance(registry, Secret):
-        monkeypatch.setenv("KEYSTEAD_REGISTRY_URL", registry.reveal())
-    for name, value in {"PASSWORD_MEMORY_KIB": "256", "PASSWORD_ITERATIONS": "1"}.items():
-        monkeypatch.setenv(f"KEYSTEAD_{name}", value)
+        environ["KEYSTEAD_REGISTRY_URL"] = registry.reveal()
 
     def run(action: str, tenant: str, path: Path, *more: str) -> tuple[int, str, str]:
-        status = main(["config", action, str(path), "--tenant", tenant, "--data", str(data_dir), *more])
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        ended = command(
+            "config", action, str(path), "--tenant", tenant, "--data", str(data_dir), *more, environ=environ
+        )
+        return ended.returncode, ended.stdout, ended.stderr
 
     return run
 

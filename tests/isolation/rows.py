@@ -9,8 +9,9 @@ from core.database import DatabaseRef
 from tests.engines.servers import namespace_file, postgresql_process, postgresql_rows, written_for
 from tests.installation import Installation
 
-TRAIL = ("log_events", "transaction_marks")
-"""Attempts are logged, also those that were refused; each transaction behind a server leaves a mark of its end."""
+TRAIL = ("log_events", "transaction_marks", "login_attempts", "address_uses")
+"""Attempts are logged and counted, also those that were refused; each transaction behind a server leaves a mark of
+its end."""
 
 Rows = dict[str, dict[str, list[str]]]
 

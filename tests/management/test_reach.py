@@ -161,8 +161,8 @@ async def test_a_resource_that_does_not_exist_here_is_forbidden_not_missing(worl
         ("GET", "/guardian/factors"),
         ("POST", "/hooks"),
         ("DELETE", "/x/y/z"),
-        ("PUT", "/branding"),
-        ("GET", "/users/x/sessions"),
+        ("PUT", "/flows/x"),
+        ("GET", "/users/x/enrollments"),
     ]:
         answer = await api(method, path)
         assert (answer.status_code, answer.json()["errorCode"]) == (403, "insufficient_scope"), path
