@@ -6,6 +6,7 @@ managed service does (`cloud.py`). WebSockets are tunnelled; a fault meets them 
 
 import http.client
 import select
+import selectors
 import socket
 import sys
 import threading
@@ -167,10 +168,13 @@ class Proxy:
                 return rule.fault
         return None
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request, client: socket.socket | None = None) -> Answer:
+        """A client that leaves takes its request with it: it would wait for a lock in the name of nobody."""
         port, changed = self._choose(request)
         connection = _sent(port, changed)
         try:
+            if client is not None and not _is_waited_for(connection.sock, client):
+                raise _Cut
             got = connection.getresponse()
             body = got.read()
         finally:
@@ -184,13 +188,13 @@ class Proxy:
         time.sleep(seconds)
         connection.close()
 
-    def passed(self, request: Request) -> Answer:
+    def passed(self, request: Request, client: socket.socket) -> Answer:
         if self.traits is None:
-            return self.send(request)
+            return self.send(request, client)
         changed = self.traits.request(request)
         if isinstance(changed, Answer):
             return changed
-        return self.traits.answer(changed, self.send(changed), self.send)
+        return self.traits.answer(changed, self.send(changed, client), self.send)
 
     def tunnel(self, request: Request, client: socket.socket) -> None:
         port, changed = self._choose(request)
@@ -295,7 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(fault.seconds)
         if request.headers.get("upgrade", "").lower() == "websocket":
             return self._upgraded(proxy, request)
-        answer = proxy.passed(request)
+        answer = proxy.passed(request, self.connection)
         return self._spoilt(fault, answer)
 
     def _upgraded(self, proxy: Proxy, request: Request) -> tuple[Answer, int]:
@@ -337,6 +341,17 @@ def _sent(port: int, request: Request) -> http.client.HTTPConnection:
     connection.putheader("content-length", str(len(request.body)))
     connection.endheaders(request.body)
     return connection
+
+
+def _is_waited_for(server: socket.socket, client: socket.socket) -> bool:
+    """Until the server answers or the client leaves: whether the client is still there."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(server, selectors.EVENT_READ)
+        selector.register(client, selectors.EVENT_READ)
+        ready = {key.fileobj for key, _ in selector.select(UPSTREAM_SECONDS)}
+    if server in ready or client not in ready:
+        return True
+    return bool(client.recv(1, socket.MSG_PEEK))
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:

@@ -51,6 +51,18 @@ CLOSE = {"type": "close"}
 INSERT = execute("insert into t values (1)")
 
 
+def test_who_leaves_waits_for_no_lock_any_more(proxy: Proxy, sqld: Sqld, namespace: str) -> None:
+    """Whoever asked for the lock and left would get it, keep it as long as the server lets it, and so for each."""
+    begin, commit = execute("begin immediate"), execute("commit")
+    holder = pipeline(proxy, sqld, namespace, begin).json()["baton"]
+    for _ in range(4):
+        with pytest.raises(httpx.ReadTimeout):
+            pipeline(proxy, sqld, namespace, begin, timeout=0.3)
+    answer = pipeline(proxy, sqld, namespace, commit, CLOSE, baton=holder)
+    assert answer.json()["results"][0]["type"] == "ok"
+    assert pipeline(proxy, sqld, namespace, INSERT, CLOSE, timeout=9).json()["results"][0]["type"] == "ok"
+
+
 def test_what_is_cut_before_the_server_never_happened(proxy: Proxy, sqld: Sqld, namespace: str) -> None:
     proxy.inject(Fault(Kind.CUT_BEFORE))
     with pytest.raises(httpx.TransportError):
