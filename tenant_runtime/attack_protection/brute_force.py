@@ -24,7 +24,11 @@ from tenant_runtime.models import LoginAttempts
 
 DAY_MS = 86_400_000
 FORGOTTEN_MS = DAY_MS
-"""After the last failure, or the end of the wait it began."""
+"""After the last failure."""
+
+WAITED_MS = 2 * DAY_MS
+"""After the last failure, where it began a wait: longer than any of them, and so much for all, so that a row says when
+its wait began."""
 
 DISTRIBUTED = 10
 """Times `max_attempts`: failures from everywhere after which strangers wait (NIST SP 800-63B-4 section 3.2.2: 100)."""
@@ -49,7 +53,7 @@ _TAKE_BACK = Prepared(
 )
 _UNBLOCK = delete(LoginAttempts.__table__).where(_a.user_id == bindparam("user"))
 _BLOCKED = (
-    select(_a.ip, _a.blocked_until)
+    select(_a.ip, _a.blocked_until, _a.expires_at)
     .where(_a.user_id == bindparam("user"), _a.blocked_until > bindparam("now"))
     .order_by(_a.ip)
 )
@@ -99,7 +103,7 @@ def begin(
     counters = _counters(rules, subject, ip, user.last_ip if user is not None else None)
     held = [_load(connection, counter, now) for counter in counters]
     if "block" in rules.shields:
-        refused = max((until for _, until in held if _is_blocked(until, now)), default=0)
+        refused = max((until for _, until in held), default=0)
         if refused:
             return Attempt(counters, refused)
     begins = False
@@ -123,9 +127,7 @@ def unblock(connection: Connection, user_id: str) -> bool:
 def blocked_addresses(connection: Connection, user_id: str, now: int) -> list[str | None]:
     """Networks from which the account may not be signed in to; None: from nowhere that it does not know."""
     return [
-        row.ip
-        for row in connection.execute(_BLOCKED, {"user": user_id, "now": now})
-        if _is_blocked(row.blocked_until, now)
+        row.ip for row in connection.execute(_BLOCKED, {"user": user_id, "now": now}) if _is_blocked(row, now)
     ]
 
 
@@ -150,16 +152,17 @@ FROM_EVERYWHERE = (1_000, 300_000)
 longer."""
 
 
-def _is_blocked(blocked_until: int, now: int) -> bool:
-    """A wait that is longer than any was begun by a clock that was ahead, and is over."""
-    return now < blocked_until <= now + DAY_MS + LEEWAY_MS
+def _is_blocked(row: Any, now: int) -> bool:
+    """A wait that begins later than now was begun by a clock that was ahead, and is over."""
+    return bool(now < row.blocked_until and row.expires_at - WAITED_MS <= now + LEEWAY_MS)
 
 
 def _load(connection: Connection, counter: Counter, now: int) -> tuple[int, int]:
+    """Failures, and until when they are waited for; 0: they are not."""
     row = _LOAD.first(connection, {"digest": counter.digest})
     if row is None or row.expires_at <= now:
         return 0, 0
-    return row.failures, row.blocked_until
+    return row.failures, row.blocked_until if _is_blocked(row, now) else 0
 
 
 def _count(
@@ -171,7 +174,7 @@ def _count(
         "ip": counter.ip,
         "failures": failures,
         "blocked_until": until,
-        "expires_at": max(now, until) + FORGOTTEN_MS,
+        "expires_at": now + (WAITED_MS if until else FORGOTTEN_MS),
     }
     _COUNT.run(connection, row)
     if counter.digest.startswith(SWEEP_WHEN) and failures == 1:
