@@ -111,7 +111,7 @@ class Load:
 
     async def check(self, database: Database) -> None:
         """Every acknowledged write is there, once, and nothing else."""
-        assert self.failures == []
+        assert self.failures == [], self.failures
         assert self.stale == []
         assert await database.read(names) == self.expected
         assert await database.read(tickets) == self.made
