@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from entrypoints.cli import main
 from entrypoints.demo_content import DemoClient
 from tests.clients.conftest import PACKAGES, Served, node
 from tests.clients.deploy_tool import deploy_tool, domain_of, export, files_of, new_tenant
 from tests.clients.rich_tenant import API, CLIENTS, fill
+from tests.serving import command
 
 pytestmark = [
     pytest.mark.anyio,
@@ -48,7 +48,10 @@ async def test_a_tenant_in_one_file_becomes_another_tenant(served: Served, tmp_p
 async def from_afar(action: str, path: Path, domain: str, machine: DemoClient) -> int:
     """`keystead config` reads what the tool wrote, over the network as the tool does."""
     proof = ["--client-id", machine.client_id, "--client-secret", machine.client_secret or ""]
-    return await asyncio.to_thread(main, ["config", action, str(path), "--domain", domain, *proof])
+    ended = await asyncio.to_thread(
+        command, "config", action, str(path), "--domain", domain, *proof, timeout=300
+    )
+    return ended.returncode
 
 
 @pytest.mark.long
