@@ -97,7 +97,9 @@ async def test_a_silent_database_holds_its_own_few_threads_and_nothing_of_the_ot
         done += 1
         assert threads() <= before + 2 * (READERS + WRITERS)
     told = await asked + await asyncio.gather(*wrote, return_exceptions=True)
-    assert done > 3, "how often is the machine's affair; who waited for the sick one would have come round once"
+    assert done > 3, (
+        "how often is the machine's affair; who waited for the sick one would have come round once"
+    )
     assert len(told) == 220
     assert all(isinstance(each, DatabaseUnavailable) for each in told)
     front.heal()

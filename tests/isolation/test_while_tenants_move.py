@@ -77,7 +77,7 @@ async def again(stopped: asyncio.Event, act: Callable[[], Awaitable[None]]) -> N
         await act()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_neighbours_cross_on_their_way(installation: Installation, tmp_path: Path) -> None:
     a, b = await watched(installation, A), await watched(installation, B)
     a.foreign, b.foreign = b.word, a.word

@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.
 __all__ = ["cluster"]
 
 
+@pytest.mark.long
 async def test_both_nodes_follow_under_load(cluster: Cluster) -> None:
     async with cluster.node("mover").serving() as one, cluster.node("other").serving() as other:
         balancer = Balancer([one, other], [one, other])
