@@ -60,7 +60,7 @@ async def open_to_all(
     """acme lets anybody register; globex, nobody."""
     copy = tmp_path_factory.mktemp("registration") / "data"
     shutil.copytree(golden[0], copy)
-    settings = settings_for(copy, outbound_allowed=frozenset({foreign.host}), rates={"registration": 1000.0})
+    settings = settings_for(copy, outbound_allowed=frozenset({foreign.host}))
     async with serving(settings, golden[1]) as installation:
         await let_register(installation, "acme", mode="open")
         yield installation
