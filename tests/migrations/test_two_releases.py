@@ -35,11 +35,12 @@ def git(*arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def release_before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What stood in the history when its newest revision was the one before."""
+    """The last that the changelog told of when the newest revision was the one before: what lies between two such
+    commits need not start."""
     if shutil.which("git") is None:
         pytest.skip("there is no git")
     added = git("log", "--diff-filter=A", "--format=%H", "--", str(NEWEST.relative_to(ROOT))).splitlines()
-    commit = git("rev-parse", "--verify", f"{added[-1]}^") if added else ""
+    commit = git("log", "-1", "--format=%H", f"{added[-1]}^", "--", "CHANGELOG.md") if added else ""
     if not commit:
         pytest.skip("the release before is not in the history")
     folder = tmp_path_factory.mktemp("before") / "keystead"
