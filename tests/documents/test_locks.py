@@ -56,6 +56,7 @@ def test_a_lock_names_no_address_and_no_file(lock: str) -> None:
 
 @pytest.mark.parametrize("lock", NPM_LOCKS)
 def test_every_package_from_npm_has_a_digest_and_no_address(lock: str) -> None:
+    assert "://" not in read(lock), "npm adds pages of sponsors: remove the members `funding`"
     packages = json.loads(read(lock))["packages"]
     assert len(packages) > 1
     for name, package in packages.items():
