@@ -11,7 +11,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from core.settings import Settings
     from provisioning.platform import Platform
 
 ADMIN = "Platform Admin"
@@ -48,28 +47,18 @@ def _run(options: argparse.Namespace) -> int:
     from core.logs import configure_logs
     from core.settings import Settings
     from entrypoints.sentences import sentence
+    from entrypoints.tenant_commands import opened
 
     given = {"data_dir": Path(options.data)} if options.data is not None else {}
     settings = Settings.from_env(os.environ, **given, spare_keys=0)
     configure_logs("error")
     configure(settings.failpoints)
     try:
-        print(asyncio.run(_opened(settings, options)))
+        print(asyncio.run(opened(settings, options)))
     except IdentityError as error:
         print(f"keystead: {sentence(error)}", file=sys.stderr)
         return 1
     return 0
-
-
-async def _opened(settings: "Settings", options: argparse.Namespace) -> str:
-    from provisioning.platform import open_platform
-
-    platform = await open_platform(settings)
-    try:
-        text: str = await options.act(platform, options)
-        return text
-    finally:
-        await platform.close()
 
 
 async def _list(platform: "Platform", options: argparse.Namespace) -> str:

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings.from_env(dict(os.environ), **given, spare_keys=0)
     configure_logs("error")
     try:
-        print(asyncio.run(_opened(settings, options)))
+        print(asyncio.run(opened(settings, options)))
     except (Failed, NoSlotLeft) as error:
         print(f"keystead: {error}", file=sys.stderr)
         return 1
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _opened(settings: "Settings", options: argparse.Namespace) -> str:
+async def opened(settings: "Settings", options: argparse.Namespace) -> str:
     from provisioning.platform import open_platform
 
     platform = await open_platform(settings)

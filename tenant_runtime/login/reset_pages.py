@@ -19,10 +19,11 @@ from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.connections.options import DatabaseOptions
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
-from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
+from tenant_runtime.login.answers import branding_of, show, speech_of
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
+from tenant_runtime.login.link_done import done_page, result_url_of
 from tenant_runtime.login.pages import FormPage, MessagePage, Problems
 from tenant_runtime.login.password_rules import MINIMUM, problem_of
 from tenant_runtime.login.reset import (
@@ -35,7 +36,6 @@ from tenant_runtime.login.reset import (
     change_password,
     look_at,
 )
-from tenant_runtime.login.result_urls import is_known, way_back, with_result
 from tenant_runtime.login.steps import IDENTIFIER, RESET, StepVisit, at, opened, posted
 from tenant_runtime.mail.queue import posted as letter
 from tenant_runtime.mail.queue import require_mail
@@ -163,7 +163,7 @@ async def set_new_password(request: AnyRequest) -> Response[str]:
     event = _changed(request, good, now)
     await tenant.database.write(change_password, digest(ticket), new_hash, event, notice, tenant)
     services.deliveries.soon(tenant)
-    return _done(request, found, good)
+    return done_page(request, found, good, "new_password_done")
 
 
 handlers = [request_page, request_link, new_password_page, set_new_password]
@@ -204,33 +204,10 @@ async def _form(
         problems=problems or {},
     )
     cookies = [] if browser.binding else [binding_cookie(binding, is_https=browser.is_https)]
-    target = _result_url(found, good)
+    target = result_url_of(found, good)
     return show(page, status=400 if problems else 200, redirect_uri=target, cookies=cookies)
 
 
 def _rules(found: Configuration, good: Link) -> DatabaseOptions:
     connection = found.connections.get(good.connection_id)
     return connection.database if connection is not None else DatabaseOptions()
-
-
-def _result_url(found: Configuration, good: Link) -> str | None:
-    return good.result_url if good.result_url and is_known(found, good.result_url) else None
-
-
-def _done(request: AnyRequest, found: Configuration, good: Link) -> Response[str]:
-    speech, branding = speech_of(request, found), branding_of(tenant_of(request), found.settings)
-    texts = speech.of("new_password_done", company=branding.display_name, email=good.email)
-    result_url = _result_url(found, good)
-    if result_url is not None:
-        said = texts.say("new_password_done_lead")
-        return redirect(with_result(result_url, said, good.email if good.shows_email else None))
-    page = MessagePage(
-        branding=branding,
-        speech=speech,
-        heading=texts.say("new_password_done_title"),
-        text=texts.say("new_password_done_lead"),
-        link_url=way_back(found, good.client_id, good.organization),
-        link_label=texts.say("new_password_done_link"),
-        done=True,
-    )
-    return show(page)

@@ -11,14 +11,14 @@ from litestar import Request, Response, get, post
 from core.clock import now_ms
 from core.ids import digest
 from tenant_runtime.audit import Event
-from tenant_runtime.configuration import Configuration, configuration
+from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
-from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
+from tenant_runtime.login.answers import branding_of, show, speech_of
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
 from tenant_runtime.login.email_verification import PATH, Verification, VerificationLinkUsed, look_at, verify
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
-from tenant_runtime.login.pages import FormPage, MessagePage
-from tenant_runtime.login.result_urls import is_known, way_back, with_result
+from tenant_runtime.login.link_done import done_page, result_url_of
+from tenant_runtime.login.pages import FormPage
 from tenant_runtime.oauth.body import parse_form
 
 AnyRequest = Request[Any, Any, Any]
@@ -51,7 +51,7 @@ async def verification_page(request: AnyRequest) -> Response[str]:
         email=good.email,
     )
     cookies = [] if browser.binding else [binding_cookie(binding, is_https=browser.is_https)]
-    return show(page, redirect_uri=_result_url(found, good), cookies=cookies)
+    return show(page, redirect_uri=result_url_of(found, good), cookies=cookies)
 
 
 @post(PATH, include_in_schema=False, request_max_body_size=FORM_LIMIT)
@@ -67,7 +67,7 @@ async def verify_address(request: AnyRequest) -> Response[str]:
     except VerificationLinkUsed:
         services.audit.add(tenant, _event(request, "fv", None, now))
         raise
-    return _done(request, await configuration(tenant), good)
+    return done_page(request, await configuration(tenant), good, "verified")
 
 
 handlers = [verification_page, verify_address]
@@ -89,26 +89,3 @@ def _event(request: AnyRequest, type: str, good: Verification | None, now: int) 
         user_agent=(request.headers.get("user-agent") or "")[:500] or None,
         request_id=request_id_of(request),
     )
-
-
-def _result_url(found: Configuration, good: Verification) -> str | None:
-    return good.result_url if good.result_url and is_known(found, good.result_url) else None
-
-
-def _done(request: AnyRequest, found: Configuration, good: Verification) -> Response[str]:
-    speech, branding = speech_of(request, found), branding_of(tenant_of(request), found.settings)
-    texts = speech.of("verified", company=branding.display_name, email=good.email)
-    result_url = _result_url(found, good)
-    if result_url is not None:
-        said = texts.say("verified_lead")
-        return redirect(with_result(result_url, said, good.email if good.shows_email else None))
-    page = MessagePage(
-        branding=branding,
-        speech=speech,
-        heading=texts.say("verified_title"),
-        text=texts.say("verified_lead"),
-        link_url=way_back(found, good.client_id, good.organization),
-        link_label=texts.say("verified_link"),
-        done=True,
-    )
-    return show(page)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from litestar.params import FromPath, JSONBody
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from core.clock import to_iso
 from core.crypto.sealing import DataKey
@@ -12,23 +13,25 @@ from core.errors import InvalidInput
 from core.ids import new_id
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import named
-from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.event_streams.bodies import (
     EventStreamIn,
     EventStreamPatch,
     check,
     header_of,
-    readable,
+)
+from tenant_runtime.management.event_streams.bodies import (
+    readable as shown_authorization,
 )
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
+from tenant_runtime.management.streams import Streams, check_room, followed, readable, rotate
 from tenant_runtime.models import EventStream
 from tenant_runtime.schema import require_streams
 from tenant_runtime.streams.changes import NEWEST
 from tenant_runtime.streams.secrets import StreamSecrets, open_secrets, seal_secrets
 from tenant_runtime.streams.signing import new_signing_secret
 
-MOST = 10
+READING = "read:event_streams"
 PREFIX = "est"
 _table = EventStream.__table__
 
@@ -49,15 +52,7 @@ def shape_all(_: Connection, rows: Rows) -> Items:
     return [shape(row) for row in rows]
 
 
-class _Streams(Entity):
-    """Of a tenant that waits for its migration there are none yet."""
-
-    def find(self, connection: Connection, key: str) -> Row[Any] | None:
-        require_streams(connection)
-        return super().find(connection, key)
-
-
-ENTITY = _Streams("event_stream", _table, "id", shape)
+ENTITY = Streams("event_stream", _table, "id", shape)
 LISTING = Listing(
     "eventStreams",
     select(*(column for column in _table.c if column.name != "secrets")),
@@ -83,7 +78,7 @@ async def create_event_stream(call: CallOf, data: JSONBody[EventStreamIn]) -> di
     if "webhook_endpoint" not in members["destination"]["configuration"]:
         raise InvalidInput("`destination.configuration.webhook_endpoint` is missing.")
     shown = await call.write(_create, new_id(PREFIX), members, call.tenant.data_key, call.now)
-    return _followed(call, shown)
+    return followed(call, shown, READING)
 
 
 @changing("/event-streams/{id:str}", "update:event_streams")
@@ -91,7 +86,7 @@ async def update_event_stream(
     call: CallOf, id: FromPath[str], data: JSONBody[EventStreamPatch]
 ) -> dict[str, Any]:
     shown = await call.write(_update, id, _said(call, data), call.tenant.data_key, call.now)
-    return _followed(call, shown)
+    return followed(call, shown, READING)
 
 
 @removing("/event-streams/{id:str}", "delete:event_streams")
@@ -102,7 +97,8 @@ async def delete_event_stream(call: CallOf, id: FromPath[str]) -> None:
 @creating("/event-streams/{id:str}/rotate-secret", "update:event_streams", status_code=200)
 async def rotate_event_stream_secret(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
     """The one before signs beside the new one for a day."""
-    return _readable(call, await call.write(_rotate, id, call.tenant.data_key, call.now))
+    shown = await call.write(rotate, ENTITY, id, call.tenant.data_key, call.now)
+    return readable(call, shown, READING)
 
 
 def _said(call: Call, data: EventStreamPatch) -> dict[str, Any]:
@@ -111,25 +107,10 @@ def _said(call: Call, data: EventStreamPatch) -> dict[str, Any]:
     return members
 
 
-def _followed(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
-    if call.services.streams is not None:
-        call.services.streams.soon(call.tenant.id)
-    return _readable(call, shown)
-
-
-def _readable(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
-    """The secret is for whoever may read streams."""
-    if not call.actor.holds("read:event_streams"):
-        shown.pop("signing_secret", None)
-    return shown
-
-
 def _create(
     connection: Connection, id: str, members: Mapping[str, Any], data_key: DataKey, now: int
 ) -> Written:
-    require_streams(connection)
-    if connection.execute(select(func.count()).select_from(_table)).scalar_one() >= MOST:
-        raise InvalidInput(f"A tenant may have {MOST} event streams.")
+    check_room(connection, _table)
     configuration = members["destination"]["configuration"]
     authorization = configuration.get("webhook_authorization")
     secrets = StreamSecrets(
@@ -175,12 +156,7 @@ def _redirected(row: Row[Any], said: Mapping[str, Any], data_key: DataKey) -> di
         header = header_of(authorization) if authorization else None
         if header == secrets.authorization:
             return {"destination": destination}
-        kept = StreamSecrets(
-            signing=secrets.signing,
-            before=secrets.before,
-            before_until=secrets.before_until,
-            authorization=header,
-        )
+        kept = msgspec.structs.replace(secrets, authorization=header)
         return {"destination": destination, "secrets": seal_secrets(data_key, _table.name, row.id, kept)}
     is_new = destination["configuration"]["webhook_endpoint"] != known["webhook_endpoint"]
     if secrets.authorization is not None and is_new:
@@ -192,16 +168,8 @@ def _destination(known: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str,
     configuration = {**known, **said}
     authorization = configuration.pop("webhook_authorization", None)
     if authorization:
-        configuration["webhook_authorization"] = readable(authorization)
+        configuration["webhook_authorization"] = shown_authorization(authorization)
     return {"type": "webhook", "configuration": configuration}
-
-
-def _rotate(connection: Connection, id: str, data_key: DataKey, now: int) -> Written:
-    row = ENTITY.load(connection, id)
-    secrets = open_secrets(data_key, _table.name, id, row.secrets).rotated(now)
-    row = ENTITY.change(connection, row, {"secrets": seal_secrets(data_key, _table.name, id, secrets)}, now)
-    shown = shape(row)
-    return Written(answer={**shown, "signing_secret": secrets.signing}, after={"id": id, "secret": "rotated"})
 
 
 handlers = [

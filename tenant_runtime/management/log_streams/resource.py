@@ -7,6 +7,7 @@ keeps its place, and goes on there when it is active again. `startFrom` in a PAT
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection, Row, func, insert, select
 
@@ -16,7 +17,6 @@ from core.errors import InvalidInput
 from core.ids import new_id
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import named
-from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.log_streams.bodies import (
     HTTP,
@@ -27,13 +27,14 @@ from tenant_runtime.management.log_streams.bodies import (
     moment,
 )
 from tenant_runtime.management.routing import changing, creating, reading, removing
+from tenant_runtime.management.streams import Streams, check_room, followed, readable, rotate
 from tenant_runtime.models import LogEvent, LogStream
 from tenant_runtime.schema import require_streams
 from tenant_runtime.streams.log_batches import NEWEST
 from tenant_runtime.streams.secrets import StreamSecrets, open_secrets, seal_secrets
 from tenant_runtime.streams.signing import new_signing_secret
 
-MOST = 10
+READING = "read:log_streams"
 PREFIX = "lst"
 _table, _e = LogStream.__table__, LogEvent.__table__.c
 _DEFAULTS = {"httpContentType": "application/json", "httpContentFormat": "JSONLINES"}
@@ -54,15 +55,7 @@ def shape_all(_: Connection, rows: Rows) -> Items:
     return [shape(row) for row in rows]
 
 
-class _Streams(Entity):
-    """Of a tenant that waits for its migration there are none yet."""
-
-    def find(self, connection: Connection, key: str) -> Row[Any] | None:
-        require_streams(connection)
-        return super().find(connection, key)
-
-
-ENTITY = _Streams("log_stream", _table, "id", shape)
+ENTITY = Streams("log_stream", _table, "id", shape)
 LISTING = Listing(
     "log_streams",
     select(*(column for column in _table.c if column.name != "secrets")),
@@ -97,7 +90,7 @@ async def create_log_stream(call: CallOf, data: JSONBody[LogStreamIn]) -> dict[s
         raise InvalidInput("`sink.httpEndpoint` is missing.")
     await call.services.audit.flush(call.tenant)
     shown = await call.write(_create, new_id(PREFIX), members, call.tenant.data_key, call.now)
-    return _followed(call, shown)
+    return followed(call, shown, READING)
 
 
 @changing("/log-streams/{id:str}", "update:log_streams")
@@ -105,7 +98,7 @@ async def update_log_stream(
     call: CallOf, id: FromPath[str], data: JSONBody[LogStreamPatch]
 ) -> dict[str, Any]:
     shown = await call.write(_update, id, _said(call, data), call.tenant.data_key, call.now)
-    return _followed(call, shown)
+    return followed(call, shown, READING)
 
 
 @removing("/log-streams/{id:str}", "delete:log_streams")
@@ -116,7 +109,8 @@ async def delete_log_stream(call: CallOf, id: FromPath[str]) -> None:
 @creating("/log-streams/{id:str}/rotate-secret", "update:log_streams", status_code=200)
 async def rotate_log_stream_secret(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
     """The one before signs beside the new one for a day."""
-    return _readable(call, await call.write(_rotate, id, call.tenant.data_key, call.now))
+    shown = await call.write(rotate, ENTITY, id, call.tenant.data_key, call.now)
+    return readable(call, shown, READING)
 
 
 def _said(call: Call, data: LogStreamPatch) -> dict[str, Any]:
@@ -125,25 +119,10 @@ def _said(call: Call, data: LogStreamPatch) -> dict[str, Any]:
     return members
 
 
-def _followed(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
-    if call.services.streams is not None:
-        call.services.streams.soon(call.tenant.id)
-    return _readable(call, shown)
-
-
-def _readable(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
-    """The secret is for whoever may read streams."""
-    if not call.actor.holds("read:log_streams"):
-        shown.pop("signing_secret", None)
-    return shown
-
-
 def _create(
     connection: Connection, id: str, members: Mapping[str, Any], data_key: DataKey, now: int
 ) -> Written:
-    require_streams(connection)
-    if connection.execute(select(func.count()).select_from(_table)).scalar_one() >= MOST:
-        raise InvalidInput(f"A tenant may have {MOST} log streams.")
+    check_room(connection, _table)
     sink = dict(members["sink"])
     secrets = StreamSecrets(signing=new_signing_secret(), authorization=sink.pop("httpAuthorization", None))
     values = {
@@ -197,12 +176,7 @@ def _changed_sink(row: Row[Any], said: Mapping[str, Any], data_key: DataKey) -> 
     if "httpAuthorization" in said:
         if said["httpAuthorization"] == secrets.authorization:
             return {"sink": sink}
-        kept = StreamSecrets(
-            signing=secrets.signing,
-            before=secrets.before,
-            before_until=secrets.before_until,
-            authorization=said["httpAuthorization"],
-        )
+        kept = msgspec.structs.replace(secrets, authorization=said["httpAuthorization"])
         return {"sink": sink, "secrets": seal_secrets(data_key, _table.name, row.id, kept)}
     if secrets.authorization is not None and sink["httpEndpoint"] != row.sink["httpEndpoint"]:
         raise InvalidInput("With another `httpEndpoint`, `httpAuthorization` must be given again.")
@@ -217,14 +191,6 @@ def _place(connection: Connection, start_from: str | None) -> int:
     since = select(func.min(_e.sequence)).where(_e.created_at >= moment(start_from))
     first = connection.execute(since).scalar_one()
     return newest if first is None else int(first) - 1
-
-
-def _rotate(connection: Connection, id: str, data_key: DataKey, now: int) -> Written:
-    row = ENTITY.load(connection, id)
-    secrets = open_secrets(data_key, _table.name, id, row.secrets).rotated(now)
-    ENTITY.change(connection, row, {"secrets": seal_secrets(data_key, _table.name, id, secrets)}, now)
-    shown = shape(row)
-    return Written(answer={**shown, "signing_secret": secrets.signing}, after={"id": id, "secret": "rotated"})
 
 
 def _stats(connection: Connection, id: str) -> dict[str, Any]:
