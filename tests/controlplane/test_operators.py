@@ -108,6 +108,7 @@ async def test_somebody_appointed_by_the_command_is_known_to_running_servers_at_
     assert (await fresh("GET", "/fleet", caller=person)).status_code == 200
     listed = await asyncio.to_thread(command, "operator", "list", "--json", environ=run)
     assert '"email":"glass@example.com"' in listed.stdout
+    await asyncio.sleep(1)  # `iat` has whole seconds: what was issued in the second of the revocation stands
     gone = await asyncio.to_thread(command, "operator", "revoke", "--email", "glass@example.com", environ=run)
     assert "took Platform Admin" in gone.stdout
     assert (await fresh("GET", "/fleet", caller=person)).status_code == 401, "no token outlives it"
