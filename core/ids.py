@@ -14,7 +14,16 @@ _ALPHABET = string.ascii_letters + string.digits
 def _random_text(length: int) -> str:
     """From one random number, 64 bits longer than the text: no letter is likelier by more than 2^-64. Forty
     microseconds cheaper than a choice for each letter, and every log event has an id."""
-    number, letters = secrets.randbits(6 * length + 64), []
+    return _letters(secrets.randbits(6 * length + 64), length)
+
+
+def text_of(source: bytes, length: int) -> str:
+    """Letters and digits that are as random as `source`, of which there must be eight bytes more than they hold."""
+    return _letters(int.from_bytes(source), length)
+
+
+def _letters(number: int, length: int) -> str:
+    letters = []
     for _ in range(length):
         number, place = divmod(number, len(_ALPHABET))
         letters.append(_ALPHABET[place])
@@ -24,6 +33,11 @@ def _random_text(length: int) -> str:
 def new_id(prefix: str) -> str:
     """`rol_` and 16 characters: 95 random bits."""
     return f"{prefix}_{_random_text(16)}"
+
+
+def new_invitation_id() -> str:
+    """256 random bits and more (`specs/organization-api.md` section 0)."""
+    return _random_text(44)
 
 
 def new_client_id() -> str:

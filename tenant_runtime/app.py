@@ -20,6 +20,9 @@ from tenant_runtime.management.routing import SECURITY_SCHEME
 from tenant_runtime.oauth import endpoints, logout
 from tenant_runtime.oauth.authorization import endpoint as authorize
 from tenant_runtime.oauth.protected_resource import with_resource_metadata
+from tenant_runtime.organizations import api as organizations
+from tenant_runtime.organizations.api import BASE
+from tenant_runtime.organizations.wire.errors import renderer
 
 FORM_LIMIT = 64 * 1024
 
@@ -27,6 +30,7 @@ FORM_LIMIT = 64 * 1024
 @cache
 def tenant_app() -> Litestar:
     as_page = page_renderer(error_page)
+    as_organization_api = renderer()
     protocol = Router(
         "/",
         route_handlers=endpoints.handlers,
@@ -41,8 +45,8 @@ def tenant_app() -> Litestar:
         include_in_schema=False,
     )
     return Litestar(
-        [protocol, browser, api.router()],
-        exception_handlers={Exception: _by_path(as_page)},
+        [protocol, browser, api.router(), organizations.router()],
+        exception_handlers={Exception: _by_path(as_page, as_organization_api)},
         openapi_config=OpenAPIConfig(
             title="Keystead Management API",
             version="2",
@@ -59,11 +63,13 @@ def tenant_app() -> Litestar:
     )
 
 
-def _by_path(as_page: Handler) -> Handler:
+def _by_path(as_page: Handler, as_organization_api: Handler) -> Handler:
     """For a path or a method that no router answers: still in the shape that its caller understands."""
 
     def handle(request: AnyRequest, exc: Exception) -> Response[Any]:
-        is_api = request.scope["path"].startswith("/api/")
-        return as_management(request, exc) if is_api else as_page(request, exc)
+        path = request.scope["path"]
+        if path.startswith(f"{BASE}/"):
+            return as_organization_api(request, exc)
+        return as_management(request, exc) if path.startswith("/api/") else as_page(request, exc)
 
     return handle

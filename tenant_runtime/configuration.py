@@ -34,7 +34,7 @@ from tenant_runtime.models import (
 from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.oauth.keys.ring import LAST_RETIRED, SIGNING_KEYS, KeyRing, key_ring
 from tenant_runtime.organizations.rules import OrganizationRules
-from tenant_runtime.schema import SCHEMA, WITH_ORGANIZATION_RULES
+from tenant_runtime.schema import SCHEMA, WITH_ORGANIZATION_API, WITH_ORGANIZATION_RULES
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
 FAPI = "fapi2_sp_pkj_dpop"
@@ -198,6 +198,11 @@ class Configuration:
             names_allowed=self.settings.allow_organization_name_in_authentication_api,
             chooses=self.schema >= WITH_ORGANIZATION_RULES,
         )
+
+    @property
+    def has_organization_api(self) -> bool:
+        """False only in a database that waits for its migration."""
+        return self.schema >= WITH_ORGANIZATION_API
 
     def takes_signups(self, connection: ConnectionConfiguration) -> bool:
         """Whether people may make accounts of this connection for themselves."""

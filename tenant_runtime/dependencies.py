@@ -26,6 +26,7 @@ from tenant_runtime.login.devices.guesses import Guesses
 from tenant_runtime.login.throttling import AttemptMemory
 from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.oauth.clients.remote_keys import RemoteKeys
+from tenant_runtime.organizations.hooks import Hooks, NoHooks
 from tenant_runtime.registration.document_memory import DocumentMemory
 from tenant_runtime.registration.rates import Rates
 from tenant_runtime.streams import Streams
@@ -72,6 +73,7 @@ class Services:
     attempts: AttemptMemory = field(default_factory=AttemptMemory)
     leaked_passwords: LeakedPasswords = field(default_factory=LeakedPasswords)
     device_guesses: Guesses = field(default_factory=Guesses)
+    organization_hooks: Hooks = field(default_factory=NoHooks)
 
 
 def services_of(connection: AnyConnection) -> Services:

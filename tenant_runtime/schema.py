@@ -18,6 +18,9 @@ WITH_JOBS = "0005"
 WITH_STREAMS = "0005"
 """From which on log events are numbered, and there are streams."""
 
+WITH_ORGANIZATION_API = "0006"
+"""From which on sessions have contexts, and there are invitations, teams, domains and licenses."""
+
 
 def has_organization_rules(connection: Connection) -> bool:
     return bool(SCHEMA.rows(connection, {})[0].version_num >= WITH_ORGANIZATION_RULES)
@@ -39,6 +42,15 @@ def require_jobs(connection: Connection) -> None:
 
 def require_streams(connection: Connection) -> None:
     if not has_streams(connection):
+        raise _to_be_migrated()
+
+
+def has_organization_api(connection: Connection) -> bool:
+    return bool(SCHEMA.rows(connection, {})[0].version_num >= WITH_ORGANIZATION_API)
+
+
+def require_organization_api(connection: Connection) -> None:
+    if not has_organization_api(connection):
         raise _to_be_migrated()
 
 

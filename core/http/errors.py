@@ -196,9 +196,14 @@ def _short(text: str) -> str:
     return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"
 
 
+def resolved(request: AnyRequest, exc: Exception) -> IdentityError:
+    """For a shape of its own elsewhere: what was raised, as a member of the hierarchy; the log knows of it."""
+    return _resolve(request, exc)[0]
+
+
 def _resolve(request: AnyRequest, exc: Exception) -> tuple[IdentityError, str]:
     error = to_identity_error(exc)
-    support_id = _support_id(request)
+    support_id = support_id_of(request)
     if isinstance(error, ServerError):
         _log.error("unforeseen_exception", support_id=support_id, exc_info=exc)
     elif error.status >= 500:
@@ -206,7 +211,7 @@ def _resolve(request: AnyRequest, exc: Exception) -> tuple[IdentityError, str]:
     return error, support_id
 
 
-def _support_id(request: AnyRequest) -> str:
+def support_id_of(request: AnyRequest) -> str:
     state: Mapping[str, Any] = request.scope.get("state") or {}
     return str(state.get("request_id") or secrets.token_hex(8))
 

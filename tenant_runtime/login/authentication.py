@@ -61,6 +61,8 @@ def sign_in(
         ip=visit.ip,
         user_agent=visit.user_agent,
         data_key=visit.tenant.data_key,
+        connection_id=visit.request.connection.id,
+        has_context=visit.configuration.has_organization_api,
     )
     return SignIn(
         key=visit.key,
@@ -115,5 +117,5 @@ def signed_in(visit: StepVisit, secret: str) -> Response[str]:
     if visit.session is not None:  # it may have been another person's, and is over
         visit.services.deliveries.soon(visit.tenant)
     max_age = Lifetimes.of(visit.configuration.settings).absolute // 1000
-    cookies = session_cookies(secret, is_https=visit.browser.is_https, max_age=max_age)
+    cookies = session_cookies(secret, visit.tenant.data_key, is_https=visit.browser.is_https, max_age=max_age)
     return redirect(at(RESUME, visit.state), cookies=cookies)

@@ -2,15 +2,20 @@
 
 All are HttpOnly and host-only: `Domain` is never set. On https the sign-on cookie is `SameSite=None`, so that silent
 authentication in a frame works; it is read by /authorize, login and logout pages only. The API cookie names the same
-session row and is read by `/api/auth` only. On plain http (loopback) names lose their prefix and all are Lax.
+session and is read by `/api/auth` only (`specs/organization-api.md` B.1): a token that the session row's secret gives,
+and its signature. On plain http (loopback) names lose their prefix and all are Lax.
 """
 
+import base64
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 from litestar.datastructures import Cookie
 
-from core.ids import digest, new_secret
+from core.crypto.sealing import DataKey
+from core.ids import digest, new_secret, text_of
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -18,6 +23,7 @@ SESSION = "keystead_session"
 API = "better-auth.session_token"
 BROWSER = "keystead_login"
 _SECRET_LENGTH = range(22, 129)
+_TOKEN_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,39 @@ def browser_of(headers: RawHeaders, issuer: str) -> Browser:
     return Browser(is_https, found.get(_name(SESSION, is_https)), found.get(_name(BROWSER, is_https)))
 
 
-def session_cookies(secret: str, *, is_https: bool, max_age: int) -> list[Cookie]:
-    return _session_pair(secret, is_https, max_age)
+def session_cookies(secret: str, data_key: DataKey, *, is_https: bool, max_age: int | None) -> list[Cookie]:
+    """`max_age` in seconds; None: they go when the browser is closed."""
+    token = api_token(data_key, digest(secret))
+    return _session_pair(secret, signed_token(data_key, token), is_https, max_age)
 
 
 def cleared_session_cookies(*, is_https: bool) -> list[Cookie]:
-    return _session_pair("", is_https, 0)
+    return _session_pair("", "", is_https, 0)
+
+
+def api_token(data_key: DataKey, token_digest: str) -> str:
+    """The name of a session to `/api/auth`, which changes with its secret."""
+    mac = hmac.digest(data_key.derive("organization API tokens"), token_digest.encode(), "sha512")
+    return text_of(mac, _TOKEN_LENGTH)
+
+
+def signed_token(data_key: DataKey, token: str) -> str:
+    """As the cookie has it, percent-encoded."""
+    return quote(f"{token}.{_signature(data_key, token)}", safe="")
+
+
+def api_token_of(headers: RawHeaders, issuer: str, data_key: DataKey) -> str | None:
+    """The token that the API cookie shows. None where there is none, or none of this tenant's."""
+    name = api_cookie_name(is_https=issuer.startswith("https://"))
+    value = unquote(_cookies(headers, {name}).get(name, ""))
+    token, dot, signature = value.partition(".")
+    if not dot or not signature.isascii():
+        return None
+    return token if hmac.compare_digest(signature, _signature(data_key, token)) else None
+
+
+def api_cookie_name(*, is_https: bool) -> str:
+    return f"__Secure-{API}" if is_https else API
 
 
 def new_binding() -> str:
@@ -61,12 +94,16 @@ def binding_cookie(secret: str, *, is_https: bool) -> Cookie:
     return _cookie(_name(BROWSER, is_https), secret, is_https, None, lax=True)
 
 
-def _session_pair(secret: str, is_https: bool, max_age: int) -> list[Cookie]:
-    api = f"__Secure-{API}" if is_https else API
+def _session_pair(secret: str, signed: str, is_https: bool, max_age: int | None) -> list[Cookie]:
     return [
         _cookie(_name(SESSION, is_https), secret, is_https, max_age, lax=not is_https),
-        _cookie(api, secret, is_https, max_age, lax=True),
+        _cookie(api_cookie_name(is_https=is_https), signed, is_https, max_age, lax=True),
     ]
+
+
+def _signature(data_key: DataKey, token: str) -> str:
+    mac = hmac.digest(data_key.derive("organization API cookies"), token.encode(), "sha256")
+    return base64.b64encode(mac).decode()
 
 
 def _cookie(name: str, value: str, is_https: bool, max_age: int | None, *, lax: bool) -> Cookie:

@@ -13,7 +13,8 @@ from core.crypto.sealing import DataKey
 from core.database import Prepared
 from core.database.sql import insert
 from tenant_runtime.expiry import is_current
-from tenant_runtime.models import RefreshFamily, Session, SessionClient, User
+from tenant_runtime.login.cookies import api_token
+from tenant_runtime.models import RefreshFamily, Session, SessionClient, SessionContext, User
 from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
 from tenant_runtime.oauth.tokens.families import end_family
 from tenant_runtime.tenant_settings import TenantSettings
@@ -93,6 +94,13 @@ _END = (
 _FAMILIES = select(_f.id, _f.client_id, _f.scope).where(
     _f.session_id == bindparam("session"), _f.revoked_at.is_(None)
 )
+_CONTEXT = insert(SessionContext.__table__)
+_NEW_CONTEXT = ("token", "connection_id", "remembers", "updated_at")
+_KEEP_CONTEXT = Prepared(
+    _CONTEXT.on_conflict_do_update(
+        index_elements=["session_id"], set_={name: _CONTEXT.excluded[name] for name in _NEW_CONTEXT}
+    )
+)
 _JOIN = Prepared(insert(SessionClient.__table__).on_conflict_do_nothing())
 
 
@@ -111,7 +119,8 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSession:
-    """An authentication that has happened, and the browser it happened in."""
+    """An authentication that has happened, and the browser it happened in. `remembers`: its cookies outlive the
+    browser."""
 
     id: str
     token_digest: str
@@ -123,6 +132,10 @@ class NewSession:
     ip: str | None
     user_agent: str | None
     data_key: DataKey = field(repr=False)
+    connection_id: str | None = None
+    remembers: bool = True
+    has_context: bool
+    """Whether the tenant's database has a place for it yet."""
 
 
 def load_session(
@@ -155,6 +168,7 @@ def begin_session(connection: Connection, new: NewSession, previous_digest: str 
     values = _values(new)
     if previous is not None and previous.user_id == new.user_id:
         _RENEW.run(connection, {"session": previous.id} | {f"new_{k}": v for k, v in values.items()})
+        _keep_context(connection, new, previous.id)
         return str(previous.id)
     if previous is not None:
         end_session(connection, new.data_key, previous.id, new.now, why=Initiator.SESSION_REVOKED)
@@ -163,7 +177,24 @@ def begin_session(connection: Connection, new: NewSession, previous_digest: str 
         {"id": new.id, "issuer": new.issuer, "user_id": new.user_id, "created_at": new.now, "ended_at": None}
         | values,
     )
+    _keep_context(connection, new, new.id)
     return new.id
+
+
+def _keep_context(connection: Connection, new: NewSession, session_id: str) -> None:
+    """Who authenticates again is still in the organization that they were in."""
+    if not new.has_context:
+        return
+    values = {
+        "session_id": session_id,
+        "token": api_token(new.data_key, new.token_digest),
+        "connection_id": new.connection_id,
+        "active_organization_id": None,
+        "active_team_id": None,
+        "remembers": new.remembers,
+        "updated_at": new.now,
+    }
+    _KEEP_CONTEXT.run(connection, values)
 
 
 def touch_session(connection: Connection, session: Row[Any], now: int, lifetimes: Lifetimes) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy import ColumnElement, Connection, update
 from core.crypto.sealing import DataKey
 from tenant_runtime.models import AccessToken, AuthorizationCode, RefreshFamily, Session, User
 from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
+from tenant_runtime.organizations.leaving import leave_behind
 
 _user, _session = User.__table__.c, Session.__table__.c
 _family, _code, _token = RefreshFamily.__table__.c, AuthorizationCode.__table__.c, AccessToken.__table__.c
@@ -33,7 +34,8 @@ def tell_of_logins(
 
 
 def end_membership(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
-    """A removed member keeps the session, not what was issued for the organization."""
+    """A removed member keeps the session, not what was issued for the organization, nor what they were there."""
+    leave_behind(connection, organization_id, user_id, now)
     _end_tokens(
         connection,
         now,

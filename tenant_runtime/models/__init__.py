@@ -23,24 +23,31 @@ from tenant_runtime.models.grants import (
     RevokedFamily,
     UsedId,
 )
+from tenant_runtime.models.invitations import Invitation, JoinRequest
 from tenant_runtime.models.jobs import Job, JobPart
+from tenant_runtime.models.licenses import Product, Subscription
 from tenant_runtime.models.logs import IdempotencyKey, LogEvent
 from tenant_runtime.models.organizations import (
+    AdditionalFields,
     Membership,
     MembershipOrganizationRole,
     MembershipRole,
     Organization,
     OrganizationClientGrant,
     OrganizationConnection,
+    OrganizationDomain,
+    OrganizationSetting,
 )
-from tenant_runtime.models.sessions import Session, SessionClient
+from tenant_runtime.models.sessions import FamilyLogin, Session, SessionClient, SessionContext
 from tenant_runtime.models.streams import Change, EventStream, LogStream
+from tenant_runtime.models.teams import OrganizationRole, Team, TeamMember
 from tenant_runtime.models.tenant import Setting, SigningKeyRow, TenantRow
 from tenant_runtime.models.tickets import LoginCode, Ticket
 from tenant_runtime.models.users import Identity, Password, User
 
 __all__ = [
     "AccessToken",
+    "AdditionalFields",
     "AddressUse",
     "AuthorizationCode",
     "AuthorizationRequest",
@@ -54,11 +61,14 @@ __all__ = [
     "Delivery",
     "DeviceCode",
     "EventStream",
+    "FamilyLogin",
     "Grant",
     "IdempotencyKey",
     "Identity",
+    "Invitation",
     "Job",
     "JobPart",
+    "JoinRequest",
     "LogEvent",
     "LogStream",
     "LoginAttempts",
@@ -69,7 +79,11 @@ __all__ = [
     "Organization",
     "OrganizationClientGrant",
     "OrganizationConnection",
+    "OrganizationDomain",
+    "OrganizationRole",
+    "OrganizationSetting",
     "Password",
+    "Product",
     "PushedRequest",
     "RefreshFamily",
     "RefreshToken",
@@ -80,8 +94,12 @@ __all__ = [
     "Scope",
     "Session",
     "SessionClient",
+    "SessionContext",
     "Setting",
     "SigningKeyRow",
+    "Subscription",
+    "Team",
+    "TeamMember",
     "TenantBase",
     "TenantRow",
     "Ticket",

@@ -1,6 +1,6 @@
 """Organizations inside the tenant, memberships, and the two kinds of role a member carries."""
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tenant_runtime.models.base import JsonObject, Millis, TenantBase, owned_by
@@ -51,6 +51,59 @@ class OrganizationClientGrant(TenantBase):
     organization_id: Mapped[str] = mapped_column(owned_by("organizations.id"), primary_key=True)
     client_grant_id: Mapped[str] = mapped_column(owned_by("client_grants.id"), primary_key=True)
     created_at: Mapped[Millis]
+
+
+class OrganizationSetting(TenantBase):
+    """What one organization says for itself (`organizations.policies`): one object, absent where it says nothing."""
+
+    __tablename__ = "organization_settings"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    organization_id: Mapped[str] = mapped_column(owned_by("organizations.id"), primary_key=True)
+    settings: Mapped[JsonObject]
+    updated_at: Mapped[Millis]
+
+
+class OrganizationDomain(TenantBase):
+    """A domain that an organization says is its own. `status`: pending, verified; two may claim one, and one of them
+    has proved it by the record that `token` stands in. `checked_at` is the last look at that record."""
+
+    __tablename__ = "organization_domains"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "domain"),
+        Index("ix_organization_domains_created", "organization_id", "created_at", "id"),
+        Index(
+            "ix_organization_domains_verified",
+            "domain",
+            unique=True,
+            sqlite_where=text("status = 'verified'"),
+            postgresql_where=text("status = 'verified'"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organization_id: Mapped[str] = mapped_column(owned_by("organizations.id"))
+    domain: Mapped[str]  # lower-case, in letters of DNS
+    status: Mapped[str]
+    token: Mapped[str]
+    is_for_discovery: Mapped[bool] = mapped_column(default=True)
+    verified_at: Mapped[int | None] = mapped_column(BigInteger)
+    checked_at: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[Millis]
+    updated_at: Mapped[Millis]
+
+
+class AdditionalFields(TenantBase):
+    """Values of fields that the tenant added to what it keeps of organizations and members. `kind`: organization,
+    member."""
+
+    __tablename__ = "additional_fields"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    organization_id: Mapped[str] = mapped_column(owned_by("organizations.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    values_: Mapped[JsonObject] = mapped_column("values")
 
 
 class Membership(TenantBase):

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from core.ids import new_id
+from migrations.scopes import add_permissions
 
 revision = "0005"
 down_revision = "0004"
@@ -30,7 +31,7 @@ PERMISSIONS = {
 
 
 def upgrade() -> None:
-    _permissions()
+    add_permissions(op.get_bind(), PERMISSIONS)
     _platform_roles()
     _people()
     _jobs()
@@ -211,20 +212,6 @@ def _attempts() -> None:
     op.create_index("ix_address_uses_full_at", "address_uses", ["full_at"], unique=False)
 
 
-def _permissions() -> None:
-    connection = op.get_bind()
-    for resource, verbs in PERMISSIONS.items():
-        for verb in verbs:
-            values = {
-                "value": f"{verb}:{resource}",
-                "description": f"{verb.capitalize()} {resource.replace('_', ' ')}",
-            }
-            connection.execute(_ADD_SCOPE, values)
-            roles = ("Tenant Admin", "Platform Admin", "Tenant Member" if verb == "read" else "Tenant Admin")
-            for role in dict.fromkeys(roles):
-                connection.execute(_ADD_TO_ROLE, {"value": values["value"], "role": role})
-
-
 def _platform_roles() -> None:
     """On tenant one, which alone has platform scopes; a role that somebody gave this name is theirs."""
     connection = op.get_bind()
@@ -267,17 +254,4 @@ _ADD_PERMISSIONS = (
     " SELECT :id, scopes.resource_server_id, scopes.value FROM scopes"
     " JOIN resource_servers ON resource_servers.id = scopes.resource_server_id"
     " WHERE resource_servers.is_management"
-)
-_ADD_SCOPE = sa.text(
-    "INSERT INTO scopes (resource_server_id, value, description, position, is_platform)"
-    " SELECT id, :value, :description, 0, false FROM resource_servers WHERE is_management"
-    " ON CONFLICT DO NOTHING"
-)
-_ADD_TO_ROLE = sa.text(
-    "INSERT INTO role_permissions (role_id, resource_server_id, permission)"
-    " SELECT roles.id, resource_servers.id, :value FROM roles, resource_servers"
-    " WHERE resource_servers.is_management AND roles.name = :role AND NOT roles.is_system"
-    " AND EXISTS (SELECT 1 FROM role_permissions held WHERE held.role_id = roles.id"
-    " AND held.resource_server_id = resource_servers.id AND held.permission = 'read:custom_domains')"
-    " ON CONFLICT DO NOTHING"
 )

@@ -1,0 +1,33 @@
+"""Every endpoint of `/api/auth`, and the router that serves them."""
+
+from litestar import Router
+from litestar.datastructures import ResponseHeader
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
+
+from core.http.security import API_HEADERS
+from tenant_runtime.organizations.wire.calls import call_of, read_endpoint
+from tenant_runtime.organizations.wire.errors import renderer
+
+BASE = "/api/auth"
+MAX_BODY = 256 * 1024
+
+
+@read_endpoint("/ok")
+async def ok() -> dict[str, bool]:
+    return {"ok": True}
+
+
+handlers: list[ControllerRouterHandler] = [ok]
+
+
+def router() -> Router:
+    return Router(
+        BASE,
+        route_handlers=handlers,
+        dependencies={"call": Provide(call_of, sync_to_thread=False)},
+        exception_handlers={Exception: renderer()},
+        request_max_body_size=MAX_BODY,
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in API_HEADERS.items()],
+        include_in_schema=False,
+    )

@@ -1,0 +1,40 @@
+"""What somebody leaves behind with an organization, in the transaction in which they leave it.
+
+Tokens end with `management.endings.end_membership`, which calls this; the places are all that a membership opened.
+"""
+
+from sqlalchemy import Connection, delete, select, update
+
+from tenant_runtime.models import Invitation, Session, SessionContext, Team, TeamMember
+from tenant_runtime.schema import has_organization_api
+
+_c, _i, _t = SessionContext.__table__.c, Invitation.__table__.c, Team.__table__.c
+_member, _session = TeamMember.__table__.c, Session.__table__.c
+
+
+def leave_behind(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
+    """Every session of theirs is in that organization no more, nor in one of its teams; what they invited to is taken
+    back, for they may invite no longer."""
+    if not has_organization_api(connection):
+        return
+    theirs = select(_session.id).where(_session.user_id == user_id)
+    connection.execute(
+        update(SessionContext.__table__)
+        .where(_c.active_organization_id == organization_id, _c.session_id.in_(theirs))
+        .values(active_organization_id=None, active_team_id=None, updated_at=now)
+    )
+    teams = select(_t.id).where(_t.organization_id == organization_id)
+    connection.execute(
+        delete(TeamMember.__table__).where(_member.user_id == user_id, _member.team_id.in_(teams))
+    )
+    cancel_invitations_by(connection, user_id, now, organization_id=organization_id)
+
+
+def cancel_invitations_by(
+    connection: Connection, user_id: str, now: int, *, organization_id: str | None = None
+) -> None:
+    """Of one organization, or of all: whoever is deleted invites nobody."""
+    theirs = (_i.inviter_id == user_id) & (_i.status == "pending")
+    if organization_id is not None:
+        theirs &= _i.organization_id == organization_id
+    connection.execute(update(Invitation.__table__).where(theirs).values(status="canceled", updated_at=now))

@@ -1,0 +1,167 @@
+"""One call to `/api/auth`: the request, its tenant, its session, and the one way to read and to write.
+
+A handler asks for its session and its body itself, in the order in which they are refused:
+
+    @write_endpoint("/organization/leave")
+    async def leave_organization(call: CallOf) -> Any:
+        session, body = await call.session(), await call.body(LeaveBody)
+        left = await call.write(leave, session.user_id, body.organization_id, call.now)
+        return shape(left)
+
+Unknown members of a body are dropped; what does not fit is `VALIDATION_ERROR` (`specs/organization-api.md` A.0).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from sqlalchemy import Connection
+
+from core.clock import now_ms
+from core.http.errors import AnyRequest
+from core.tenants import Tenant
+from tenant_runtime.audit import Event
+from tenant_runtime.configuration import Configuration, configuration
+from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
+from tenant_runtime.login.cookies import api_token_of
+from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
+from tenant_runtime.organizations.wire.errors import ApiError, refusal
+from tenant_runtime.organizations.wire.sessions import ApiSession, load_api_session
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Body = TypeVar("Body", bound=msgspec.Struct)
+Declare = Callable[[Callable[..., Any]], Any]
+
+_AT = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
+_LONGEST_AGENT = 500
+
+
+class ApiCall:
+    """A plain class: the framework would otherwise look into its fields as if they had come over the wire."""
+
+    __slots__ = ("_configuration", "_session", "now", "request", "services", "tenant")
+
+    def __init__(self, request: AnyRequest) -> None:
+        self.request = request
+        self.tenant: Tenant = tenant_of(request)
+        self.services: Services = services_of(request)
+        self.now = now_ms(self.services.clock)
+        self._session: ApiSession | None = None
+        self._configuration: Configuration | None = None
+
+    # --- Who asks, and what ---------------------------------------------------------------------------------------
+
+    async def session(self, otherwise: ApiError | None = None) -> ApiSession:
+        """Raises 401, or what the endpoint answers instead."""
+        found = await self.session_or_none()
+        if found is None:
+            raise otherwise or refusal(401, "UNAUTHORIZED", "Unauthorized")
+        return found
+
+    async def session_or_none(self) -> ApiSession | None:
+        if self._session is None:
+            tenant, headers = self.tenant, self.request.scope["headers"]
+            token = api_token_of(headers, tenant.issuer, tenant.data_key)
+            if token is not None:
+                self._session = await self.read(load_api_session, token, tenant.issuer, self.now)
+        return self._session
+
+    async def body(self, type: type[Body]) -> Body:
+        """Decoded strictly; no body is an empty object."""
+        raw = await self.request.body()
+        try:
+            return msgspec.json.decode(raw or b"{}", type=type)
+        except msgspec.ValidationError as error:
+            raise _invalid(str(error), "body") from None
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise refusal(400, "BAD_REQUEST", "Invalid JSON in request body") from None
+
+    def query(self, type: type[Body]) -> Body:
+        """The query's parameters by name; of one that comes twice, the last."""
+        given = dict(self.request.query_params.multi_items())
+        try:
+            return msgspec.convert(given, type, strict=False)
+        except msgspec.ValidationError as error:
+            raise _invalid(str(error), "query") from None
+
+    # --- What the tenant says -------------------------------------------------------------------------------------
+
+    async def configuration(self) -> Configuration:
+        if self._configuration is None:
+            self._configuration = await configuration(self.tenant)
+        return self._configuration
+
+    async def options(self) -> OrganizationOptions:
+        return (await self.configuration()).documents.value(OPTIONS)
+
+    # --- Its database ---------------------------------------------------------------------------------------------
+
+    async def read(
+        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self.tenant.database.read(unit, *args, **kwargs)
+
+    async def write(
+        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self.tenant.database.write(unit, *args, **kwargs)
+
+    def event(self, type: str, description: str, *, organization_id: str | None = None, **more: Any) -> Event:
+        """For the unit that does it (`tenant_runtime.audit.record`)."""
+        agent, session = self.request.headers.get("user-agent"), self._session
+        return Event(
+            type=type,
+            created_at=self.now,
+            description=description,
+            user_id=session.user_id if session is not None else None,
+            user_name=session.email if session is not None else None,
+            organization_id=organization_id,
+            ip=client_ip_of(self.request),
+            user_agent=agent[:_LONGEST_AGENT] if agent else None,
+            request_id=request_id_of(self.request),
+            details=more,
+        )
+
+    # --- Code of the installation's own ---------------------------------------------------------------------------
+
+    async def before(self, name: str, values: Mapping[str, Any], **about: Any) -> dict[str, Any]:
+        return await self.services.organization_hooks.before(name, values, self._about(about))
+
+    async def after(self, name: str, **about: Any) -> None:
+        await self.services.organization_hooks.after(name, self._about(about))
+
+    def _about(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        user_id = self._session.user_id if self._session is not None else None
+        return {"tenant": self.tenant.id, "user_id": user_id, **about}
+
+
+CallOf: TypeAlias = NamedDependency[ApiCall]
+"""How a handler asks for it: its only dependency."""
+
+
+def call_of(request: AnyRequest) -> ApiCall:
+    return ApiCall(request)
+
+
+def read_endpoint(path: str, **options: Any) -> Declare:
+    return get(path, include_in_schema=False, **options)
+
+
+def write_endpoint(path: str, **options: Any) -> Declare:
+    return post(path, include_in_schema=False, status_code=200, **options)
+
+
+def _invalid(text: str, where: str) -> ApiError:
+    """`[body.field] reason` from the decoder's own words."""
+    found = _AT.match(text)
+    reason, path = (found["reason"], found["path"] or "") if found else (text, "")
+    absent = _MISSING.match(reason)
+    if absent is not None:
+        path, reason = f"{path}.{absent['name']}", "Required"
+    at = f"[{where}{path}]" if path else f"[{where}]"
+    return refusal(400, "VALIDATION_ERROR", f"{at} {reason}")
