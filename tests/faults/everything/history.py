@@ -8,7 +8,7 @@ from time import monotonic
 EVERYBODY = "*"
 OF_THE_PLANE = "control_plane"
 REGISTRY = "registry"
-PATIENCE = 3.0
+PATIENCE = 5.0
 AFTER = 3.0
 """Seconds for which a fault that ended may still explain a failure: time-outs, back-off, opening again."""
 

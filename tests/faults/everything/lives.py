@@ -23,11 +23,13 @@ async def stand_still(servers: list[Server], history: History, rng: random.Rando
 async def revive(
     servers: list[Server], history: History, start: Callable[[int], Server], all_lived: float
 ) -> float:
-    """Those that died at their failpoint, whenever that was since `all_lived`; answers when all lived again."""
+    """Those that died at their failpoint, whenever that was since `all_lived`; answers when they were looked at: another
+    may die while one is started."""
+    looked_at = monotonic()
     for number, server in enumerate(servers):
         if server.process.exitcode is not None:
             with history.breaking("died", server=number) as fault:
                 fault.began = all_lived
                 servers[number] = start(number)
                 await servers[number].ready()
-    return monotonic()
+    return looked_at
