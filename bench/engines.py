@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import tenant_content
+from bench.fleet import share_a_catalogue
+from bench.fleet_workloads import OPEN_TENANTS, ask
 from bench.installation import Installation
+from bench.processes import until_idle
 from bench.protocol import WORKLOADS, Workload, is_possible
 from bench.rounds import CONNECTIONS, Effort, Side, take_turns
 from bench.table import Row
@@ -44,7 +47,8 @@ async def _measure(
         content = await tenant_content.prepare(there, 0)
         there.restart()
         chosen = [each for each in WORKLOADS if each.id in OF_ENGINES and is_possible(each, content)]
-        return [await _row(engine, each, (there, content), files, effort) for each in chosen]
+        rows = [await _row(engine, each, (there, content), files, effort) for each in chosen]
+        return [*rows, await _memory(engine, there)]
     finally:
         there.stop()
 
@@ -80,6 +84,28 @@ async def _row(
         p99_ms=measured.p99_ms,
         spread=measured.spread,
         notes=f"SQLite p50 {beside.p50_ms:.1f} ms",
+    )
+
+
+async def _memory(engine: str, there: Installation) -> Row:
+    """Of the server's process, just started and then with many tenants open: each has asked something."""
+    fleet = await share_a_catalogue(there)
+    await fleet.grow(OPEN_TENANTS + fleet.size)
+    there.restart()
+    until_idle(there.program)
+    at_start, connection = there.program.memory_mb(), await fleet.connect()
+    for host in fleet.hosts[:OPEN_TENANTS]:
+        await ask(connection, host)
+    connection.close()
+    opened = there.program.memory_mb()
+    each = (opened - at_start) / OPEN_TENANTS * 1024
+    return Row(
+        workload="W11",
+        work=f"memory with {OPEN_TENANTS} open: {engine}",
+        unit="MB",
+        measured=opened,
+        target=300,
+        notes=f"{at_start:.0f} MB at start, {each:.0f} KiB each; {there.program.descriptors()} descriptors",
     )
 
 

@@ -45,6 +45,10 @@ class Program:
         """Resident memory of the largest process: the one that serves."""
         return max(_resident_kib(pid) for pid in self._tree()) / 1024
 
+    def descriptors(self) -> int:
+        """Of the process that has most: files and connections."""
+        return max(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self._tree())
+
     def check_alive(self) -> None:
         if self.process.poll() is not None:
             raise RuntimeError(f"the program ended with {self.process.returncode}:\n{self.last_words()}")
