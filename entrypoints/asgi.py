@@ -5,11 +5,10 @@ inherited settings and the database back ends are arguments, or entry points of 
 `keystead.settings` and `keystead.backends`. Everything is opened by the application's lifespan and closed with it.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.metadata import entry_points
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -40,6 +39,7 @@ from core.settings import Settings, SettingsError
 from entrypoints import database_metrics
 from entrypoints.certificates import CertificateAsk
 from entrypoints.control_plane_keys import ControlPlaneKeys
+from entrypoints.installed import installed_hooks, only_entry_point
 from entrypoints.metrics import Metrics
 from entrypoints.platform_proofs import PlatformProofs
 from entrypoints.process import Vitals, process_app
@@ -68,6 +68,7 @@ from tenant_runtime.mail.sending import mail_sender
 from tenant_runtime.oauth import backchannel_logout
 from tenant_runtime.oauth.endpoints import documents
 from tenant_runtime.operators import TenantOneOperators
+from tenant_runtime.organizations.hooks import InstalledHooks
 from tenant_runtime.streams import Streams
 from tenant_runtime.streams.changes import KIND as EVENT
 from tenant_runtime.streams.sending import event_sender
@@ -97,6 +98,7 @@ class Keystead:
         resolver: LabelResolver | None,
         settings_transform: SettingsTransform | None,
         backends: Mapping[str, Backend] | None,
+        organization_hooks: Iterable[Any] | None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
@@ -105,6 +107,7 @@ class Keystead:
         self._resolver = resolver
         self._transform = settings_transform
         self._backends = backends
+        self._hooks = organization_hooks
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -197,6 +200,7 @@ class Keystead:
                 platform.registry, self.settings, NameServers(self.settings.dns_servers), outbound
             ),
             on_control_plane_write=platform.worker.wake,
+            organization_hooks=InstalledHooks(installed_hooks() if self._hooks is None else self._hooks),
         )
         services.deliveries.register(
             backchannel_logout.KIND, partial(backchannel_logout.send_logout_token, services)
@@ -311,19 +315,22 @@ def create_app(
     resolver: LabelResolver | None = None,
     settings_transform: SettingsTransform | None = None,
     backends: Mapping[str, Backend] | None = None,
+    organization_hooks: Iterable[Any] | None = None,
 ) -> Keystead:
     """The application for one process.
 
     `resolver` turns a label under the base domain into a tenant's id (async; None: no tenant). `settings_transform`
-    changes inherited settings before a tenant gets them. `backends` are database back ends by name. Whatever is not
-    given is looked for among the installed entry points; two of one group are refused at the start.
+    changes inherited settings before a tenant gets them. `backends` are database back ends by name.
+    `organization_hooks` are asked and told of what happens to organizations. Whatever is not given is looked for among
+    the installed entry points; two of one group are refused at the start, unless it is a group of many.
     """
     return Keystead(
         settings,
         clock=clock or SystemClock(),
-        resolver=resolver or _only_entry_point("keystead.resolvers"),
-        settings_transform=settings_transform or _only_entry_point("keystead.settings"),
+        resolver=resolver or only_entry_point("keystead.resolvers"),
+        settings_transform=settings_transform or only_entry_point("keystead.settings"),
         backends=backends,
+        organization_hooks=organization_hooks,
     )
 
 
@@ -335,15 +342,6 @@ def _with(services: Any, routes: Any) -> AsgiApp:
         await routes(scope, receive, send)
 
     return app
-
-
-@cache
-def _only_entry_point(group: str) -> Any:
-    found = list(entry_points(group=group))
-    if len(found) > 1:
-        names = ", ".join(point.value for point in found)
-        raise SettingsError(f"More than one entry point is installed for {group}: {names}. Keep one.")
-    return found[0].load() if found else None
 
 
 class _Recorder:

@@ -17,8 +17,11 @@ def test_the_table_lists_every_argument() -> None:
 
 def test_the_groups_of_entry_points_are_those_that_are_looked_for() -> None:
     groups = {row[1].strip("`") for row in table_rows(PAGE)} - {""}
-    code = read("entrypoints/asgi.py") + read("provisioning/backends/__init__.py")
-    assert set(re.findall(r"\"(keystead\.(?:resolvers|settings|backends))\"", code)) == groups
+    places = ("entrypoints/asgi.py", "entrypoints/installed.py", "provisioning/backends/__init__.py")
+    found = re.findall(
+        r"\"(keystead\.(?:resolvers|settings|backends|organization_hooks))\"", "".join(map(read, places))
+    )
+    assert set(found) == groups
 
 
 def test_the_program_runs(tmp_path: Path) -> None:

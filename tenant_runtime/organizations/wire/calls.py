@@ -13,6 +13,7 @@ Unknown members of a body are dropped; what does not fit is `VALIDATION_ERROR` (
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
@@ -27,6 +28,7 @@ from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.login.cookies import api_token_of
+from tenant_runtime.organizations.hooks import Action
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 from tenant_runtime.organizations.wire.sessions import ApiSession, load_api_session
@@ -39,6 +41,10 @@ Declare = Callable[[Callable[..., Any]], Any]
 _AT = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
 _LONGEST_AGENT = 500
+
+
+class _Rehearsed(Exception):
+    """The unit would have been done."""
 
 
 class ApiCall:
@@ -129,11 +135,33 @@ class ApiCall:
 
     # --- Code of the installation's own ---------------------------------------------------------------------------
 
-    async def before(self, name: str, values: Mapping[str, Any], **about: Any) -> dict[str, Any]:
-        return await self.services.organization_hooks.before(name, values, self._about(about))
+    async def before(
+        self,
+        action: Action,
+        values: Mapping[str, Any],
+        *,
+        rehearsal: Callable[[Connection], Any] | None = None,
+        **about: Any,
+    ) -> dict[str, Any]:
+        """The values to go on with. `rehearsal` is the unit as it stands: where a hook is asked, it is run and undone
+        first, so that nobody is asked about what is not allowed at all."""
+        hooks = self.services.organization_hooks
+        if not hooks.has_before(action):
+            return dict(values)
+        if rehearsal is not None:
+            await self._rehearse(rehearsal)
+        return await hooks.before(action, values, self._about(about))
 
-    async def after(self, name: str, **about: Any) -> None:
-        await self.services.organization_hooks.after(name, self._about(about))
+    async def after(self, action: Action, **about: Any) -> None:
+        await self.services.organization_hooks.after(action, self._about(about))
+
+    async def _rehearse(self, unit: Callable[[Connection], Any]) -> None:
+        def undone(connection: Connection) -> None:
+            unit(connection)
+            raise _Rehearsed
+
+        with suppress(_Rehearsed):
+            await self.write(undone)
 
     def _about(self, about: Mapping[str, Any]) -> dict[str, Any]:
         user_id = self._session.user_id if self._session is not None else None
