@@ -1,0 +1,34 @@
+"""What a session is in the middle of: one organization, and one of its teams. Each session by itself.
+
+It opens nothing: whether the person still belongs there is asked in the unit that acts. Whoever leaves an
+organization is put out of it in every session by `leaving`.
+"""
+
+from sqlalchemy import Connection, bindparam, update
+
+from core.database import Prepared
+from tenant_runtime.models import SessionContext
+
+_c = SessionContext.__table__.c
+_SET = Prepared(
+    update(SessionContext.__table__)
+    .where(_c.session_id == bindparam("session"))
+    .values(
+        active_organization_id=bindparam("organization"),
+        active_team_id=bindparam("team"),
+        updated_at=bindparam("now"),
+    )
+)
+
+
+def set_active(
+    connection: Connection, session_id: str, organization_id: str | None, team_id: str | None, now: int
+) -> None:
+    """Both at once: another organization is one without the team of the first. That the person belongs to them is the
+    caller's to ask, in the same unit."""
+    values = {"session": session_id, "organization": organization_id, "team": team_id, "now": now}
+    _SET.run(connection, values)
+
+
+def clear_active(connection: Connection, session_id: str, now: int) -> None:
+    set_active(connection, session_id, None, None, now)
