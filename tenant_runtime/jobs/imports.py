@@ -2,7 +2,8 @@
 
 A user is known by the address. `upsert` changes what may change without anybody's knowing: the profile, the metadata,
 whether the address is verified, whether the user is blocked. Never how somebody signs in: an address, a user name, an
-id and a password stay, and operators of the platform are not touched at all.
+id and a password stay, and operators of the platform are not touched at all. Nor is an address proved of somebody who
+has permissions that whoever asked for the import had not.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from tenant_runtime.jobs.queue import Claimed, Step, advance, finish
 from tenant_runtime.login.accounts import PROVIDER
 from tenant_runtime.management.editing import merged
 from tenant_runtime.management.endings import end_logins
+from tenant_runtime.management.escalation import may_sign_in_as
 from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.models import Identity, Password, RolePermission, Scope, User, UserPermission, UserRole
 from tenant_runtime.oauth.backchannel_logout import Initiator
@@ -182,12 +184,20 @@ def _take(
         return (RowError("CONFLICT", "An import changes no operator of the platform.", "email"),)
     if there in known.made:
         return (RowError("DUPLICATED_USER", "The file names this user twice.", "email"),)
+    if row.members.get("email_verified") and not _may_prove(connection, job, there):
+        return (RowError("CONFLICT", "This user has more permissions than who imports.", "email_verified"),)
     try:
         _update(connection, data_key, there, row.members, now)
     except InvalidInput as error:
         return (RowError("MAX_LENGTH", error.description, "app_metadata"),)
     done.updated += 1
     return ()
+
+
+def _may_prove(connection: Connection, job: Claimed, user_id: str) -> bool:
+    if connection.execute(_USER, {"of": user_id}).one().email_verified:
+        return True
+    return may_sign_in_as(connection, frozenset(job.parameters.get("permissions", ())), user_id)
 
 
 def _insert(job: Claimed, row: Row, user_id: str, known: _Known, done: _Done, now: int) -> None:

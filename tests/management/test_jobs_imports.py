@@ -17,7 +17,7 @@ from tenant_runtime.jobs import imports, queue
 from tests.installation import Installation
 from tests.management.importing import Importer
 from tests.management.test_users_sessions import operator
-from tests.management.world import EVERYTHING, Place
+from tests.management.world import EVERYTHING, Api, Place
 
 pytestmark = pytest.mark.anyio
 
@@ -418,13 +418,36 @@ async def test_who_comes_again_by_an_old_id_does_not_bring_old_tokens_back(
 @pytest.mark.parametrize("holds_by", ["role", "permission"])
 async def test_an_import_changes_no_operator_of_the_platform(one: Place, holds_by: str) -> None:
     user_id = await operator(one, holds_by)
-    [connection_id] = [row.id for row in await one.rows(models.Connection, strategy="auth0")]
     api = one.with_token(one.token(EVERYTHING))
-    rows = json.dumps([{"email": "boss@one.example", "blocked": True}]).encode()
+    [error] = await _upserted(one, api, {"email": "boss@one.example", "blocked": True})
+    assert [one["code"] for one in error["errors"]] == ["CONFLICT"]
+    assert (await api.get(f"/users/{user_id}")).json()["blocked"] is False
+
+
+async def test_an_import_proves_no_address_of_somebody_who_may_more_than_who_imports(one: Place) -> None:
+    everything, weaker = (
+        one.with_token(one.token(held))
+        for held in (EVERYTHING, {"create:users", "update:users", "read:users"})
+    )
+    made = await everything.made("/users", {"email": "ada@one.example", "password": "correct horse battery"})
+    row = {"email": "ada@one.example", "email_verified": True, "nickname": "ada"}
+    server = one.tenant.management_audience
+    held = {"permissions": [{"resource_server_identifier": server, "permission_name": "delete:users"}]}
+    assert (await everything.post(f"/users/{made['user_id']}/permissions", held)).is_success
+    [error] = await _upserted(one, weaker, row)
+    assert [one["path"] for one in error["errors"]] == ["email_verified"]
+    shown = (await everything.get(f"/users/{made['user_id']}")).json()
+    assert (shown["email_verified"], shown["nickname"]) == (False, made["nickname"])
+    assert await _upserted(one, everything, row) == []
+    assert (await everything.get(f"/users/{made['user_id']}")).json()["email_verified"] is True
+
+
+async def _upserted(one: Place, api: Api, row: dict[str, Any]) -> list[Any]:
+    [connection_id] = [row.id for row in await one.rows(models.Connection, strategy="auth0")]
     sent = await api.post(
         "/jobs/users-imports",
         data={"connection_id": connection_id, "upsert": "true"},
-        files={"users": ("users.json", rows, "application/json")},
+        files={"users": ("users.json", json.dumps([row]).encode(), "application/json")},
     )
     assert sent.status_code == 202, sent.text
     now = int(one.world.clock.now() * 1000)
@@ -432,6 +455,6 @@ async def test_an_import_changes_no_operator_of_the_platform(one: Place, holds_b
     assert claimed is not None
     while claimed is not None:
         claimed = await imports.do_part(one.tenant, claimed, now)
-    [error] = (await api.get(f"/jobs/{sent.json()['id']}/errors")).json()
-    assert [one["code"] for one in error["errors"]] == ["CONFLICT"]
-    assert (await api.get(f"/users/{user_id}")).json()["blocked"] is False
+    told = await api.get(f"/jobs/{sent.json()['id']}/errors")
+    errors: list[Any] = told.json() if told.content else []
+    return errors

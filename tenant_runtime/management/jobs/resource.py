@@ -111,7 +111,7 @@ def _import_members(call: Call, fields: Mapping[str, str]) -> dict[str, Any]:
         members[name] = _BOOLEANS[members.get(name, "")]
     if members["upsert"] and not call.actor.holds("update:users"):
         raise InsufficientScope("update:users")
-    return members
+    return {**members, "permissions": sorted(call.actor.permissions)}
 
 
 def _create_import(
@@ -120,7 +120,7 @@ def _create_import(
     connection_id = members["connection_id"]
     if connection.execute(_DATABASE, {"of": connection_id}).first() is None:
         raise InvalidInput("`connection_id` names no database of users of this tenant.")
-    parameters = {name: members[name] for name in ("upsert", "external_id") if name in members}
+    parameters = {name: members[name] for name in ("upsert", "external_id", "permissions") if name in members}
     values = {"connection_id": connection_id, "parameters": parameters, "total": upload.rows}
     queue.begin(connection, data_key, upload.job_id, now, **values)
     return _made(connection, upload.job_id)
@@ -205,7 +205,7 @@ def _made(connection: Connection, job_id: str) -> Written:
     row = _load(connection, job_id)
     shown = {"id": row.id, "type": row.type, "status": row.status, "created_at": to_iso(row.created_at)}
     shown |= {"connection_id": row.connection_id} if row.connection_id else {}
-    shown |= row.parameters
+    shown |= {name: value for name, value in row.parameters.items() if name != "permissions"}
     return Written(answer=shown, after=shown)
 
 
