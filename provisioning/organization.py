@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from core.database.sql import insert as upsert
 from core.errors import Conflict
 from provisioning.control_plane_rows import TENANT_ADMIN
+from tenant_runtime.management.endings import end_organization
 from tenant_runtime.models import TenantBase
 
 _TABLES = TenantBase.metadata.tables
@@ -143,7 +144,9 @@ def managed_organizations(connection: Connection) -> list[str]:
     return list(connection.execute(statement).scalars())
 
 
-def remove_organization(connection: Connection, organization_id: str) -> None:
+def remove_organization(connection: Connection, organization_id: str, *, now: int) -> None:
+    """What was issued for it ends with it, and stays over when it comes back with a restored tenant."""
+    end_organization(connection, organization_id, now)
     connection.execute(
         delete(_ORGANIZATIONS).where(
             _ORGANIZATIONS.c.id == organization_id, _ORGANIZATIONS.c.managed_by == MANAGED_BY

@@ -84,7 +84,7 @@ async def _leave_tenant_one(parts: Parts, tenant: RegisteredTenant, journal: Jou
         await parts.registry.write(
             write_operation, operation.id, operation.fencing, parts.now(), parameters=parameters
         )
-    await one.alone(remove_organization, tenant.organization_id, converge=True)
+    await one.alone(remove_organization, tenant.organization_id, now=parts.now(), converge=True)
 
 
 async def _delete_file(parts: Parts, tenant: RegisteredTenant) -> None:

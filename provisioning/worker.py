@@ -102,7 +102,8 @@ class Worker:
             tenant = await self._parts.registry.read(tenant_by_organization, organization_id)
             if tenant is None or tenant.state == "deleted":
                 _log.warning("organization_without_tenant", organization=organization_id)
-                await one.alone(remove_organization, organization_id, converge=True)
+                now = self._parts.now()
+                await one.alone(remove_organization, organization_id, now=now, converge=True)
 
     async def _run(self) -> None:
         begun = False

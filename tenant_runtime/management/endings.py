@@ -1,28 +1,48 @@
-"""What ends in the same transaction as its reason: sessions and refresh families of a user or an organization."""
+"""What ends in the same transaction as its reason: sessions, tokens and memberships of a user or an organization."""
 
-from sqlalchemy import ColumnElement, Connection, update
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, or_, select, update
 
 from core.crypto.sealing import DataKey
-from tenant_runtime.models import AccessToken, AuthorizationCode, RefreshFamily, Session, User
+from tenant_runtime.models import (
+    AccessToken,
+    AuthorizationCode,
+    DeviceCode,
+    Grant,
+    Membership,
+    RefreshFamily,
+    RefreshToken,
+    Session,
+    User,
+)
 from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
-from tenant_runtime.organizations.leaving import leave_behind
+from tenant_runtime.organizations.leaving import cancel_invitations_by, leave_behind
 
-_user, _session = User.__table__.c, Session.__table__.c
-_family, _code, _token = RefreshFamily.__table__.c, AuthorizationCode.__table__.c, AccessToken.__table__.c
+_user, _session, _m = User.__table__.c, Session.__table__.c, Membership.__table__.c
+_family, _token = RefreshFamily.__table__.c, RefreshToken.__table__.c
+_ISSUED = (
+    (RefreshFamily.__table__, _family.revoked_at),
+    (AuthorizationCode.__table__, AuthorizationCode.__table__.c.used_at),
+    (AccessToken.__table__, AccessToken.__table__.c.revoked_at),
+    (DeviceCode.__table__, DeviceCode.__table__.c.used_at),
+)
+_OF_USER = select(_m.organization_id).where(_m.user_id == bindparam("user"))
 
 
 def end_logins(connection: Connection, data_key: DataKey, user_id: str, now: int, *, why: Initiator) -> None:
     """Blocked, or given a new password: every session, code and token begun before now is dead. Their clients are
-    told (`Deliveries.soon` after the commit)."""
+    told (`Deliveries.soon` after the commit). Whoever is blocked has invited nobody."""
     tell_of_logins(connection, data_key, user_id, now, why=why)
     connection.execute(update(User.__table__).where(_user.user_id == user_id).values(sessions_valid_from=now))
     of_user = _session.user_id == user_id
     connection.execute(
         update(Session.__table__).where(of_user, _session.ended_at.is_(None)).values(ended_at=now)
     )
-    _end_tokens(
-        connection, now, _family.user_id == user_id, _code.user_id == user_id, _token.user_id == user_id
-    )
+    _end_issued(connection, now, lambda issued: issued.user_id == user_id)
+    if why is Initiator.ACCOUNT_DEACTIVATED:
+        cancel_invitations_by(connection, user_id, now)
 
 
 def tell_of_logins(
@@ -33,39 +53,51 @@ def tell_of_logins(
     tell_clients(connection, data_key, are_alive, why, now)
 
 
-def end_membership(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
-    """A removed member keeps the session, not what was issued for the organization, nor what they were there."""
+def end_membership(connection: Connection, organization_id: str, user_id: str, now: int) -> bool:
+    """The one way out of an organization, by whoever's will. The session stays; what was issued for the organization
+    does not, nor does what they were there. Answers whether they were a member."""
+    gone = delete(Membership.__table__).where(_m.organization_id == organization_id, _m.user_id == user_id)
+    was_member = connection.execute(gone).rowcount > 0
     leave_behind(connection, organization_id, user_id, now)
-    _end_tokens(
-        connection,
-        now,
-        (_family.organization_id == organization_id) & (_family.user_id == user_id),
-        (_code.organization_id == organization_id) & (_code.user_id == user_id),
-        (_token.organization_id == organization_id) & (_token.user_id == user_id),
-    )
+    _end_issued(connection, now, lambda issued: issued.user_id == user_id, organization_id=organization_id)
+    return was_member
+
+
+def end_memberships(connection: Connection, user_id: str, now: int) -> None:
+    """Of a user who is about to be deleted."""
+    for organization_id in connection.execute(_OF_USER, {"user": user_id}).scalars().all():
+        end_membership(connection, organization_id, user_id, now)
+    cancel_invitations_by(connection, user_id, now)
 
 
 def end_organization(connection: Connection, organization_id: str, now: int) -> None:
-    _end_tokens(
-        connection,
-        now,
-        _family.organization_id == organization_id,
-        _code.organization_id == organization_id,
-        _token.organization_id == organization_id,
-    )
+    """Of one that is deleted. Memberships, teams, invitations and the places in sessions go with its row."""
+    _end_issued(connection, now, lambda issued: issued.user_id.is_not(None), organization_id=organization_id)
+    connection.execute(delete(Grant.__table__).where(Grant.__table__.c.organization_id == organization_id))
 
 
-def _end_tokens(
+def _end_issued(
     connection: Connection,
     now: int,
-    families: ColumnElement[bool],
-    codes: ColumnElement[bool],
-    tokens: ColumnElement[bool],
+    whose: Callable[[Any], ColumnElement[bool]],
+    *,
+    organization_id: str | None = None,
 ) -> None:
-    ending = (
-        (RefreshFamily.__table__, families, _family.revoked_at),
-        (AuthorizationCode.__table__, codes, _code.used_at),
-        (AccessToken.__table__, tokens, _token.revoked_at),
+    for table, ended_at in _ISSUED:
+        of_them = [whose(table.c), ended_at.is_(None)]
+        if organization_id is not None:
+            of_them.append(_is_for(table.c, organization_id))
+        connection.execute(update(table).where(*of_them).values({ended_at: now}))
+
+
+def _is_for(issued: Any, organization_id: str) -> ColumnElement[bool]:
+    """A refresh token may have gone over to another organization than its family began in."""
+    began_there: ColumnElement[bool] = issued.organization_id == organization_id
+    if issued is not _family:
+        return began_there
+    is_there_now = exists().where(
+        _token.family_id == _family.id,
+        _token.organization_id == organization_id,
+        _token.used_at.is_(None),
     )
-    for table, of_them, ended_at in ending:
-        connection.execute(update(table).where(of_them, ended_at.is_(None)).values({ended_at: now}))
+    return or_(began_there, is_there_now)

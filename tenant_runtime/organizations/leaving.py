@@ -5,11 +5,11 @@ Tokens end with `management.endings.end_membership`, which calls this; the place
 
 from sqlalchemy import Connection, delete, select, update
 
-from tenant_runtime.models import Invitation, Session, SessionContext, Team, TeamMember
+from tenant_runtime.models import AdditionalFields, Invitation, Session, SessionContext, Team, TeamMember
 from tenant_runtime.schema import has_organization_api
 
 _c, _i, _t = SessionContext.__table__.c, Invitation.__table__.c, Team.__table__.c
-_member, _session = TeamMember.__table__.c, Session.__table__.c
+_member, _session, _f = TeamMember.__table__.c, Session.__table__.c, AdditionalFields.__table__.c
 
 
 def leave_behind(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
@@ -27,14 +27,19 @@ def leave_behind(connection: Connection, organization_id: str, user_id: str, now
     connection.execute(
         delete(TeamMember.__table__).where(_member.user_id == user_id, _member.team_id.in_(teams))
     )
-    cancel_invitations_by(connection, user_id, now, organization_id=organization_id)
+    kept_of_them = (_f.kind == "member", _f.organization_id == organization_id, _f.id == user_id)
+    connection.execute(delete(AdditionalFields.__table__).where(*kept_of_them))
+    _cancel(connection, user_id, now, organization_id)
 
 
-def cancel_invitations_by(
-    connection: Connection, user_id: str, now: int, *, organization_id: str | None = None
-) -> None:
-    """Of one organization, or of all: whoever is deleted invites nobody."""
-    theirs = (_i.inviter_id == user_id) & (_i.status == "pending")
+def cancel_invitations_by(connection: Connection, user_id: str, now: int) -> None:
+    """Of all organizations: whoever is blocked or deleted invites nobody."""
+    if has_organization_api(connection):
+        _cancel(connection, user_id, now, None)
+
+
+def _cancel(connection: Connection, user_id: str, now: int, organization_id: str | None) -> None:
+    theirs = [_i.inviter_id == user_id, _i.status == "pending"]
     if organization_id is not None:
-        theirs &= _i.organization_id == organization_id
-    connection.execute(update(Invitation.__table__).where(theirs).values(status="canceled", updated_at=now))
+        theirs.append(_i.organization_id == organization_id)
+    connection.execute(update(Invitation.__table__).where(*theirs).values(status="canceled", updated_at=now))

@@ -170,12 +170,9 @@ def _give_default_roles(connection: Connection, memberships: Sequence[str], name
 
 def _remove(connection: Connection, id: str, user_ids: Sequence[str], actor: Actor, now: int) -> Written:
     organizations.load_manageable(connection, id, actor)
-    gone = delete(_table).where(_table.c.organization_id == id, _table.c.user_id.in_(user_ids))
-    removed = connection.execute(gone.returning(_table.c.user_id)).scalars().all()
-    for user_id in removed:
-        end_membership(connection, id, user_id, now)
+    removed = [user_id for user_id in dict.fromkeys(user_ids) if end_membership(connection, id, user_id, now)]
     return Written(
-        before={"organization": id, "members": list(removed)} if removed else None,
+        before={"organization": id, "members": removed} if removed else None,
         told=_told_of_members("organization_member_removed", id, removed),
     )
 

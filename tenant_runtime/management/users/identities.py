@@ -20,7 +20,7 @@ from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import Body, Id, Maybe
-from tenant_runtime.management.endings import tell_of_logins
+from tenant_runtime.management.endings import end_memberships, tell_of_logins
 from tenant_runtime.management.routing import creating, removing
 from tenant_runtime.management.users import resource as users
 from tenant_runtime.models import Identity, Password, User
@@ -150,6 +150,7 @@ def _link(
     _keep_profile(connection, second)
     connection.execute(update(Identity.__table__).where(_i.user_id == second_id).values(user_id=first_id))
     _move_password(connection, second_id, first_id)
+    end_memberships(connection, second_id, now)
     users.ENTITY.remove(connection, second_id)
     return _written(connection, first_id, before, now)
 

@@ -29,7 +29,7 @@ from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import merged, named
-from tenant_runtime.management.endings import tell_of_logins
+from tenant_runtime.management.endings import end_memberships, tell_of_logins
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Listing, Rows, answer
 from tenant_runtime.management.routing import creating, reading, removing
@@ -261,6 +261,7 @@ def remove(connection: Connection, user_id: str, actor: Actor, data_key: DataKey
     """Everything of the user's goes with the row: identities, password, sessions, tokens, memberships, roles."""
     escalation.check_platform_user(connection, actor, user_id)
     tell_of_logins(connection, data_key, user_id, now, why=Initiator.ACCOUNT_DELETED)
+    end_memberships(connection, user_id, now)
     removed = ENTITY.remove(connection, user_id)
     if not removed.changed:
         return removed
