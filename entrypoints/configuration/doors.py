@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from core.clock import now_ms
 from core.http.edge import Receive, Scope, Send
-from core.settings import Settings
+from core.settings import Settings, is_loopback
 from core.tenants import Tenant
 from entrypoints.asgi import create_app
 from entrypoints.configuration.failures import Failed
@@ -64,6 +65,8 @@ class Door:
 async def from_afar(domain: str, client_id: str, client_secret: str) -> AsyncIterator[Door]:
     """`domain` as Auth0's tools take it, or with a scheme for a server on this machine without TLS."""
     issuer = f"{domain if '://' in domain else f'https://{domain}'}".rstrip("/") + "/"
+    if not issuer.startswith("https://") and not is_loopback(urlsplit(issuer).hostname or ""):
+        raise Failed(f"{issuer}: a secret goes over https, or stays on this machine")
     async with httpx.AsyncClient(transport=LoopbackTransport(), timeout=60) as http:
         try:
             token = await client_credentials(http, issuer, client_id, client_secret, f"{issuer}api/v2/")

@@ -272,3 +272,10 @@ def test_who_did_it_is_in_the_tenants_log(config: Run, tmp_path: Path, data_dir:
     file.write_text("roles:\n  - name: Reader\n")
     assert config("apply", "acme", file)[0] == 0
     assert config("plan", "nobody", file)[2] == "keystead: there is no tenant nobody\n"
+
+
+def test_a_secret_goes_over_https_or_stays_on_this_machine(tmp_path: Path) -> None:
+    there = ("--domain", "http://tenant.example.com", "--client-id", "any", "--client-secret", "any")
+    ended = command("config", "plan", str(tmp_path / "acme.yaml"), *there)
+    assert ended.returncode == 1
+    assert "over https" in ended.stderr
