@@ -21,6 +21,10 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 
 SESSION = "keystead_session"
 API = "better-auth.session_token"
+API_FORGETS = "better-auth.dont_remember"
+API_CACHE = "better-auth.session_data"
+"""Never set here: a copy of the session would outlive what it copies. Signing out clears it all the same."""
+
 BROWSER = "keystead_login"
 _SECRET_LENGTH = range(22, 129)
 _TOKEN_LENGTH = 32
@@ -60,6 +64,23 @@ def cleared_session_cookies(*, is_https: bool) -> list[Cookie]:
     return _session_pair("", "", is_https, 0)
 
 
+def api_sign_in_cookies(
+    secret: str, data_key: DataKey, *, is_https: bool, max_age: int | None
+) -> list[Cookie]:
+    """The pair, as `/api/auth` sets it: beside it the client is told whether the browser forgets it."""
+    pair = session_cookies(secret, data_key, is_https=is_https, max_age=max_age)
+    forgets = signed_token(data_key, "true") if max_age is None else ""
+    lasts = None if max_age is None else 0
+    return [*pair, _cookie(_secured(API_FORGETS, is_https), forgets, is_https, lasts, lax=True)]
+
+
+def cleared_api_cookies(*, is_https: bool) -> list[Cookie]:
+    beside = [
+        _cookie(_secured(name, is_https), "", is_https, 0, lax=True) for name in (API_CACHE, API_FORGETS)
+    ]
+    return [*cleared_session_cookies(is_https=is_https), *beside]
+
+
 def api_token(data_key: DataKey, token_digest: str) -> str:
     """The name of a session to `/api/auth`, which changes with its secret."""
     mac = hmac.digest(data_key.derive("organization API tokens"), token_digest.encode(), "sha512")
@@ -82,7 +103,7 @@ def api_token_of(headers: RawHeaders, issuer: str, data_key: DataKey) -> str | N
 
 
 def api_cookie_name(*, is_https: bool) -> str:
-    return f"__Secure-{API}" if is_https else API
+    return _secured(API, is_https)
 
 
 def new_binding() -> str:
@@ -116,6 +137,10 @@ def _cookie(name: str, value: str, is_https: bool, max_age: int | None, *, lax: 
         secure=is_https,
         samesite="lax" if lax else "none",
     )
+
+
+def _secured(name: str, is_https: bool) -> str:
+    return f"__Secure-{name}" if is_https else name
 
 
 def _name(name: str, is_https: bool) -> str:

@@ -119,7 +119,7 @@ def verification_letter(
 
 
 async def letter_at_signup(
-    services: Services, tenant: Tenant, ip: str, account: NewAccount, client_id: str, languages: str
+    services: Services, tenant: Tenant, ip: str, account: NewAccount, client_id: str | None, languages: str
 ) -> Outgoing | None:
     """None where there is no mail, or too much of it is asked for: the account is made all the same."""
     try:

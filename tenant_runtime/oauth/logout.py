@@ -234,18 +234,22 @@ async def _leave(leaving: Leaving) -> Response[str]:
 
 async def _end(leaving: Leaving) -> list[Cookie]:
     if leaving.session is not None:
-        kept = frozenset(
-            client.client_id
-            for client in leaving.configuration.clients.values()
-            if client.refresh_token.get("keep_after_logout") is True
-        )
-        tenant = leaving.tenant
-        await tenant.database.write(_end_session, tenant.data_key, leaving.session.id, kept, leaving.event)
+        kept, tenant = kept_clients(leaving.configuration), leaving.tenant
+        await tenant.database.write(end_here, tenant.data_key, leaving.session.id, kept, leaving.event)
         leaving.services.deliveries.soon(tenant)
     return cleared_session_cookies(is_https=leaving.browser.is_https)
 
 
-def _end_session(
+def kept_clients(found: Configuration) -> frozenset[str]:
+    """Those that go on working while the person is away."""
+    return frozenset(
+        client.client_id
+        for client in found.clients.values()
+        if client.refresh_token.get("keep_after_logout") is True
+    )
+
+
+def end_here(
     connection: Connection, data_key: DataKey, session_id: str, kept: frozenset[str], event: Event
 ) -> None:
     now = event.created_at

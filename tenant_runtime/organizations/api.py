@@ -6,6 +6,9 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from core.http.security import API_HEADERS
+from tenant_runtime.organizations.accounts import endpoints as accounts
+from tenant_runtime.organizations.roles import endpoints as roles
+from tenant_runtime.organizations.teams import endpoints as teams
 from tenant_runtime.organizations.wire.calls import call_of, read_endpoint
 from tenant_runtime.organizations.wire.errors import renderer
 
@@ -18,7 +21,7 @@ async def ok() -> dict[str, bool]:
     return {"ok": True}
 
 
-handlers: list[ControllerRouterHandler] = [ok]
+handlers: list[ControllerRouterHandler] = [ok, *accounts.handlers, *roles.handlers, *teams.handlers]
 
 
 def router() -> Router:

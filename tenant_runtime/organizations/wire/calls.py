@@ -27,9 +27,12 @@ from core.tenants import Tenant
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
-from tenant_runtime.login.cookies import api_token_of
+from tenant_runtime.login.cookies import Browser, api_token_of, browser_of
+from tenant_runtime.login.language import asked_by
+from tenant_runtime.oauth.body import FORM, parse_form
 from tenant_runtime.organizations.hooks import Action
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
+from tenant_runtime.organizations.wire.bodies import media_type_of
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 from tenant_runtime.organizations.wire.sessions import ApiSession, load_api_session
 
@@ -87,6 +90,15 @@ class ApiCall:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise refusal(400, "BAD_REQUEST", "Invalid JSON in request body") from None
 
+    async def form_or_body(self, type: type[Body]) -> Body:
+        """As `body`; a form is taken too."""
+        if media_type_of(self.request.scope["headers"]) != FORM:
+            return await self.body(type)
+        try:
+            return msgspec.convert(parse_form(await self.request.body()), type, strict=False)
+        except msgspec.ValidationError as error:
+            raise _invalid(str(error), "body") from None
+
     def query(self, type: type[Body]) -> Body:
         """The query's parameters by name; of one that comes twice, the last."""
         given = dict(self.request.query_params.multi_items())
@@ -94,6 +106,27 @@ class ApiCall:
             return msgspec.convert(given, type, strict=False)
         except msgspec.ValidationError as error:
             raise _invalid(str(error), "query") from None
+
+    @property
+    def browser(self) -> Browser:
+        return browser_of(self.request.scope["headers"], self.tenant.issuer)
+
+    @property
+    def ip(self) -> str:
+        return client_ip_of(self.request)
+
+    @property
+    def user_agent(self) -> str | None:
+        return (self.request.headers.get("user-agent") or "")[:_LONGEST_AGENT] or None
+
+    @property
+    def request_id(self) -> str:
+        return request_id_of(self.request)
+
+    @property
+    def languages(self) -> str:
+        """The reader's, for a letter."""
+        return asked_by(self.request.headers.get("accept-language", ""))
 
     # --- What the tenant says -------------------------------------------------------------------------------------
 
@@ -119,7 +152,7 @@ class ApiCall:
 
     def event(self, type: str, description: str, *, organization_id: str | None = None, **more: Any) -> Event:
         """For the unit that does it (`tenant_runtime.audit.record`)."""
-        agent, session = self.request.headers.get("user-agent"), self._session
+        session = self._session
         return Event(
             type=type,
             created_at=self.now,
@@ -127,9 +160,9 @@ class ApiCall:
             user_id=session.user_id if session is not None else None,
             user_name=session.email if session is not None else None,
             organization_id=organization_id,
-            ip=client_ip_of(self.request),
-            user_agent=agent[:_LONGEST_AGENT] if agent else None,
-            request_id=request_id_of(self.request),
+            ip=self.ip,
+            user_agent=self.user_agent,
+            request_id=self.request_id,
             details=more,
         )
 

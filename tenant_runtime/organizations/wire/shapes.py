@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from litestar import MediaType, Response
+
 
 def date(milliseconds: int) -> str:
     """ISO 8601 in UTC with milliseconds: what the client turns into a `Date`."""
@@ -11,3 +13,8 @@ def date(milliseconds: int) -> str:
 
 def date_or_none(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else date(milliseconds)
+
+
+def answer_null() -> Response[bytes]:
+    """The four bytes that the client reads as nothing; the framework would send none."""
+    return Response(b"null", media_type=MediaType.JSON)
