@@ -60,6 +60,7 @@ class TenantRecord(RegistryBase):
         Index("ix_tenants_created", "created_at", "id"),
         Index("ix_tenants_state", "state", "created_at", "id"),
         Index("ix_tenants_organization_id", "organization_id", unique=True),
+        Index("ix_tenants_creator_user_id", "creator_user_id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -47,6 +47,8 @@ from keystead_sdk.principal import Principal
 
 AnyRequest = Request[Any, Any, Any]
 
+CREATE = "create:tenants"
+
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?\Z")]
 Labels = Annotated[list[Label], msgspec.Meta(max_length=32)]
@@ -111,20 +113,21 @@ async def list_all(request: AnyRequest) -> Response[Any]:
     "/tenants",
     guards=[outside_organizations],
     responses=RESPONSES,
-    security=[{"bearer": ["create:tenants"]}, {"bearer": []}],
+    security=[{"bearer": [CREATE]}, {"bearer": []}],
     operation_id="create_tenant",
     tags=["tenants"],
 )
 async def create(request: AnyRequest, data: JSONBody[TenantBody]) -> Response[Any]:
     services, principal = services_of(request), principal_of(request)
     await _check_may_create(services, principal, data)
+    most = None if principal.has_permission(CREATE) else services.settings.tenants_per_user
     key = await request_key(request)
     if key is None:
-        await _create(request, _new(data, principal))
+        await _create(request, _new(data, principal, most))
         return Response(await described(services, data.id), status_code=201)
     if not await is_used(services, key):
         with suppress(KeyInUse):  # the same request, at the same moment: its tenant is ours
-            await _create(request, _new(data, principal, of_creation(services, key, data.id)))
+            await _create(request, _new(data, principal, most, of_creation(services, key, data.id)))
     return await answer_of_creation(services, key, lambda tenant_id: described(services, tenant_id))
 
 
@@ -286,17 +289,19 @@ async def _check_may_read(services: PlatformServices, principal: Principal, tena
 
 
 async def _check_may_create(services: PlatformServices, principal: Principal, data: TenantBody) -> None:
-    if principal.has_permission("create:tenants"):
+    if principal.has_permission(CREATE):
         return
     if not services.settings.tenant_signup or principal.is_machine:
-        raise InsufficientScope("create:tenants")
+        raise InsufficientScope(CREATE)
     if not await services.operators.is_verified(principal.subject):
         raise Forbidden("Verify your address before you create a tenant.")
     if data.is_placed:
         raise Forbidden("Only an operator chooses back end, region and labels.")
 
 
-def _new(data: TenantBody, principal: Principal, key: RequestKey | None = None) -> NewTenant:
+def _new(
+    data: TenantBody, principal: Principal, most: int | None, key: RequestKey | None = None
+) -> NewTenant:
     return NewTenant(
         id=data.id,
         display_name=data.display_name or data.friendly_name or data.id,
@@ -305,6 +310,7 @@ def _new(data: TenantBody, principal: Principal, key: RequestKey | None = None) 
         labels=frozenset(data.labels),
         creator_user_id=None if principal.is_machine else principal.subject,
         add_creator=data.add_creator,
+        most_of_creator=most,
         request_key=key,
     )
 

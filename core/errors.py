@@ -159,6 +159,12 @@ class TenantSuspended(Forbidden):
     code, description = "tenant_suspended", "This tenant is suspended."
 
 
+class TooManyTenants(Forbidden):
+    """`KEYSTEAD_TENANTS_PER_USER`."""
+
+    code, description = "too_many_tenants", "You have as many tenants as one person may create."
+
+
 class ManagedByControlPlane(Forbidden):
     """A system entity: the control plane's, read-only in a tenant (`specs/tenancy.md` section 5)."""
 

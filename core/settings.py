@@ -120,6 +120,16 @@ class Settings:
     )
     default_backend: str = _setting("database backend of new tenants", values.backend, "sqlite")
     tenant_signup: bool = _setting("people may create tenants for themselves", values.boolean, False)
+    tenants_per_user: int = _setting(
+        "tenants that one person may have created for themselves and not deleted; operators who may create tenants have"
+        " no limit",
+        values.positive_int,
+        5,
+    )
+    organizations_are_tenants: bool | None = _setting(
+        "every organization made on the control plane is a tenant; absent, as `KEYSTEAD_TENANT_SIGNUP`",
+        values.boolean,
+    )
     deletion_grace_days: float = _setting(
         "days between the deletion of a tenant and the destruction of its data", values.not_negative, 7.0
     )
@@ -304,6 +314,12 @@ class Settings:
     def port(self) -> int | None:
         """As it stands in public addresses; None when it is the scheme's own."""
         return _parts(self.public_url)[2]
+
+    @property
+    def makes_tenants_of_organizations(self) -> bool:
+        """Whether whoever makes an organization on the control plane makes a tenant."""
+        chosen = self.organizations_are_tenants
+        return self.tenant_signup if chosen is None else chosen
 
     @property
     def control_plane_issuer(self) -> str:

@@ -83,7 +83,7 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTenant:
-    """What is asked for when a tenant is created."""
+    """What is asked for when a tenant is created. `most_of_creator`: with so many of their own they get no other."""
 
     id: str
     display_name: str
@@ -92,6 +92,7 @@ class NewTenant:
     labels: frozenset[str] = frozenset()
     creator_user_id: str | None = None
     add_creator: bool = True
+    most_of_creator: int | None = None
     request_key: RequestKey | None = None
 
 
@@ -103,7 +104,11 @@ class TenantLifecycle(Protocol):
     """
 
     async def create(self, new: NewTenant) -> str:
-        """Insert the registry row and converge; answers the operation's id. `Conflict` when taken."""
+        """Insert the registry row and converge; answers the operation's id. `Conflict` when taken, `TooManyTenants` for
+        who has enough."""
+
+    async def refuse_id(self, tenant_id: str) -> None:
+        """Raises what creating a tenant by this id would be refused with."""
 
     async def delete(self, tenant_id: str) -> str: ...
 

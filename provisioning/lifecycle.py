@@ -29,11 +29,14 @@ from controlplane.registry.tenants import (
     SERVING,
     RegisteredTenant,
     change_tenant,
+    find_tenant,
     get_tenant,
     insert_tenant,
+    refuse_more,
     refuse_tenant_one,
     resume,
     suspend,
+    tenant_exists,
     valid_tenant_id,
 )
 from core.crypto.sealing import new_data_key
@@ -80,9 +83,15 @@ class Lifecycle:
             lease_expires_at=now + LEASE_MS,
             steps=(running("database", now),),
         )
-        await parts.registry.write(begin, tenant, operation, new.request_key)
+        await parts.registry.write(begin, tenant, operation, new.request_key, most=new.most_of_creator)
         await self._within_limit(operation, tenant)
         return operation.id
+
+    async def refuse_id(self, tenant_id: str) -> None:
+        self._check_id(tenant_id)
+        if await self._parts.registry.read(find_tenant, tenant_id) is not None:
+            raise tenant_exists()
+        await (await self._parts.tenant_one()).read(refuse_taken_name, tenant_id)
 
     async def delete(self, tenant_id: str) -> str:
         now = self._parts.now()
@@ -279,10 +288,14 @@ def begin(
     tenant: RegisteredTenant,
     operation: OperationRecord,
     key: RequestKey | None = None,
+    *,
+    most: int | None = None,
 ) -> None:
-    """The request's key in the same transaction: sent again, it never makes a second tenant."""
+    """The request's key in the same transaction: sent again, it never makes a second tenant. `most`: of one creator."""
     if key is not None:
         claim_key(connection, key, tenant.created_at)
+    if most is not None:
+        refuse_more(connection, tenant.creator_user_id, most)
     insert_tenant(connection, tenant)
     insert_operation(connection, operation)
 

@@ -11,7 +11,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from controlplane.models import RegistryBase
 from core.database.sql import insert
-from core.errors import Conflict, Forbidden, NotFound
+from core.errors import Conflict, Forbidden, NotFound, TooManyTenants
 from core.tenants import TenantState
 
 _TENANTS = RegistryBase.metadata.tables["tenants"]
@@ -108,7 +108,24 @@ def insert_tenant(connection: Connection, tenant: RegisteredTenant) -> None:
     """Refused when the id is taken, also by a tombstone: an id that served people is never another's."""
     values = msgspec.structs.asdict(tenant)
     if connection.execute(_INSERT, {**values, "labels": list(tenant.labels)}).rowcount != 1:
-        raise Conflict("A tenant with this id exists or existed.", code="tenant_exists")
+        raise tenant_exists()
+
+
+def tenant_exists() -> Conflict:
+    return Conflict("A tenant with this id exists or existed.", code="tenant_exists")
+
+
+_OF_CREATOR = (
+    select(func.count())
+    .select_from(_TENANTS)
+    .where(_TENANTS.c.creator_user_id == bindparam("creator"), _TENANTS.c.state != TenantState.DELETED)
+)
+
+
+def refuse_more(connection: Connection, creator_user_id: str | None, most: int) -> None:
+    """Deleted ones that may still come back are counted."""
+    if connection.execute(_OF_CREATOR, {"creator": creator_user_id}).scalar_one() >= most:
+        raise TooManyTenants()
 
 
 def remove_tenant(connection: Connection, tenant_id: str) -> None:
