@@ -69,6 +69,8 @@ from tenant_runtime.oauth import backchannel_logout
 from tenant_runtime.oauth.endpoints import documents
 from tenant_runtime.operators import TenantOneOperators
 from tenant_runtime.organizations.hooks import InstalledHooks
+from tenant_runtime.organizations.invitations.letters import KIND as INVITATION
+from tenant_runtime.organizations.invitations.letters import invitation_sender
 from tenant_runtime.streams import Streams
 from tenant_runtime.streams.changes import KIND as EVENT
 from tenant_runtime.streams.sending import event_sender
@@ -209,7 +211,11 @@ class Keystead:
             erasures.KIND, erasures.erasure_sender(RegistryErasures(platform.registry))
         )
         services.deliveries.register(EVENT, event_sender(outbound, self._clock))
-        services.deliveries.register(EMAIL, mail_sender(services.mail, self._clock))
+        by_mail = mail_sender(services.mail, self._clock)
+        services.deliveries.register(EMAIL, by_mail)
+        services.deliveries.register(
+            INVITATION, invitation_sender(services.organization_hooks, by_mail, self._clock)
+        )
         services.jobs.register(JOB, job_sender(self._clock, services.deliveries.soon))
         routes = Routes(
             settings=self.settings,

@@ -12,6 +12,7 @@ Template: TypeAlias = Literal[
     "blocked_account",
     "stolen_credentials",
     "attack_notice",
+    "invitation",
 ]
 Part: TypeAlias = Literal["subject", "heading", "lead", "action", "limits", "otherwise"]
 
@@ -74,6 +75,14 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "heading": "Attack protection",
         "lead": "{what} at {tenant}, from the address {ip}.",
         "otherwise": "The log of the tenant says more. This letter is sent now and then, not for each.",
+    },
+    "invitation": {
+        "subject": "{inviter} invites you to {organization}",
+        "heading": "You are invited to {organization}",
+        "lead": "{inviter} invites you, with the address {email}, to become a member of {organization} at {brand}.",
+        "action": "Look at the invitation",
+        "limits": "The invitation is good until {until} (UTC), for this address only.",
+        "otherwise": "If you do not know who this is, ignore this mail: nobody becomes a member without saying yes.",
     },
 }
 

@@ -67,6 +67,15 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "lead": "{what} bei {tenant}, von der Adresse {ip} aus.",
         "otherwise": "Mehr steht im Protokoll des Mandanten. Diese E-Mail kommt nur hin und wieder, nicht jedes Mal.",
     },
+    "invitation": {
+        "subject": "{inviter} lädt Sie zu {organization} ein",
+        "heading": "Sie sind zu {organization} eingeladen",
+        "lead": "{inviter} lädt Sie mit der Adresse {email} ein, Mitglied von {organization} bei {brand} zu werden.",
+        "action": "Einladung ansehen",
+        "limits": "Die Einladung gilt bis {until} (UTC) und nur für diese Adresse.",
+        "otherwise": "Wenn Sie nicht wissen, von wem das kommt, ignorieren Sie diese E-Mail: Niemand wird Mitglied, "
+        "ohne zuzustimmen.",
+    },
 }
 
 PHRASES: Mapping[str, str] = {

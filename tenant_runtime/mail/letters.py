@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2 import Template as Page
@@ -18,14 +19,15 @@ LONGEST_VALUE = 254  # an address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a letter says. `code` stands by itself; `link` is an address of ours; `phrases` are values by their keys in
-    `texts`."""
+    """What a letter says. `code` stands by itself; `link` is an address of ours, or an application's; `phrases` are
+    values by their keys in `texts`. `variables` are more of them for a tenant's own template."""
 
     template: Template
     values: Mapping[str, str] = field(default_factory=dict)
     phrases: Mapping[str, str] = field(default_factory=dict)
     code: str | None = None
     link: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

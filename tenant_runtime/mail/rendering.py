@@ -66,6 +66,7 @@ async def compose(
         **_of_tenant(tenant, current),
         **_of_user(user, payload["to"]),
         **_of_flow(current, payload, contents, metadata),
+        **contents.variables,
         "request_language": asked.split()[0] if asked.split() else None,
     }
     return await _rendered(tenant, built_in, written, values, now)

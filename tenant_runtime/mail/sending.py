@@ -20,6 +20,7 @@ from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.mail.rendering import compose
 from tenant_runtime.mail.texts import Template
 from tenant_runtime.oauth.authentication_api import passwordless
+from tenant_runtime.organizations.invitations import letters as invitations
 
 Writer: TypeAlias = Callable[[Tenant, Mapping[str, Any], int], Awaitable[Contents | None]]
 
@@ -32,6 +33,7 @@ WRITERS: Mapping[Template, Writer] = {
     "blocked_account": unblocking.write_link,
     "stolen_credentials": letters.write_stolen,
     "attack_notice": letters.write_notice,
+    "invitation": invitations.write_letter,
 }
 
 

@@ -38,6 +38,7 @@ USED: Mapping[Template, tuple[TemplateName, ...]] = {
     "password_reset": ("reset_email", "change_password"),
     "blocked_account": ("blocked_account",),
     "stolen_credentials": ("stolen_credentials",),
+    "invitation": ("user_invitation",),
 }
 """Which of them a letter of ours may be; the first that somebody wrote. `change_password` is Auth0's older name."""
 

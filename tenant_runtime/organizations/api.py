@@ -7,6 +7,7 @@ from litestar.types import ControllerRouterHandler
 
 from core.http.security import API_HEADERS
 from tenant_runtime.organizations.accounts import endpoints as accounts
+from tenant_runtime.organizations.invitations import endpoints as invitations
 from tenant_runtime.organizations.roles import endpoints as roles
 from tenant_runtime.organizations.teams import endpoints as teams
 from tenant_runtime.organizations.wire.calls import call_of, read_endpoint
@@ -21,7 +22,13 @@ async def ok() -> dict[str, bool]:
     return {"ok": True}
 
 
-handlers: list[ControllerRouterHandler] = [ok, *accounts.handlers, *roles.handlers, *teams.handlers]
+handlers: list[ControllerRouterHandler] = [
+    ok,
+    *accounts.handlers,
+    *invitations.handlers,
+    *roles.handlers,
+    *teams.handlers,
+]
 
 
 def router() -> Router:

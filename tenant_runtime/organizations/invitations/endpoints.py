@@ -1,0 +1,254 @@
+"""`/api/auth/organization/...`: inviting, and answering invitations."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
+
+import msgspec
+from litestar.types import ControllerRouterHandler
+from msgspec import Meta
+from sqlalchemy import Row
+
+from core.errors import RateLimited
+from core.ids import new_id, new_invitation_id
+from tenant_runtime.organizations.acting import Acting
+from tenant_runtime.organizations.fields import given_fields
+from tenant_runtime.organizations.invitations import answering, reading, shapes
+from tenant_runtime.organizations.invitations.answering import Acceptance, Person
+from tenant_runtime.organizations.invitations.inviting import Asked, invite
+from tenant_runtime.organizations.invitations.letters import PER_ORGANIZATION, Post
+from tenant_runtime.organizations.wire import (
+    ApiCall,
+    ApiError,
+    ApiSession,
+    CallOf,
+    read_endpoint,
+    refusal,
+    write_endpoint,
+)
+
+AT_ONCE = 100
+
+Names = str | list[str]
+Address = Annotated[str, Meta(max_length=320)]
+
+
+class _Inviting(msgspec.Struct, rename="camel", kw_only=True):
+    role: Names
+    organization_id: str | None = None
+    resend: bool | None = None
+    team_id: Names | None = None
+
+
+class InviteBody(_Inviting, kw_only=True):
+    email: str
+
+
+class InviteManyBody(_Inviting, kw_only=True):
+    email: Annotated[list[Address], Meta(min_length=1, max_length=AT_ONCE)]
+
+
+class AnswerBody(msgspec.Struct, rename="camel"):
+    invitation_id: str
+
+
+class InvitationQuery(msgspec.Struct):
+    id: str
+
+
+class ListQuery(msgspec.Struct, rename="camel"):
+    organization_id: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=reading.MOST)] = reading.MOST
+    offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class OwnQuery(msgspec.Struct):
+    email: str | None = None
+
+
+# --- Inviting ------------------------------------------------------------------------------------------------------
+
+
+@write_endpoint("/organization/invite-member")
+async def invite_member(call: CallOf) -> Any:
+    session, body = await call.session(), await call.body(InviteBody)
+    row = await _invite(call, session, body.email, body)
+    call.services.deliveries.soon(call.tenant)
+    return shapes.invitation(row, await call.options())
+
+
+@write_endpoint("/organization/invite-members")
+async def invite_members(call: CallOf) -> Any:
+    """Several addresses: each is answered by itself, and none stands in another's way."""
+    session, body, options = await call.session(), await call.body(InviteManyBody), await call.options()
+    results = []
+    for email in body.email:
+        try:
+            row = await _invite(call, session, email, body)
+        except (ApiError, RateLimited) as error:
+            told = {"status": error.status, "code": error.code.upper(), "message": error.description}
+            results.append({"email": email, "invitation": None, "error": told})
+        else:
+            results.append({"email": email, "invitation": shapes.invitation(row, options), "error": None})
+    call.services.deliveries.soon(call.tenant)
+    return {"results": results}
+
+
+async def _invite(call: ApiCall, session: ApiSession, email: str, body: _Inviting) -> Row[Any]:
+    options, organization_id = await call.options(), body.organization_id or session.active_organization_id
+    if organization_id is None:
+        raise refusal(400, "ORGANIZATION_NOT_FOUND")
+    asked = Asked(
+        id=new_invitation_id(),
+        organization_id=organization_id,
+        email=email,
+        roles=_several(body.role),
+        team_ids=_several(body.team_id or []) if options.teams.enabled else (),
+        resend=body.resend is True,
+        fields=await given_fields(call, options.fields("invitation")),
+    )
+    unit = partial(
+        invite,
+        acting=Acting(session.user_id, options, call.now),
+        post=Post.of(call.tenant, call.services, await call.configuration()),
+        event=call.event("organization_invitation_created", "Somebody was invited."),
+    )
+    values = await call.before(
+        "invite_member",
+        {"email": email, "role": list(asked.roles), "team_id": list(asked.team_ids), "fields": asked.fields},
+        rehearsal=partial(unit, asked=asked),
+        organization_id=organization_id,
+    )
+    asked = replace(
+        asked,
+        email=values["email"],
+        roles=_several(values["role"]),
+        team_ids=_several(values["team_id"]),
+        fields=values["fields"],
+    )
+    call.services.rates.count(PER_ORGANIZATION, ("invitations", call.tenant.id, organization_id), call.now)
+    row = await call.write(partial(unit, asked=asked))
+    shown = shapes.invitation(row, options)
+    await call.after("invite_member", organization_id=organization_id, invitation=shown)
+    return row
+
+
+# --- Answering -----------------------------------------------------------------------------------------------------
+
+
+@write_endpoint("/organization/accept-invitation")
+async def accept_invitation(call: CallOf) -> Any:
+    session, body, options = await call.session(), await call.body(AnswerBody), await call.options()
+    event = call.event("organization_invitation_accepted", "An invitation was accepted.")
+    unit = partial(
+        answering.accept,
+        shown=body.invitation_id,
+        person=_person(session),
+        how=Acceptance(membership_id=new_id("mem"), session_id=session.id, event=event),
+        options=options,
+    )
+    await call.before("accept_invitation", {}, rehearsal=unit)
+    accepted = await call.write(unit)
+    shown, member = shapes.invitation(accepted.row, options), shapes.member(accepted.member)
+    organization_id = accepted.row.organization_id
+    await call.after("accept_invitation", organization_id=organization_id, invitation=shown, member=member)
+    return {"invitation": shown, "member": member}
+
+
+@write_endpoint("/organization/reject-invitation")
+async def reject_invitation(call: CallOf) -> Any:
+    session, body, options = await call.session(), await call.body(AnswerBody), await call.options()
+    unit = partial(
+        answering.reject,
+        shown=body.invitation_id,
+        person=_person(session),
+        options=options,
+        event=call.event("organization_invitation_rejected", "An invitation was rejected."),
+    )
+    await call.before("reject_invitation", {}, rehearsal=unit)
+    row = await call.write(unit)
+    shown = shapes.invitation(row, options)
+    await call.after("reject_invitation", organization_id=row.organization_id, invitation=shown)
+    return {"invitation": shown, "member": None}
+
+
+@write_endpoint("/organization/cancel-invitation")
+async def cancel_invitation(call: CallOf) -> Any:
+    session, body, options = await call.session(), await call.body(AnswerBody), await call.options()
+    unit = partial(
+        answering.cancel,
+        invitation_id=body.invitation_id,
+        user_id=session.user_id,
+        options=options,
+        event=call.event("organization_invitation_canceled", "An invitation was taken back."),
+    )
+    await call.before("cancel_invitation", {}, rehearsal=unit)
+    row = await call.write(unit)
+    shown = shapes.invitation(row, options)
+    await call.after("cancel_invitation", organization_id=row.organization_id, invitation=shown)
+    return shown
+
+
+# --- Reading -------------------------------------------------------------------------------------------------------
+
+
+@read_endpoint("/organization/get-invitation")
+async def get_invitation(call: CallOf) -> Any:
+    session = await call.session(refusal(401, "UNAUTHORIZED", "Not authenticated"))
+    query, options = call.query(InvitationQuery), await call.options()
+    shown = await call.read(reading.shown_to_recipient, query.id, _person(session), options, call.now)
+    row = shown.found.row
+    return shapes.invitation(
+        row,
+        options,
+        organizationName=shown.found.organization_label,
+        organizationSlug=row.organization_name,
+        inviterEmail=shown.inviter_email,
+    )
+
+
+@read_endpoint("/organization/list-invitations")
+async def list_invitations(call: CallOf) -> Any:
+    session, query, options = await call.session(), call.query(ListQuery), await call.options()
+    organization_id = query.organization_id or session.active_organization_id
+    if organization_id is None:
+        raise refusal(400, "BAD_REQUEST", "Organization ID is required", has_code=False)
+    rows = await call.read(
+        reading.listed, organization_id, session.user_id, options, query.limit, query.offset
+    )
+    return [shapes.invitation(row, options) for row in rows]
+
+
+@read_endpoint("/organization/list-user-invitations")
+async def list_user_invitations(call: CallOf) -> Any:
+    session, query, options = await call.session(), call.query(OwnQuery), await call.options()
+    if query.email is not None:
+        message = "User email cannot be passed for client side API calls."
+        raise refusal(400, "BAD_REQUEST", message, has_code=False)
+    rows = await call.read(reading.of_person, _person(session))
+    return [
+        shapes.invitation(
+            row, options, organizationName=row.organization_display_name or row.organization_name
+        )
+        for row in rows
+    ]
+
+
+handlers: list[ControllerRouterHandler] = [
+    invite_member,
+    invite_members,
+    accept_invitation,
+    reject_invitation,
+    cancel_invitation,
+    get_invitation,
+    list_invitations,
+    list_user_invitations,
+]
+
+
+def _several(names: Names) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _person(session: ApiSession) -> Person:
+    return Person(user_id=session.user_id, email=session.email, email_verified=session.email_verified)
