@@ -197,6 +197,7 @@ class Configuration:
         return OrganizationRules(
             names_allowed=self.settings.allow_organization_name_in_authentication_api,
             chooses=self.schema >= WITH_ORGANIZATION_RULES,
+            has_settings=self.has_organization_api,
         )
 
     @property

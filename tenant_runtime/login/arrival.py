@@ -21,14 +21,14 @@ from tenant_runtime.login.authorization_requests import (
 )
 from tenant_runtime.login.flow import Step, next_step
 from tenant_runtime.login.sessions import Lifetimes, join_session, session_here, touch_session
-from tenant_runtime.login.standing import Situation, rules_of, situation
+from tenant_runtime.login.standing import Situation, login_of, rules_of, situation
 from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.oauth.authorization.codes import NewCode, issue_code
 from tenant_runtime.oauth.authorization.parameters import PUSHED
 from tenant_runtime.oauth.authorization.pushed_requests import claim_pushed
-from tenant_runtime.organizations.membership import NotAMember, join_by_connection
-from tenant_runtime.organizations.rules import OrganizationRules
+from tenant_runtime.organizations.joining.at_login import WayIn, join_at_login
+from tenant_runtime.organizations.membership import NotAMember
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,7 @@ class Arrival:
     event: Event
     now: int
     lifetimes: Lifetimes
-    organization_rules: OrganizationRules
-    membership_id: str
+    way_in: WayIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +81,21 @@ def _next(
 ) -> tuple[Step, Situation]:
     """Who would be refused as a stranger to the organization, and logs in by a connection that brings membership, is no
     stranger any more."""
-    rules, request = rules_of(arrival.request), arrival.request
-    found = situation(connection, request, session, stored, rules=arrival.organization_rules)
+    rules, request, now = rules_of(arrival.request), arrival.request, arrival.now
+    found = situation(connection, request, session, stored, rules=arrival.way_in.rules, now=now)
     try:
-        return next_step(rules, found.standing, arrival.now), found
+        return next_step(rules, found.standing, now), found
     except NotAMember:
         named = request.parameters.organization
-        if session is None or named is None or not _join(connection, arrival, named, session.user_id):
+        if session is None or named is None or not _join(connection, arrival, named, session):
             raise
-    found = situation(connection, request, session, stored, rules=arrival.organization_rules)
-    return next_step(rules, found.standing, arrival.now), found
+    found = situation(connection, request, session, stored, rules=arrival.way_in.rules, now=now)
+    return next_step(rules, found.standing, now), found
 
 
-def _join(connection: Connection, arrival: Arrival, named: str, user_id: str) -> bool:
-    return join_by_connection(
-        connection,
-        named,
-        user_id=user_id,
-        membership_id=arrival.membership_id,
-        rules=arrival.organization_rules,
-        now=arrival.now,
-    )
+def _join(connection: Connection, arrival: Arrival, named: str, session: Row[Any]) -> bool:
+    way = replace(arrival.way_in, joined=replace(arrival.way_in.joined, user_name=session.email))
+    return join_at_login(connection, way, named, session.user_id, login_of(session))
 
 
 def _finish(connection: Connection, arrival: Arrival, found: Situation) -> None:

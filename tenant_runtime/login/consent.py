@@ -54,7 +54,7 @@ handlers = [consent_page, decide]
 
 def _situation(connection: Connection, visit: StepVisit) -> Situation:
     rules = visit.organization_rules
-    return situation(connection, visit.request, visit.session, visit.progress, rules=rules)
+    return situation(connection, visit.request, visit.session, visit.progress, rules=rules, now=visit.now)
 
 
 def _allow(connection: Connection, visit: StepVisit, grant_id: str) -> bool:
@@ -62,7 +62,8 @@ def _allow(connection: Connection, visit: StepVisit, grant_id: str) -> bool:
     False where the client, the API or another page of the person has changed that since."""
     progress = load_request(connection, visit.key, visit.now).progress
     session = load_session(connection, visit.browser.session_digest, visit.now, visit.key.issuer)
-    found = situation(connection, visit.request, session, progress, rules=visit.organization_rules)
+    rules = visit.organization_rules
+    found = situation(connection, visit.request, session, progress, rules=rules, now=visit.now)
     if session is None or found.standing.refusal is not None:
         return True
     asked = Consent.asked(visit.request, session.user_id, found.standing.organization_id)

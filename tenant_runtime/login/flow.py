@@ -1,8 +1,9 @@
 """The browser flow between /authorize and the code.
 
     /authorize ──> log in ──> choose organization ──> consent ──> done: the code
-        ^            │               │                   │
-        └────────────┴───────────────┴───────────────────┘   (/authorize/resume)
+        ^            │ ^             │                   │
+        └────────────┴─┼─────────────┴───────────────────┘   (/authorize/resume)
+                       └── again, where the organization asks for a better log-in
 
 `next_step` looks only at what the request asks and what is proved so far, and decides what the person must do now.
 Steps never call each other: each finishes, records what it proved, and sends the browser back, which asks again.
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from core.errors import AccessDenied, ConsentRequired, InteractionRequired, LoginRequired, OAuthError
+from tenant_runtime.organizations.policies import Unmet
 
 
 class Step(Enum):
     LOG_IN = "log in"
+    LOG_IN_AGAIN = "log in again"
     CHOOSE_ORGANIZATION = "choose organization"
     CONSENT = "consent"
     DONE = "done"
@@ -65,6 +68,8 @@ def _wanted(rules: Rules, standing: Standing, now: int) -> Step:
     if not _is_expected(rules, standing):
         raise LoginRequired("Another person signed in than the request names.")
     if standing.refusal is not None:
+        if _must_log_in_again(standing, standing.refusal):
+            return Step.LOG_IN_AGAIN
         raise standing.refusal
     if rules.needs_organization and standing.organization_id is None:
         return Step.CHOOSE_ORGANIZATION
@@ -81,6 +86,11 @@ def _must_log_in(rules: Rules, standing: Standing, now: int) -> bool:
     return rules.max_age is not None and now - standing.authenticated_at >= rules.max_age * 1000
 
 
+def _must_log_in_again(standing: Standing, refusal: OAuthError) -> bool:
+    """The organization asks for more than the session has. Who has just logged in for it has no more to offer."""
+    return isinstance(refusal, Unmet) and refusal.login_helps and not standing.is_fresh
+
+
 def _is_expected(rules: Rules, standing: Standing) -> bool:
     return rules.expected_subject in (None, standing.subject)
 
@@ -93,6 +103,7 @@ def _must_consent(rules: Rules, standing: Standing) -> bool:
 
 _SILENTLY: Mapping[Step, type[OAuthError]] = {
     Step.LOG_IN: LoginRequired,
+    Step.LOG_IN_AGAIN: InteractionRequired,
     Step.CHOOSE_ORGANIZATION: InteractionRequired,
     Step.CONSENT: ConsentRequired,
 }

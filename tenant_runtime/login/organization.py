@@ -10,6 +10,7 @@ from core.errors import OAuthError
 from tenant_runtime.login.authorization_requests import RequestKey, load_request, save_progress
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import OrganizationChoice, OrganizationPage
+from tenant_runtime.login.standing import login_of
 from tenant_runtime.login.steps import (
     IDENTIFIER,
     ORGANIZATION,
@@ -22,6 +23,7 @@ from tenant_runtime.login.steps import (
 )
 from tenant_runtime.login.texts import ProblemKey
 from tenant_runtime.organizations.membership import organizations_of, resolve_organization
+from tenant_runtime.organizations.policies import LoggedIn, Unmet
 from tenant_runtime.organizations.rules import OrganizationRules
 
 
@@ -39,10 +41,10 @@ async def choose_organization(request: AnyRequest) -> Response[str]:
     chosen = visit.fields.get("organization")
     if chosen is None:
         return await _ask(visit, "organization_missing")
-    user_id = visit.session.user_id
+    rules = replace(visit.organization_rules, names_allowed=False)
+    who = visit.session.user_id, login_of(visit.session)
     try:
-        rules = replace(visit.organization_rules, names_allowed=False)
-        await visit.tenant.database.write(_choose, visit.key, chosen, user_id, rules, visit.now)
+        await visit.tenant.database.write(_choose, visit.key, chosen, who, rules, visit.now)
     except OAuthError:
         return await _ask(visit, "organization_refused")
     return visit.go(RESUME)
@@ -53,8 +55,9 @@ handlers = [organization_page, choose_organization]
 
 async def _ask(visit: StepVisit, problem: ProblemKey | None = None) -> Response[str]:
     assert visit.session is not None
-    rules = visit.organization_rules
-    found = await visit.tenant.database.read(organizations_of, visit.session.user_id, rules)
+    user_id, login = visit.session.user_id, login_of(visit.session)
+    rules, read = visit.organization_rules, visit.tenant.database.read
+    found = await read(organizations_of, user_id, rules, login, visit.now)
     page = visit.page(
         OrganizationPage,
         email=visit.session.email or visit.session.user_id,
@@ -69,8 +72,18 @@ async def _ask(visit: StepVisit, problem: ProblemKey | None = None) -> Response[
 
 
 def _choose(
-    connection: Connection, key: RequestKey, chosen: str, user_id: str, rules: OrganizationRules, now: int
+    connection: Connection,
+    key: RequestKey,
+    chosen: str,
+    who: tuple[str, LoggedIn],
+    rules: OrganizationRules,
+    now: int,
 ) -> None:
-    progress = load_request(connection, key, now).progress
-    found = resolve_organization(connection, chosen, user_id=user_id, rules=rules)
-    save_progress(connection, key.digest, msgspec.structs.replace(progress, organization_id=found.id))
+    """Also one that asks for another log-in, which is what comes next then."""
+    progress, (user_id, login) = load_request(connection, key, now).progress, who
+    try:
+        resolve_organization(connection, chosen, user_id=user_id, rules=rules, login=login, now=now)
+    except Unmet as refused:
+        if not refused.login_helps:
+            raise
+    save_progress(connection, key.digest, msgspec.structs.replace(progress, organization_id=chosen))

@@ -12,6 +12,7 @@ from tenant_runtime.login.authorization_requests import Progress
 from tenant_runtime.login.flow import Rules, Standing
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.organizations.membership import MemberOrganization, organizations_of, resolve_organization
+from tenant_runtime.organizations.policies import LoggedIn
 from tenant_runtime.organizations.rules import OrganizationRules
 
 
@@ -48,6 +49,7 @@ def situation(
     progress: Progress,
     *,
     rules: OrganizationRules,
+    now: int,
 ) -> Situation:
     """A refusal is kept as a value: whether it matters yet is for the flow to say. Names are looked up for a person
     who has signed in, and for nobody else (`specs/tenancy.md` section 7)."""
@@ -57,7 +59,7 @@ def situation(
     choices: Sequence[MemberOrganization] = ()
     refusal: OAuthError | None = None
     try:
-        organization, choices = _organization(connection, request, session, progress, rules)
+        organization, choices = _organization(connection, request, session, progress, rules, now)
     except OAuthError as error:
         refusal = error
     organization_id = organization.id if organization else None
@@ -80,18 +82,28 @@ def _organization(
     session: Row[Any],
     progress: Progress,
     rules: OrganizationRules,
+    now: int,
 ) -> tuple[MemberOrganization | None, Sequence[MemberOrganization]]:
     """The one the request names; else, where one is required, the chosen one or the only one there is."""
-    named = request.parameters.organization
+    named, login = request.parameters.organization, login_of(session)
     if named is not None:
-        found = resolve_organization(connection, named, user_id=session.user_id, rules=rules)
+        found = resolve_organization(
+            connection, named, user_id=session.user_id, rules=rules, login=login, now=now
+        )
         return found, ()
     if request.client.organization_usage != "require":
         return None, ()
-    choices = organizations_of(connection, session.user_id, rules)
+    choices = organizations_of(connection, session.user_id, rules, login, now)
+    chosen = next((one for one in choices if one.id == progress.organization_id), None)
     if len(choices) == 1:
-        return choices[0], choices
-    return next((one for one in choices if one.id == progress.organization_id), None), choices
+        chosen = choices[0]
+    if chosen is not None and chosen.unmet is not None:
+        raise chosen.unmet
+    return chosen, choices
+
+
+def login_of(session: Row[Any]) -> LoggedIn:
+    return LoggedIn(session_id=session.id, authenticated_at=session.authenticated_at, amr=tuple(session.amr))
 
 
 def _is_covered(

@@ -45,6 +45,7 @@ CONFIRM_DEVICE = "/activate/confirm"
 
 _ADDRESSES: Mapping[Step, str] = {
     Step.LOG_IN: IDENTIFIER,
+    Step.LOG_IN_AGAIN: IDENTIFIER,
     Step.CHOOSE_ORGANIZATION: ORGANIZATION,
     Step.CONSENT: CONSENT,
 }

@@ -29,11 +29,12 @@ from tenant_runtime.models import (
 from tenant_runtime.oauth.clients.authentication import authenticate, require_still
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.tokens.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
-from tenant_runtime.oauth.tokens.acting import actor_stands
+from tenant_runtime.oauth.tokens.acting import actor_stands, is_impersonation
 from tenant_runtime.oauth.tokens.families import is_revoked
 from tenant_runtime.oauth.tokens.issuing import token_type
 from tenant_runtime.oauth.tokens.subject import Subject, load_subject
 from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
+from tenant_runtime.organizations.policies import LoggedIn
 from tenant_runtime.standing import MACHINE
 
 METHODS = ("POST",)
@@ -132,7 +133,7 @@ def _of_access_token(
         subject, stands = None, _machine_stands(connection, request, presented)
     else:
         subject = _subject(connection, request, presented)
-        stands = _stands(subject, presented)
+        stands = _stands(connection, request, subject, presented)
     if not stands or not _concerns(request, presented):
         return INACTIVE
     claims = presented.claims or _opaque_claims(presented, subject)
@@ -156,10 +157,15 @@ def _machine_stands(connection: Connection, request: TokenRequest, presented: Pr
     return _TAKES_CLIENT.first(connection, {**organization, **key}) is not None
 
 
-def _stands(subject: Subject | None, presented: Presented) -> bool:
-    if subject is None or subject.session_is_dead:
+def _stands(
+    connection: Connection, request: TokenRequest, subject: Subject | None, presented: Presented
+) -> bool:
+    """Whoever acts in somebody else's name did not log in as them."""
+    if subject is None or subject.session_is_dead or subject.refusal(presented.issued_at) is not None:
         return False
-    return subject.refusal(presented.issued_at) is None
+    if is_impersonation(presented):
+        return True
+    return subject.unmet(connection, presented.login(), request.call.now_ms) is None
 
 
 def _concerns(request: TokenRequest, presented: Presented) -> bool:
@@ -182,6 +188,7 @@ def _subject(connection: Connection, request: TokenRequest, presented: Presented
         issued_at=presented.issued_at,
         client=request.client,
         now_ms=request.call.now_ms,
+        rules=request.configuration.organization_rules,
     )
 
 
@@ -216,6 +223,13 @@ def _of_refresh_token(connection: Connection, request: TokenRequest, row: Row[An
         family_id=row.id,
         client=request.client,
         now_ms=now_ms,
+        rules=request.configuration.organization_rules,
+    )
+    login = LoggedIn(
+        session_id=row.session_id,
+        family_id=row.id,
+        authenticated_at=row.authenticated_at,
+        amr=tuple(row.amr),
     )
     ends = [end for end in (row.expires_at, row.idle_expires_at) if end is not None]
     if (
@@ -225,6 +239,7 @@ def _of_refresh_token(connection: Connection, request: TokenRequest, row: Row[An
         or any(now_ms >= end for end in ends)
         or subject is None
         or subject.refusal(row.authenticated_at) is not None
+        or subject.unmet(connection, login, now_ms) is not None
     ):
         return INACTIVE
     told: dict[str, Any] = {

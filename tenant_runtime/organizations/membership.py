@@ -12,27 +12,19 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    insert,
-    not_,
-    or_,
     select,
 )
 
 from core.database import Prepared
 from core.errors import AccessDenied, InvalidRequest
-from tenant_runtime.models import (
-    Identity,
-    Membership,
-    MembershipOrganizationRole,
-    Organization,
-    OrganizationConnection,
-)
-from tenant_runtime.organizations.rules import OrganizationRules
+from tenant_runtime.models import Membership, Organization, OrganizationConnection
+from tenant_runtime.organizations.policies import LoggedIn, Unmet, asked_of, terms_of, unmet
+from tenant_runtime.organizations.policies.terms import CHOOSES, is_way_of_login
+from tenant_runtime.organizations.rules import Asking, OrganizationRules
 
 UNKNOWN = "The organization is unknown."
 NOT_A_MEMBER = "The user is not a member of this organization."
 SUSPENDED = "This organization is suspended."
-CLOSED = "The organization does not take the way in which the user logs in."
 MEMBER = "member"
 """What every member is to the organization itself."""
 
@@ -41,49 +33,49 @@ _PICKER_LIMIT = 200
 
 _o = Organization.__table__.c
 _m = Membership.__table__.c
-_way, _i = OrganizationConnection.__table__.c, Identity.__table__.c
-_CHOOSES = exists().where(_way.organization_id == _o.id)
-_TAKES_USER = exists().where(
-    _way.organization_id == _o.id,
-    _way.connection_id == _i.connection_id,
-    _i.user_id == bindparam("user_id"),
-)
-_IS_OPEN = or_(not_(_CHOOSES), _TAKES_USER)
-"""One that says nothing of connections takes all; else one of the user's must be among them."""
+_way = OrganizationConnection.__table__.c
 
 
-def _membership(where: ColumnElement[bool], *is_open: ColumnElement[bool]) -> Select[Any]:
+def _membership(where: ColumnElement[bool], asking: Asking) -> Select[Any]:
     mine = and_(_m.organization_id == _o.id, _m.user_id == bindparam("user_id"))
-    told = [_m.id.label("membership_id"), *(each.label("is_open") for each in is_open)]
     return (
-        select(_o.id, _o.name, _o.display_name, _o.suspended_at, *told)
+        select(
+            _o.id,
+            _o.name,
+            _o.display_name,
+            _o.suspended_at,
+            _m.id.label("membership_id"),
+            *asked_of(asking),
+        )
         .select_from(Organization.__table__.outerjoin(Membership.__table__, mine))
         .where(where)
     )
 
 
-def _of_user(*is_open: ColumnElement[bool]) -> Select[Any]:
-    standing = _membership(_m.user_id == bindparam("user_id")).where(_o.suspended_at.is_(None), *is_open)
+def _of_user(asking: Asking) -> Select[Any]:
+    standing = _membership(_m.user_id == bindparam("user_id"), asking).where(_o.suspended_at.is_(None))
     return standing.order_by(_o.name).limit(_PICKER_LIMIT)
 
 
 _IS_ID, _IS_NAME = _o.id == bindparam("value"), _o.name == bindparam("value")
-_OPEN = Prepared(select(_o.id).where(_IS_ID, _IS_OPEN))
-_BY_ID = {True: Prepared(_membership(_IS_ID, _IS_OPEN)), False: Prepared(_membership(_IS_ID))}
-_BY_NAME = {True: Prepared(_membership(_IS_NAME, _IS_OPEN)), False: Prepared(_membership(_IS_NAME))}
-_OF_USER = {True: _of_user(_IS_OPEN), False: _of_user()}
-_JOINABLE = select(_o.id).where(
-    _o.managed_by.is_(None),
-    _o.suspended_at.is_(None),
-    exists().where(
-        _way.organization_id == _o.id,
-        _way.assign_membership_on_login.is_(True),
-        _way.connection_id == _i.connection_id,
-        _i.user_id == bindparam("user_id"),
-    ),
-)
+_BY_ID = {asking: Prepared(_membership(_IS_ID, asking)) for asking in Asking}
+_BY_NAME = {asking: Prepared(_membership(_IS_NAME, asking)) for asking in Asking}
+_OF_USER = {asking: Prepared(_of_user(asking)) for asking in Asking}
+_MAY_LET_IN = (_o.managed_by.is_(None), _o.suspended_at.is_(None))
+"""Whose member one is there decides nothing about a tenant."""
+
+_OPEN_TO_MORE = select(_o.id).where(*_MAY_LET_IN)
+_BRINGS = {
+    asking: select(_o.id).where(
+        *_MAY_LET_IN,
+        exists().where(
+            _way.organization_id == _o.id, _way.assign_membership_on_login.is_(True), is_way_of_login(asking)
+        ),
+    )
+    for asking in (Asking.ACCOUNTS, Asking.LOGINS)
+}
 _SIGN_UP = select(
-    _CHOOSES.label("chooses"),
+    CHOOSES.label("chooses"),
     exists()
     .where(
         _way.organization_id == _o.id,
@@ -101,76 +93,76 @@ class NotAMember(AccessDenied):
 
 @dataclass(frozen=True, slots=True)
 class MemberOrganization:
-    """An organization in which the user may act, with the membership that says so."""
+    """An organization in which the user may act, with the membership that says so. `unmet`: only after another
+    log-in."""
 
     id: str
     name: str
     display_name: str | None
     membership_id: str
+    unmet: Unmet | None = None
 
 
 def resolve_organization(
-    connection: Connection, value: str, *, user_id: str, rules: OrganizationRules
+    connection: Connection,
+    value: str,
+    *,
+    user_id: str,
+    rules: OrganizationRules,
+    login: LoggedIn | None,
+    now: int,
 ) -> MemberOrganization:
-    """`value` is an id, or (for a person who has signed in, where the tenant allows it) a name.
+    """`value` is an id, or (for a person who has signed in, where the tenant allows it) a name. `login` None: somebody
+    else acts for the person, who did not log in.
 
-    Unknown, deleted and another tenant's are one answer. Membership is asked before suspension and connections, so that
-    a stranger learns of none.
+    Unknown, deleted and another tenant's are one answer. Membership is asked before suspension and what the
+    organization asks, so that a stranger learns of none.
     """
-    row = _find(connection, value, user_id, rules)
+    asking = rules.asking if login is not None else _without_login(rules)
+    login = login or LoggedIn()
+    row = _find(connection, value, {"user_id": user_id, **login.values}, rules, asking)
     if row is None:
         raise InvalidRequest(UNKNOWN)
     if row.membership_id is None:
         raise NotAMember()
     if row.suspended_at is not None:
         raise AccessDenied(SUSPENDED)
-    if rules.chooses and not row.is_open:
-        raise AccessDenied(CLOSED)
+    refused = unmet(connection, terms_of(row, row.id), login, user_id, now)
+    if refused is not None:
+        raise refused
     return _organization(row)
 
 
-def require_open(
-    connection: Connection, organization_id: str | None, user_id: str, rules: OrganizationRules
-) -> None:
-    """Of one in which the user acts already: it may take other connections than when they began."""
-    if organization_id is None or not rules.chooses:
-        return
-    if _OPEN.first(connection, {"value": organization_id, "user_id": user_id}) is None:
-        raise AccessDenied(CLOSED)
-
-
 def organizations_of(
-    connection: Connection, user_id: str, rules: OrganizationRules
+    connection: Connection, user_id: str, rules: OrganizationRules, login: LoggedIn, now: int
 ) -> Sequence[MemberOrganization]:
     """Those the user may choose from, by name."""
-    rows = connection.execute(_OF_USER[rules.chooses], {"user_id": user_id})
-    return [_organization(row) for row in rows]
+    rows = _OF_USER[rules.asking].rows(connection, {"user_id": user_id, **login.values})
+    found = [
+        _organization(row, unmet(connection, terms_of(row, row.id), login, user_id, now)) for row in rows
+    ]
+    return [one for one in found if one.unmet is None or one.unmet.login_helps]
 
 
-def join_by_connection(
-    connection: Connection,
-    value: str,
-    *,
-    user_id: str,
-    membership_id: str,
-    rules: OrganizationRules,
-    now: int,
-) -> bool:
-    """Who logs in by a connection that brings membership becomes a member. Never of an organization that stands for a
-    tenant: whose member one is there decides whom one may manage."""
+def open_to_more(connection: Connection, value: str, rules: OrganizationRules) -> str | None:
+    """The id of an organization that may let people in by itself: never one that stands for a tenant."""
+    named = _named(value, rules)
+    if named is None:
+        return None
+    where, known = named
+    return connection.execute(_OPEN_TO_MORE.where(where), known).scalar_one_or_none()
+
+
+def brought_by_connection(
+    connection: Connection, value: str, user_id: str, rules: OrganizationRules, login: LoggedIn
+) -> str | None:
+    """The id of the organization, where the connection of this log-in brings membership."""
     named = _named(value, rules)
     if named is None or not rules.chooses:
-        return False
+        return None
     where, known = named
-    found = connection.execute(_JOINABLE.where(where), {**known, "user_id": user_id}).scalar_one_or_none()
-    if found is None:
-        return False
-    row = {"id": membership_id, "organization_id": found, "user_id": user_id, "created_at": now}
-    connection.execute(insert(Membership.__table__), row)
-    connection.execute(
-        insert(MembershipOrganizationRole.__table__), {"membership_id": membership_id, "role": MEMBER}
-    )
-    return True
+    values = {**known, "user_id": user_id, **(login.values if rules.has_settings else {})}
+    return connection.execute(_BRINGS[rules.asking].where(where), values).scalar_one_or_none()
 
 
 def may_sign_up(connection: Connection, value: str, connection_id: str, rules: OrganizationRules) -> bool:
@@ -200,13 +192,19 @@ def _named(value: str, rules: OrganizationRules) -> tuple[ColumnElement[bool], d
     return _IS_NAME, {"value": value.lower()}
 
 
-def _find(connection: Connection, value: str, user_id: str, rules: OrganizationRules) -> Row[Any] | None:
+def _without_login(rules: OrganizationRules) -> Asking:
+    return Asking.ACCOUNTS if rules.chooses else Asking.NOTHING
+
+
+def _find(
+    connection: Connection, value: str, who: dict[str, Any], rules: OrganizationRules, asking: Asking
+) -> Row[Any] | None:
     if value.startswith(_ID_PREFIX):
-        return _BY_ID[rules.chooses].first(connection, {"value": value, "user_id": user_id})
+        return _BY_ID[asking].first(connection, {"value": value, **who})
     if not value or not rules.names_allowed:
         return None
-    return _BY_NAME[rules.chooses].first(connection, {"value": value.lower(), "user_id": user_id})
+    return _BY_NAME[asking].first(connection, {"value": value.lower(), **who})
 
 
-def _organization(row: Row[Any]) -> MemberOrganization:
-    return MemberOrganization(row.id, row.name, row.display_name, row.membership_id)
+def _organization(row: Row[Any], refused: Unmet | None = None) -> MemberOrganization:
+    return MemberOrganization(row.id, row.name, row.display_name, row.membership_id, refused)

@@ -13,7 +13,7 @@ LIVE = ("trialing", "active", "past_due")
 
 _s = Subscription.__table__.c
 IS_LIVE = and_(
-    _s.status.in_(LIVE),
+    or_(*(_s.status == status for status in LIVE)),
     _s.starts_at <= bindparam("now"),
     or_(_s.ends_at.is_(None), _s.ends_at > bindparam("now")),
 )

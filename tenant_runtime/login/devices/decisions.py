@@ -43,6 +43,9 @@ _DECIDED = (
     "amr",
     "authenticated_at",
 )
+MISSING = (Step.LOG_IN, Step.LOG_IN_AGAIN, Step.CHOOSE_ORGANIZATION)
+"""What a person does before they are asked."""
+
 _DECIDE = (
     update(DeviceCode.__table__)
     .where(*_is_waiting)
@@ -78,9 +81,10 @@ def approve(connection: Connection, decision: Decision) -> Step | None:
     client_id, issuer = visit.request.client.client_id, visit.key.issuer
     progress = load_request(connection, visit.key, now).progress
     session = session_here(connection, visit.browser.session_digest, now, issuer, client_id=client_id)
-    found = situation(connection, visit.request, session, progress, rules=visit.organization_rules)
+    rules = visit.organization_rules
+    found = situation(connection, visit.request, session, progress, rules=rules, now=now)
     step = next_step(rules_of(visit.request), found.standing, now)
-    if step in (Step.LOG_IN, Step.CHOOSE_ORGANIZATION):
+    if step in MISSING:
         return step
     assert session is not None
     organization_id = found.organization.id if found.organization else None

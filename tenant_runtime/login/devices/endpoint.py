@@ -27,10 +27,18 @@ from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
 from tenant_runtime.login.authorization_requests import RequestKey, store_request
 from tenant_runtime.login.consent import scope_items
 from tenant_runtime.login.cookies import binding_cookie, browser_of, new_binding
-from tenant_runtime.login.devices.decisions import APPROVED, Decision, DeviceGone, approve, deny, find_waiting
+from tenant_runtime.login.devices.decisions import (
+    APPROVED,
+    MISSING,
+    Decision,
+    DeviceGone,
+    approve,
+    deny,
+    find_waiting,
+)
 from tenant_runtime.login.devices.pages import DecidedPage, DevicePage, UserCodePage
 from tenant_runtime.login.devices.requests import MARKER
-from tenant_runtime.login.flow import Step, next_step
+from tenant_runtime.login.flow import next_step
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
 from tenant_runtime.login.pages import ErrorPage
 from tenant_runtime.login.sessions import Lifetimes
@@ -107,7 +115,7 @@ async def confirm_page(request: AnyRequest) -> Response[str]:
         step = next_step(rules_of(visit.request), looked.situation.standing, visit.now)
     except AccessDenied as refused:
         return _refused(visit, refused)
-    if step in (Step.LOG_IN, Step.CHOOSE_ORGANIZATION):
+    if step in MISSING:
         return redirect(address_of(step, visit.state))
     return visit.show(_confirmation(visit, looked.situation))
 
@@ -197,7 +205,7 @@ class _Looked:
 
 def _look(connection: Connection, visit: StepVisit) -> _Looked:
     rules = visit.organization_rules
-    found = situation(connection, visit.request, visit.session, visit.progress, rules=rules)
+    found = situation(connection, visit.request, visit.session, visit.progress, rules=rules, now=visit.now)
     return _Looked(found, find_waiting(connection, visit) is not None)
 
 

@@ -179,7 +179,14 @@ def _subject(connection: Connection, configuration: Configuration, asked: _Asked
     organization_id = None
     if asked.organization is not None:
         rules = configuration.organization_rules
-        found = resolve_organization(connection, asked.organization, user_id=asked.user_id, rules=rules)
+        found = resolve_organization(
+            connection,
+            asked.organization,
+            user_id=asked.user_id,
+            rules=rules,
+            login=None,
+            now=asked.now,
+        )
         organization_id = found.id
     subject = load_subject(
         connection,

@@ -53,6 +53,7 @@ from tenant_runtime.oauth.authorization.request_objects import read_object
 from tenant_runtime.oauth.authorization.response_modes import answer, error_parameters
 from tenant_runtime.oauth.body import BODY_LIMIT, FORM, media_type
 from tenant_runtime.oauth.clients.documents import SCHEME, with_document
+from tenant_runtime.organizations.joining.at_login import JOINED, WayIn
 
 AnyRequest = Request[Any, Any, Any]
 log = structlog.get_logger(__name__)
@@ -261,8 +262,7 @@ async def _go_on(
         event=visit.event("ssa"),
         now=visit.now,
         lifetimes=Lifetimes.of(settings),
-        organization_rules=visit.configuration.organization_rules,
-        membership_id=new_id("mem"),
+        way_in=WayIn.of(visit.configuration, visit.event(JOINED), new_id("mem")),
     )
     outcome = await visit.tenant.database.write(arrive, arrival)
     if outcome.error is not None:

@@ -33,7 +33,7 @@ from tenant_runtime.oauth.grants.user_tokens import (
 from tenant_runtime.oauth.policy import split_scope
 from tenant_runtime.oauth.tokens.families import end_family
 from tenant_runtime.oauth.tokens.issuing import Login
-from tenant_runtime.oauth.tokens.subject import load_subject, redemption_problem
+from tenant_runtime.oauth.tokens.subject import load_subject, login_behind, redemption_problem
 
 GRANT_TYPE = "authorization_code"
 SUCCEEDED = "seacft"
@@ -93,13 +93,15 @@ def _redeem(
         family_id=code.family_id,
         client=request.client,
         now_ms=request.call.now_ms,
+        rules=request.configuration.organization_rules,
     )
-    problem = redemption_problem(subject, code)
+    how = login_behind(code)
+    problem = redemption_problem(connection, subject, code, how, request.call.now_ms)
     if subject is None or problem is not None:
         return Refused(problem or "The user does not exist.")
     request.require_target(code.audience)
     authorization = _authorization(code)
-    offline = begin_family(connection, request, authorization, subject)
+    offline = begin_family(connection, request, authorization, subject, how)
     return issue(connection, request, authorization, subject, minted, with_refresh_token=offline)
 
 

@@ -27,7 +27,7 @@ from tenant_runtime.oauth.grants.user_tokens import (
 from tenant_runtime.oauth.policy import split_scope
 from tenant_runtime.oauth.tokens.families import end_family
 from tenant_runtime.oauth.tokens.issuing import Login
-from tenant_runtime.oauth.tokens.subject import load_subject, redemption_problem
+from tenant_runtime.oauth.tokens.subject import load_subject, login_behind, redemption_problem
 
 __all__ = ["FAILED", "GRANT_TYPE", "STILL_WAITING", "redeem_device_code"]
 
@@ -111,13 +111,15 @@ def _issue(
         family_id=row.family_id,
         client=request.client,
         now_ms=request.call.now_ms,
+        rules=request.configuration.organization_rules,
     )
-    problem = redemption_problem(subject, row)
+    how = login_behind(row)
+    problem = redemption_problem(connection, subject, row, how, request.call.now_ms)
     if subject is None or problem is not None:
         return InvalidGrant(problem)
     request.require_target(row.audience)
     authorization = _authorization(row)
-    offline = begin_family(connection, request, authorization, subject)
+    offline = begin_family(connection, request, authorization, subject, how)
     return issue(connection, request, authorization, subject, minted, with_refresh_token=offline)
 
 

@@ -49,7 +49,9 @@ from tenant_runtime.oauth.grants.user_tokens import (
 from tenant_runtime.oauth.policy import cut_scope, needs_consent
 from tenant_runtime.oauth.tokens.issuing import Login
 from tenant_runtime.oauth.tokens.subject import load_subject
-from tenant_runtime.organizations.membership import NotAMember, join_by_connection
+from tenant_runtime.organizations.joining.at_login import JOINED, WayIn, join_at_login
+from tenant_runtime.organizations.membership import NotAMember
+from tenant_runtime.organizations.policies import LoggedIn
 
 __all__ = ["FAILED", "GRANT_TYPE", "redeem_otp"]
 
@@ -98,6 +100,7 @@ class _Presented:
     user_id: str
     membership_id: str
     signed_up: Event
+    joined: Event
     guard: Guard | None = None
 
 
@@ -127,6 +130,7 @@ def _presented(request: TokenRequest) -> _Presented:
         user_id=user_id,
         membership_id=new_id("mem"),
         signed_up=request.event("ss", user_id=user_id, user_name=address, connection=connection.name),
+        joined=request.event(JOINED, user_name=address, connection=connection.name),
         guard=_guard(request) if client.is_public else None,
     )
 
@@ -252,20 +256,21 @@ def _sign_up(connection: Connection, presented: _Presented, now: int) -> None:
 
 
 def _organization(
-    connection: Connection, request: TokenRequest, presented: _Presented, named: str, user_id: str
+    connection: Connection,
+    request: TokenRequest,
+    presented: _Presented,
+    named: str,
+    user_id: str,
+    how: LoggedIn,
 ) -> str:
     """This is a log-in: it may bring membership, as one at the pages does."""
     try:
-        return switched_organization(connection, request, named, user_id)
+        return switched_organization(connection, request, named, user_id, how)
     except NotAMember:
-        rules, now, id = (
-            request.configuration.organization_rules,
-            request.call.now_ms,
-            presented.membership_id,
-        )
-        if not join_by_connection(connection, named, user_id=user_id, membership_id=id, rules=rules, now=now):
+        way_in = WayIn.of(request.configuration, presented.joined, presented.membership_id)
+        if not join_at_login(connection, way_in, named, user_id, how):
             raise
-    return switched_organization(connection, request, named, user_id)
+    return switched_organization(connection, request, named, user_id, how)
 
 
 def _issue(
@@ -274,7 +279,15 @@ def _issue(
     """What the client asks wrongly is raised: it undoes everything, and the code is still good."""
     client, named = request.client.configuration, request.parameters.get("organization")
     server = request.target()
-    organization_id = None if named is None else _organization(connection, request, presented, named, user_id)
+    how = LoggedIn(
+        family_id=presented.family_id,
+        connection_id=presented.connection.id,
+        authenticated_at=request.call.now_ms,
+        amr=AMR,
+    )
+    organization_id = None
+    if named is not None:
+        organization_id = _organization(connection, request, presented, named, user_id, how)
     scope = cut_scope(request.configuration, client, server, request.parameters.get("scope"))
     audience = server.identifier if server is not None else None
     consent = Consent(user_id, client.client_id, audience or "", organization_id or "", scope)
@@ -301,5 +314,5 @@ def _issue(
             authenticated_at=request.call.now_ms, acr=acr_of(AMR), amr=AMR, nonce=None, session_id=None
         ),
     )
-    offline = begin_family(connection, request, authorization, subject)
+    offline = begin_family(connection, request, authorization, subject, how)
     return issue(connection, request, authorization, subject, minted, with_refresh_token=offline)

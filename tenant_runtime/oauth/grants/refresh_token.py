@@ -32,7 +32,7 @@ from tenant_runtime.oauth.tokens.families import end_family
 from tenant_runtime.oauth.tokens.issuing import Login
 from tenant_runtime.oauth.tokens.refresh_policy import RefreshPolicy, refresh_policy
 from tenant_runtime.oauth.tokens.subject import Subject, load_subject
-from tenant_runtime.organizations.membership import require_open
+from tenant_runtime.organizations.policies import LoggedIn
 
 GRANT_TYPE = "refresh_token"
 SUCCEEDED = "sertft"
@@ -155,9 +155,11 @@ def _claim(connection: Connection, presented: _Presented, now_ms: int) -> bool:
 def _subject(
     connection: Connection, request: TokenRequest, presented: _Presented, family: Row[Any]
 ) -> Subject:
-    organization_id = family.token_organization_id
+    organization_id, login = family.token_organization_id, _login_behind(family)
     if presented.organization is not None:
-        organization_id = switched_organization(connection, request, presented.organization, family.user_id)
+        organization_id = switched_organization(
+            connection, request, presented.organization, family.user_id, login
+        )
     subject = load_subject(
         connection,
         user_id=family.user_id,
@@ -166,15 +168,24 @@ def _subject(
         family_id=family.id,
         client=request.client,
         now_ms=request.call.now_ms,
+        rules=request.configuration.organization_rules,
     )
     if subject is None:
         raise InvalidGrant("The user does not exist.")
     problem = subject.refusal(family.authenticated_at)
     if problem is not None:
         raise InvalidGrant(problem)
-    if presented.organization is None:
-        require_open(connection, organization_id, family.user_id, request.configuration.organization_rules)
+    subject.require_met(connection, login, request.call.now_ms)
     return subject
+
+
+def _login_behind(family: Row[Any]) -> LoggedIn:
+    return LoggedIn(
+        session_id=family.session_id,
+        family_id=family.id,
+        authenticated_at=family.authenticated_at,
+        amr=tuple(family.amr),
+    )
 
 
 def _require_consent(

@@ -55,7 +55,6 @@ from tenant_runtime.oauth.tokens import issuing
 from tenant_runtime.oauth.tokens.access_tokens import Presented
 from tenant_runtime.oauth.tokens.families import is_revoked
 from tenant_runtime.oauth.tokens.subject import Subject, load_subject
-from tenant_runtime.organizations.membership import require_open
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 SUCCEEDED = "sete"
@@ -148,13 +147,12 @@ def _exchange(connection: Connection, request: TokenRequest, asked: _Exchange, m
 
 def _subject(connection: Connection, request: TokenRequest, asked: _Exchange) -> Subject:
     """As they stand where the token says, and then where the new one will."""
-    now_in = asked.subject.organization_id
+    now_in, login = asked.subject.organization_id, asked.subject.login()
     subject = _standing(connection, request, asked.subject, now_in)
-    user_id = asked.subject.user_id
     if asked.organization is None:
-        require_open(connection, now_in, user_id, request.configuration.organization_rules)
+        subject.require_met(connection, login, request.call.now_ms)
         return subject
-    wanted = switched_organization(connection, request, asked.organization, user_id)
+    wanted = switched_organization(connection, request, asked.organization, asked.subject.user_id, login)
     return subject if wanted == now_in else _standing(connection, request, asked.subject, wanted)
 
 
@@ -172,6 +170,7 @@ def _standing(
         issued_at=presented.issued_at,
         client=request.client,
         now_ms=request.call.now_ms,
+        rules=request.configuration.organization_rules,
     )
     if subject is None:
         raise InvalidGrant("The user does not exist.")

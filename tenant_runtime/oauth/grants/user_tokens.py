@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, String, bindparam, insert, select
 
 from core.database import Prepared
 from core.errors import InvalidGrant, InvalidRequest
 from core.ids import digest, new_secret
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, ResourceServerConfiguration
-from tenant_runtime.models import AccessToken, RefreshFamily, RefreshToken
+from tenant_runtime.models import AccessToken, FamilyLogin, RefreshFamily, RefreshToken, SessionContext
 from tenant_runtime.oauth.grants.request import TokenRequest
 from tenant_runtime.oauth.keys.signing import signing_key
 from tenant_runtime.oauth.policy import granted_scope, may_be_offline, needs_permissions, permissions_of
@@ -20,7 +20,18 @@ from tenant_runtime.oauth.tokens.families import new_jti
 from tenant_runtime.oauth.tokens.refresh_policy import refresh_policy
 from tenant_runtime.oauth.tokens.subject import Subject
 from tenant_runtime.organizations.membership import resolve_organization
+from tenant_runtime.organizations.policies import LoggedIn
 
+_c = SessionContext.__table__.c
+_INSERT_LOGIN = Prepared(insert(FamilyLogin.__table__))
+_INSERT_LOGIN_OF_SESSION = Prepared(
+    insert(FamilyLogin.__table__).from_select(
+        ["family_id", "connection_id"],
+        select(bindparam("family", type_=String), _c.connection_id).where(
+            _c.session_id == bindparam("session"), _c.connection_id.is_not(None)
+        ),
+    )
+)
 _INSERT_FAMILY = Prepared(insert(RefreshFamily.__table__))
 _INSERT_REFRESH = Prepared(insert(RefreshToken.__table__))
 _INSERT_OPAQUE = Prepared(insert(AccessToken.__table__))
@@ -71,19 +82,30 @@ def server_of(configuration: Configuration, audience: str | None) -> ResourceSer
 
 
 def switched_organization(
-    connection: Connection, request: TokenRequest, organization: str, user_id: str
+    connection: Connection, request: TokenRequest, organization: str, user_id: str, login: LoggedIn
 ) -> str:
     """The id of the organization that a request names for its tokens; membership is checked now."""
     if request.client.configuration.organization_usage == "deny":
         raise InvalidRequest("The client may not be used with an organization.")
-    rules = request.configuration.organization_rules
-    return resolve_organization(connection, organization, user_id=user_id, rules=rules).id
+    found = resolve_organization(
+        connection,
+        organization,
+        user_id=user_id,
+        rules=request.configuration.organization_rules,
+        login=login,
+        now=request.call.now_ms,
+    )
+    return found.id
 
 
 def begin_family(
-    connection: Connection, request: TokenRequest, authorization: Authorization, subject: Subject
+    connection: Connection,
+    request: TokenRequest,
+    authorization: Authorization,
+    subject: Subject,
+    how: LoggedIn,
 ) -> bool:
-    """Whether there is a refresh token; then the row of its family is written."""
+    """Whether there is a refresh token; then the row of its family is written, and how the person logged in."""
     client, now_ms, login = request.client.configuration, request.call.now_ms, authorization.login
     server = server_of(request.configuration, authorization.audience)
     if "offline_access" not in authorization.scope or not may_be_offline(client, server):
@@ -111,7 +133,17 @@ def begin_family(
         "revoked_at": None,
     }
     _INSERT_FAMILY.run(connection, row)
+    _remember_login(connection, request, authorization.family_id, how)
     return True
+
+
+def _remember_login(connection: Connection, request: TokenRequest, family_id: str, how: LoggedIn) -> None:
+    if not request.configuration.has_organization_api:
+        return
+    if how.connection_id is not None:
+        _INSERT_LOGIN.run(connection, {"family_id": family_id, "connection_id": how.connection_id})
+    elif how.session_id is not None:
+        _INSERT_LOGIN_OF_SESSION.run(connection, {"family": family_id, "session": how.session_id})
 
 
 def issue(

@@ -20,6 +20,7 @@ from tenant_runtime.oauth.keys.signing import ALGORITHMS
 from tenant_runtime.oauth.policy import split_scope
 from tenant_runtime.oauth.tokens.families import family_of
 from tenant_runtime.oauth.tokens.issuing import ACCESS_TOKEN_TYPE
+from tenant_runtime.organizations.policies import LoggedIn
 
 _a = AccessToken.__table__.c
 _OPAQUE = Prepared(select(*_a).where(_a.digest == bindparam("token")))
@@ -53,6 +54,17 @@ class Presented:
 
     consent: str = ""
     """That a JWT rests on, by name; an opaque token is found by its row."""
+
+
+    def login(self) -> LoggedIn:
+        """The one behind it, as far as it says so itself."""
+        auth_time, amr = self.claims.get("auth_time"), self.claims.get("amr")
+        return LoggedIn(
+            session_id=self.session_id,
+            family_id=self.family_id,
+            authenticated_at=auth_time * 1000 if isinstance(auth_time, int) else None,
+            amr=tuple(amr) if isinstance(amr, list) else None,
+        )
 
 
 def looks_like_jwt(token: str) -> bool:

@@ -1,0 +1,77 @@
+"""Who logs in for an organization, is no member, and may become one by that."""
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, insert
+
+from core.errors import AccessDenied
+from tenant_runtime.audit import Event, record
+from tenant_runtime.configuration import Configuration
+from tenant_runtime.models import Membership, MembershipOrganizationRole
+from tenant_runtime.organizations.access import MEMBER
+from tenant_runtime.organizations.admission import NewMember, admit
+from tenant_runtime.organizations.domains.addresses import has_address_of
+from tenant_runtime.organizations.membership import brought_by_connection, open_to_more
+from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
+from tenant_runtime.organizations.policies import LoggedIn, settings_of
+from tenant_runtime.organizations.rules import OrganizationRules
+from tenant_runtime.organizations.wire.errors import ApiError
+
+JOINED = "organization_member_added"
+
+
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """`joined` is the event, to be completed; its time is now."""
+
+    rules: OrganizationRules
+    options: OrganizationOptions
+    joined: Event
+    membership_id: str
+
+    @classmethod
+    def of(cls, configuration: Configuration, joined: Event, membership_id: str) -> "WayIn":
+        options = configuration.documents.value(OPTIONS)
+        return cls(configuration.organization_rules, options, joined, membership_id)
+
+
+def join_at_login(connection: Connection, way: WayIn, named: str, user_id: str, login: LoggedIn) -> bool:
+    """Whether they are a member now. Where there is no room for one more, the log-in is refused with the reason."""
+    role, organization_id = MEMBER, brought_by_connection(connection, named, user_id, way.rules, login)
+    if organization_id is None and way.rules.has_settings:
+        organization_id = open_to_more(connection, named, way.rules)
+        if organization_id is None:
+            return False
+        settings = settings_of(connection, organization_id)
+        role = settings.domain_joining_role
+        if settings.domain_joining != "automatic":
+            return False
+        if not has_address_of(connection, organization_id, user_id):
+            return False
+    if organization_id is None:
+        return False
+    _admit(connection, way, organization_id, user_id, role)
+    record(connection, replace(way.joined, user_id=user_id, organization_id=organization_id))
+    return True
+
+
+def _admit(connection: Connection, way: WayIn, organization_id: str, user_id: str, role: str) -> None:
+    now = way.joined.created_at
+    if not way.rules.has_settings:
+        _admit_before_limits(connection, way, organization_id, user_id)
+        return
+    new = NewMember(
+        id=way.membership_id, organization_id=organization_id, user_id=user_id, roles=(role,), now=now
+    )
+    try:
+        admit(connection, new, way.options)
+    except ApiError as refused:
+        raise AccessDenied(refused.description) from refused
+
+
+def _admit_before_limits(connection: Connection, way: WayIn, organization_id: str, user_id: str) -> None:
+    """In a database that waits for its migration there are no seats yet."""
+    id, now = way.membership_id, way.joined.created_at
+    row = {"id": id, "organization_id": organization_id, "user_id": user_id, "created_at": now}
+    connection.execute(insert(Membership.__table__), row)
+    connection.execute(insert(MembershipOrganizationRole.__table__), {"membership_id": id, "role": MEMBER})

@@ -1,0 +1,139 @@
+"""What an organization asks of a log-in, and whether this one will do.
+
+`asked_of` are columns for the statement that asks about membership; `terms_of` reads them, and is None for an
+organization that asks nothing more.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    type_coerce,
+)
+
+from core.errors import AccessDenied
+from tenant_runtime.models import (
+    FamilyLogin,
+    Identity,
+    Organization,
+    OrganizationConnection,
+    OrganizationSetting,
+    SessionContext,
+)
+from tenant_runtime.organizations.domains.addresses import has_address_of
+from tenant_runtime.organizations.policies.logins import LoggedIn, completed, has_two_factors
+from tenant_runtime.organizations.policies.settings import OrganizationSettings, understood
+from tenant_runtime.organizations.rules import Asking
+
+CLOSED = "The organization does not take the way in which the user logs in."
+TOO_OLD = "The organization asks for a more recent log-in."
+ONE_FACTOR = "The organization asks for a second factor."
+FOREIGN_ADDRESS = "The organization asks for a verified address in one of its domains."
+
+_o = Organization.__table__.c
+_way, _i = OrganizationConnection.__table__.c, Identity.__table__.c
+_said = OrganizationSetting.__table__.c
+_family, _context = FamilyLogin.__table__.c, SessionContext.__table__.c
+
+CHOOSES = exists().where(_way.organization_id == _o.id)
+_CONNECTION: ColumnElement[Any] = func.coalesce(
+    bindparam("login_connection", type_=String),
+    select(_family.connection_id).where(_family.family_id == bindparam("login_family")).scalar_subquery(),
+    select(_context.connection_id).where(_context.session_id == bindparam("login_session")).scalar_subquery(),
+)
+"""By which the person logged in; null where that was not written down (before schema 0006)."""
+
+
+def is_way_of_login(asking: Asking) -> ColumnElement[bool]:
+    """Of a row of `organization_connections`: the log-in's; by any of the user's accounts where that is not known."""
+    is_of_account = exists().where(_i.connection_id == _way.connection_id, _i.user_id == bindparam("user_id"))
+    if asking is Asking.ACCOUNTS:
+        return is_of_account
+    return or_(_way.connection_id == _CONNECTION, and_(_CONNECTION.is_(None), is_of_account))
+
+
+HAS_ACCOUNT = exists().where(_way.organization_id == _o.id, is_way_of_login(Asking.ACCOUNTS))
+_SETTINGS = select(_said.settings).where(_said.organization_id == _o.id).scalar_subquery()
+_OPEN: dict[Asking, ColumnElement[Any]] = {
+    Asking.NOTHING: literal(True),
+    Asking.ACCOUNTS: or_(not_(CHOOSES), HAS_ACCOUNT),
+    Asking.LOGINS: or_(
+        not_(CHOOSES), exists().where(_way.organization_id == _o.id, is_way_of_login(Asking.LOGINS))
+    ),
+}
+"""An organization that names no connection takes all of them."""
+
+
+class Unmet(AccessDenied):
+    """`login_helps`: whoever logs in again may be let in."""
+
+    def __init__(self, description: str, *, login_helps: bool) -> None:
+        super().__init__(description)
+        self.login_helps = login_helps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """`has_account`: the user has one at a connection that the organization takes."""
+
+    organization_id: str
+    is_open: bool
+    has_account: bool
+    settings: OrganizationSettings
+
+
+def asked_of(asking: Asking) -> tuple[ColumnElement[Any], ...]:
+    """Parameters: `user_id` and `LoggedIn.values`."""
+    settings = _SETTINGS if asking is Asking.LOGINS else null()
+    has_account = HAS_ACCOUNT if asking is Asking.LOGINS else literal(False)
+    return (
+        _OPEN[asking].label("is_open"),
+        has_account.label("has_account"),
+        type_coerce(settings, JSON).label("organization_settings"),
+    )
+
+
+def terms_of(row: Any, organization_id: str) -> Terms | None:
+    if row.is_open and row.organization_settings is None:
+        return None
+    return Terms(
+        organization_id=organization_id,
+        is_open=bool(row.is_open),
+        has_account=bool(row.has_account),
+        settings=understood(row.organization_settings),
+    )
+
+
+def unmet(
+    connection: Connection, terms: Terms | None, login: LoggedIn, user_id: str, now: int
+) -> Unmet | None:
+    """What no log-in changes is said first."""
+    if terms is None:
+        return None
+    if not terms.is_open:
+        return Unmet(CLOSED, login_helps=terms.has_account)
+    settings, known = terms.settings, completed(connection, login)
+    if settings.require_domain and not has_address_of(connection, terms.organization_id, user_id):
+        return Unmet(FOREIGN_ADDRESS, login_helps=False)
+    if settings.require_mfa and not has_two_factors(known.amr or ()):
+        return Unmet(ONE_FACTOR, login_helps=False)
+    if settings.session_max_age is not None and _is_older(known, settings.session_max_age, now):
+        return Unmet(TOO_OLD, login_helps=True)
+    return None
+
+
+def _is_older(login: LoggedIn, seconds: int, now: int) -> bool:
+    return login.authenticated_at is None or now - login.authenticated_at >= seconds * 1000
