@@ -1,5 +1,5 @@
-"""`/api/auth/organization/*-role*` (`specs/organization-api.md` A.6). Where a tenant has no roles of this kind there are no
-such paths."""
+"""`/api/auth/organization/*-role*` (`specs/organization-api.md` A.6). Where a tenant has no roles of this kind, there
+are no such paths."""
 
 from functools import partial
 from typing import Annotated, Any

@@ -166,9 +166,8 @@ def _number(connection: Connection, organization_id: str) -> int:
 def _found(connection: Connection, organization_id: str, named: Named) -> Role:
     """The name is compared as it is given, the name first."""
     which: ColumnElement[bool] = _r.role == named.name if named.name else _r.id == named.id
-    row: Row[Any] | None = connection.execute(
-        select(*_COLUMNS).where(_r.organization_id == organization_id, which)
-    ).one_or_none()
+    of_it = select(*_COLUMNS).where(_r.organization_id == organization_id, which)
+    row = connection.execute(of_it).one_or_none()
     if row is None:
         raise refusal(400, "ROLE_NOT_FOUND")
     return Role(*row)
@@ -183,7 +182,7 @@ def _is_held(connection: Connection, role: Role) -> bool:
     return connection.execute(holders.limit(1)).one_or_none() is not None
 
 
-def _invited(connection: Connection, role: Role) -> list[Row[Any]]:
+def _invited(connection: Connection, role: Role) -> list[Row[Any, Any]]:
     """The pending invitations to it; an invitation names several by commas."""
     pending = select(_i.id, _i.role).where(
         _i.organization_id == role.organization_id,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from core.database import Prepared
 from tenant_runtime.models import Team as TeamRow
@@ -67,8 +67,8 @@ class TeamMember:
 
 
 def team_of(connection: Connection, team_id: str) -> Team | None:
-    row: Row[Any] | None = _ONE.first(connection, {"team": team_id})
-    return None if row is None else Team(*row)
+    row = _ONE.first(connection, {"team": team_id})
+    return None if row is None else Team(**row._asdict())
 
 
 def team_in(connection: Connection, organization_id: str, team_id: str) -> Team:
@@ -88,5 +88,5 @@ def number_of_teams(connection: Connection, organization_id: str) -> int:
 
 
 def team_member(connection: Connection, team_id: str, user_id: str) -> TeamMember | None:
-    row: Row[Any] | None = _MEMBER.first(connection, {"team": team_id, "user": user_id})
-    return None if row is None else TeamMember(*row)
+    row = _MEMBER.first(connection, {"team": team_id, "user": user_id})
+    return None if row is None else TeamMember(**row._asdict())
