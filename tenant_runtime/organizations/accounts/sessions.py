@@ -3,23 +3,20 @@
 from typing import Any
 
 from litestar import Response
-from litestar.datastructures import Cookie
 from sqlalchemy import Connection, bindparam, update
 
 from core.database import Prepared
-from core.ids import digest
-from tenant_runtime.login.cookies import api_token, session_cookies
 from tenant_runtime.login.sessions import Lifetimes
 from tenant_runtime.models import Session, SessionContext
 from tenant_runtime.organizations.accounts.shapes import SessionQuery
 from tenant_runtime.organizations.wire import (
-    ApiCall,
     ApiSession,
     CallOf,
     read_endpoint,
     refusal,
     write_endpoint,
 )
+from tenant_runtime.organizations.wire.cookies import cookies_again
 from tenant_runtime.organizations.wire.sessions import load_api_session
 from tenant_runtime.organizations.wire.shapes import answer_null
 
@@ -50,7 +47,7 @@ async def get_session(call: CallOf) -> Response[Any]:
     carried = await call.write(carry_on, session, call.tenant.issuer, call.now, lifetimes.idle)
     if carried is None:
         return answer_null()
-    return Response(shown(carried), cookies=_cookies(call, carried))
+    return Response(shown(carried), cookies=cookies_again(call, carried))
 
 
 @write_endpoint("/get-session")
@@ -82,12 +79,3 @@ def carry_on(
     _CARRY_ON.run(connection, {"session": session.id, "now": now, "idle": until})
     _UPDATED.run(connection, {"session": session.id, "now": now})
     return load_api_session(connection, session.token, issuer, now)
-
-
-def _cookies(call: ApiCall, session: ApiSession) -> list[Cookie]:
-    """Both, if the browser showed both, and of one session."""
-    secret, key = call.browser.session, call.tenant.data_key
-    if secret is None or api_token(key, digest(secret)) != session.token:
-        return []
-    max_age = (session.expires_at - call.now) // 1000
-    return session_cookies(secret, key, is_https=call.browser.is_https, max_age=max_age)
