@@ -11,14 +11,26 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import JSON, Column, Table
 
 from core.database.triggers import Following, Trigger
-from tenant_runtime.models.organizations import Membership, MembershipRole, Organization
+from tenant_runtime.models.invitations import Invitation
+from tenant_runtime.models.licenses import Subscription
+from tenant_runtime.models.organizations import Membership, MembershipRole, Organization, OrganizationDomain
+from tenant_runtime.models.teams import OrganizationRole, Team, TeamMember
 from tenant_runtime.models.users import User
 
 SINCE = "0005"
+WITHIN_ORGANIZATIONS = "0006"
 _NOT_TOLD = frozenset(
     {"profile", "sessions_valid_from", "last_login_at", "last_ip", "logins_count", "suspended_at"}
 )
 _TIMES = frozenset({"created_at", "updated_at"})
+_INVITATION = (
+    "id", "email", "role", "team_ids", "status", "inviter_id", "client_id", "expires_at", "created_at"
+)  # fmt: skip
+_OF_ORGANIZATION = (
+    "'organization_id', {row}.organization_id,"
+    " 'name', (SELECT name FROM organizations WHERE id = {row}.organization_id)"
+)
+_STANDS = "EXISTS (SELECT 1 FROM organizations WHERE id = {row}.organization_id)"
 _NEXT = "SELECT COALESCE(MAX(sequence), 0) + 1 FROM"
 
 
@@ -43,23 +55,31 @@ def all_triggers() -> Iterator[Trigger]:
     yield from _entities("tenant", Organization.__table__, "{row}.managed_by IS NOT NULL")
     yield from _pairs("organization.member", "added", "deleted", Membership.__table__)
     yield from _roles()
+    yield from _within("team", Team.__table__)
+    yield from _within("role", OrganizationRole.__table__)
+    yield from _within("subscription", Subscription.__table__)
+    yield from _team_members()
+    yield from _invitations()
+    yield _domains()
 
 
 def _entities(kind: str, table: Table, condition: str = "1 = 1") -> Iterator[Trigger]:
     """Created, updated, deleted. Updated is what differs in a column that is told of, other than its times."""
     columns = told(table)
+    for event, type, row, extent in _life(columns):
+        where = f"{condition.format(row=row)} AND ({extent})"
+        yield _telling(table.name, event, f"{kind}.{type}", _object(row, columns), where=where)
+
+
+def _life(columns: Iterable[Column[object]]) -> Iterator[tuple[str, str, str, str]]:
     differs = " OR ".join(
         f"CAST(OLD.{column.name} AS text) IS DISTINCT FROM CAST(NEW.{column.name} AS text)"
         for column in columns
         if column.name not in _TIMES
     )
-    for event, type, row, extent in (
-        ("INSERT", "created", "NEW", "1 = 1"),
-        ("UPDATE", "updated", "NEW", differs),
-        ("DELETE", "deleted", "OLD", "1 = 1"),
-    ):
-        where = f"{condition.format(row=row)} AND ({extent})"
-        yield _telling(table.name, event, f"{kind}.{type}", _object(row, columns), where=where)
+    yield "INSERT", "created", "NEW", "1 = 1"
+    yield "UPDATE", "updated", "NEW", differs
+    yield "DELETE", "deleted", "OLD", "1 = 1"
 
 
 def _pairs(kind: str, made: str, gone: str, table: Table) -> Iterator[Trigger]:
@@ -89,6 +109,71 @@ def _roles() -> Iterator[Trigger]:
         )
 
 
+def _within(kind: str, table: Table) -> Iterator[Trigger]:
+    """What an organization has. That it goes with the organization is no event of its own."""
+    columns = told(table)
+    for event, type, row, extent in _life(columns):
+        yield _telling(
+            table.name,
+            event,
+            f"organization.{kind}.{type}",
+            _in_organization(kind, row, columns),
+            where=f"{_STANDS.format(row=row)} AND ({extent})",
+            since=WITHIN_ORGANIZATIONS,
+        )
+
+
+def _team_members() -> Iterator[Trigger]:
+    """Whoever was in a team that goes is in it no more without being told of."""
+    for event, type, row in (("INSERT", "added", "NEW"), ("DELETE", "deleted", "OLD")):
+        team = "'id', teams.id, 'name', teams.name"
+        yield _telling(
+            TeamMember.__table__.name,
+            event,
+            f"organization.team.member.{type}",
+            f"object_of({_OF_ORGANIZATION.format(row='teams')}, 'team', object_of({team}), 'user_id', {row}.user_id)",
+            source=" FROM teams",
+            where=f"teams.id = {row}.team_id",
+            since=WITHIN_ORGANIZATIONS,
+        )
+
+
+def _invitations() -> Iterator[Trigger]:
+    """Never the digest of the letter's secret."""
+    table = Invitation.__table__
+    data = _in_organization("invitation", "NEW", [table.c[name] for name in _INVITATION])
+    answers = ("accepted", "rejected", "canceled")
+    for event, type, where in (
+        ("INSERT", "created", "NEW.status = 'pending'"),
+        *(("UPDATE", word, f"OLD.status = 'pending' AND NEW.status = '{word}'") for word in answers),
+    ):
+        yield _telling(
+            table.name,
+            event,
+            f"organization.invitation.{type}",
+            data,
+            where=where,
+            since=WITHIN_ORGANIZATIONS,
+        )
+
+
+def _domains() -> Trigger:
+    table = OrganizationDomain.__table__
+    return _telling(
+        table.name,
+        "UPDATE",
+        "organization.domain.verified",
+        _in_organization("domain", "NEW", [table.c[name] for name in ("id", "domain", "verified_at")]),
+        where="OLD.status <> 'verified' AND NEW.status = 'verified'",
+        since=WITHIN_ORGANIZATIONS,
+    )
+
+
+def _in_organization(kind: str, row: str, columns: Iterable[Column[object]]) -> str:
+    own = [column for column in columns if column.name != "organization_id"]
+    return f"object_of({_OF_ORGANIZATION.format(row=row)}, '{kind}', {_object(row, own)})"
+
+
 def _object(row: str, columns: Iterable[Column[object]]) -> str:
     """With the names of the columns, not of the attributes: `metadata` is reserved to SQLAlchemy."""
     members = (f"'{column.name}', {_value(row, column)}" for column in columns)
@@ -101,7 +186,14 @@ def _value(row: str, column: Column[object]) -> str:
 
 
 def _telling(
-    table: str, event: str, type: str, data: str, *, source: str = "", where: str = "1 = 1"
+    table: str,
+    event: str,
+    type: str,
+    data: str,
+    *,
+    source: str = "",
+    where: str = "1 = 1",
+    since: str = SINCE,
 ) -> Trigger:
     return Following(
         name=f"{table}_{event.lower()}_{type.replace('.', '_')}_told",
@@ -113,5 +205,5 @@ def _telling(
             f" WHERE {where} AND EXISTS (SELECT 1 FROM event_streams WHERE status = 'enabled')"
             " AND EXISTS (SELECT 1 FROM tenant)"
         ),
-        since=SINCE,
+        since=since,
     )

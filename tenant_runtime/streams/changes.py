@@ -7,14 +7,25 @@ and nothing is enqueued twice, whoever else is at it. The message is made when i
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Connection, bindparam, func, insert, select, update
+from sqlalchemy import Boolean, Connection, Table, bindparam, func, insert, select, update
 
 from core.clock import to_iso
 from core.crypto.sealing import DataKey
 from core.ids import new_id
 from core.tenants import Tenant
 from tenant_runtime.deliveries import Outgoing, enqueue
-from tenant_runtime.models import Change, EventStream, Identity, Organization, User
+from tenant_runtime.models import (
+    Change,
+    EventStream,
+    Identity,
+    Invitation,
+    Organization,
+    OrganizationDomain,
+    OrganizationRole,
+    Subscription,
+    Team,
+    User,
+)
 from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.models.telling import told
 from tenant_runtime.schema import has_streams
@@ -23,10 +34,26 @@ KIND = "event"
 TYPES: Final[tuple[str, ...]] = (
     "organization.created",
     "organization.deleted",
+    "organization.domain.verified",
+    "organization.invitation.accepted",
+    "organization.invitation.canceled",
+    "organization.invitation.created",
+    "organization.invitation.rejected",
     "organization.member.added",
     "organization.member.deleted",
     "organization.member.role.assigned",
     "organization.member.role.deleted",
+    "organization.role.created",
+    "organization.role.deleted",
+    "organization.role.updated",
+    "organization.subscription.created",
+    "organization.subscription.deleted",
+    "organization.subscription.updated",
+    "organization.team.created",
+    "organization.team.deleted",
+    "organization.team.member.added",
+    "organization.team.member.deleted",
+    "organization.team.updated",
     "organization.updated",
     "user.created",
     "user.deleted",
@@ -42,6 +69,16 @@ PLATFORM_TYPES: Final[tuple[str, ...]] = (
 )
 """On tenant one, of the organizations that stand for tenants."""
 
+_WITHIN: Final[Mapping[str, Table]] = {
+    "domain": OrganizationDomain.__table__,
+    "invitation": Invitation.__table__,
+    "role": OrganizationRole.__table__,
+    "subscription": Subscription.__table__,
+    "team": Team.__table__,
+}
+"""What an organization has, by its name in a type and in the message."""
+
+_TIMES = frozenset({"created_at", "updated_at", "expires_at", "starts_at", "ends_at", "verified_at"})
 TEST_SUFFIX = ".test"
 AT_ONCE = 200
 _table, _streams = Change.__table__, EventStream.__table__
@@ -139,6 +176,8 @@ def _object(type: str, data: Mapping[str, Any], identities: Sequence[Any]) -> di
     kind = type.partition(".")[0]
     if type.startswith("organization.member."):
         return _member(data)
+    if type.count(".") > 1:
+        return _within(type.split(".")[1], data)
     if kind == "user":
         return {**_entity(User.__table__, data), "identities": [_identity(row) for row in identities]}
     if kind in ("organization", "tenant"):
@@ -156,6 +195,17 @@ def _member(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**shown, "role": {"id": data["role_id"], **role_names}}
 
 
+def _within(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The organization, what of it, and who, if somebody comes or goes."""
+    names = {"name": data["name"]} if data.get("name") else {}
+    who = {"user": {"user_id": data["user_id"]}} if "user_id" in data else {}
+    return {
+        "organization": {"id": data["organization_id"], **names},
+        kind: _entity(_WITHIN[kind], data[kind]),
+        **who,
+    }
+
+
 def _entity(table: Any, data: Mapping[str, Any]) -> dict[str, Any]:
     """A database keeps booleans as numbers and times as milliseconds."""
     shown = {}
@@ -164,7 +214,7 @@ def _entity(table: Any, data: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if name in table.c and isinstance(table.c[name].type, Boolean):
             value = bool(value)
-        shown[name] = to_iso(value) if name in ("created_at", "updated_at") else value
+        shown[name] = to_iso(value) if name in _TIMES else value
     return shown
 
 
