@@ -1,0 +1,77 @@
+"""`better-auth/client` from npm drives the whole organization API, and finds what its own server would answer.
+
+Every step says what it is answered; where the reference answers otherwise, the step says why, and a step that says
+so without need is as wrong as one that does not say it (`organization_api/steps.py`).
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.clients.conftest import PACKAGES, Served, node
+from tests.clients.organization_api.judging import is_alike, is_as_said
+from tests.clients.organization_api.script import SCENES, Answers, people_of, played
+from tests.clients.organization_api.steps import Scene
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.npm,
+    pytest.mark.skipif(not PACKAGES.exists() or node() is None, reason="needs Node and its packages"),
+]
+DATABASE = "Username-Password-Authentication"
+OPTIONS = "/tenants/organizations"
+
+
+@dataclass(frozen=True)
+class Played:
+    ours: Answers
+    reference: Answers
+
+
+@pytest.fixture(scope="module")
+async def both(served: Served) -> Played:
+    ours, reference = await asyncio.gather(_at_a_tenant(served), played(None))
+    return Played(ours, reference)
+
+
+async def _at_a_tenant(served: Served) -> Answers:
+    tenant = served.demo.tenants[1]
+    async with served.http() as http:
+        manager = await served.manager(http, tenant)
+        before = await manager.get(OPTIONS)
+
+        async def place(scene: Scene) -> Mapping[str, Any]:
+            await manager.patch(OPTIONS, {**before, **scene.options})
+            for who in people_of(scene):
+                known = {"name": who["name"], "email": who["email"], "password": who["password"]}
+                await manager.post(
+                    "/users", {**known, "connection": DATABASE, "email_verified": who["verified"]}
+                )
+            return {"origin": tenant.issuer.rstrip("/"), "people": people_of(scene)}
+
+        try:
+            return await played(place, NODE_EXTRA_CA_CERTS=str(served.authority.file))
+        finally:
+            await manager.patch(OPTIONS, before)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+async def test_every_step_is_answered_as_it_says(both: Played, scene: Scene) -> None:
+    taken = zip(scene.steps, both.ours[scene.name], strict=True)
+    wrong = [f"{step}: {answer}" for step, answer in taken if not is_as_said(step, answer)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+async def test_the_reference_answers_the_same_but_where_a_step_says_why_not(
+    both: Played, scene: Scene
+) -> None:
+    wrong = []
+    taken = zip(scene.steps, both.ours[scene.name], both.reference[scene.name], strict=True)
+    for step, ours, reference in taken:
+        if is_alike(ours, reference) == bool(step.differs):
+            wrong.append(f"{step} ({step.differs or 'not said to differ'}):\n  {ours}\n  {reference}")
+    assert not wrong, "\n".join(wrong)
