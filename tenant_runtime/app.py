@@ -22,6 +22,7 @@ from tenant_runtime.oauth.authorization import endpoint as authorize
 from tenant_runtime.oauth.protected_resource import with_resource_metadata
 from tenant_runtime.organizations import api as organizations
 from tenant_runtime.organizations.api import BASE
+from tenant_runtime.organizations.licensing import endpoints as licenses
 from tenant_runtime.organizations.wire.errors import renderer
 
 FORM_LIMIT = 64 * 1024
@@ -45,7 +46,7 @@ def tenant_app() -> Litestar:
         include_in_schema=False,
     )
     return Litestar(
-        [protocol, browser, api.router(), organizations.router()],
+        [protocol, browser, api.router(), organizations.router(), licenses.router()],
         exception_handlers={Exception: _by_path(as_page, as_organization_api)},
         openapi_config=OpenAPIConfig(
             title="Keystead Management API",

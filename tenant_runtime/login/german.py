@@ -123,6 +123,9 @@ GERMAN: Mapping[str, str] = {
     "scope_phone": "Ihre Telefonnummer sehen",
     "scope_address": "Ihre Postanschrift sehen",
     "scope_offline_access": "Den Zugriff behalten, während Sie weg sind",
+    "scope_licenses": "Sehen, was Ihre Organisation gekauft hat",
+    "scope_entitlements": "Sehen, was Ihre Organisation nutzen darf",
+    "scope_org_permissions": "Sehen, was Sie in Ihrer Organisation dürfen",
     # problems
     "credentials_wrong": "Falsche E-Mail-Adresse oder falsches Passwort.",
     "email_missing": "Geben Sie Ihre E-Mail-Adresse ein.",

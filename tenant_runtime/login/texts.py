@@ -151,6 +151,10 @@ ENGLISH: Mapping[str, str] = {
     "scope_phone": "See your phone number",
     "scope_address": "See your postal address",
     "scope_offline_access": "Keep its access while you are away",
+    # of an organization that one acts in
+    "scope_licenses": "See what your organization has bought",
+    "scope_entitlements": "See what your organization may use",
+    "scope_org_permissions": "See what you may do in your organization",
     # problems
     "credentials_wrong": "Wrong email address or password.",
     "email_missing": "Enter your email address.",

@@ -23,6 +23,7 @@ from tenant_runtime.management.event_streams import deliveries as event_deliveri
 from tenant_runtime.management.event_streams import resource as event_streams
 from tenant_runtime.management.jobs import resource as jobs
 from tenant_runtime.management.keys import signing as signing_keys
+from tenant_runtime.management.licensing import products, subscriptions
 from tenant_runtime.management.log_streams import resource as log_streams
 from tenant_runtime.management.logs import resource as logs
 from tenant_runtime.management.organizations import client_grants as organization_client_grants
@@ -78,6 +79,8 @@ handlers = [
     *organization_connections.handlers,
     *organization_connections_later.handlers,
     *organization_client_grants.handlers,
+    *products.handlers,
+    *subscriptions.handlers,
     *branding.handlers,
     *prompts.handlers,
     *jobs.handlers,

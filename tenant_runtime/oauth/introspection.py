@@ -41,7 +41,8 @@ METHODS = ("POST",)
 INACTIVE: Mapping[str, Any] = {"active": False}
 TOLD = (
     "iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "sid", "org_id", "org_name", "permissions",
-    "auth_time", "acr", "amr", "cnf", "act",
+    "auth_time", "acr", "amr", "cnf", "act", "licenses", "entitlements", "org_permissions", "org_role",
+    "organization_id", "organizationId", "role",
 )  # fmt: skip
 """Of a JWT, what it says itself."""
 

@@ -23,6 +23,7 @@ from tenant_runtime.oauth.policy import PROTOCOL_SCOPES
 from tenant_runtime.oauth.token import GRANTS
 from tenant_runtime.oauth.tokens.claims import STANDARD_CLAIMS
 from tenant_runtime.oauth.wire import send_document
+from tenant_runtime.organizations.claims import ASKED
 from tenant_runtime.tenant_settings import ClientRegistration
 
 PATHS = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]
@@ -114,7 +115,7 @@ def document(issuer: str) -> dict[str, Any]:
         "revocation_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "claim_types_supported": ["normal"],
-        "claims_supported": [*_TOKEN_CLAIMS, *STANDARD_CLAIMS],
+        "claims_supported": [*_TOKEN_CLAIMS, *STANDARD_CLAIMS, *ASKED],
         "claims_parameter_supported": True,
         "acr_values_supported": list(acr.SUPPORTED),
         "prompt_values_supported": sorted(PROMPTS),

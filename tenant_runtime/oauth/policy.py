@@ -18,9 +18,10 @@ from core.errors import AccessDenied, InvalidTarget
 from core.http.errors import printable
 from tenant_runtime.configuration import ClientConfiguration, Configuration, ResourceServerConfiguration
 from tenant_runtime.models import Membership, MembershipRole, UserPermission, UserRole
+from tenant_runtime.organizations.claims import ASKED
 
-PROTOCOL_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
-"""OpenID Connect Core 1.0, sections 5.4 and 11."""
+PROTOCOL_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access", *ASKED)
+"""OpenID Connect Core 1.0, sections 5.4 and 11; and what may be told of an organization."""
 
 _SHOWN = 200
 _RESOURCE = re.compile(

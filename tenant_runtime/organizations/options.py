@@ -13,6 +13,8 @@ from tenant_runtime.documents import Document
 
 Limit = Annotated[int, Meta(ge=0, le=1_000_000)]
 FieldType = Literal["string", "number", "boolean"]
+ClaimAlias = Literal["organization_id", "organizationId", "org_role", "role"]
+"""Names that applications know from elsewhere. No other claim is ever written by a setting."""
 
 
 class AdditionalField(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,7 +62,7 @@ class OrganizationOptions(msgspec.Struct, frozen=True, kw_only=True):
     roles: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
     additional_fields: Mapping[Literal["organization", "member", "invitation", "team", "role"], Fields] = {}
     default_tenant_roles: tuple[str, ...] = ()
-    claim_aliases: Mapping[str, str] = {}
+    claim_aliases: Mapping[ClaimAlias, Literal["org_id", "org_name", "org_role"]] = {}
     organization_role_claim: bool = False
 
     def fields(self, entity: str) -> Mapping[str, AdditionalField]:

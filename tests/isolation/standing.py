@@ -52,6 +52,7 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "kid": (await first("/keys/signing"))["kid"],
         "organizations": organization["id"],
         "organizations.name": organization["name"],
+        **await _sold(neighbours, tenant_id, organization["id"]),
         "custom-domains": await _custom_domain(neighbours, tenant_id),
         "users.id": "imp_0000000000000000",
         "prompt": "login-id",
@@ -65,6 +66,15 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "run_id": "mig_0000000000000000",  # no run and no backup stands: who may ask learns that, nobody else
         "backup_id": "bak_0000000000000000",
     }
+
+
+async def _sold(neighbours: Neighbours, tenant_id: str, organization_id: str) -> dict[str, str]:
+    product = await neighbours.made(
+        tenant_id, "/products", {"name": f"plan-{secrets.token_hex(4)}", "features": ["standing:true"]}
+    )
+    body = {"organization_id": organization_id, "product_id": product["id"]}
+    subscription = await neighbours.made(tenant_id, "/subscriptions", body)
+    return {"products": product["id"], "subscriptions": subscription["id"]}
 
 
 async def _letters(neighbours: Neighbours, tenant_id: str) -> str:

@@ -41,6 +41,7 @@ from tenant_runtime.oauth.policy import (
 from tenant_runtime.oauth.tokens import issuing
 from tenant_runtime.oauth.tokens.families import new_jti, refuse_tokens
 from tenant_runtime.oauth.tokens.subject import Subject, load_subject
+from tenant_runtime.organizations.claims import read_told
 from tenant_runtime.organizations.membership import resolve_organization
 
 PATH = "/users/{user_id:str}/impersonation"
@@ -224,12 +225,15 @@ def _claims(
         sub=asked.user_id,
         scope=scope,
         permissions=permissions,
-        organization=subject.organization,
+        organization=issuing.organization_claims(
+            configuration,
+            subject.organization,
+            read_told(connection, configuration, subject, scope, None, asked.now),
+        ),
         jti=new_jti(asked.id),
         jkt=None,
         now=now,
         login=login,
-        organization_name_allowed=configuration.settings.allow_organization_name_in_authentication_api,
     )
     claims = issuing.access_token_claims(grounds)
     claims.pop("auth_time", None)  # the user has not signed in

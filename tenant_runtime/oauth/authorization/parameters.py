@@ -14,6 +14,7 @@ import msgspec
 
 from core.errors import InvalidRequest, InvalidScope, InvalidTarget
 from tenant_runtime.oauth.body import ONE_RESOURCE
+from tenant_runtime.organizations.claims import PLACES
 
 MAX_FIELDS = 100
 MAX_LENGTH = 2048
@@ -238,7 +239,7 @@ def _claims(value: str | None) -> Mapping[str, Any] | None:
         members = msgspec.json.decode(value, type=dict[str, Any])
         return {
             place: msgspec.convert(members[place] or {}, dict[str, dict[str, Any] | None])
-            for place in ("userinfo", "id_token")
+            for place in PLACES
             if place in members
         }
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

@@ -186,12 +186,11 @@ async def _answer(
         sub=f"{client.client_id}@clients",
         scope=scope,
         permissions=frozenset(scope),
-        organization=organization,
+        organization=issuing.organization_claims(request.configuration, organization),
         jti=new_jti(f"fam_{new_secret(12)}"),
         jkt=request.jkt,
         now=call.now_ms // 1000,
         login=None,
-        organization_name_allowed=request.configuration.settings.allow_organization_name_in_authentication_api,
     )
     return {
         "access_token": issuing.access_token(grounds, key),

@@ -19,6 +19,7 @@ from tenant_runtime.oauth.tokens import claims, issuing
 from tenant_runtime.oauth.tokens.families import new_jti
 from tenant_runtime.oauth.tokens.refresh_policy import refresh_policy
 from tenant_runtime.oauth.tokens.subject import Subject
+from tenant_runtime.organizations.claims import Told, read_told
 from tenant_runtime.organizations.membership import resolve_organization
 from tenant_runtime.organizations.policies import LoggedIn
 
@@ -69,6 +70,7 @@ class Issued:
     server: ResourceServerConfiguration | None
     scope: tuple[str, ...]
     permissions: frozenset[str]
+    told: Told
     refresh_token: str | None
 
 
@@ -180,6 +182,14 @@ def issue(
         server=server,
         scope=scope,
         permissions=permissions,
+        told=read_told(
+            connection,
+            configuration,
+            subject,
+            scope,
+            authorization.requested_claims,
+            request.call.now_ms,
+        ),
         refresh_token=minted.refresh_token if with_refresh_token else None,
     )
 
@@ -268,7 +278,7 @@ async def _access_token(request: TokenRequest, issued: Issued, server: ResourceS
 
 
 def grounds_of(request: TokenRequest, issued: Issued, server: ResourceServerConfiguration) -> issuing.Grounds:
-    call, settings = request.call, request.configuration.settings
+    call = request.call
     return issuing.Grounds(
         issuer=call.tenant.issuer,
         client=request.client.configuration,
@@ -276,19 +286,19 @@ def grounds_of(request: TokenRequest, issued: Issued, server: ResourceServerConf
         sub=issued.subject.user.user_id,
         scope=issued.scope,
         permissions=issued.permissions,
-        organization=issued.subject.organization,
+        organization=issuing.organization_claims(
+            request.configuration, issued.subject.organization, issued.told
+        ),
         jti=new_jti(issued.authorization.family_id),
         jkt=request.jkt,
         now=call.now_ms // 1000,
         login=issued.authorization.login,
-        organization_name_allowed=settings.allow_organization_name_in_authentication_api,
     )
 
 
 async def _id_token(request: TokenRequest, issued: Issued, access_token: str) -> str:
     call, client = request.call, request.client.configuration
     algorithm = client.id_token_signing_alg
-    named = request.configuration.settings.allow_organization_name_in_authentication_api
     return issuing.id_token(
         issuer=call.tenant.issuer,
         client=client,
@@ -296,7 +306,9 @@ async def _id_token(request: TokenRequest, issued: Issued, access_token: str) ->
         now=call.now_ms // 1000,
         login=issued.authorization.login,
         access_token=access_token,
-        organization=issuing.organization_claims(issued.subject.organization, named=named),
+        organization=issuing.organization_claims(
+            request.configuration, issued.subject.organization, issued.told, "id_token"
+        ),
         extra=claims.id_token_claims(
             issued.subject.user,
             issued.authorization.requested_claims,

@@ -13,6 +13,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from tenant_runtime.organizations.claims import ASKED, PLACES
+
 User = Row[Any]
 
 SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
@@ -25,7 +27,9 @@ SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
     "phone": ("phone_number", "phone_number_verified"),
 }  # fmt: skip
 
-_PLACES = ("userinfo", "id_token")
+_SCOPES = {**SCOPE_CLAIMS, **{name: (name,) for name in ASKED}}
+"""With those about an organization (`organizations.claims`): scopes of the claims' own names."""
+
 STANDARD_CLAIMS = tuple(name for names in SCOPE_CLAIMS.values() for name in names)
 
 _COLUMNS: Mapping[str, Callable[[User], Any]] = {
@@ -57,13 +61,13 @@ def id_token_claims(
 
 def scopes_of(requested: Mapping[str, Any] | None) -> tuple[str, ...]:
     """The scopes that stand for claims that are named one by one: what the person is asked for."""
-    named = {name for where in _PLACES for name in _named(requested, where)}
-    return tuple(scope for scope, names in SCOPE_CLAIMS.items() if not named.isdisjoint(names))
+    named = {name for where in PLACES for name in _named(requested, where)}
+    return tuple(scope for scope, names in _SCOPES.items() if not named.isdisjoint(names))
 
 
 def within(requested: Mapping[str, Any], scopes: Iterable[str]) -> dict[str, Any]:
     """Without the claims that other scopes stand for."""
-    others = set(STANDARD_CLAIMS).difference(_of_scope(scopes))
+    others = {*STANDARD_CLAIMS, *ASKED}.difference(_of_scope(scopes))
     return {
         where: {name: value for name, value in part.items() if name not in others}
         for where, part in requested.items()
@@ -71,7 +75,7 @@ def within(requested: Mapping[str, Any], scopes: Iterable[str]) -> dict[str, Any
 
 
 def _of_scope(scope: Iterable[str]) -> list[str]:
-    return [name for item in scope for name in SCOPE_CLAIMS.get(item, ())]
+    return [name for item in scope for name in _SCOPES.get(item, ())]
 
 
 def _named(requested: Mapping[str, Any] | None, where: str) -> tuple[str, ...]:

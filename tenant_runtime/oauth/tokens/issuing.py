@@ -13,9 +13,11 @@ from typing import Any
 
 from core.crypto import jwt
 from core.crypto.keys import SigningKey
-from tenant_runtime.configuration import ClientConfiguration, ResourceServerConfiguration
+from tenant_runtime.configuration import ClientConfiguration, Configuration, ResourceServerConfiguration
 from tenant_runtime.oauth.policy import needs_consent
 from tenant_runtime.oauth.tokens.subject import OrganizationClaims
+from tenant_runtime.organizations.claims import NOTHING, Place, Told
+from tenant_runtime.organizations.options import OPTIONS
 
 ACCESS_TOKEN_TYPE = "at+jwt"
 ID_TOKEN_TYPE = "JWT"
@@ -59,12 +61,11 @@ class Grounds:
     sub: str
     scope: tuple[str, ...]
     permissions: frozenset[str]
-    organization: OrganizationClaims | None
+    organization: Mapping[str, Any]  # `organization_claims`
     jti: str
     jkt: str | None  # the key that it is bound to (RFC 9449 section 6)
     now: int  # seconds
     login: Login | None  # None: a client in its own name
-    organization_name_allowed: bool
 
     @property
     def lifetime(self) -> int:
@@ -111,7 +112,7 @@ def access_token_claims(grounds: Grounds) -> dict[str, Any]:
         claims["cnf"] = {"jkt": grounds.jkt}
     if server.enforce_policies and server.token_dialect in AUTHORIZATION_DIALECTS:
         claims["permissions"] = sorted(_permissions(grounds))
-    return claims | organization_claims(grounds.organization, named=grounds.organization_name_allowed)
+    return {**grounds.organization, **claims}
 
 
 def _permissions(grounds: Grounds) -> frozenset[str]:
@@ -129,13 +130,27 @@ def _audience(grounds: Grounds) -> str | list[str]:
     return grounds.server.identifier
 
 
-def organization_claims(organization: OrganizationClaims | None, *, named: bool) -> dict[str, str]:
-    """`specs/tenancy.md` section 7: the id always, the name where the tenant allows names."""
+def organization_claims(
+    configuration: Configuration,
+    organization: OrganizationClaims | None,
+    told: Told = NOTHING,
+    place: Place = "access_token",
+) -> dict[str, Any]:
+    """`specs/tenancy.md` section 7: the id always, the name where the tenant allows names. A tenant's other names for
+    them stand beside these, never instead."""
     if organization is None:
         return {}
-    return (
-        {"org_id": organization.id, "org_name": organization.name} if named else {"org_id": organization.id}
-    )
+    known: dict[str, Any] = {"org_id": organization.id}
+    if configuration.settings.allow_organization_name_in_authentication_api:
+        known["org_name"] = organization.name
+    options = configuration.documents.value(OPTIONS)
+    role = {} if told.role is None else {"org_role": told.role}
+    also: dict[str, Any] = {
+        alias: value
+        for alias, name in options.claim_aliases.items()
+        if (value := {**known, **role}.get(name)) is not None
+    }
+    return {**also, **told.at(place), **(role if options.organization_role_claim else {}), **known}
 
 
 def id_token(
@@ -146,7 +161,7 @@ def id_token(
     now: int,
     login: Login,
     access_token: str,
-    organization: Mapping[str, str],
+    organization: Mapping[str, Any],
     extra: Mapping[str, Any],
     key: SigningKey,
 ) -> str:

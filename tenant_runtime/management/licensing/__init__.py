@@ -1,0 +1,1 @@
+"""`/products` and `/subscriptions`: what the tenant sells, and which organizations have it."""
