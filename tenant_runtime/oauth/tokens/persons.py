@@ -27,7 +27,7 @@ from tenant_runtime.oauth.dpop.proofs import (
 )
 from tenant_runtime.oauth.single_use import claim
 from tenant_runtime.oauth.tokens.access_tokens import Presented, find_opaque, looks_like_jwt, read_jwt
-from tenant_runtime.oauth.tokens.acting import actor_stands
+from tenant_runtime.oauth.tokens.acting import actor_stands, is_impersonation
 from tenant_runtime.oauth.tokens.subject import Subject, load_subject
 from tenant_runtime.oauth.wire import Answer, Call
 
@@ -109,10 +109,14 @@ def _stands(
         jti=presented.jti,
         consent=presented.consent,
         issued_at=presented.issued_at,
+        rules=current.organization_rules,
     )
     is_ours = presented.issuer in call.tenant.issuers and presented.client_id in current.clients
     if subject is None or not is_ours or subject.session_is_dead:
         raise InvalidToken
     if subject.refusal(presented.issued_at) is not None:
+        raise InvalidToken
+    is_own = not is_impersonation(presented)
+    if is_own and subject.unmet(connection, presented.login(), call.now_ms) is not None:
         raise InvalidToken
     return presented, subject, read(connection, presented, subject)
