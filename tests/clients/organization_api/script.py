@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.clients.organization_api.invitations import EXPIRED, INVITATIONS, ONC
 from tests.clients.organization_api.limits import CLOSED, FULL, WITHOUT
 from tests.clients.organization_api.members import MEMBERS, OWNERS, PERMISSIONS
 from tests.clients.organization_api.organizations import ACTIVE, LIFE, STRANGERS
-from tests.clients.organization_api.steps import PASSWORD, Scene, Step
+from tests.clients.organization_api.steps import PASSWORD, Scene
 from tests.clients.organization_api.teams import ROLES, TEAMS
 
 HERE = Path(__file__).parent
