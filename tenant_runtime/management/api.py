@@ -31,7 +31,9 @@ from tenant_runtime.management.organizations import connections as organization_
 from tenant_runtime.management.organizations import (
     connections_by_later_name as organization_connections_later,
 )
+from tenant_runtime.management.organizations import invitations as organization_invitations
 from tenant_runtime.management.organizations import members as organization_members
+from tenant_runtime.management.organizations import options as organization_options
 from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.prompts import resource as prompts
 from tenant_runtime.management.routing import management_router
@@ -52,6 +54,7 @@ from tenant_runtime.management.users import resource as users
 
 handlers = [
     *tenants_settings.handlers,
+    *organization_options.handlers,
     *resource_servers.handlers,
     *roles.handlers,
     *clients.handlers,
@@ -76,6 +79,7 @@ handlers = [
     *tickets.handlers,
     *organizations.handlers,
     *organization_members.handlers,
+    *organization_invitations.handlers,
     *organization_connections.handlers,
     *organization_connections_later.handlers,
     *organization_client_grants.handlers,

@@ -7,7 +7,7 @@ nothing is left between the two that could be lost (`specs/bad-inputs.md` 88 to 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from core.database.sql import insert
 from core.ids import new_id
@@ -66,11 +66,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """What is fixed before the unit. `session_id`: of the session that is in the organization from then on."""
+    """What is fixed before the unit. `session_id`: of the session that is in the organization from then on.
+    `default_roles`: names of those that a member of a tenant's organization has."""
 
     membership_id: str
     session_id: str | None
     event: Event
+    default_roles: tuple[str, ...] = ()
 
     @property
     def now(self) -> int:
@@ -117,13 +119,14 @@ def accept_found(
     connection: Connection, found: Found, person: Person, how: Acceptance, options: OrganizationOptions
 ) -> Accepted:
     """Of one that was `acceptable` in this unit."""
-    row, now = _answered(connection, found, ACCEPTED, now=how.now, by=person.user_id), how.now
+    now = how.now
+    row = settle(connection, found.row.id, ACCEPTED, now=now, by=person.user_id)
     new = NewMember(
         id=how.membership_id,
         organization_id=row.organization_id,
         user_id=person.user_id,
         roles=in_wire_order((row.role or MEMBER,)),
-        tenant_roles=_that_there_are(connection, row.tenant_roles),
+        tenant_roles=_tenant_roles(connection, found, how.default_roles),
         now=now,
     )
     member = admit(connection, new, options)
@@ -207,16 +210,16 @@ def teams_of(row: Row[Any]) -> list[str]:
 
 
 def _over(connection: Connection, found: Found, answer: str, event: Event) -> Row[Any]:
-    row = _answered(connection, found, answer, now=event.created_at)
+    row = settle(connection, found.row.id, answer, now=event.created_at)
     record(connection, about(event, row))
     return row
 
 
-def _answered(
-    connection: Connection, found: Found, answer: str, *, now: int, by: str | None = None
+def settle(
+    connection: Connection, invitation_id: str, answer: str, *, now: int, by: str | None = None
 ) -> Row[Any]:
-    """Claimed, not looked up."""
-    values = {"of": found.row.id, "answer": answer, "by": by, "now": now}
+    """Claimed, not looked up: of two answers the first counts."""
+    values = {"of": invitation_id, "answer": answer, "by": by, "now": now}
     row = connection.execute(_ANSWER, values).one_or_none()
     if row is None:
         raise _not_found("Invitation not found")
@@ -235,11 +238,14 @@ def _add_metadata(connection: Connection, row: Row[Any], user_id: str, now: int)
     connection.execute(_ADD_METADATA, {"user": user_id, "now": now, **new})
 
 
-def _that_there_are(connection: Connection, role_ids: list[str]) -> tuple[str, ...]:
-    """Some may have been deleted since."""
-    if not role_ids:
+def _tenant_roles(connection: Connection, found: Found, default_roles: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that the invitation names, as far as they still exist, and in the organization of a tenant those of every
+    member."""
+    names = default_roles if found.row.managed_by is not None else ()
+    if not names and not found.row.tenant_roles:
         return ()
-    return tuple(connection.execute(select(_r.id).where(_r.id.in_(role_ids))).scalars())
+    wanted = or_(_r.id.in_(found.row.tenant_roles), _r.name.in_(names))
+    return tuple(connection.execute(select(_r.id).where(wanted)).scalars())
 
 
 def _not_found(message: str) -> ApiError:

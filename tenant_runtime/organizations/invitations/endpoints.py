@@ -144,7 +144,12 @@ async def accept_invitation(call: CallOf) -> Any:
         answering.accept,
         shown=body.invitation_id,
         person=_person(session),
-        how=Acceptance(membership_id=new_id("mem"), session_id=session.id, event=event),
+        how=Acceptance(
+            membership_id=new_id("mem"),
+            session_id=session.id,
+            event=event,
+            default_roles=call.services.settings.default_member_roles if call.tenant.is_control_plane else (),
+        ),
         options=options,
     )
     await call.before("accept_invitation", {}, rehearsal=unit)

@@ -111,7 +111,7 @@ def _invited(connection: Connection, acting: Acting, asked: Asked) -> Row[Any]:
     roles = in_wire_order(asked.roles)
     check_roles(connection, inviter, roles, options)
     check_not_member(connection, asked.organization_id, email)
-    pending = _pending(connection, asked.organization_id, email, now)
+    pending = pending_of(connection, asked.organization_id, email, now)
     if pending is not None and asked.resend:
         return _again(connection, inviter, pending, options, now)
     if pending is not None and not options.cancel_pending_invitations_on_re_invite:
@@ -202,7 +202,7 @@ def take_back(connection: Connection, organization_id: str, email: str, now: int
     connection.execute(_TAKE_BACK, {"organization": organization_id, "to": email, "now": now})
 
 
-def _pending(connection: Connection, organization_id: str, email: str, now: int) -> Row[Any] | None:
+def pending_of(connection: Connection, organization_id: str, email: str, now: int) -> Row[Any] | None:
     row = connection.execute(_PENDING, {"organization": organization_id, "to": email}).one_or_none()
     return row if row is not None and row.expires_at > now else None
 
