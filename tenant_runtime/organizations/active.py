@@ -4,7 +4,7 @@ It opens nothing: whether the person still belongs there is asked in the unit th
 organization is put out of it in every session by `leaving`.
 """
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, case, update
 
 from core.database import Prepared
 from tenant_runtime.models import SessionContext
@@ -19,6 +19,15 @@ _SET = Prepared(
         updated_at=bindparam("now"),
     )
 )
+_ENTER = Prepared(
+    update(SessionContext.__table__)
+    .where(_c.session_id == bindparam("session"))
+    .values(
+        active_organization_id=bindparam("organization"),
+        active_team_id=case((_c.active_organization_id == bindparam("organization"), _c.active_team_id)),
+        updated_at=bindparam("now"),
+    )
+)
 
 
 def set_active(
@@ -28,6 +37,11 @@ def set_active(
     caller's to ask, in the same unit."""
     values = {"session": session_id, "organization": organization_id, "team": team_id, "now": now}
     _SET.run(connection, values)
+
+
+def enter(connection: Connection, session_id: str, organization_id: str, now: int) -> None:
+    """Whoever is in it already stays in their team."""
+    _ENTER.run(connection, {"session": session_id, "organization": organization_id, "now": now})
 
 
 def clear_active(connection: Connection, session_id: str, now: int) -> None:

@@ -8,9 +8,12 @@ from litestar.types import ControllerRouterHandler
 from core.http.security import API_HEADERS
 from tenant_runtime.organizations.accounts import endpoints as accounts
 from tenant_runtime.organizations.invitations import endpoints as invitations
+from tenant_runtime.organizations.lifecycle import endpoints as lifecycle
+from tenant_runtime.organizations.people import endpoints as people
 from tenant_runtime.organizations.roles import endpoints as roles
 from tenant_runtime.organizations.teams import endpoints as teams
 from tenant_runtime.organizations.wire.calls import call_of, read_endpoint
+from tenant_runtime.organizations.wire.door import at_the_door
 from tenant_runtime.organizations.wire.errors import renderer
 
 BASE = "/api/auth"
@@ -26,6 +29,8 @@ handlers: list[ControllerRouterHandler] = [
     ok,
     *accounts.handlers,
     *invitations.handlers,
+    *lifecycle.handlers,
+    *people.handlers,
     *roles.handlers,
     *teams.handlers,
 ]
@@ -35,6 +40,7 @@ def router() -> Router:
     return Router(
         BASE,
         route_handlers=handlers,
+        before_request=at_the_door,
         dependencies={"call": Provide(call_of, sync_to_thread=False)},
         exception_handlers={Exception: renderer()},
         request_max_body_size=MAX_BODY,

@@ -1,0 +1,343 @@
+"""The organizations' half of `/api/auth/organization/*` (`specs/organization-api.md` A.1)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+from litestar import MediaType, Response
+from msgspec import UNSET, Meta, UnsetType
+from sqlalchemy import Connection, Row
+
+from core.ids import new_id
+from tenant_runtime.audit import Event
+from tenant_runtime.login.addresses import origin_of
+from tenant_runtime.organizations.acting import Acting
+from tenant_runtime.organizations.active import clear_active
+from tenant_runtime.organizations.fields import given_fields, kept_fields
+from tenant_runtime.organizations.lifecycle import full, rows, units
+from tenant_runtime.organizations.lifecycle.shapes import organization_as_object, organization_as_text
+from tenant_runtime.organizations.options import OrganizationOptions
+from tenant_runtime.organizations.people.endpoints import page_size
+from tenant_runtime.organizations.people.listing import LARGEST_PAGE
+from tenant_runtime.organizations.people.shapes import member_shown
+from tenant_runtime.organizations.teams.units import new_team_ids
+from tenant_runtime.organizations.wire import (
+    ApiCall,
+    ApiError,
+    ApiSession,
+    CallOf,
+    bare,
+    read_endpoint,
+    refusal,
+    write_endpoint,
+)
+from tenant_runtime.organizations.wire.cookies import cookies_again
+from tenant_runtime.organizations.wire.shapes import answer_null
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Name = Annotated[str, Meta(min_length=1, max_length=300)]
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
+Logo = Annotated[str, Meta(max_length=2048)]
+AnySlug = Annotated[str, Meta(min_length=1, max_length=255)]
+Id = Annotated[str, Meta(max_length=255)]
+LONGEST_METADATA = 16 * 1024
+
+
+class NewBody(msgspec.Struct, rename="camel"):
+    name: Name
+    slug: Slug
+    logo: Logo | None = None
+    metadata: dict[str, Any] | None = None
+    keep_current_active_organization: bool = False
+
+
+class SlugBody(msgspec.Struct, rename="camel"):
+    slug: Slug
+
+
+class Named(msgspec.Struct, rename="camel"):
+    organization_id: Id | None = None
+    organization_slug: AnySlug | None = None
+
+
+class FullQuery(Named, rename="camel"):
+    members_limit: Annotated[int, Meta(ge=0, le=LARGEST_PAGE)] | None = None
+
+
+class ActiveBody(msgspec.Struct, rename="camel"):
+    organization_id: Id | UnsetType | None = UNSET
+    organization_slug: AnySlug | None = None
+
+
+class Changes(msgspec.Struct, rename="camel"):
+    name: Name | UnsetType = UNSET
+    slug: Slug | UnsetType = UNSET
+    logo: Logo | UnsetType | None = UNSET
+    metadata: dict[str, Any] | UnsetType | None = UNSET
+
+
+class UpdateBody(msgspec.Struct, rename="camel"):
+    data: Changes
+    organization_id: Id | None = None
+
+
+class DeleteBody(msgspec.Struct, rename="camel"):
+    organization_id: Id
+
+
+@write_endpoint("/organization/create")
+async def create_organization(call: CallOf) -> Any:
+    session, body, options = await call.session(bare(401)), await call.body(NewBody), await call.options()
+    fields = await given_fields(call, options.fields("organization"))
+    asked = {"name": body.name, "slug": body.slug, "logo": body.logo, "metadata": body.metadata or {}}
+    new = _new(call, _checked(asked), fields)
+    unit = partial(
+        _create,
+        acting=Acting(session.user_id, options, call.now),
+        event=call.event("organization_created", "An organization was made", by=session.user_id),
+        session_id=None if body.keep_current_active_organization else session.id,
+    )
+    values = await call.before(
+        "create_organization", {**asked, "fields": fields}, rehearsal=partial(unit, new=new)
+    )
+    shown = await call.write(partial(unit, new=_changed(call, new, values)))
+    await call.after("create_organization", organization_id=new.id, organization=shown)
+    return shown
+
+
+@write_endpoint("/organization/check-slug")
+async def check_slug(call: CallOf) -> Any:
+    await call.session()
+    body = await call.body(SlugBody)
+    await call.read(units.check_slug, body.slug, is_reserved=_is_reserved(call, body.slug))
+    return {"status": True}
+
+
+@read_endpoint("/organization/list")
+async def list_organizations(call: CallOf) -> Any:
+    session, options = await call.session(), await call.options()
+    return await call.read(_list, session.user_id, options)
+
+
+@read_endpoint("/organization/get-organization")
+async def get_organization(call: CallOf) -> Any:
+    session, query, options = await call.session(), call.query(Named), await call.options()
+    named = (query.organization_id or session.active_organization_id, query.organization_slug)
+    shown = await _stands_there(call, session, _get, session.user_id, *named, options)
+    return answer_null() if shown is None else shown
+
+
+@read_endpoint("/organization/get-full-organization")
+async def get_full_organization(call: CallOf) -> Any:
+    session, query, options = await call.session(), call.query(FullQuery), await call.options()
+    limit = page_size(options) if query.members_limit is None else query.members_limit
+    named = (query.organization_id or session.active_organization_id, query.organization_slug)
+    acting = Acting(session.user_id, options, call.now)
+    shown = await _stands_there(call, session, full.full_organization, acting, *named, limit)
+    return answer_null() if shown is None else shown
+
+
+@write_endpoint("/organization/set-active")
+async def set_active_organization(call: CallOf) -> Any:
+    session, body, options = await call.session(), await call.body(ActiveBody), await call.options()
+    if body.organization_id is None:
+        await call.write(clear_active, session.id, call.now)
+        return Response(b"null", media_type=MediaType.JSON, cookies=cookies_again(call, session))
+    by_id = None if body.organization_id is UNSET else body.organization_id or None
+    slug = None if by_id is not None else body.organization_slug
+    known = by_id or ("" if slug is not None else session.active_organization_id)
+    if known is None:
+        return answer_null()
+    acting = Acting(session.user_id, options, call.now)
+    shown = await call.write(_choose, acting, session.id, known, slug)
+    if isinstance(shown, ApiError):
+        raise shown
+    return Response(shown, cookies=cookies_again(call, session))
+
+
+@write_endpoint("/organization/update")
+async def update_organization(call: CallOf) -> Any:
+    session = await call.session(refusal(401, "USER_NOT_FOUND"))
+    body, options = await call.body(UpdateBody), await call.options()
+    asked = _checked(_said(body.data))
+    if fields := await given_fields(call, options.fields("organization"), under="data", is_new=False):
+        asked["fields"] = fields
+    if not asked:
+        raise refusal(400, "VALIDATION_ERROR", "[body.data] Expected something to change")
+    organization_id = body.organization_id or session.active_organization_id
+    if organization_id is None:
+        raise rows.not_found()
+    unit = partial(
+        _update,
+        acting=Acting(session.user_id, options, call.now),
+        organization_id=organization_id,
+        event=call.event(
+            "organization_updated",
+            "An organization was changed",
+            organization_id=organization_id,
+            changed=sorted(asked),
+        ),
+    )
+    values = await call.before(
+        "update_organization",
+        asked,
+        rehearsal=partial(unit, changes=_with_reserve(call, asked)),
+        organization_id=organization_id,
+    )
+    shown = await call.write(partial(unit, changes=_with_reserve(call, _checked(values))))
+    await call.after("update_organization", organization_id=organization_id, organization=shown)
+    return shown
+
+
+@write_endpoint("/organization/delete")
+async def delete_organization(call: CallOf) -> Any:
+    options = await call.options()
+    if options.disable_organization_deletion:
+        raise refusal(404, "ORGANIZATION_DELETION_DISABLED", "Organization deletion is disabled")
+    session, body = await call.session(bare(401)), await call.body(DeleteBody)
+    about = {"organization_id": body.organization_id}
+    unit = partial(
+        _delete,
+        acting=Acting(session.user_id, options, call.now),
+        event=call.event("organization_deleted", "An organization was deleted", **about),
+        **about,
+    )
+    await call.before("delete_organization", {}, rehearsal=unit, **about)
+    shown = await call.write(unit)
+    await call.after("delete_organization", **about, organization=shown)
+    return shown
+
+
+# --- What a body says ------------------------------------------------------------------------------------------------
+
+
+def _said(data: Changes) -> dict[str, Any]:
+    members = ("name", "slug", "logo", "metadata")
+    return {name: value for name in members if (value := getattr(data, name)) is not UNSET}
+
+
+def _checked(asked: dict[str, Any]) -> dict[str, Any]:
+    """The logo is shown on pages; metadata go with every reading."""
+    logo, metadata = asked.get("logo"), asked.get("metadata")
+    if logo and origin_of(logo) is None:
+        raise refusal(400, "VALIDATION_ERROR", "[body.logo] Expected a web address")
+    if metadata and len(msgspec.json.encode(metadata)) > LONGEST_METADATA:
+        raise refusal(400, "VALIDATION_ERROR", "[body.metadata] Too large")
+    return asked
+
+
+def _new(call: ApiCall, values: Mapping[str, Any], fields: Mapping[str, Any]) -> units.NewOrganization:
+    return units.NewOrganization(
+        id=new_id("org"),
+        member_id=new_id("mem"),
+        team=new_team_ids(),
+        is_reserved=_is_reserved(call, values["slug"]),
+        fields=fields,
+        **values,
+    )
+
+
+def _changed(call: ApiCall, new: units.NewOrganization, values: dict[str, Any]) -> units.NewOrganization:
+    """As a hook wants it."""
+    return replace(new, **_checked(values), is_reserved=_is_reserved(call, values["slug"]))
+
+
+def _with_reserve(call: ApiCall, values: Mapping[str, Any]) -> dict[str, Any]:
+    slug = values.get("slug")
+    return {**values, "is_reserved": slug is not None and _is_reserved(call, slug)}
+
+
+def _is_reserved(call: ApiCall, slug: str) -> bool:
+    return call.services.settings.is_reserved(slug)
+
+
+async def _stands_there(
+    call: ApiCall,
+    session: ApiSession,
+    unit: Callable[Concatenate[Connection, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Whoever asks about an organization that is not theirs is in none afterwards (A.1)."""
+    try:
+        return await call.read(unit, *args, **kwargs)
+    except ApiError as error:
+        if error.status == 403 and session.active_organization_id is not None:
+            await call.write(clear_active, session.id, call.now)
+        raise
+
+
+# --- Units that also shape their answer ------------------------------------------------------------------------------
+
+
+def _create(connection: Connection, *, acting: Acting, **about: Any) -> dict[str, Any]:
+    made = units.create_organization(connection, acting, **about)
+    shown = _as_object(connection, made.organization, acting.options)
+    creator = member_shown(made.creator, acting.options.fields("member"), {})
+    return {**shown, "members": [creator]}
+
+
+def _list(connection: Connection, user_id: str, options: OrganizationOptions) -> list[dict[str, Any]]:
+    return [_as_text(connection, row, options) for row in rows.organizations_of(connection, user_id)]
+
+
+def _get(
+    connection: Connection,
+    user_id: str,
+    organization_id: str | None,
+    slug: str | None,
+    options: OrganizationOptions,
+) -> dict[str, Any] | None:
+    known = rows.id_of_named(connection, organization_id, slug)
+    if known is None:
+        return None
+    return _as_text(connection, rows.of_member(connection, known, user_id), options)
+
+
+def _choose(
+    connection: Connection, acting: Acting, session_id: str, organization_id: str, slug: str | None
+) -> dict[str, Any] | ApiError:
+    chosen = units.choose_organization(connection, acting, session_id, organization_id, slug)
+    return chosen if isinstance(chosen, ApiError) else _as_text(connection, chosen, acting.options)
+
+
+def _update(connection: Connection, *, acting: Acting, **about: Any) -> dict[str, Any]:
+    return _as_object(connection, units.update_organization(connection, acting, **about), acting.options)
+
+
+def _delete(connection: Connection, *, acting: Acting, organization_id: str, event: Event) -> dict[str, Any]:
+    kept = _kept(connection, organization_id, acting.options)
+    row = units.delete_organization(connection, acting, organization_id, event)
+    return organization_as_text(row, acting.options.fields("organization"), kept)
+
+
+def _as_object(connection: Connection, row: Row[Any], options: OrganizationOptions) -> dict[str, Any]:
+    return organization_as_object(row, options.fields("organization"), _kept(connection, row.id, options))
+
+
+def _as_text(connection: Connection, row: Row[Any], options: OrganizationOptions) -> dict[str, Any]:
+    return organization_as_text(row, options.fields("organization"), _kept(connection, row.id, options))
+
+
+def _kept(connection: Connection, organization_id: str, options: OrganizationOptions) -> dict[str, Any]:
+    if not options.fields("organization"):
+        return {}
+    return kept_fields(connection, "organization", organization_id, [organization_id]).get(
+        organization_id, {}
+    )
+
+
+handlers: Sequence[Any] = [
+    create_organization,
+    check_slug,
+    list_organizations,
+    get_organization,
+    get_full_organization,
+    set_active_organization,
+    update_organization,
+    delete_organization,
+]

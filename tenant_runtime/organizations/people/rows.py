@@ -1,0 +1,75 @@
+"""Members with what is known of them as users, and how many of them own."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, bindparam, func, select
+
+from core.database import Prepared
+from tenant_runtime.login.emails import normal_email
+from tenant_runtime.models import Membership, MembershipOrganizationRole, User
+from tenant_runtime.organizations.access import OWNER
+from tenant_runtime.organizations.members import Member, member_by_id, member_of
+from tenant_runtime.organizations.wire.errors import ApiError, refusal
+
+_m, _u, _held = (model.__table__.c for model in (Membership, User, MembershipOrganizationRole))
+_USER = Prepared(select(_u.user_id, _u.name, _u.email, _u.picture).where(_u.user_id == bindparam("user")))
+_BY_EMAIL = Prepared(
+    select(_m.user_id)
+    .join(User.__table__, _u.user_id == _m.user_id)
+    .where(_m.organization_id == bindparam("organization"), _u.email == bindparam("address"))
+    .order_by(_m.created_at, _m.id)
+)
+_OWNERS = Prepared(
+    select(func.count().label("number"))
+    .select_from(
+        Membership.__table__.join(MembershipOrganizationRole.__table__, _held.membership_id == _m.id)
+    )
+    .where(_m.organization_id == bindparam("organization"), _held.role == OWNER)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What an organization's people see of each other."""
+
+    user_id: str
+    name: str | None
+    email: str | None
+    image: str | None
+
+
+def no_member(code: str = "MEMBER_NOT_FOUND") -> ApiError:
+    return refusal(400, code)
+
+
+def caller_of(connection: Connection, organization_id: str, user_id: str) -> Member:
+    caller = member_of(connection, organization_id, user_id)
+    if caller is None:
+        raise no_member()
+    return caller
+
+
+def person_of(connection: Connection, user_id: str) -> Person:
+    row: Row[tuple[str, str | None, str | None, str | None]] | None = _USER.first(
+        connection, {"user": user_id}
+    )
+    if row is None:
+        raise no_member()
+    return Person(*row)
+
+
+def member_named(connection: Connection, organization_id: str, id_or_email: str) -> Member | None:
+    """By address among the organization's own; by id whosoever: what is another organization's is told apart later."""
+    if "@" not in id_or_email:
+        return member_by_id(connection, id_or_email)
+    values = {"organization": organization_id, "address": normal_email(id_or_email)}
+    found = _BY_EMAIL.first(connection, values)
+    return None if found is None else member_of(connection, organization_id, found.user_id)
+
+
+def number_of_owners(connection: Connection, organization_id: str) -> int:
+    return int(_OWNERS.rows(connection, {"organization": organization_id})[0].number)
+
+
+def is_last_owner(connection: Connection, member: Member) -> bool:
+    return OWNER in member.roles and number_of_owners(connection, member.organization_id) <= 1

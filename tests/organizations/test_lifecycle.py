@@ -1,0 +1,281 @@
+"""Organizations as their people make, choose, change and delete them (`specs/organization-api.md` A.1)."""
+
+import secrets
+from typing import Any
+
+import pytest
+
+from tests.installation import Installation
+from tests.organizations.people import AuthClient, member, signed_in, visitor
+
+
+def new_slug() -> str:
+    return f"o{secrets.token_hex(6)}"
+
+
+async def made(owner: AuthClient, **members: Any) -> dict[str, Any]:
+    body = {"name": "Example Ltd", "slug": new_slug(), **members}
+    answer = await owner.post("/organization/create", **body)
+    assert answer.status == 200, answer
+    return dict(answer.body)
+
+
+async def test_whoever_makes_one_owns_it_and_is_in_it(shared: Installation) -> None:
+    owner = await signed_in(shared)
+    slug = new_slug()
+    created = await made(owner, name="Example Ltd", slug=slug, metadata={"plan": {"seats": 3}})
+    (creator,) = created["members"]
+    assert (created["name"], created["slug"], created["logo"]) == ("Example Ltd", slug, None)
+    assert created["metadata"] == {"plan": {"seats": 3}}
+    assert created["createdAt"].endswith("Z") and len(created["createdAt"]) == 24
+    assert (creator["userId"], creator["role"]) == (owner.user_id, "owner")
+    assert creator["organizationId"] == created["id"]
+    session = await owner.session()
+    assert session is not None and session["activeOrganizationId"] == created["id"]
+    teams = (await owner.get("/organization/list-teams")).body
+    assert [(team["name"], team["updatedAt"]) for team in teams] == [("Example Ltd", None)]
+    assert session["activeTeamId"] == teams[0]["id"]
+
+
+async def test_a_session_may_stay_where_it_is(shared: Installation) -> None:
+    owner = await signed_in(shared)
+    first = await made(owner)
+    second = await made(owner, keepCurrentActiveOrganization=True)
+    session = await owner.session()
+    assert session is not None and session["activeOrganizationId"] == first["id"]
+    listed = (await owner.get("/organization/list")).body
+    assert [each["id"] for each in listed] == [first["id"], second["id"]]
+
+
+async def test_metadata_is_an_object_when_written_and_text_when_read(shared: Installation) -> None:
+    owner = await signed_in(shared)
+    bare = await made(owner)
+    assert "metadata" not in bare
+    read = (await owner.get("/organization/get-organization")).body
+    assert read["metadata"] is None
+    changed = await owner.post("/organization/update", data={"metadata": {"a": 1}, "name": "Other"})
+    assert (changed.body["metadata"], changed.body["name"]) == ({"a": 1}, "Other")
+    for path in ("/organization/get-organization", "/organization/get-full-organization"):
+        assert (await owner.get(path)).body["metadata"] == '{"a":1}'
+    assert (await owner.post("/organization/set-active")).body["metadata"] == '{"a":1}'
+
+
+@pytest.mark.parametrize("slug", ["", "Acme", "-acme", "a/b", "a b", "a_b", "a" * 64, "ä", "a\n"])
+async def test_a_slug_is_a_label_in_small_letters(shared: Installation, slug: str) -> None:
+    owner = await signed_in(shared)
+    for path in ("/organization/create", "/organization/check-slug"):
+        answer = await owner.post(path, name="x", slug=slug)
+        assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
+
+
+async def test_a_slug_is_taken_once_and_some_are_reserved(shared: Installation) -> None:
+    owner, other = await signed_in(shared), await signed_in(shared)
+    slug = new_slug()
+    assert (await other.post("/organization/check-slug", slug=slug)).body == {"status": True}
+    first = await made(owner, slug=slug)
+    for taken in (slug, "admin"):
+        assert (await other.post("/organization/check-slug", slug=taken)).code == (
+            "ORGANIZATION_SLUG_ALREADY_TAKEN"
+        )
+        answer = await other.post("/organization/create", name="x", slug=taken)
+        assert (answer.status, answer.code) == (400, "ORGANIZATION_ALREADY_EXISTS")
+    second = await made(owner)
+    changes = {"data": {"slug": slug}, "organizationId": second["id"]}
+    assert (await owner.post("/organization/update", **changes)).code == "ORGANIZATION_SLUG_ALREADY_TAKEN"
+    own = {"data": {"slug": slug}, "organizationId": first["id"]}
+    assert (await owner.post("/organization/update", **own)).status == 200
+
+
+async def test_nobody_makes_more_than_they_may(shared: Installation) -> None:
+    owner = await signed_in(shared)
+    await made(owner)
+    manager = await shared.manager("acme")
+    for options, code in (
+        ({"organization_limit": 1}, "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS"),
+        ({"allow_user_to_create_organization": False}, "YOU_ARE_NOT_ALLOWED_TO_CREATE_A_NEW_ORGANIZATION"),
+    ):
+        await manager.patch("/tenants/organizations", options)
+        answer = await owner.post("/organization/create", name="x", slug=new_slug())
+        await manager.patch("/tenants/organizations", dict.fromkeys(options))
+        assert (answer.status, answer.code) == (403, code)
+
+
+async def test_without_a_session_each_says_so_in_its_way(shared: Installation) -> None:
+    nobody = visitor(shared)
+    for path, body, status, code in (
+        ("/organization/create", {"name": "x", "slug": "x"}, 401, None),
+        ("/organization/delete", {"organizationId": "x"}, 401, None),
+        ("/organization/update", {"data": {"name": "x"}}, 401, "USER_NOT_FOUND"),
+        ("/organization/set-active", {}, 401, "UNAUTHORIZED"),
+        ("/organization/check-slug", {"slug": "x"}, 401, "UNAUTHORIZED"),
+    ):
+        answer = await nobody.post(path, **body)
+        assert (answer.status, answer.code) == (status, code), path
+    for path in ("list", "get-organization", "get-full-organization"):
+        assert (await nobody.get(f"/organization/{path}")).code == "UNAUTHORIZED"
+
+
+async def test_whoever_is_in_no_organization_is_told_nothing_of_one(shared: Installation) -> None:
+    person = await signed_in(shared)
+    for path in ("/organization/get-organization", "/organization/get-full-organization"):
+        answer = await person.get(path)
+        assert (answer.status, answer.text) == (200, "null")
+    answer = await person.post("/organization/set-active")
+    assert (answer.status, answer.text) == (200, "null")
+    assert (await person.get("/organization/list")).body == []
+
+
+async def test_another_organization_is_chosen_by_id_or_slug_without_its_team(shared: Installation) -> None:
+    owner = await signed_in(shared)
+    first, second = await made(owner), await made(owner)
+    chosen = await owner.post("/organization/set-active", organizationSlug=first["slug"])
+    assert chosen.body["id"] == first["id"] and "members" not in chosen.body
+    assert "better-auth.session_token" in chosen.headers["set-cookie"]
+    session = await owner.session()
+    assert session is not None
+    assert (session["activeOrganizationId"], session["activeTeamId"]) == (first["id"], None)
+    await owner.post("/organization/set-active", organizationId=second["id"])
+    cleared = await owner.post("/organization/set-active", organizationId=None)
+    assert cleared.text == "null"
+    session = await owner.session()
+    assert session is not None and session["activeOrganizationId"] is None
+
+
+async def test_the_team_stays_when_the_organization_is_chosen_again(shared: Installation) -> None:
+    owner = await signed_in(shared)
+    created = await made(owner)
+    before = await owner.session()
+    await owner.post("/organization/set-active", organizationId=created["id"])
+    after = await owner.session()
+    assert before is not None and after is not None and before["activeTeamId"]
+    assert after["activeTeamId"] == before["activeTeamId"]
+
+
+@pytest.mark.parametrize("where", ["get-organization", "get-full-organization", "set-active"])
+async def test_whoever_asks_for_what_is_not_theirs_is_in_none_afterwards(
+    shared: Installation, where: str
+) -> None:
+    owner, stranger = await signed_in(shared), await signed_in(shared)
+    foreign = await made(owner)
+    await made(stranger)
+    path = f"/organization/{where}"
+    ask = stranger.post if where == "set-active" else stranger.get
+    answer = await ask(path, organizationId=foreign["id"])
+    assert (answer.status, answer.code) == (403, "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION")
+    session = await stranger.session()
+    assert session is not None and session["activeOrganizationId"] is None
+    unknown = await ask(path, organizationSlug="nobody-has-this")
+    assert (unknown.status, unknown.code) == (400, "ORGANIZATION_NOT_FOUND")
+
+
+async def test_all_of_it_in_one_answer_without_what_one_may_not_see(shared: Installation) -> None:
+    owner = await signed_in(shared)
+    created = await made(owner)
+    await owner.post("/organization/invite-member", email="a@b.example", role="owner")
+    await owner.post("/organization/invite-member", email="c@b.example", role="member")
+    plain = await member(shared, created["id"])
+    seen = {}
+    for person in (owner, plain):
+        query = {"organizationSlug": created["slug"]}
+        seen[person.user_id] = (await person.get("/organization/get-full-organization", **query)).body
+    mine, theirs = seen[owner.user_id], seen[plain.user_id]
+    assert [(each["userId"], each["role"]) for each in mine["members"]] == [
+        (owner.user_id, "owner"),
+        (plain.user_id, "member"),
+    ]
+    assert mine["members"][0]["user"]["email"] == owner.email
+    assert {each["email"] for each in mine["invitations"]} == {"a@b.example", "c@b.example"}
+    assert theirs["invitations"] == []
+    assert "memberCount" not in mine["teams"][0]
+    few = await owner.get("/organization/get-full-organization", membersLimit=1)
+    assert len(few.body["members"]) == 1
+
+
+async def test_changing_takes_the_permission_and_something_to_change(shared: Installation) -> None:
+    owner, stranger = await signed_in(shared), await signed_in(shared)
+    created = await made(owner)
+    plain = await member(shared, created["id"])
+    body = {"data": {"name": "Mine"}, "organizationId": created["id"]}
+    for person, status, code in (
+        (stranger, 400, "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION"),
+        (plain, 403, "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION"),
+    ):
+        answer = await person.post("/organization/update", **body)
+        assert (answer.status, answer.code) == (status, code)
+    assert (await stranger.post("/organization/update", data={"name": "x"})).code == "ORGANIZATION_NOT_FOUND"
+    for data in ({}, {"unknown": 1}, {"name": ""}, {"logo": "javascript:alert(1)"}, {"metadata": [1]}):
+        answer = await owner.post("/organization/update", data=data)
+        assert (answer.status, answer.code) == (400, "VALIDATION_ERROR"), data
+    large = {"metadata": {"a": "x" * 20_000}}
+    assert (await owner.post("/organization/update", data=large)).code == "VALIDATION_ERROR"
+
+
+async def test_fields_of_the_tenants_own_are_taken_kept_and_shown(shared: Installation) -> None:
+    manager, owner = await shared.manager("acme"), await signed_in(shared)
+    fields = {
+        "vat": {"type": "string", "required": True},
+        "size": {"type": "number"},
+        "score": {"input": False},
+        "secret": {"returned": False},
+    }
+    await manager.patch("/tenants/organizations", {"additional_fields": {"organization": fields}})
+    try:
+        missing = await owner.post("/organization/create", name="x", slug=new_slug())
+        assert (missing.status, missing.code) == (400, "VALIDATION_ERROR")
+        wrong = await owner.post("/organization/create", name="x", slug=new_slug(), vat="1", size="many")
+        assert (wrong.status, wrong.code) == (400, "VALIDATION_ERROR")
+        created = await made(owner, vat="DE1", size=3, score="mine", secret="s")
+        assert (created["vat"], created["size"], created["score"]) == ("DE1", 3, None)
+        assert "secret" not in created
+        await owner.post("/organization/update", data={"size": 4})
+        read = (await owner.get("/organization/get-organization")).body
+        assert (read["vat"], read["size"]) == ("DE1", 4)
+    finally:
+        await manager.patch("/tenants/organizations", {"additional_fields": None})
+
+
+async def test_deleting_is_the_owners_and_may_be_nobodys(shared: Installation) -> None:
+    owner, stranger = await signed_in(shared), await signed_in(shared)
+    created = await made(owner, metadata={"a": 1})
+    admin = await member(shared, created["id"])
+    found = (await admin.get("/organization/get-active-member-role", organizationId=created["id"])).body
+    assert found == {"role": "member"}
+    manager, body = await shared.manager("acme"), {"organizationId": created["id"]}
+    await manager.patch("/tenants/organizations", {"disable_organization_deletion": True})
+    disabled = await owner.post("/organization/delete", **body)
+    await manager.patch("/tenants/organizations", {"disable_organization_deletion": None})
+    assert (disabled.status, disabled.code) == (404, "ORGANIZATION_DELETION_DISABLED")
+    for person, status, code in (
+        (stranger, 400, "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION"),
+        (admin, 403, "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_ORGANIZATION"),
+    ):
+        answer = await person.post("/organization/delete", **body)
+        assert (answer.status, answer.code) == (status, code)
+    gone = await owner.post("/organization/delete", **body)
+    assert (gone.body["id"], gone.body["metadata"]) == (created["id"], '{"a":1}')
+    for person in (owner, admin):
+        assert (await person.get("/organization/list")).body == []
+    again = await owner.post("/organization/delete", **body)
+    assert (again.status, again.code) == (400, "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION")
+
+
+async def test_the_organization_of_a_tenant_keeps_its_name_and_lasts(shared: Installation) -> None:
+    operator, one = await shared.operator(), shared.demo.control_plane.issuer
+    acme = next(each for each in await operator.get("/organizations") if each["name"] == "acme")
+    owner = AuthClient(visitor(shared).http, one)
+    made_here = await signed_in_at_tenant_one(shared, owner)
+    await operator.post(f"/organizations/{acme['id']}/members", {"members": [made_here.user_id]})
+    answer = await made_here.post("/organization/set-active", organizationId=acme["id"])
+    assert answer.status == 200
+    body = {"organizationId": acme["id"]}
+    assert (await made_here.post("/organization/update", data={"name": "x"}, **body)).status == 403
+    assert (await made_here.post("/organization/delete", **body)).status == 403
+
+
+async def signed_in_at_tenant_one(shared: Installation, person: AuthClient) -> AuthClient:
+    operator = await shared.operator()
+    person.email, person.password = f"{secrets.token_hex(6)}@plane.example", secrets.token_urlsafe(15)
+    members = {"connection": "Username-Password-Authentication", "email_verified": True}
+    made = await operator.post("/users", {**members, "email": person.email, "password": person.password})
+    person.user_id = str(made["user_id"])
+    return await person.sign_in()
