@@ -29,7 +29,19 @@ OTHER_VARIABLES = frozenset({"KEYSTEAD_OPERATOR_EMAIL", "KEYSTEAD_OPERATOR_PASSW
 """Read by commands (`keystead init`), not by the server; known here so that they are not refused."""
 
 RESERVED_LABELS = frozenset(
-    {"www", "api", "admin", "auth", "login", "manage", "static", "status", "mail", "settings"}
+    {
+        "www",
+        "api",
+        "admin",
+        "auth",
+        "login",
+        "manage",
+        "static",
+        "status",
+        "mail",
+        "settings",
+        "organizations",
+    }
 )
 
 INHERITED_KEYS = frozenset(

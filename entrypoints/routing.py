@@ -24,7 +24,9 @@ TENANT_HEADER = b"tenant-id"
 PROCESS_PATHS = ("/health", "/ready")
 _NEVER_STALE = ("/u/static/", "/oidc/logout", "/v2/logout", "/u/logout")
 _ALWAYS_FRESH = (MANAGEMENT, "/oauth/token", "/authorize")
-_PLATFORM = re.compile(r"/api/v2/(?:tenants(?:/(?!settings(?:/|$)).*)?|operations(?:/.*)?|fleet(?:/.*)?)")
+_PLATFORM = re.compile(
+    r"/api/v2/(?:tenants(?:/(?!(?:settings|organizations)(?:/|$)).*)?|operations(?:/.*)?|fleet(?:/.*)?)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ class Routes:
 
 
 def is_platform_path(path: str) -> bool:
-    """`/api/v2/tenants/settings` is not one: it is the settings of the host's own tenant."""
+    """`/api/v2/tenants/settings` and `/tenants/organizations` are none: they are of the host's own tenant."""
     return _PLATFORM.fullmatch(path) is not None
 
 
