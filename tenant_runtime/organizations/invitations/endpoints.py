@@ -199,7 +199,7 @@ async def cancel_invitation(call: CallOf) -> Any:
 
 @read_endpoint("/organization/get-invitation")
 async def get_invitation(call: CallOf) -> Any:
-    session = await call.session(refusal(401, "UNAUTHORIZED", "Not authenticated"))
+    session = await call.session(refusal(401, "UNAUTHORIZED", "Not authenticated", has_code=False))
     query, options = call.query(InvitationQuery), await call.options()
     shown = await call.read(reading.shown_to_recipient, query.id, _person(session), options, call.now)
     row = shown.found.row
@@ -226,7 +226,9 @@ async def list_invitations(call: CallOf) -> Any:
 
 @read_endpoint("/organization/list-user-invitations")
 async def list_user_invitations(call: CallOf) -> Any:
-    session, query, options = await call.session(), call.query(OwnQuery), await call.options()
+    nobody = "Missing session headers, or email query parameter."
+    session = await call.session(refusal(400, "BAD_REQUEST", nobody, has_code=False))
+    query, options = call.query(OwnQuery), await call.options()
     if query.email is not None:
         message = "User email cannot be passed for client side API calls."
         raise refusal(400, "BAD_REQUEST", message, has_code=False)
