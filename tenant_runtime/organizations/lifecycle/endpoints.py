@@ -161,7 +161,7 @@ async def set_active_organization(call: CallOf) -> Any:
 
 @write_endpoint("/organization/update")
 async def update_organization(call: CallOf) -> Any:
-    session = await call.session(refusal(401, "USER_NOT_FOUND"))
+    session = await call.session(refusal(401, "UNAUTHORIZED", "User not found", has_code=False))
     body, options = await call.body(UpdateBody), await call.options()
     asked = _checked(_said(body.data))
     if fields := await given_fields(call, options.fields("organization"), under="data", is_new=False):
@@ -199,16 +199,18 @@ async def delete_organization(call: CallOf) -> Any:
     if options.disable_organization_deletion:
         raise refusal(404, "ORGANIZATION_DELETION_DISABLED", "Organization deletion is disabled")
     session, body = await call.session(bare(401)), await call.body(DeleteBody)
-    about = {"organization_id": body.organization_id}
+    organization_id = body.organization_id
     unit = partial(
         _delete,
         acting=Acting(session.user_id, options, call.now),
-        event=call.event("organization_deleted", "An organization was deleted", **about),
-        **about,
+        organization_id=organization_id,
+        event=call.event(
+            "organization_deleted", "An organization was deleted", organization_id=organization_id
+        ),
     )
-    await call.before("delete_organization", {}, rehearsal=unit, **about)
+    await call.before("delete_organization", {}, rehearsal=unit, organization_id=organization_id)
     shown = await call.write(unit)
-    await call.after("delete_organization", **about, organization=shown)
+    await call.after("delete_organization", organization_id=organization_id, organization=shown)
     return shown
 
 

@@ -29,10 +29,9 @@ def role_of(
     known = id_of_named(connection, organization_id, slug)
     if known is None:
         raise no_active_organization()
-    for asked in dict.fromkeys((caller_id, user_id)):
-        member = member_of(connection, known, asked)
-        if member is None:
-            raise stranger()
+    caller, member = (member_of(connection, known, asked) for asked in (caller_id, user_id))
+    if caller is None or member is None:
+        raise stranger()
     return member.role
 
 

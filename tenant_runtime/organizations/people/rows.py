@@ -1,6 +1,7 @@
 """Members with what is known of them as users, and how many of them own."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
