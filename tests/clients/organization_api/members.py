@@ -7,6 +7,7 @@ ONLY_OWNER = (400, "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER")
 NOT_UPDATED = (403, "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER")
 UNKNOWN = (400, "MEMBER_NOT_FOUND")
 NOT_HERE = (403, "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION")
+TRANSFER = "0.12: the reference has no transfer of ownership"
 NO_ACTIVE = (400, "NO_ACTIVE_ORGANIZATION")
 
 
@@ -45,6 +46,9 @@ MEMBERS = Scene(
         organization("cleo", "updateMemberRole", memberId="$dan_in.member.id", role="member", fails=NOT_UPDATED),
         organization("ben", "updateMemberRole", memberId="$dan_in.member.id", role="member"),
         organization("ben", "updateMemberRole", memberId="$dan_in.member.id", role=["admin", "member"]),
+        organization("ben", "updateMemberRole", memberId="$dan_in.member.id", role="member, admin",
+                     differs="roles have one order"),
+        organization("ben", "updateMemberRole", memberId="$dan_in.member.id", role="admin,member"),
         organization("ben", "updateMemberRole", memberId="$dan_in.member.id", role="owner", fails=NOT_UPDATED),
         organization("ben", "updateMemberRole", memberId="$org.members.0.id", role="member", fails=NOT_UPDATED),
         organization("ben", "updateMemberRole", memberId="$dan_in.member.id", role="wizard",
@@ -77,6 +81,20 @@ MEMBERS = Scene(
         listed("ada"),
     ),
 )  # fmt: skip
+
+HANDOVER = Scene(
+    "handover",
+    people("ada", "ben"),
+    (
+        organization("ada", "create", keep="org", name="Baton", slug="handover-baton"),
+        *joined("handover", "ben", "ada", "$org.id"),
+        organization(
+            "ben", "transferOwnership", memberId="$ben_in.member.id", fails=NOT_UPDATED, differs=TRANSFER
+        ),
+        organization("ada", "transferOwnership", memberId="$ben_in.member.id", differs=TRANSFER),
+        listed("ben", sortBy="createdAt", differs=TRANSFER),
+    ),
+)
 
 OWNERS = Scene(
     "owners",

@@ -60,8 +60,8 @@ LIFE = Scene(
         organization("ada", "delete", organizationId="$org.id"),
         organization("ada", "list"),
         organization("ben", "list"),
-        step("ada", "getSession"),
-        step("ben", "getSession"),
+        step("ada", "getSession", differs="0.2: no team is active without its organization"),
+        step("ben", "getSession", differs="0.1: an organization that is gone is active in no session"),
     ),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ import msgspec
 from tests.clients.organization_api.accounts import ACCOUNTS, EDGES, STORES
 from tests.clients.organization_api.invitations import EXPIRED, INVITATIONS, ONCE, REPLACED
 from tests.clients.organization_api.limits import CLOSED, FULL, WITHOUT
-from tests.clients.organization_api.members import MEMBERS, OWNERS, PERMISSIONS
+from tests.clients.organization_api.members import HANDOVER, MEMBERS, OWNERS, PERMISSIONS
 from tests.clients.organization_api.organizations import ACTIVE, LIFE, STRANGERS
 from tests.clients.organization_api.steps import PASSWORD, Scene
 from tests.clients.organization_api.teams import ROLES, TEAMS
@@ -19,7 +19,7 @@ from tests.clients.organization_api.teams import ROLES, TEAMS
 HERE = Path(__file__).parent
 SECONDS = 120
 SCENES = (
-    LIFE, ACTIVE, STRANGERS, MEMBERS, OWNERS, PERMISSIONS, INVITATIONS, ONCE, EXPIRED, REPLACED, TEAMS, ROLES, FULL,
+    LIFE, ACTIVE, STRANGERS, MEMBERS, HANDOVER, OWNERS, PERMISSIONS, INVITATIONS, ONCE, EXPIRED, REPLACED, TEAMS, ROLES, FULL,
     CLOSED, WITHOUT, ACCOUNTS, EDGES, STORES,
 )  # fmt: skip
 

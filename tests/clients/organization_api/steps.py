@@ -1,8 +1,8 @@
 """How a step of a scene is written: who does what with the client, and what it is answered.
 
-`do` is the client's method by its dotted name, or `fetch` for a request that the client would never send; `$name.member`
-is something that a step kept, or a person. A step succeeds unless it `fails` with a status and a code; `differs` says
-why the reference answers otherwise there.
+`do` is the client's method by its dotted name, or `fetch` for a request that the client would never send;
+`$name.member` is something that a step kept, or a person. A step succeeds unless it `fails` with a status and a code;
+`differs` says why the reference answers otherwise there.
 """
 
 from collections.abc import Sequence
