@@ -187,6 +187,9 @@ RATED = (
     "mail",
     "registration",
     "device",
+    "organizations",
+    "accounts",
+    "account_mail",
 )
 """Kinds of endpoints that have a rate (`core.http.allowances`)."""
 

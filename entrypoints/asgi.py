@@ -71,6 +71,9 @@ from tenant_runtime.operators import TenantOneOperators
 from tenant_runtime.organizations.hooks import InstalledHooks
 from tenant_runtime.organizations.invitations.letters import KIND as INVITATION
 from tenant_runtime.organizations.invitations.letters import invitation_sender
+from tenant_runtime.organizations.wire.cross_origin import PREFIX as ORGANIZATION_API
+from tenant_runtime.organizations.wire.cross_origin import CrossOrigin
+from tenant_runtime.organizations.wire.errors import renderer as as_organization_api
 from tenant_runtime.streams import Streams
 from tenant_runtime.streams.changes import KIND as EVENT
 from tenant_runtime.streams.sending import event_sender
@@ -222,7 +225,7 @@ class Keystead:
             directory=platform.directory,
             schema_gate=platform.schema_gate,
             gate=platform.gate,
-            tenants=_with(services, Admission(services, cast("AsgiApp", tenant_app()))),
+            tenants=_with(services, CrossOrigin(Admission(services, cast("AsgiApp", tenant_app())))),
             platform=_with(
                 self._platform_services(platform, services, operators, keys, vitals), platform_app()
             ),
@@ -381,6 +384,7 @@ async def _resume(services: Services, tenant_id: str) -> None:
 
 _as_page: Handler = page_renderer(error_page)
 _SHAPES: tuple[tuple[str, Handler], ...] = (
+    (ORGANIZATION_API, as_organization_api()),
     ("/api/", as_management),
     ("/oauth/", as_oauth),
     ("/passwordless/", as_oauth),

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.clock import now_ms
 from core.errors import RateLimited
-from core.http.allowances import kind_of, seconds
+from core.http.allowances import BY_PATH, kind_of, seconds
 from core.http.edge import AsgiApp, Receive, Scope, Send
 from core.http.networks import network_of
 from core.tenants import Tenant
@@ -71,6 +71,8 @@ class Admission:
 
     def _count(self, scope: Scope, tenant: Tenant, kind: str) -> None:
         caller = network_of(scope["state"]["client_ip"])
+        if kind in BY_PATH:
+            caller = f"{caller} {scope['path']}"
         wait = self._services.allowances.count(kind, (tenant.id, tenant.incarnation), caller, tenant.limits)
         if wait > 0.0:
             raise too_many(self._services, scope["state"], tenant, kind, wait)

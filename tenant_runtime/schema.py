@@ -32,17 +32,17 @@ def has_streams(connection: Connection) -> bool:
 
 def require_organization_rules(connection: Connection) -> None:
     if not has_organization_rules(connection):
-        raise _to_be_migrated()
+        raise to_be_migrated()
 
 
 def require_jobs(connection: Connection) -> None:
     if SCHEMA.rows(connection, {})[0].version_num < WITH_JOBS:
-        raise _to_be_migrated()
+        raise to_be_migrated()
 
 
 def require_streams(connection: Connection) -> None:
     if not has_streams(connection):
-        raise _to_be_migrated()
+        raise to_be_migrated()
 
 
 def has_organization_api(connection: Connection) -> bool:
@@ -51,8 +51,8 @@ def has_organization_api(connection: Connection) -> bool:
 
 def require_organization_api(connection: Connection) -> None:
     if not has_organization_api(connection):
-        raise _to_be_migrated()
+        raise to_be_migrated()
 
 
-def _to_be_migrated() -> Unavailable:
+def to_be_migrated() -> Unavailable:
     return Unavailable("This tenant's database is to be migrated first.", retry_after=60)

@@ -49,11 +49,14 @@ def _trust(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+RATES = {"registration": 1000.0, "organizations": 20_000.0, "accounts": 20_000.0, "account_mail": 20_000.0}
+
+
 def settings_for(data_dir: Path, **changes: object) -> Settings:
     """Cheap passwords and no spare keys: what these cost is measured elsewhere. A module of tests registers more
-    clients in a second than a tenant does."""
+    clients in a second than a tenant does, and signs in as more people."""
     options: dict[str, object] = {
-        "password_memory_kib": 256, "password_iterations": 1, "spare_keys": 0, "rates": {"registration": 1000.0},
+        "password_memory_kib": 256, "password_iterations": 1, "spare_keys": 0, "rates": RATES,
     }  # fmt: skip
     return Settings(data_dir=data_dir, **{**options, **registry_of(data_dir), **changes})  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ from tenant_runtime.login.authentication import AMR
 from tenant_runtime.login.cookies import api_sign_in_cookies, api_token
 from tenant_runtime.login.sessions import Lifetimes, NewSession, begin_session
 from tenant_runtime.organizations.accounts.shapes import Answer
-from tenant_runtime.organizations.wire import ApiCall, ApiError, ApiSession, refusal
+from tenant_runtime.organizations.wire import ApiCall, ApiError, ApiSession
 from tenant_runtime.organizations.wire.sessions import load_api_session
 
 FORGETTING_MS = 86_400_000
@@ -113,10 +113,3 @@ async def database_of(call: ApiCall, disabled: ApiError) -> ConnectionConfigurat
     if found is None:
         raise disabled
     return found
-
-
-def too_many(retry_after: int) -> ApiError:
-    """As every 429 of this wire: the client reads its own header."""
-    headers = {"X-Retry-After": str(retry_after), "Retry-After": str(retry_after)}
-    message = "Too many requests. Please try again later."
-    return refusal(429, "TOO_MANY_REQUESTS", message, has_code=False, headers=headers)

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Response
 
+from core.errors import IdentityError, RateLimited
 from core.ids import new_secret
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import ConnectionConfiguration
@@ -27,10 +28,10 @@ from tenant_runtime.organizations.accounts.entering import (
     enter,
     entered,
     new_session,
-    too_many,
 )
 from tenant_runtime.organizations.accounts.shapes import Answer, SignInBody
 from tenant_runtime.organizations.wire import ApiCall, ApiError, CallOf, refusal, write_endpoint
+from tenant_runtime.organizations.wire.origins import check_callback
 
 
 def wrong_email_or_password() -> ApiError:
@@ -50,6 +51,7 @@ async def sign_in_email(call: CallOf) -> Response[Answer]:
     email = normal_email(body.email)
     if not is_email(email):
         raise refusal(400, "INVALID_EMAIL")
+    await check_callback(call.tenant, "callbackURL", body.callback_url)
     if not body.password or is_too_long(body.password):
         raise wrong_email_or_password()
     trial = await trial_of(call, database)
@@ -107,10 +109,10 @@ def account_event(
     )
 
 
-def refused(verdict: Refused) -> ApiError:
+def refused(verdict: Refused) -> IdentityError:
     match verdict.why:
         case "slowed_down":
-            return too_many(verdict.retry_after)
+            return RateLimited(retry_after=verdict.retry_after)
         case "leaked":
             return leaked_password()
     return wrong_email_or_password()

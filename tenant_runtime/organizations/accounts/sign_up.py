@@ -2,7 +2,6 @@
 
 from litestar import Response
 
-from core.errors import RateLimited
 from core.ids import new_secret, new_user_id
 from tenant_runtime.attack_protection.addresses import admit_registration
 from tenant_runtime.attack_protection.leaks import Chosen, is_refused
@@ -17,12 +16,12 @@ from tenant_runtime.organizations.accounts.entering import (
     enter_anew,
     entered,
     new_session,
-    too_many,
 )
 from tenant_runtime.organizations.accounts.new_passwords import check_password
 from tenant_runtime.organizations.accounts.shapes import Answer, SignUpBody
 from tenant_runtime.organizations.accounts.sign_in import account_event, leaked_password
 from tenant_runtime.organizations.wire import ApiCall, CallOf, refusal, write_endpoint
+from tenant_runtime.organizations.wire.origins import check_callback
 
 NAME_LENGTH = 150
 IMAGE_LENGTH = 2048
@@ -36,6 +35,7 @@ async def sign_up_email(call: CallOf) -> Response[Answer]:
     email, name = normal_email(body.email), body.name.strip()
     if not is_email(email):
         raise refusal(400, "INVALID_EMAIL")
+    await check_callback(call.tenant, "callbackURL", body.callback_url)
     check_profile(name, body.image)
     check_password(body.password, database, email, name, call.tenant.id)
     await _admit(call, database, email, body.password)
@@ -74,10 +74,7 @@ async def _admit(call: ApiCall, database: ConnectionConfiguration, email: str, p
     limited = account_event(
         call, database, "limit_mu", "Too many new accounts from one address.", user_name=email
     )
-    try:
-        await admit_registration(call.tenant, call.services, current, limited)
-    except RateLimited as error:
-        raise too_many(int(error.headers["Retry-After"])) from error
+    await admit_registration(call.tenant, call.services, current, limited)
     leaked = account_event(
         call, database, "signup_pwd_leak", "The password is known from a leak.", user_name=email
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Response
 
-from core.errors import IdentityError, ServerError
+from core.errors import IdentityError, NotFound, RateLimited, ServerError
 from core.http.errors import AnyRequest, Handler, resolved, support_id_of
 from core.http.security import API_HEADERS
 
@@ -48,7 +48,7 @@ def renderer() -> Handler:
 
     def as_organization_api(request: AnyRequest, exc: Exception) -> Response[Any]:
         error = resolved(request, exc)
-        headers = {**API_HEADERS, **error.headers}
+        headers = {**API_HEADERS, **_headers(error)}
         if _is_bare(exc, error):
             return Response(b"", status_code=_status(exc, error), headers=headers)
         return Response(_body(request, error), status_code=error.status, headers=headers)
@@ -59,7 +59,15 @@ def renderer() -> Handler:
 def _is_bare(exc: Exception, error: IdentityError) -> bool:
     if isinstance(error, ApiError):
         return error.is_bare
+    if isinstance(exc, NotFound):
+        return exc.code == NotFound.code
     return not isinstance(exc, IdentityError) and error.status in _OF_FRAMEWORK
+
+
+def _headers(error: IdentityError) -> dict[str, str]:
+    """The client of this wire reads a header of its own."""
+    wait = error.headers.get("Retry-After") if error.status == RateLimited.status else None
+    return error.headers if wait is None else {**error.headers, "X-Retry-After": wait}
 
 
 def _status(exc: Exception, error: IdentityError) -> int:
@@ -72,6 +80,8 @@ def _body(request: AnyRequest, error: IdentityError) -> dict[str, Any]:
             return {"message": error.description, **error.extra}
         case ApiError():
             return {"message": error.description, "code": error.code, **error.extra}
+        case RateLimited():
+            return {"message": "Too many requests. Please try again later."}
         case ServerError():
             message = f"{error.description} Support id: {support_id_of(request)}"
             return {"message": message, "code": "INTERNAL_SERVER_ERROR"}
