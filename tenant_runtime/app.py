@@ -13,6 +13,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from core.http.errors import AnyRequest, Handler, as_management, as_oauth, page_renderer
+from tenant_runtime.agents import endpoint as agents
 from tenant_runtime.login import handlers as pages
 from tenant_runtime.login.answers import error_page
 from tenant_runtime.management import api
@@ -34,7 +35,7 @@ def tenant_app() -> Litestar:
     as_organization_api = renderer()
     protocol = Router(
         "/",
-        route_handlers=endpoints.handlers,
+        route_handlers=[*endpoints.handlers, *agents.handlers],
         exception_handlers={Exception: with_resource_metadata(as_oauth)},
         request_max_body_size=FORM_LIMIT,
     )

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, select
 from core.crypto.sealing import DataKey, SealBroken
 from core.database import Prepared, rows_of_all
 from core.tenants import Tenant
+from tenant_runtime.agents import resource as agents
 from tenant_runtime.connections.options import DatabaseOptions, EmailOptions, read_options
 from tenant_runtime.documents import Documents, is_document
 from tenant_runtime.models import (
@@ -193,6 +194,12 @@ class Configuration:
         return next(server for server in self.resource_servers.values() if server.is_management)
 
     @property
+    def agents(self) -> ResourceServerConfiguration | None:
+        """What agents call; None where an API of the tenant's own has that address."""
+        found = self.audiences[agents.address_of(_issuer_of(self.management))]
+        return found if found.id == agents.ID else None
+
+    @property
     def organization_rules(self) -> OrganizationRules:
         return OrganizationRules(
             names_allowed=self.settings.allow_organization_name_in_authentication_api,
@@ -236,7 +243,7 @@ def load_configuration(connection: Connection, data_key: DataKey) -> Configurati
         applied_digest=tenant.applied_digest,
         clients=MappingProxyType(_clients(rows, data_key, settings)),
         resource_servers=MappingProxyType(servers),
-        audiences=MappingProxyType({server.identifier: server for server in servers.values()}),
+        audiences=MappingProxyType(_audiences(servers)),
         roles=MappingProxyType(_roles(rows)),
         client_grants=MappingProxyType(_client_grants(rows)),
         connections=MappingProxyType({row.id: _connection(row) for row in rows["connections"]}),
@@ -398,6 +405,39 @@ def _resource_servers(rows: _Rows) -> dict[str, ResourceServerConfiguration]:
         )
         for row in rows["servers"]
     }
+
+
+def _audiences(
+    servers: Mapping[str, ResourceServerConfiguration],
+) -> dict[str, ResourceServerConfiguration]:
+    """An API that the tenant made before agents had one keeps its address."""
+    own = (_agents_api(server) for server in servers.values() if server.is_management)
+    return {server.identifier: server for server in (*own, *servers.values())}
+
+
+def _agents_api(management: ResourceServerConfiguration) -> ResourceServerConfiguration:
+    """Signed as the Management API's tokens are. What a person may do is asked of their membership, not of roles."""
+    return ResourceServerConfiguration(
+        id=agents.ID,
+        identifier=agents.address_of(_issuer_of(management)),
+        name=agents.NAME,
+        signing_alg=management.signing_alg,
+        token_lifetime=agents.LIFETIME,
+        token_lifetime_for_web=agents.LIFETIME,
+        allow_offline_access=True,
+        enforce_policies=False,
+        token_dialect="access_token",
+        skip_consent_for_verifiable_first_party_clients=True,
+        requires_dpop=False,
+        is_management=False,
+        is_system=True,
+        scopes=agents.SCOPES,
+        platform_scopes=frozenset(),
+    )
+
+
+def _issuer_of(management: ResourceServerConfiguration) -> str:
+    return management.identifier.removesuffix("api/v2/")
 
 
 def _roles(rows: _Rows) -> dict[str, RoleConfiguration]:

@@ -18,7 +18,15 @@ from tenant_runtime.models import Client
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-ALLOWED_HEADERS = ("authorization", "content-type", "auth0-client", "dpop", "mcp-protocol-version")
+ALLOWED_HEADERS = (
+    "authorization",
+    "content-type",
+    "auth0-client",
+    "dpop",
+    "mcp-protocol-version",
+    "mcp-method",
+    "mcp-name",
+)
 """What the browser SDKs and MCP clients send beyond the safe headers (`specs/protocol.md` section 3)."""
 
 EXPOSED_HEADERS = ("www-authenticate", "retry-after", "x-request-id", "dpop-nonce")

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, literal, null, select, union_all
 from core.database import Prepared
 from core.errors import AccessDenied, InvalidTarget
 from core.http.errors import printable
+from tenant_runtime.agents.resource import addresses_of
 from tenant_runtime.configuration import ClientConfiguration, Configuration, ResourceServerConfiguration
 from tenant_runtime.models import Membership, MembershipRole, UserPermission, UserRole
 from tenant_runtime.organizations.claims import ASKED
@@ -52,10 +53,10 @@ def resolve_audience(
 
 
 def resolve_target(
-    configuration: Configuration, audience: str | None, resource: str | None
+    configuration: Configuration, audience: str | None, resource: str | None, issuers: frozenset[str]
 ) -> ResourceServerConfiguration | None:
     """`resource` (RFC 8707) names an API like `audience`, by the registered word for it and with an error of its
-    own."""
+    own. What agents call goes by its address at each of the tenant's `issuers`."""
     if resource is None:
         return resolve_audience(configuration, audience)
     if not _RESOURCE.fullmatch(resource):
@@ -64,6 +65,8 @@ def resolve_target(
         raise InvalidTarget("The parameters audience and resource name two APIs.")
     if resource in _without_api(configuration.management.identifier):
         return None
+    if configuration.agents is not None and resource in addresses_of(issuers):
+        return configuration.agents
     try:
         return resolve_audience(configuration, resource)
     except AccessDenied:

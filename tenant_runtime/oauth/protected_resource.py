@@ -1,5 +1,5 @@
 """Protected-resource metadata (RFC 9728) of the resources that every tenant has of its own: the Management API,
-`/userinfo`, and the issuer as a whole, which stands for what `/userinfo` tells.
+`/userinfo`, what agents call, and the issuer as a whole, which stands for what `/userinfo` tells.
 
 Where such a resource refuses a token it says where its document is (section 5.1), so a client that knows nothing but
 the resource's address finds the issuer, and by it everything else.
@@ -17,6 +17,7 @@ from litestar.types import Receive, Scope, Send
 from core.errors import NotFound
 from core.http.errors import AnyRequest, Handler
 from core.tenants import Tenant
+from tenant_runtime.agents import resource as agents
 from tenant_runtime.management.permissions import PLATFORM, TENANT
 from tenant_runtime.oauth.dpop.verification import ALGORITHMS as PROOF_ALGORITHMS
 from tenant_runtime.oauth.keys.key_set import PUBLIC_HEADERS
@@ -41,11 +42,13 @@ class OwnResource:
 MANAGEMENT = OwnResource("api/v2/", "Management API", "/api/v2/", tuple(TENANT))
 _OPERATORS = OwnResource("api/v2/", "Management API", "/api/v2/", (*TENANT, *PLATFORM))
 USERINFO = OwnResource("userinfo", "UserInfo", "/userinfo", PROTOCOL_SCOPES, ("header", "body"))
+AGENTS = OwnResource(agents.address_of(""), agents.NAME, agents.PATH, tuple(agents.SCOPES))
 _ISSUER = OwnResource("", "UserInfo", "/userinfo", PROTOCOL_SCOPES, ("header", "body"))
 
 _BY_PATH: Mapping[str, OwnResource] = {
     WELL_KNOWN: _ISSUER,
     f"{WELL_KNOWN}/userinfo": USERINFO,
+    f"{WELL_KNOWN}{agents.PATH}": AGENTS,
     f"{WELL_KNOWN}/api/v2": MANAGEMENT,
     f"{WELL_KNOWN}/api/v2/": MANAGEMENT,
 }
@@ -104,4 +107,4 @@ def with_resource_metadata(render: Handler) -> Handler:
 
 
 def _of(path: str) -> OwnResource | None:
-    return next((own for own in (MANAGEMENT, USERINFO) if path.startswith(own.serves)), None)
+    return next((own for own in (MANAGEMENT, USERINFO, AGENTS) if path.startswith(own.serves)), None)

@@ -36,7 +36,7 @@ def accept_device(
     client = _client(parameters.get("client_id", ""), configuration)
     asked = understood(Sent({name: parameters[name] for name in ASKED if name in parameters}))
     check_organization(client, asked)
-    server = resolve_target(configuration, asked.audience, asked.resource)
+    server = resolve_target(configuration, asked.audience, asked.resource, frozenset({issuer}))
     return AcceptedRequest(
         destination=Destination(
             issuer=issuer,

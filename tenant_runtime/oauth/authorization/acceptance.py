@@ -99,7 +99,7 @@ def accept(
         raise InvalidRequest("A code_challenge is required (RFC 7636).")
     check_organization(client, parameters)
     check_essential(parameters.claims)
-    server = resolve_target(configuration, parameters.audience, parameters.resource)
+    server = resolve_target(configuration, parameters.audience, parameters.resource, issuers)
     return AcceptedRequest(
         destination=to,
         parameters=parameters,

@@ -48,7 +48,7 @@ class TokenRequest:
     def target(self) -> ResourceServerConfiguration | None:
         """The API that `audience` or `resource` names."""
         audience, resource = self.parameters.get("audience"), self.parameters.get("resource")
-        return resolve_target(self.configuration, audience, resource)
+        return resolve_target(self.configuration, audience, resource, self.call.tenant.issuers)
 
     def require_target(self, authorized: str | None) -> None:
         """Where the API was chosen before, it may be named again, and no other (RFC 8707 section 2.2)."""

@@ -22,6 +22,7 @@ from litestar.di import NamedDependency
 from sqlalchemy import Connection
 
 from core.clock import now_ms
+from core.database import Database
 from core.http.errors import AnyRequest
 from core.tenants import Tenant
 from tenant_runtime.audit import Event
@@ -182,23 +183,26 @@ class ApiCall:
         if not hooks.has_before(action):
             return dict(values)
         if rehearsal is not None:
-            await self._rehearse(rehearsal)
+            await rehearse(self.tenant.database, rehearsal)
         return await hooks.before(action, values, self._about(about))
 
     async def after(self, action: Action, **about: Any) -> None:
         await self.services.organization_hooks.after(action, self._about(about))
 
-    async def _rehearse(self, unit: Callable[[Connection], Any]) -> None:
-        def undone(connection: Connection) -> None:
-            unit(connection)
-            raise _Rehearsed
-
-        with suppress(_Rehearsed):
-            await self.write(undone)
-
     def _about(self, about: Mapping[str, Any]) -> dict[str, Any]:
         user_id = self._session.user_id if self._session is not None else None
         return {"tenant": self.tenant.id, "user_id": user_id, **about}
+
+
+async def rehearse(database: Database, unit: Callable[[Connection], Any]) -> None:
+    """Done and undone: raises what doing it would be refused with."""
+
+    def undone(connection: Connection) -> None:
+        unit(connection)
+        raise _Rehearsed
+
+    with suppress(_Rehearsed):
+        await database.write(undone)
 
 
 CallOf: TypeAlias = NamedDependency[ApiCall]

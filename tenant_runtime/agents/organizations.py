@@ -1,0 +1,112 @@
+"""Tools for organizations themselves. Which one an agent is in is said by its access token: switching is getting
+another token, and that is the client's to do."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import Connection
+
+from core.errors import InvalidRequest
+from core.ids import new_id
+from tenant_runtime.agents.resource import address_of
+from tenant_runtime.agents.tool_calls import ToolCall, other_organization
+from tenant_runtime.organizations.as_tenants import found_organization, lifecycle_for, make_tenant
+from tenant_runtime.organizations.lifecycle import rows, units
+from tenant_runtime.organizations.lifecycle.rows import not_a_member
+from tenant_runtime.organizations.lifecycle.shapes import organization_as_object
+from tenant_runtime.organizations.lifecycle.units import NewOrganization as New
+from tenant_runtime.organizations.lifecycle.units import check_may_create
+from tenant_runtime.organizations.membership import MemberOrganization, NotAMember
+from tenant_runtime.organizations.people.shapes import member_shown
+from tenant_runtime.organizations.teams.units import new_team_ids
+
+Slug = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=63,
+        pattern=r"^[a-z0-9][a-z0-9-]*\Z",
+        description="Its name in addresses: small letters, digits and hyphens",
+    ),
+]
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+class NewOrganization(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=255, description="Its name for people")]
+    slug: Slug
+
+
+class WantedOrganization(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    organization_id: Annotated[str, Meta(min_length=1, max_length=255, description="Id of the organization")]
+
+
+async def list_organizations(call: ToolCall, _: Nothing) -> dict[str, Any]:
+    found = await call.read(rows.organizations_of, call.agent.user_id)
+    own = call.agent.organization_id
+    shown = [{**organization_as_object(row, {}, {}), "isCurrent": row.id == own} for row in found]
+    return {"organizations": shown}
+
+
+async def switch_organization(call: ToolCall, wanted: WantedOrganization) -> dict[str, Any]:
+    """Says what to do, and only for an organization in which the person may act now."""
+    found = await call.read(_member_organization, call, wanted.organization_id)
+    issuer, is_current = call.tenant.issuer, found.id == call.agent.organization_id
+    answer: dict[str, Any] = {
+        "organization": {"id": found.id, "slug": found.name, "name": found.display_name or found.name},
+        "isCurrent": is_current,
+    }
+    if is_current:
+        return answer
+    refresh = {"grant_type": "refresh_token", "organization": found.id}
+    silent = {"prompt": "none", "organization": found.id, "resource": address_of(issuer)}
+    return {
+        **answer,
+        "next": "Get an access token for the organization in one of these ways, then use that token.",
+        "ways": [
+            {"endpoint": f"{issuer}oauth/token", "parameters": refresh},
+            {"endpoint": f"{issuer}authorize", "parameters": silent},
+        ],
+    }
+
+
+async def create_organization(call: ToolCall, asked: NewOrganization) -> dict[str, Any]:
+    """A token that is for one organization makes no other."""
+    if call.agent.organization_id is not None:
+        raise other_organization()
+    lifecycle = lifecycle_for(call.tenant, call.services)
+    await call.read(check_may_create, call.acting)
+    given = {"name": asked.name, "slug": asked.slug, "logo": None, "metadata": {}}
+    values = await call.before("create_organization", given)
+    new = New(
+        id=new_id("org"),
+        member_id=new_id("mem"),
+        team=new_team_ids(),
+        slug=values["slug"],
+        name=values["name"],
+        is_reserved=call.services.settings.is_reserved(values["slug"]),
+        logo=values["logo"],
+        metadata=values["metadata"] or {},
+    )
+    event = call.event("organization_created", "An organization was made")
+    unit = units.create_organization
+    if lifecycle is not None:
+        verified = call.agent.email_verified
+        await make_tenant(lifecycle, call.services, new, call.agent.user_id, is_verified=verified)
+        unit = found_organization
+    made = await call.write(unit, call.acting, new, event)
+    shown = organization_as_object(made.organization, {}, {})
+    await call.after("create_organization", organization_id=made.organization.id, organization=shown)
+    return {"organization": shown, "member": member_shown(made.creator, {}, {})}
+
+
+def _member_organization(connection: Connection, call: ToolCall, organization_id: str) -> MemberOrganization:
+    """Unknown and foreign ones are one answer."""
+    try:
+        return call.resolved(connection, organization_id)
+    except (InvalidRequest, NotAMember):
+        raise not_a_member(403) from None
