@@ -92,6 +92,9 @@ DEFAULTS: Final[Mapping[str, Shares]] = {
     "mail": Shares(Allowance(20, 400), Allowance(10, 200)),
     "registration": Shares(Allowance(10, 200), Allowance(5, 100)),
     "device": Shares(Allowance(50, 500), Allowance(10, 200)),
+    "organizations": Shares(Allowance(200, 2000), Allowance(50, 500)),
+    "accounts": Shares(Allowance(20, 400), Allowance(0.3, 3)),
+    "account_mail": Shares(Allowance(20, 400), Allowance(0.05, 3)),
     "agents": Shares(Allowance(100, 1000), Allowance(50, 500)),
 }
 """By kind. An installation and the platform say other rates; bursts and parts of a caller grow with them."""
@@ -111,15 +114,30 @@ _EXACT: Final[Mapping[str, str]] = {
     "/passwordless/start": "mail",
     "/u/reset-password/request": "mail",
     "/oidc/register": "registration",
+    "/api/auth/sign-in/email": "accounts",
+    "/api/auth/sign-up/email": "accounts",
+    "/api/auth/change-password": "accounts",
+    "/api/auth/change-email": "accounts",
+    "/api/auth/verify-password": "accounts",
+    "/api/auth/delete-user": "accounts",
+    "/api/auth/request-password-reset": "account_mail",
+    "/api/auth/send-verification-email": "account_mail",
     "/mcp": "agents",
 }
-_BELOW: Final = (("/u/", "login"), ("/oidc/register/", "registration"), ("/activate/", "device"))
+_BELOW: Final = (
+    ("/u/", "login"),
+    ("/oidc/register/", "registration"),
+    ("/activate/", "device"),
+    ("/api/auth/", "organizations"),
+)
+BY_PATH: Final = frozenset({"accounts", "account_mail"})
+"""Kinds of which a caller has a part for each path (`specs/organization-api.md` B.3)."""
 
 
 def kind_of(path: str) -> str | None:
     """None: the path has no allowance of its own (documents), or its callers are known first (`/api/v2`)."""
     kind = _EXACT.get(path)
-    if kind is not None or not path.startswith(("/u/", "/oidc/", "/activate/")):
+    if kind is not None or not path.startswith(("/u/", "/oidc/", "/activate/", "/api/auth/")):
         return kind
     return next((kind for start, kind in _BELOW if path.startswith(start)), None)
 
