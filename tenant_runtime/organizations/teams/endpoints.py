@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import msgspec
+from litestar import MediaType, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from core.ids import new_id
@@ -24,6 +25,8 @@ from tenant_runtime.organizations.wire import (
     refusal,
     write_endpoint,
 )
+from tenant_runtime.organizations.wire.cookies import cookies_again
+from tenant_runtime.organizations.wire.shapes import answer_null
 
 Name = Annotated[str, Meta(max_length=200)]
 Id = Annotated[str, Meta(max_length=255)]
@@ -174,15 +177,14 @@ async def set_active_team(call: CallOf) -> Any:
     session, body = await call.session(), await call.body(ActiveTeamBody)
     if body.team_id is None:
         await call.write(set_active, session.id, session.active_organization_id, None, call.now)
-        return None
+        return Response(b"null", media_type=MediaType.JSON, cookies=cookies_again(call, session))
     team_id = body.team_id or session.active_team_id
     if not team_id:
-        return None
+        return answer_null()
     organization_id = chosen_organization(session, None)
-    team = await call.write(
-        people.enter_team, session.id, session.user_id, organization_id, team_id, call.now
-    )
-    return team.shown(options)
+    about = (session.id, session.user_id, organization_id, team_id, call.now)
+    team = await call.write(people.enter_team, *about)
+    return Response(team.shown(options), cookies=cookies_again(call, session))
 
 
 @read_endpoint("/organization/list-user-teams")
