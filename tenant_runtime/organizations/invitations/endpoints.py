@@ -73,7 +73,7 @@ class OwnQuery(msgspec.Struct):
 async def invite_member(call: CallOf) -> Any:
     session, body = await call.session(), await call.body(InviteBody)
     row = await _invite(call, session, body.email, body)
-    call.services.deliveries.soon(call.tenant)
+    call.deliver()
     return shapes.invitation(row, await call.options())
 
 
@@ -90,7 +90,7 @@ async def invite_members(call: CallOf) -> Any:
             results.append({"email": email, "invitation": None, "error": told})
         else:
             results.append({"email": email, "invitation": shapes.invitation(row, options), "error": None})
-    call.services.deliveries.soon(call.tenant)
+    call.deliver()
     return {"results": results}
 
 

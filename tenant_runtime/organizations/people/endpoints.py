@@ -91,7 +91,7 @@ async def list_members(call: CallOf) -> Any:
         sort_by=query.sort_by,
         direction=query.sort_direction,
         filter_field=query.filter_field,
-        filter_values=call.request.query_params.getall("filterValue", []),
+        filter_values=call.repeated("filterValue"),
         operator=query.filter_operator,
     )
     named = (query.organization_id or session.active_organization_id, query.organization_slug)

@@ -81,9 +81,12 @@ class ApiCall:
                 self._session = await self.read(load_api_session, token, tenant.issuer, self.now)
         return self._session
 
+    async def content(self) -> bytes:
+        return await self.request.body()
+
     async def body(self, type: type[Body]) -> Body:
         """Decoded strictly; no body is an empty object."""
-        raw = await self.request.body()
+        raw = await self.content()
         try:
             return msgspec.json.decode(raw or b"{}", type=type)
         except msgspec.ValidationError as error:
@@ -107,6 +110,10 @@ class ApiCall:
             return msgspec.convert(given, type, strict=False)
         except msgspec.ValidationError as error:
             raise _invalid(str(error), "query") from None
+
+    def repeated(self, name: str) -> list[str]:
+        """All values of a parameter of the query."""
+        return list(self.request.query_params.getall(name, []))
 
     @property
     def browser(self) -> Browser:
@@ -150,6 +157,10 @@ class ApiCall:
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         return await self.tenant.database.write(unit, *args, **kwargs)
+
+    def deliver(self) -> None:
+        """What was put on its way goes out from now on."""
+        self.services.deliveries.soon(self.tenant)
 
     def event(self, type: str, description: str, *, organization_id: str | None = None, **more: Any) -> Event:
         """For the unit that does it (`tenant_runtime.audit.record`)."""
