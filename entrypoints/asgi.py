@@ -172,6 +172,7 @@ class Keystead:
             raise SettingsError(f"KEYSTEAD_OUTBOUND_AUTHORITIES cannot be read: {error.strerror}.") from error
 
     def _assemble(self, platform: Platform, outbound: Outbound) -> Running:
+        names = NameServers(self.settings.dns_servers)
         keys, vitals = ControlPlaneKeys(platform.directory), Vitals(platform)
         operators = TenantOneOperators(platform.directory)
         deliveries = Deliveries(
@@ -201,9 +202,8 @@ class Keystead:
             control_plane_keys=keys.public_keys,
             operators=operators,
             lifecycle=platform.lifecycle,
-            custom_domains=RegistryCustomDomains(
-                platform.registry, self.settings, NameServers(self.settings.dns_servers), outbound
-            ),
+            custom_domains=RegistryCustomDomains(platform.registry, self.settings, names, outbound),
+            names=names,
             on_control_plane_write=platform.worker.wake,
             organization_hooks=InstalledHooks(installed_hooks() if self._hooks is None else self._hooks),
         )

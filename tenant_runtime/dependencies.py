@@ -14,6 +14,7 @@ from core.clock import Clock
 from core.crypto.keys import PublicKeys
 from core.crypto.keystock import KeyStock
 from core.crypto.passwords import PasswordHasher
+from core.dns import NameServers
 from core.domains import CustomDomains
 from core.http.allowances import Allowances
 from core.outbound import Outbound
@@ -74,6 +75,7 @@ class Services:
     leaked_passwords: LeakedPasswords = field(default_factory=LeakedPasswords)
     device_guesses: Guesses = field(default_factory=Guesses)
     organization_hooks: Hooks = field(default_factory=NoHooks)
+    names: NameServers = field(default_factory=NameServers)
 
 
 def services_of(connection: AnyConnection) -> Services:

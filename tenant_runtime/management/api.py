@@ -31,10 +31,12 @@ from tenant_runtime.management.organizations import connections as organization_
 from tenant_runtime.management.organizations import (
     connections_by_later_name as organization_connections_later,
 )
+from tenant_runtime.management.organizations import discovery_domains as organization_discovery_domains
 from tenant_runtime.management.organizations import invitations as organization_invitations
 from tenant_runtime.management.organizations import members as organization_members
 from tenant_runtime.management.organizations import options as organization_options
 from tenant_runtime.management.organizations import resource as organizations
+from tenant_runtime.management.organizations import settings as organization_settings
 from tenant_runtime.management.prompts import resource as prompts
 from tenant_runtime.management.routing import management_router
 from tenant_runtime.management.sessions import access as revoked_access
@@ -83,6 +85,8 @@ handlers = [
     *organization_connections.handlers,
     *organization_connections_later.handlers,
     *organization_client_grants.handlers,
+    *organization_discovery_domains.handlers,
+    *organization_settings.handlers,
     *products.handlers,
     *subscriptions.handlers,
     *branding.handlers,

@@ -7,9 +7,11 @@ from litestar.types import ControllerRouterHandler
 
 from core.http.security import API_HEADERS
 from tenant_runtime.organizations.accounts import endpoints as accounts
+from tenant_runtime.organizations.domains import endpoints as domains
 from tenant_runtime.organizations.invitations import endpoints as invitations
 from tenant_runtime.organizations.lifecycle import endpoints as lifecycle
 from tenant_runtime.organizations.people import endpoints as people
+from tenant_runtime.organizations.policies import endpoints as policies
 from tenant_runtime.organizations.roles import endpoints as roles
 from tenant_runtime.organizations.teams import endpoints as teams
 from tenant_runtime.organizations.wire.calls import call_of, read_endpoint
@@ -28,9 +30,11 @@ async def ok() -> dict[str, bool]:
 handlers: list[ControllerRouterHandler] = [
     ok,
     *accounts.handlers,
+    *domains.handlers,
     *invitations.handlers,
     *lifecycle.handlers,
     *people.handlers,
+    *policies.handlers,
     *roles.handlers,
     *teams.handlers,
 ]
