@@ -56,7 +56,7 @@ async def test_a_product_is_read_as_it_was_made_and_changed_by_what_is_named(sha
 @pytest.mark.parametrize(
     "feature",
     ["sso", "sso:", "sso:yes", "sso:false", "sso:True", "n:-1", "n:01", "n:1.5", "n:1e3", ":true", "a b:true",
-     "A:true", "n:9999999999999", "n:1:2", f"{'a' * 64}:true", "n:１"],
+     "A:true", "n:9999999999999", "n:1:2", f"{'a' * 64}:true", "n:１", "n:1\n"],
 )  # fmt: skip
 async def test_a_feature_that_says_nothing_clear_is_refused(shared: Installation, feature: str) -> None:
     manager = await shared.manager("acme")

@@ -13,7 +13,7 @@ Value: TypeAlias = bool | int | str
 
 UNLIMITED = "unlimited"
 KEY = r"[a-z][a-z0-9_.-]{0,62}"
-PATTERN = rf"^{KEY}:(true|unlimited|0|[1-9][0-9]{{0,11}})$"
+PATTERN = rf"^{KEY}:(true|unlimited|0|[1-9][0-9]{{0,11}})\Z"
 _FEATURE = re.compile(PATTERN)
 
 
