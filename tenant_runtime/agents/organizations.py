@@ -1,6 +1,9 @@
 """Tools for organizations themselves. Which one an agent is in is said by its access token: switching is getting
 another token, and that is the client's to do."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -11,15 +14,15 @@ from core.errors import InvalidRequest
 from core.ids import new_id
 from tenant_runtime.agents.resource import address_of
 from tenant_runtime.agents.tool_calls import ToolCall, other_organization
-from tenant_runtime.organizations.as_tenants import found_organization, lifecycle_for, make_tenant
+from tenant_runtime.organizations.as_tenants import Founder, found_organization, lifecycle_for, make_tenant
 from tenant_runtime.organizations.lifecycle import rows, units
 from tenant_runtime.organizations.lifecycle.rows import not_a_member
 from tenant_runtime.organizations.lifecycle.shapes import organization_as_object
 from tenant_runtime.organizations.lifecycle.units import NewOrganization as New
-from tenant_runtime.organizations.lifecycle.units import check_may_create
 from tenant_runtime.organizations.membership import MemberOrganization, NotAMember
 from tenant_runtime.organizations.people.shapes import member_shown
 from tenant_runtime.organizations.teams.units import new_team_ids
+from tenant_runtime.organizations.wire.calls import rehearse
 
 Slug = Annotated[
     str,
@@ -79,24 +82,37 @@ async def create_organization(call: ToolCall, asked: NewOrganization) -> dict[st
     if call.agent.organization_id is not None:
         raise other_organization()
     lifecycle = lifecycle_for(call.tenant, call.services)
-    await call.read(check_may_create, call.acting)
-    given = {"name": asked.name, "slug": asked.slug, "logo": None, "metadata": {}}
-    values = await call.before("create_organization", given)
     new = New(
         id=new_id("org"),
         member_id=new_id("mem"),
         team=new_team_ids(),
+        slug=asked.slug,
+        name=asked.name,
+        is_reserved=call.services.settings.is_reserved(asked.slug),
+    )
+    unit: Callable[..., units.Created] = units.create_organization
+    event = call.event("organization_created", "An organization was made")
+    rehearsed = partial(unit, acting=call.acting, new=new, event=event)
+    await rehearse(call.tenant.database, rehearsed)
+    given: dict[str, Any] = {
+        "name": asked.name,
+        "slug": asked.slug,
+        "logo": None,
+        "metadata": {},
+        "fields": {},
+    }
+    values = await call.before("create_organization", given)
+    new = replace(
+        new,
         slug=values["slug"],
         name=values["name"],
         is_reserved=call.services.settings.is_reserved(values["slug"]),
         logo=values["logo"],
         metadata=values["metadata"] or {},
     )
-    event = call.event("organization_created", "An organization was made")
-    unit = units.create_organization
     if lifecycle is not None:
-        verified = call.agent.email_verified
-        await make_tenant(lifecycle, call.services, new, call.agent.user_id, is_verified=verified)
+        founder = Founder(call.agent.user_id, call.agent.email_verified)
+        await make_tenant(lifecycle, call.services, new, founder)
         unit = found_organization
     made = await call.write(unit, call.acting, new, event)
     shown = organization_as_object(made.organization, {}, {})

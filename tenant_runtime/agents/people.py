@@ -98,24 +98,44 @@ async def invite_member(call: ToolCall, asked: NewInvitation) -> dict[str, Any]:
 
 async def update_member_role(call: ToolCall, asked: NewRole) -> dict[str, Any]:
     organization_id = await call.organization(asked.organization_id)
-    about = {"organization_id": organization_id, "member_id": asked.member_id}
-    values = await call.before("update_member_role", {"role": asked.roles}, **about)
-    event = call.event(
-        "organization_member_role_changed", "A member's roles were changed", organization_id=organization_id
+    unit = partial(
+        give_roles,
+        acting=call.acting,
+        organization_id=organization_id,
+        member_id=asked.member_id,
+        event=call.event(
+            "organization_member_role_changed",
+            "A member's roles were changed",
+            organization_id=organization_id,
+        ),
     )
-    member = await call.write(
-        give_roles, call.acting, organization_id, asked.member_id, values["role"], event
+    values = await call.before(
+        "update_member_role",
+        {"role": asked.roles},
+        rehearsal=partial(unit, role=asked.roles),
+        organization_id=organization_id,
+        member_id=asked.member_id,
     )
-    shown = member_shown(member, {}, {})
-    await call.after("update_member_role", **about, member=shown)
+    shown = member_shown(await call.write(partial(unit, role=values["role"])), {}, {})
+    await call.after("update_member_role", organization_id=organization_id, member=shown)
     return {"member": shown}
 
 
 async def remove_member(call: ToolCall, asked: LeavingMember) -> dict[str, Any]:
     organization_id, named = await call.organization(asked.organization_id), asked.member_id_or_email
-    await call.before("remove_member", {"member_id_or_email": named}, organization_id=organization_id)
-    event = call.event("organization_member_removed", "A member was put out", organization_id=organization_id)
-    gone = await call.write(take_out, call.acting, organization_id, named, event)
+    unit = partial(
+        take_out,
+        acting=call.acting,
+        organization_id=organization_id,
+        named=named,
+        event=call.event(
+            "organization_member_removed", "A member was put out", organization_id=organization_id
+        ),
+    )
+    await call.before(
+        "remove_member", {"member_id_or_email": named}, rehearsal=unit, organization_id=organization_id
+    )
+    gone = await call.write(unit)
     shown = with_user(member_shown(gone.member, {}, {}), gone.person)
     await call.after("remove_member", organization_id=organization_id, member=shown)
     return {"member": shown}

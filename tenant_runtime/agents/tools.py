@@ -1,4 +1,4 @@
-"""The tools: what each is called, what it takes, what a token must say for it, and what does it.
+"""The tools: what each is called and takes, what a token must say for it, and what does it.
 
 A tool that is refused answers `isError` with the code and the sentence of the organization API, so that the agent can
 tell its person why; only a call that is none (no such tool) is an error of the protocol.

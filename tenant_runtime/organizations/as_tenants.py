@@ -6,9 +6,9 @@ one and its creator into it, in one transaction, and a server that dies in betwe
 organization's alone (its logo, its metadata, its first team) is written when it is there.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Row, update
+from sqlalchemy import Connection, update
 
 from core.errors import Conflict, TooManyTenants, Unavailable
 from core.tenants import NewTenant, Tenant, TenantLifecycle
@@ -21,7 +21,6 @@ from tenant_runtime.organizations.active import set_active
 from tenant_runtime.organizations.fields import keep_fields
 from tenant_runtime.organizations.lifecycle.rows import (
     not_a_member,
-    not_found,
     organization_by_id,
     organization_by_slug,
 )
@@ -39,17 +38,23 @@ def lifecycle_for(tenant: Tenant, services: Services) -> TenantLifecycle | None:
     return services.lifecycle
 
 
+@dataclass(frozen=True, slots=True)
+class Founder:
+    user_id: str
+    is_verified: bool
+
+
 async def make_tenant(
-    lifecycle: TenantLifecycle, services: Services, new: NewOrganization, user_id: str, *, is_verified: bool
+    lifecycle: TenantLifecycle, services: Services, new: NewOrganization, founder: Founder
 ) -> None:
     """By somebody who proved their address, as many as one person may have. Returns when the tenant serves, or when a
     request has waited long enough: then it is made behind it."""
-    if not is_verified:
+    if not founder.is_verified:
         raise refusal(403, "EMAIL_NOT_VERIFIED")
     wanted = NewTenant(
         id=new.slug,
         display_name=new.name,
-        creator_user_id=user_id,
+        creator_user_id=founder.user_id,
         most_of_creator=services.settings.tenants_per_user,
     )
     try:
@@ -58,6 +63,14 @@ async def make_tenant(
         raise refusal(400, "ORGANIZATION_ALREADY_EXISTS") from None
     except TooManyTenants:
         raise refusal(403, "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS") from None
+
+
+async def check_slug(lifecycle: TenantLifecycle, slug: str) -> None:
+    """An id that a tenant had is never another's."""
+    try:
+        await lifecycle.refuse_id(slug)
+    except Conflict:
+        raise refusal(400, "ORGANIZATION_SLUG_ALREADY_TAKEN") from None
 
 
 def found_organization(
@@ -80,7 +93,9 @@ def found_organization(
     if session_id is not None:
         set_active(connection, session_id, row.id, team_id, acting.now)
     record(connection, replace(event, organization_id=row.id))
-    return Created(_standing(connection, row.id), creator)
+    standing = organization_by_id(connection, row.id)
+    assert standing is not None
+    return Created(standing, creator)
 
 
 def tenant_to_delete(connection: Connection, acting: Acting, organization_id: str) -> str | None:
@@ -104,10 +119,3 @@ def is_being_made() -> Unavailable:
         retry_after=2,
         code="organization_is_being_made",
     )
-
-
-def _standing(connection: Connection, organization_id: str) -> Row[tuple[object, ...]]:
-    row = organization_by_id(connection, organization_id)
-    if row is None:
-        raise not_found()
-    return row

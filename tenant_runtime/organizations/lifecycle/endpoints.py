@@ -11,8 +11,9 @@ from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection, Row
 
 from core.ids import new_id
-from tenant_runtime.audit import Event
+from tenant_runtime.audit import Event, record
 from tenant_runtime.login.addresses import origin_of
+from tenant_runtime.organizations import as_tenants
 from tenant_runtime.organizations.acting import Acting
 from tenant_runtime.organizations.active import clear_active
 from tenant_runtime.organizations.fields import given_fields, kept_fields
@@ -33,6 +34,7 @@ from tenant_runtime.organizations.wire import (
     refusal,
     write_endpoint,
 )
+from tenant_runtime.organizations.wire.calls import rehearse
 from tenant_runtime.organizations.wire.cookies import cookies_again
 from tenant_runtime.organizations.wire.shapes import answer_null
 
@@ -104,8 +106,14 @@ async def create_organization(call: CallOf) -> Any:
     values = await call.before(
         "create_organization", {**asked, "fields": fields}, rehearsal=partial(unit, new=new)
     )
-    shown = await call.write(partial(unit, new=_changed(call, new, values)))
-    await call.after("create_organization", organization_id=new.id, organization=shown)
+    new = _changed(call, new, values)
+    if (lifecycle := as_tenants.lifecycle_for(call.tenant, call.services)) is not None:
+        await rehearse(call.tenant.database, partial(unit, new=new))
+        by = as_tenants.Founder(session.user_id, session.email_verified)
+        await as_tenants.make_tenant(lifecycle, call.services, new, by)
+        unit = partial(unit, make=as_tenants.found_organization)
+    shown = await call.write(partial(unit, new=new))
+    await call.after("create_organization", organization_id=shown["id"], organization=shown)
     return shown
 
 
@@ -114,6 +122,8 @@ async def check_slug(call: CallOf) -> Any:
     await call.session()
     body = await call.body(SlugBody)
     await call.read(units.check_slug, body.slug, is_reserved=_is_reserved(call, body.slug))
+    if (lifecycle := as_tenants.lifecycle_for(call.tenant, call.services)) is not None:
+        await as_tenants.check_slug(lifecycle, body.slug)
     return {"status": True}
 
 
@@ -199,17 +209,19 @@ async def delete_organization(call: CallOf) -> Any:
     if options.disable_organization_deletion:
         raise refusal(404, "ORGANIZATION_DELETION_DISABLED", "Organization deletion is disabled")
     session, body = await call.session(bare(401)), await call.body(DeleteBody)
-    organization_id = body.organization_id
-    unit = partial(
-        _delete,
-        acting=Acting(session.user_id, options, call.now),
-        organization_id=organization_id,
-        event=call.event(
-            "organization_deleted", "An organization was deleted", organization_id=organization_id
-        ),
-    )
+    organization_id, acting = body.organization_id, Acting(session.user_id, options, call.now)
+    event = call.event("organization_deleted", "An organization was deleted", organization_id=organization_id)
+    lifecycle, tenant_id = as_tenants.lifecycle_for(call.tenant, call.services), None
+    if lifecycle is not None:
+        tenant_id = await call.read(as_tenants.tenant_to_delete, acting, organization_id)
+    unit = partial(_delete, acting=acting, organization_id=organization_id, event=event)
+    if tenant_id is not None:
+        unit = partial(_shown_to_owner, acting=acting, organization_id=organization_id)
     await call.before("delete_organization", {}, rehearsal=unit, organization_id=organization_id)
     shown = await call.write(unit)
+    if lifecycle is not None and tenant_id is not None:
+        await lifecycle.delete(tenant_id)
+        await call.write(record, event)
     await call.after("delete_organization", organization_id=organization_id, organization=shown)
     return shown
 
@@ -276,8 +288,14 @@ async def _stands_there(
 # --- Units that also shape their answer ------------------------------------------------------------------------------
 
 
-def _create(connection: Connection, *, acting: Acting, **about: Any) -> dict[str, Any]:
-    made = units.create_organization(connection, acting, **about)
+def _create(
+    connection: Connection,
+    *,
+    acting: Acting,
+    make: Callable[..., units.Created] = units.create_organization,
+    **about: Any,
+) -> dict[str, Any]:
+    made = make(connection, acting, **about)
     shown = _as_object(connection, made.organization, acting.options)
     creator = member_shown(made.creator, acting.options.fields("member"), {})
     return {**shown, "members": [creator]}
@@ -315,6 +333,12 @@ def _delete(connection: Connection, *, acting: Acting, organization_id: str, eve
     kept = _kept(connection, organization_id, acting.options)
     row = units.delete_organization(connection, acting, organization_id, event)
     return organization_as_text(row, acting.options.fields("organization"), kept)
+
+
+def _shown_to_owner(connection: Connection, *, acting: Acting, organization_id: str) -> dict[str, Any]:
+    """Of one whose tenant is about to be deleted."""
+    as_tenants.tenant_to_delete(connection, acting, organization_id)
+    return _as_text(connection, rows.of_member(connection, organization_id, acting.user_id), acting.options)
 
 
 def _as_object(connection: Connection, row: Row[Any], options: OrganizationOptions) -> dict[str, Any]:
