@@ -391,6 +391,7 @@ _SHAPES: tuple[tuple[str, Handler], ...] = (
     ("/dbconnections/", as_authentication),
     ("/oidc/register", as_oauth),
     ("/userinfo", as_oauth),
+    ("/mcp", as_oauth),
     ("/.well-known/", as_oauth),
     *((path, as_problem) for path in PROCESS_PATHS),
 )
