@@ -1,0 +1,193 @@
+"""Asked of every route of `/api/auth`: no session, a neighbour's session, the ids of a neighbour and of another
+organization, and somebody without a role that may, do nothing (`specs/bad-inputs.md` 88 to 96).
+
+Nothing is picked: a route that is added tomorrow is asked the same. After each round every row of every database is
+compared with what it was, but for what a session is in the middle of.
+"""
+
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.documents.repository import ROOT
+from tests.installation import Installation
+from tests.isolation.conftest import CONTROL_PLANE, A, B
+from tests.isolation.organization_routes import PUBLIC, ApiRoute, api_routes
+from tests.isolation.organization_standing import Standing, made, standing, unknown
+from tests.isolation.rows import TRAIL, all_rows, transitions
+from tests.organizations.people import AuthAnswer, AuthClient, visitor
+
+pytestmark = pytest.mark.anyio
+
+REFUSED = (400, 401, 403, 404)
+SESSION = ("sessions", "session_contexts")
+ROUTES = api_routes()
+WITH_SESSION = [route for route in ROUTES if route.path not in PUBLIC]
+SILENT = frozenset({"/revoke-session"})
+"""Tells nobody whether what was named is there: nothing happens."""
+
+ONE_BY_ONE = "/organization/invite-members"
+"""Answers for each address by itself."""
+
+OWN = frozenset({"organization", "slug"})
+
+
+@pytest.fixture(scope="module")
+async def own(shared: Installation) -> Standing:
+    return await standing(shared, A, "own")
+
+
+@pytest.fixture(scope="module")
+async def other(shared: Installation) -> Standing:
+    """Another organization of the same tenant."""
+    return await standing(shared, A, "other")
+
+
+@pytest.fixture(scope="module")
+async def neighbour(shared: Installation) -> Standing:
+    return await standing(shared, B, "neighbour")
+
+
+@pytest.fixture(scope="module")
+async def of_tenant_one(shared: Installation) -> AuthClient:
+    plane, user = shared.demo.control_plane, shared.demo.control_plane.users[0]
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app=shared.app), timeout=30)
+    return await AuthClient(http, plane.issuer, user.email, user.password).sign_in()
+
+
+@pytest.fixture
+async def nothing_changes(
+    shared: Installation, own: Standing, other: Standing, neighbour: Standing, of_tenant_one: AuthClient
+) -> AsyncIterator[None]:
+    await shared.running.platform.lifecycle.wait_synced()
+    before = await all_rows(shared, without=(*TRAIL, *SESSION))
+    yield
+    assert transitions(before, await all_rows(shared, without=(*TRAIL, *SESSION))) == []
+
+
+async def asked(person: AuthClient, route: ApiRoute, ids: dict[str, str], **more: object) -> AuthAnswer:
+    return await person.call(route.method, route.path, **route.sent(ids), **more)
+
+
+def assert_refused(route: ApiRoute, answer: AuthAnswer) -> None:
+    if route.path == ONE_BY_ONE:
+        assert [each["error"]["status"] in REFUSED for each in answer.body["results"]] == [True]
+        return
+    assert answer.status in REFUSED, (route, answer)
+    assert answer.code != "VALIDATION_ERROR", f"{route} says nothing of who may: {answer.text}"
+
+
+@pytest.mark.usefixtures("nothing_changes")
+async def test_without_a_session_every_route_but_the_entrances_is_refused(
+    shared: Installation, own: Standing
+) -> None:
+    nobody = visitor(shared, A)
+    for route in WITH_SESSION:
+        answer = await asked(nobody, route, own.ids)
+        expected = 400 if route.path == "/organization/list-user-invitations" else 401
+        assert answer.status == expected, (route, answer)
+
+
+@pytest.mark.usefixtures("nothing_changes")
+@pytest.mark.parametrize("of", [B, CONTROL_PLANE])
+async def test_a_session_of_another_tenant_is_none(
+    shared: Installation, own: Standing, neighbour: Standing, of_tenant_one: AuthClient, of: str
+) -> None:
+    person = neighbour.owner if of == B else of_tenant_one
+    cookies = "; ".join(f"{name}={value}" for name, value in person.http.cookies.items())
+    assert "better-auth.session_token" in cookies
+    intruder = visitor(shared, A)
+    for route in WITH_SESSION:
+        answer = await asked(intruder, route, own.ids, headers={"Cookie": cookies})
+        assert answer.status in (400, 401), (route, answer)
+    assert (
+        await asked(intruder, ApiRoute("GET", "/get-session"), {}, headers={"Cookie": cookies})
+    ).text == "null"
+
+
+@pytest.mark.usefixtures("nothing_changes")
+@pytest.mark.parametrize("whose", ["another organization", "a neighbour", "nobody"])
+async def test_ids_of_others_are_refused_and_do_nothing(
+    own: Standing, other: Standing, neighbour: Standing, whose: str
+) -> None:
+    ids = {"another organization": other.ids, "a neighbour": neighbour.ids, "nobody": unknown(own.ids)}[whose]
+    for route in WITH_SESSION:
+        if route.names and route.is_of_an_organization and not _is_about_a_name(route, whose):
+            assert_refused(route, await asked(own.owner, route, ids))
+        elif route.path in SILENT:
+            assert (await asked(own.owner, route, ids)).status == 200
+
+
+def _is_about_a_name(route: ApiRoute, whose: str) -> bool:
+    """A slug is free that nobody of this tenant has."""
+    return whose != "another organization" and route.path in (
+        "/organization/create",
+        "/organization/check-slug",
+    )
+
+
+@pytest.mark.usefixtures("nothing_changes")
+@pytest.mark.parametrize("whose", ["another organization", "a neighbour", "nobody"])
+async def test_ids_of_others_in_ones_own_organization_are_refused(
+    own: Standing, other: Standing, neighbour: Standing, whose: str
+) -> None:
+    theirs = {"another organization": other.ids, "a neighbour": neighbour.ids, "nobody": unknown(own.ids)}[
+        whose
+    ]
+    ids = {**theirs, **{name: own.ids[name] for name in OWN}}
+    for route in WITH_SESSION:
+        if route.names - OWN and route.is_of_an_organization:
+            assert_refused(route, await asked(own.owner, route, ids))
+
+
+@pytest.mark.usefixtures("nothing_changes")
+async def test_what_is_not_there_is_told_as_what_is_elsewhere(own: Standing, neighbour: Standing) -> None:
+    """Nobody learns from an answer that an id is somebody's at another tenant."""
+    nothing = unknown(own.ids)
+    for route in WITH_SESSION:
+        if route.names and route.is_of_an_organization and not _is_about_a_name(route, "a neighbour"):
+            there, nowhere = [await asked(own.owner, route, ids) for ids in (neighbour.ids, nothing)]
+            assert (there.status, there.text) == (nowhere.status, nowhere.text), route
+
+
+FOR_ANYBODY = frozenset(
+    f"/organization/{name}"
+    for name in (
+        *("create", "check-slug", "set-active", "leave", "has-permission", "set-active-team"),
+        *("accept-invitation", "reject-invitation"),
+    )
+)
+"""What a guest does to themselves, or asks."""
+
+
+@pytest.mark.usefixtures("nothing_changes")
+async def test_a_guest_changes_nothing_of_their_organization(own: Standing) -> None:
+    for route in WITH_SESSION:
+        if route.method == "POST" and route.is_of_an_organization and route.path not in FOR_ANYBODY:
+            assert_refused(route, await asked(own.guest, route, own.ids))
+
+
+async def test_what_one_reads_holds_nothing_of_others(
+    own: Standing, other: Standing, neighbour: Standing
+) -> None:
+    theirs = {*other.ids.values(), *neighbour.ids.values()}
+    await made(own.owner, "/organization/set-active", organizationId=own.ids["organization"])
+    for route in WITH_SESSION:
+        if route.method == "GET":
+            answer = await asked(own.owner, route, own.ids)
+            assert answer.status == (403 if route.path == "/organization/get-invitation" else 200), (
+                route,
+                answer,
+            )
+            assert not [id for id in theirs if json.dumps(id)[1:-1] in answer.text], route
+
+
+PAGES = sorted(path for path in (ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_is_in_the_documentation(route: ApiRoute) -> None:
+    path = route.path.replace("{token}", "")
+    assert any(path in page.read_text(encoding="utf-8") for page in PAGES), f"no page tells of {path}"
