@@ -96,7 +96,7 @@ async def test_nobody_gives_what_they_do_not_hold(shared: Installation) -> None:
         ("   ", "VALIDATION_ERROR"),
         ("a,owner", "VALIDATION_ERROR"),
         ("a\u0000b", "VALIDATION_ERROR"),
-        ("x" * 101, "VALIDATION_ERROR"),
+        ("x" * 65, "VALIDATION_ERROR"),
     ],
 )
 async def test_a_name_that_could_mean_another_role_is_none(

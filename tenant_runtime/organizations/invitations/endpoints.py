@@ -110,7 +110,7 @@ async def _invite(call: ApiCall, session: ApiSession, email: str, body: _Invitin
     unit = partial(
         invite,
         acting=Acting(session.user_id, options, call.now),
-        post=Post.of(call.tenant, call.services, await call.configuration()),
+        post=await _post(call),
         event=call.event("organization_invitation_created", "Somebody was invited."),
     )
     values = await call.before(
@@ -131,6 +131,10 @@ async def _invite(call: ApiCall, session: ApiSession, email: str, body: _Invitin
     shown = shapes.invitation(row, options)
     await call.after("invite_member", organization_id=organization_id, invitation=shown)
     return row
+
+
+async def _post(call: ApiCall) -> Post | None:
+    return Post.of(call.tenant, call.services, await call.configuration()) if call.sends_letters else None
 
 
 # --- Answering -----------------------------------------------------------------------------------------------------

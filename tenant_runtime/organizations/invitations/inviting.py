@@ -82,10 +82,11 @@ class Asked:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def invite(connection: Connection, acting: Acting, asked: Asked, post: Post, event: Event) -> Row[Any]:
+def invite(connection: Connection, acting: Acting, asked: Asked, post: Post | None, event: Event) -> Row[Any]:
     """Refuses in the order of `specs/organization-api.md` A.3. `Deliveries.soon` after the commit."""
     row = _invited(connection, acting, asked)
-    put_on_its_way(connection, post, row, acting.now)
+    if post is not None:
+        put_on_its_way(connection, post, row, acting.now)
     record(connection, about(event, row))
     return row
 

@@ -82,14 +82,18 @@ def invitation_sender(hooks: Hooks, by_mail: Sender, clock: Clock) -> Sender:
         if not hooks.sends_invitations:
             await by_mail(tenant, payload)
             return
-        invitation_id, now = payload["invitation_id"], now_ms(clock)
-        secret = secret_of(tenant.data_key, invitation_id)
-        looked = await tenant.database.write(_allow, invitation_id, secret, now)
-        if looked is not None:
-            told = _told(tenant, await configuration(tenant), looked, secret)
+        told = await letter_of(tenant, payload["invitation_id"], now_ms(clock))
+        if told is not None:
             await hooks.send_invitation(told, {"tenant": tenant.id})
 
     return send
+
+
+async def letter_of(tenant: Tenant, invitation_id: str, now: int) -> dict[str, Any] | None:
+    """What code of the installation's own needs to write it. None: there is nothing to answer any more."""
+    secret = secret_of(tenant.data_key, invitation_id)
+    looked = await tenant.database.write(_allow, invitation_id, secret, now)
+    return None if looked is None else _told(tenant, await configuration(tenant), looked, secret)
 
 
 async def write_letter(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:

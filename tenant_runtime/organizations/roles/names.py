@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from tenant_runtime.organizations.wire.errors import refusal
 
-LONGEST = 100
+LONGEST = 64
 
 
 def normalized(name: str) -> str:

@@ -86,13 +86,7 @@ class ApiCall:
 
     async def body(self, type: type[Body]) -> Body:
         """Decoded strictly; no body is an empty object."""
-        raw = await self.content()
-        try:
-            return msgspec.json.decode(raw or b"{}", type=type)
-        except msgspec.ValidationError as error:
-            raise _invalid(str(error), "body") from None
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            raise refusal(400, "BAD_REQUEST", "Invalid JSON in request body") from None
+        return decoded(await self.content(), type)
 
     async def form_or_body(self, type: type[Body]) -> Body:
         """As `body`; a form is taken too."""
@@ -158,6 +152,11 @@ class ApiCall:
     ) -> T:
         return await self.tenant.database.write(unit, *args, **kwargs)
 
+    @property
+    def sends_letters(self) -> bool:
+        """Whether letters of invitation are put on their way, or sent by who calls."""
+        return True
+
     def deliver(self) -> None:
         """What was put on its way goes out from now on."""
         self.services.deliveries.soon(self.tenant)
@@ -172,7 +171,7 @@ class ApiCall:
             user_id=session.user_id if session is not None else None,
             user_name=session.email if session is not None else None,
             organization_id=organization_id,
-            ip=self.ip,
+            ip=self.ip or None,
             user_agent=self.user_agent,
             request_id=self.request_id,
             details=more,
@@ -230,6 +229,15 @@ def read_endpoint(path: str, **options: Any) -> Declare:
 
 def write_endpoint(path: str, **options: Any) -> Declare:
     return post(path, include_in_schema=False, status_code=200, **options)
+
+
+def decoded(content: bytes, type: type[Body], *, where: str = "body") -> Body:
+    try:
+        return msgspec.json.decode(content or b"{}", type=type)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), where) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise refusal(400, "BAD_REQUEST", "Invalid JSON in request body") from None
 
 
 def _invalid(text: str, where: str) -> ApiError:
