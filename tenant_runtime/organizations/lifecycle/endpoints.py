@@ -14,6 +14,7 @@ from core.ids import new_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.login.addresses import origin_of
 from tenant_runtime.organizations import as_tenants
+from tenant_runtime.organizations.access import OWNER
 from tenant_runtime.organizations.acting import Acting
 from tenant_runtime.organizations.active import clear_active
 from tenant_runtime.organizations.fields import given_fields, kept_fields
@@ -107,6 +108,8 @@ async def create_organization(call: CallOf) -> Any:
         "create_organization", {**asked, "fields": fields}, rehearsal=partial(unit, new=new)
     )
     new = _changed(call, new, values)
+    first = {"user_id": session.user_id, "role": [OWNER], "fields": {}}
+    await call.before("add_member", first, organization_id=new.id)
     if (lifecycle := as_tenants.lifecycle_for(call.tenant, call.services)) is not None:
         await rehearse(call.tenant.database, partial(unit, new=new))
         by = as_tenants.Founder(session.user_id, session.email_verified)
@@ -114,6 +117,7 @@ async def create_organization(call: CallOf) -> Any:
         unit = partial(unit, make=as_tenants.found_organization)
     shown = await call.write(partial(unit, new=new))
     await call.after("create_organization", organization_id=shown["id"], organization=shown)
+    await call.after("add_member", organization_id=shown["id"], member=shown["members"][0])
     return shown
 
 
