@@ -76,7 +76,7 @@ class OrgSession(Session):
 @event.listens_for(Mapper, "after_mapper_constructed")
 def _remember_tables(mapper: Mapper[Any], class_: type) -> None:
     if issubclass(class_, OrgScoped):
-        _tables.update(table.name for table in mapper.tables)
+        _tables.update(table.name.lower() for table in mapper.tables)
 
 
 @event.listens_for(OrgSession, "do_orm_execute")

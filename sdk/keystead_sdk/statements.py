@@ -10,26 +10,36 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import Column, Select, TextClause, Update
+from sqlalchemy import Column, Delete, Select, SelectBase, TextClause, Update
 from sqlalchemy.orm import FromStatement, RelationshipProperty
+from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.lambdas import LambdaElement
+from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, TableClause
 from sqlalchemy.sql.visitors import HasTraverseInternals
 
 from keystead_sdk.errors import UnscopedStatement
 
 _harmless_text = frozenset({"*", "1"})
+_harmless_operator = re.compile(
+    r"(?!.*(--|/\*|\|\|))[^\w\s()'\"`;,\[\]]{1,8}|regexp|rlike|glob|match|div|mod", re.IGNORECASE
+)
+_hidden_name = re.compile(r"\bu&[\"']", re.IGNORECASE)  # spelled by numbers of characters (PostgreSQL)
 _parts_of_select = ("_raw_columns", "_from_obj", "_setup_joins", "_memoized_select_entities")
 _not_walked = (*_parts_of_select, "_correlate", "_correlate_except")
 
 
 def touches(statement: Any, scoped: type, tables: Collection[str]) -> bool:
-    """Whether the statement reaches a table of a scoped model; raises when it does so around the model."""
+    """Whether the statement reaches a table of a scoped model; raises when it does so around the model. `tables`: their
+    names in small letters, for most databases do not tell them apart by case."""
+    if isinstance(statement, ExecutableDDLElement):
+        raise UnscopedStatement("Definitions change the rows of every organization.")
     if isinstance(statement, LambdaElement):
         raise UnscopedStatement("Lambda statements cannot be kept inside an organization.")
     elements = list(_everything(statement))
-    texts = [text for one in elements if (text := _text(one)) is not None]
+    texts = [text for one in elements for text in _texts(one)]
     if any(_names_a_table(text, tables) for text in texts):
         raise UnscopedStatement("SQL text names a table whose rows belong to organizations.")
     if not any(_table_name(one) in tables for one in elements):
@@ -40,8 +50,39 @@ def touches(statement: Any, scoped: type, tables: Collection[str]) -> bool:
         )
     if isinstance(statement, FromStatement):
         raise UnscopedStatement("from_statement() goes around the filter of organizations.")
+    if any(isinstance(one, UpdateBase) for one in elements if one is not statement):
+        raise UnscopedStatement("A write inside another statement is not filtered.")
+    if isinstance(statement, Update | Delete):
+        _check_sources(statement, tables)
     _Walk(scoped, tables).walk(statement, frozenset())
     return True
+
+
+def _check_sources(statement: Update | Delete, tables: Collection[str]) -> None:
+    """The filter of an UPDATE or a DELETE is its target's; what else it names is read as it is, but in a SELECT."""
+    target = _table_name(statement.table)
+    for element in _outside_of_selects(statement):
+        if not isinstance(element, ColumnClause) or element.table is None:
+            continue
+        name = _table_name(_innermost(element.table))
+        is_target = name == target and not isinstance(element.table, AliasedReturnsRows)
+        if name in tables and not is_target:
+            raise UnscopedStatement(
+                "Read other models in a subquery: beside the changed one they are not filtered."
+            )
+
+
+def _outside_of_selects(element: Any) -> Iterator[Any]:
+    for child in element.get_children():
+        if not isinstance(child, SelectBase):
+            yield child
+            yield from _outside_of_selects(child)
+
+
+def _innermost(table: Any) -> Any:
+    while isinstance(table, AliasedReturnsRows):
+        table = table.element
+    return table
 
 
 def sets_column(statement: Update, name: str) -> bool:
@@ -50,7 +91,7 @@ def sets_column(statement: Update, name: str) -> bool:
 
 class _Walk:
     """Every reference to a scoped table must come from its model; a bare column may only refer to a table that the
-    model has already brought in, here or in an enclosing SELECT."""
+    model has already brought in, in the same SELECT."""
 
     def __init__(self, scoped: type, tables: Collection[str]) -> None:
         self._scoped = scoped
@@ -60,7 +101,7 @@ class _Walk:
         if _relationship(element) is not None:
             return
         if isinstance(element, Select):
-            self._walk_select(element, covered)
+            self._walk_select(element)
             return
         name = _table_name(element)
         known = self._is_model(element) or (isinstance(element, Column) and name in covered)
@@ -69,15 +110,14 @@ class _Walk:
         for child in self._children(element):
             self.walk(child, covered | self._covers(element))
 
-    def _walk_select(self, select: Select[Any], covered: frozenset[str]) -> None:
+    def _walk_select(self, select: Select[Any]) -> None:
+        """By itself: what it takes from the SELECT around it, it names by the model."""
         named = list(_named_by(select))
         own: frozenset[str] = frozenset().union(
             *(self._covers(one) for part in named for one in _shallow(part))
         )
-        for part in named:
+        for part in (*named, *HasTraverseInternals.get_children(select, omit_attrs=_not_walked)):
             self.walk(part, own)
-        for part in HasTraverseInternals.get_children(select, omit_attrs=_not_walked):
-            self.walk(part, own | covered)
 
     def _children(self, element: Any) -> Iterator[Any]:
         """The table inside an alias of a model is the model's own business; a column of a subquery leads to it."""
@@ -92,11 +132,11 @@ class _Walk:
     def _covers(self, element: Any) -> frozenset[str]:
         relationship = _relationship(element)
         if relationship is not None and issubclass(relationship.mapper.class_, self._scoped):
-            return frozenset(table.name for table in relationship.mapper.tables)
+            return frozenset(map(_table_name, relationship.mapper.tables))
         entity = _entity(element)
         if entity is None or not self._is_model(element):
             return frozenset()
-        return frozenset(table.name for table in entity.mapper.tables)
+        return frozenset(map(_table_name, entity.mapper.tables))
 
     def _is_inheritance(self, element: Any) -> bool:
         """A model over several tables stands in a statement as their join, whole."""
@@ -157,17 +197,26 @@ def _relationship(element: Any) -> RelationshipProperty[Any] | None:
 
 def _table_name(element: Any) -> str | None:
     table = element.table if isinstance(element, Column) else element
-    return table.name if isinstance(table, TableClause) else None
+    return table.name.lower() if isinstance(table, TableClause) else None
 
 
-def _text(element: Any) -> str | None:
+def _texts(element: Any) -> Iterator[str]:
+    """What of an element goes into the statement as it is."""
     if isinstance(element, TextClause):
-        return element.text
+        yield element.text
     if isinstance(element, ColumnClause) and element.is_literal and element.name not in _harmless_text:
-        return element.name
-    return None
+        yield element.name
+    for part in ("operator", "modifier"):
+        operator = getattr(element, part, None)
+        if isinstance(operator, custom_op) and not _harmless_operator.fullmatch(operator.opstring):
+            yield operator.opstring
+    for part in ("_prefixes", "_suffixes"):
+        for clause, _ in getattr(element, part, ()):
+            yield from _texts(clause)
+    yield from (hint for _, hint in getattr(element, "_statement_hints", ()))
+    yield from getattr(element, "_hints", {}).values()
 
 
 def _names_a_table(text: str, tables: Collection[str]) -> bool:
     words = {word.lower() for word in re.findall(r"\w+", text)}
-    return any(table.lower() in words for table in tables)
+    return not words.isdisjoint(tables) or _hidden_name.search(text) is not None

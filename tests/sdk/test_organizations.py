@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    DDL,
+    Column,
     Engine,
     ForeignKey,
+    Integer,
     MetaData,
     Table,
+    column,
     create_engine,
     delete,
     exists,
@@ -24,6 +28,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import (
     Bundle,
@@ -40,6 +45,7 @@ from sqlalchemy.orm import (
     sessionmaker,
     subqueryload,
 )
+from sqlalchemy.schema import DropTable
 
 from keystead_sdk import OrganizationRequired, UnscopedStatement
 from keystead_sdk.organizations import OrgScoped, OrgSession
@@ -151,6 +157,14 @@ INSIDE: dict[str, tuple[Any, list[Any]]] = {
     "an order by a subquery": (select(Invoice.id).order_by(select(func.max(Line.id)).scalar_subquery()), [1]),
     "the organization by a bare column": (select(Invoice.id).where(INVOICES.c.org_id == "org_b"), []),
     "grouped": (select(func.count(Invoice.id)).group_by(Invoice.org_id).having(func.count() > 0), [1]),
+    "a condition between two models": (select(Note.id).where(Note.invoice_id == Invoice.id), [1]),
+    "a subquery that is correlated with nothing": (
+        select(Note.id).where(Note.invoice_id.in_(select(Invoice.id).correlate(None))),
+        [1],
+    ),
+    "a model over a bare alias": (select(aliased(Invoice, INVOICES.alias()).id), [1]),
+    "a model over a bare subquery": (select(aliased(Invoice, select(INVOICES).subquery()).id), [1]),
+    "an operator of the database": (select(Invoice.id).where(Invoice.id.op("<<")(1) > 0), [1]),
     "another organization by name": (select(Invoice.id).where(Invoice.org_id == "org_b"), []),
 }
 
@@ -217,6 +231,38 @@ REFUSED: dict[str, Any] = {
     "a bare table to delete by": delete(Note).where(Note.invoice_id == INVOICES.c.id),
     "a bare window": select(func.sum(INVOICES.c.amount).over(partition_by=INVOICES.c.org_id)),
     "a bare lateral": select(Note.id, select(INVOICES.c.id).lateral().c.id),
+    "a table in other letters": select(table("INVOICES", column("id"))),
+    "a table of the same name in other letters": select(
+        Table("Invoices", MetaData(), Column("id", Integer)).c.id
+    ),
+    "text at the end": select(Note.id).suffix_with("UNION ALL SELECT id FROM invoices"),
+    "text at the beginning": select(Note.id).prefix_with("(SELECT max(id) FROM invoices),"),
+    "text at the beginning beside a model": select(Invoice.id).prefix_with("ALL 1 AS one,"),
+    "text as a hint": select(Note.id).with_statement_hint("UNION ALL SELECT id FROM invoices"),
+    "text as an operator": select(Note.id).where(Note.id.op("IN (SELECT id FROM invoices) OR 1 =")(1)),
+    "an operator that undoes a filter": select(Invoice.id).where(Invoice.id.op("OR", precedence=100)(1)),
+    "text that spells the table by numbers": text('SELECT * FROM U&"\\0069nvoices"'),
+    "a definition": DDL("UPDATE invoices SET amount = 0"),
+    "the end of a table": DropTable(INVOICES),
+    "a bare column in a subquery beside the model": select(Invoice.id).where(
+        exists(select(literal(1)).where(INVOICES.c.amount > 15))
+    ),
+    "a bare column in a subquery that is correlated with nothing": select(Invoice.id).where(
+        exists(select(Note.id).where(INVOICES.c.amount > 15).correlate(None))
+    ),
+    "an update from another model": update(Note)
+    .where(Note.invoice_id == Invoice.id)
+    .values(invoice_id=Invoice.amount),
+    "an update from an alias": update(Note)
+    .where(Note.invoice_id == other.id)
+    .values(invoice_id=other.amount),
+    "an update from another scoped model": update(Line)
+    .where(Line.invoice_id == Invoice.id)
+    .values(invoice_id=Invoice.amount),
+    "an update from itself": update(Invoice).where(Invoice.id > other.id).values(amount=other.amount),
+    "a deletion by another model": delete(Note).where(Note.invoice_id == Invoice.id),
+    "an update inside a query": select(update(Invoice).values(amount=0).returning(Invoice.id).cte().c.id),
+    "an update beside a query": select(Note.id).add_cte(delete(Invoice).returning(Invoice.id).cte()),
     "a change of organization in order": update(Invoice).ordered_values(("org_id", "org_b")),
     "a change of organization": update(Invoice).values(org_id="org_b"),
     "a change of organization by column": update(Invoice).values({Invoice.org_id: "org_b"}),
@@ -339,6 +385,14 @@ def test_rows_are_refreshed_and_merged_inside(session: OrgSession) -> None:
     assert invoice.amount == 12
 
 
+def test_a_row_of_others_is_not_merged_over(session: OrgSession, engine: Engine) -> None:
+    session.merge(Invoice(id=THEIRS, amount=0))
+    with pytest.raises(IntegrityError):
+        session.commit()
+    with Session(engine) as every:
+        assert every.scalar(select(Invoice.amount).where(Invoice.id == THEIRS)) == 20
+
+
 def test_a_model_that_inherits_its_organization_stays_inside(sessions: sessionmaker[OrgSession]) -> None:
     for number, organization in ((7, "org_a"), (8, "org_b")):
         with sessions(organization=organization) as session:
@@ -369,6 +423,18 @@ async def test_with_asyncio_it_is_the_same(tmp_path: Path, engine: Engine) -> No
     asynchronous = create_async_engine(f"sqlite+aiosqlite:///{engine.url.database}")
     async with AsyncSession(asynchronous, sync_session_class=OrgSession, organization="org_a") as session:
         assert (await session.scalars(select(Invoice.id))).all() == [MINE]
-        with pytest.raises(UnscopedStatement):
-            await session.execute(text("select * from invoices"))
+        assert [row.id async for row in await session.stream_scalars(select(Invoice))] == [MINE]
+        assert await session.get(Invoice, THEIRS) is None
+        invoice = await session.get_one(Invoice, MINE)
+        await session.refresh(invoice, ["lines"])
+        assert [line.id for line in invoice.lines] == [1]
+        for around in (text("select * from invoices"), select(INVOICES), DDL("DROP TABLE invoices")):
+            with pytest.raises(UnscopedStatement):
+                await session.execute(around)
+        for raw in (session.connection, lambda: session.run_sync(lambda inner: inner.connection())):
+            with pytest.raises(UnscopedStatement):
+                await raw()
+    async with AsyncSession(asynchronous, sync_session_class=OrgSession, organization=None) as session:
+        with pytest.raises(OrganizationRequired):
+            await session.stream(select(Invoice))
     await asynchronous.dispose()
