@@ -2,7 +2,7 @@
 
 On tenant one some organizations stand for a tenant (`managed_by`). Name and existence follow that tenant; what else
 is theirs is reached here only with the platform permission `update:tenants`, and by their own people through the
-organization API (`specs/tenancy.md` section 2).
+organization API (`specs/tenancy.md` section 2). Where organizations are tenants, one made here is a tenant.
 """
 
 from typing import Annotated, Any
@@ -21,8 +21,10 @@ from tenant_runtime.management.editing import Body, LongText, Maybe, Name, merge
 from tenant_runtime.management.endings import end_organization
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
+from tenant_runtime.management.organizations import tenants
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.models import Organization
+from tenant_runtime.organizations.as_tenants import lifecycle_for
 
 _table = Organization.__table__
 OrganizationName = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -96,7 +98,11 @@ async def get_organization_by_name(call: CallOf, name: FromPath[str]) -> dict[st
 
 @creating("/organizations", "create:organizations")
 async def create_organization(call: CallOf, data: JSONBody[OrganizationIn]) -> dict[str, Any]:
-    return await call.write(_create, new_id("org"), _checked(data), call.now)
+    members = _checked(data)
+    if (lifecycle := lifecycle_for(call.tenant, call.services)) is not None:
+        await tenants.make_tenant(call, lifecycle, members)
+        return await call.write(tenants.furnish, ENTITY, members, call.now)
+    return await call.write(_create, new_id("org"), members, call.now)
 
 
 @changing("/organizations/{id:str}", "update:organizations")
@@ -108,6 +114,13 @@ async def update_organization(
 
 @removing("/organizations/{id:str}", "delete:organizations")
 async def delete_organization(call: CallOf, id: FromPath[str]) -> None:
+    if (lifecycle := lifecycle_for(call.tenant, call.services)) is not None:
+        row = await call.read(ENTITY.load, id)
+        tenant_id = tenants.tenant_of(row, call.actor)
+        if tenant_id is not None:
+            await lifecycle.delete(tenant_id)
+            await call.write(tenants.gone, shape(row))
+            return
     await call.write(_delete, id, call.now)
 
 

@@ -1,0 +1,264 @@
+"""Organizations made on the control plane are tenants: by the organization API, by the Management API, by agents."""
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from entrypoints.demo_content import CALLBACK, Demo
+from tests.agents.callers import SCOPE, Agent
+from tests.conftest import serving, settings_for
+from tests.controlplane.conftest import Platform, platform_of
+from tests.operators import Caller
+from tests.organizations.people import AuthClient
+from tests.relying_party import RelyingParty
+
+pytestmark = pytest.mark.anyio
+CREATE, DELETE = "/organization/create", "/organization/delete"
+
+
+@pytest.fixture
+async def plane(open_to_all: Platform) -> Platform:
+    return open_to_all
+
+
+def new_id() -> str:
+    return f"t{secrets.token_hex(5)}"
+
+
+async def somebody(platform: Platform, **values: Any) -> AuthClient:
+    """A person of tenant one, signed in at its organization API."""
+    caller = await platform.person(**values)
+    known = caller.user  # type: ignore[attr-defined]
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app=platform.installation.app), timeout=60)
+    return await AuthClient(http, platform.issuer, known.email, known.password).sign_in()
+
+
+async def made(person: AuthClient, **members: Any) -> dict[str, Any]:
+    answer = await person.post(CREATE, **{"name": "Mine", "slug": new_id(), **members})
+    assert answer.status == 200, answer
+    return dict(answer.body)
+
+
+async def tenant(platform: Platform, tenant_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await platform("GET", f"/tenants/{tenant_id}")).json()
+    return found
+
+
+async def administrator(platform: Platform, person: AuthClient, organization_id: str) -> Caller:
+    """By silent authorization in the browser that is signed in already, as an application changes organizations."""
+    console = platform.installation.demo.control_plane.clients["console"]
+    audience = platform.installation.demo.control_plane.management_audience
+    party = RelyingParty(person.http, platform.issuer, console, audience, None, CALLBACK)  # type: ignore[arg-type]
+    asked = {"organization": organization_id, "scope": "openid"}
+    landed = await party.silent(**asked)
+    assert "code" in landed, landed
+    answer = await party.redeem(landed["code"])
+    assert answer.claims["org_id"] == organization_id
+    return Caller(person.http, answer.access_token)
+
+
+async def test_whoever_makes_an_organization_owns_an_isolated_tenant(plane: Platform) -> None:
+    person, stranger = await somebody(plane), await somebody(plane)
+    organization = await made(person, logo="https://example.com/l.png", metadata={"plan": 1})
+    assert organization["metadata"] == {"plan": 1}
+    assert [each["role"] for each in organization["members"]] == ["owner"]
+    session = await person.session()
+    assert session is not None
+    assert session["activeOrganizationId"] == organization["id"]
+    record = await tenant(plane, organization["slug"])
+    assert (record["state"], record["organization_id"]) == ("active", organization["id"])
+    assert record["display_name"] == "Mine"
+
+    own = await administrator(plane, person, organization["id"])
+    issuer = record["issuer"]
+    assert (await own.call("POST", f"{issuer}api/v2/roles", {"name": "theirs"})).status_code == 201
+    for elsewhere in ("acme", "globex"):
+        there = plane.installation.tenant(elsewhere).issuer
+        assert (await own.call("GET", f"{there}api/v2/roles")).status_code == 403
+    assert (await own.call("GET", f"{plane.issuer}api/v2/users")).status_code == 403
+
+    console = plane.installation.demo.control_plane.clients["console"]
+    audience = plane.installation.demo.control_plane.management_audience
+    other = RelyingParty(stranger.http, plane.issuer, console, audience, None, CALLBACK)  # type: ignore[arg-type]
+    assert (await other.silent(organization=organization["id"]))["error"] == "access_denied"
+    refused = await stranger.post("/organization/set-active", organizationId=organization["id"])
+    assert refused.status == 403
+    refused = await stranger.post(DELETE, organizationId=organization["id"])
+    assert refused.code == "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION"
+
+
+async def test_an_address_that_is_not_proved_makes_no_tenant(plane: Platform) -> None:
+    person = await somebody(plane, email_verified=False)
+    slug = new_id()
+    refused = await person.post(CREATE, name="Mine", slug=slug)
+    assert (refused.status, refused.code) == (403, "EMAIL_NOT_VERIFIED")
+    assert (await plane("GET", f"/tenants/{slug}")).status_code == 404
+
+
+async def test_one_person_has_as_many_as_the_installation_says(
+    data_dir: Path, golden: tuple[Path, Demo]
+) -> None:
+    settings = settings_for(data_dir, tenant_signup=True, tenants_per_user=2)
+    async with serving(settings, golden[1]) as installation:
+        platform = await platform_of(installation)
+        person = await somebody(platform)
+        slugs = [new_id() for _ in range(4)]
+        answers = await asyncio.gather(*(person.post(CREATE, name="Mine", slug=slug) for slug in slugs))
+        codes = sorted(answer.code or "" for answer in answers)
+        too_many = "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS"
+        assert codes == ["", "", too_many, too_many]
+        first = next(answer.body for answer in answers if answer.status == 200)
+        await person.post(DELETE, organizationId=first["id"])
+        assert (await person.post(CREATE, name="Mine", slug=new_id())).code == too_many, "it may come back"
+        installation.clock.advance(8 * 86_400)
+        later = await platform_of(installation)
+        async with asyncio.timeout(10):
+            while (await tenant(later, first["slug"]))["state"] != "deleted":
+                await asyncio.sleep(0.05)
+        await person.sign_in()
+        assert (await person.post(CREATE, name="Mine", slug=new_id())).status == 200
+
+
+@pytest.mark.parametrize(
+    ("slug", "code"),
+    [
+        ("admin", "ORGANIZATION_ALREADY_EXISTS"),
+        ("control-plane", "ORGANIZATION_ALREADY_EXISTS"),
+        ("acme", "ORGANIZATION_ALREADY_EXISTS"),
+        ("ends-with-", "INVALID_TENANT_ID"),
+        ("Upper", "VALIDATION_ERROR"),
+    ],
+)
+async def test_a_name_that_is_no_tenants_to_have_is_refused(plane: Platform, slug: str, code: str) -> None:
+    person = await somebody(plane)
+    refused = await person.post(CREATE, name="Mine", slug=slug)
+    assert (refused.status, refused.code) == (400, code)
+    assert (await person.get("/organization/list")).body == []
+
+
+async def test_a_name_that_a_tenant_had_is_taken_for_ever(plane: Platform) -> None:
+    person = await somebody(plane)
+    organization = await made(person)
+    asked = {"slug": organization["slug"]}
+    assert (await person.post("/organization/check-slug", **asked)).code == "ORGANIZATION_SLUG_ALREADY_TAKEN"
+    assert (await person.post(DELETE, organizationId=organization["id"])).status == 200
+    assert (await person.get("/organization/list")).body == []
+    assert (await person.post("/organization/check-slug", **asked)).code == "ORGANIZATION_SLUG_ALREADY_TAKEN"
+    refused = await person.post(CREATE, name="Again", slug=organization["slug"])
+    assert refused.code == "ORGANIZATION_ALREADY_EXISTS"
+    assert (await person.post("/organization/check-slug", slug=new_id())).status == 200
+
+
+async def test_of_two_who_want_the_same_name_at_once_one_gets_it(plane: Platform) -> None:
+    people = [await somebody(plane) for _ in range(3)]
+    slug = new_id()
+    answers = await asyncio.gather(*(person.post(CREATE, name="Mine", slug=slug) for person in people))
+    assert sorted(answer.status for answer in answers) == [200, 400, 400]
+    lists = [(await person.get("/organization/list")).body for person in people]
+    assert sorted(map(len, lists)) == [0, 0, 1]
+
+
+async def test_only_an_owner_deletes_the_tenant_and_it_can_come_back(plane: Platform) -> None:
+    owner, admin = await somebody(plane), await somebody(plane)
+    organization = await made(owner)
+    await plane.join({"organization_id": organization["id"]}, admin.user_id)
+    members = (await owner.get("/organization/list-members")).body["members"]
+    theirs = next(each["id"] for each in members if each["userId"] == admin.user_id)
+    raised = await owner.post("/organization/update-member-role", memberId=theirs, role="admin")
+    assert raised.status == 200
+    refused = await admin.post(DELETE, organizationId=organization["id"])
+    assert (refused.status, refused.code) == (403, "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_ORGANIZATION")
+
+    record = await tenant(plane, organization["slug"])
+    gone = await owner.post(DELETE, organizationId=organization["id"])
+    assert (gone.status, gone.body["id"]) == (200, organization["id"])
+    assert (await tenant(plane, organization["slug"]))["state"] == "deleting"
+    metadata = f"{record['issuer']}.well-known/openid-configuration"
+    assert (await owner.http.get(metadata)).status_code == 404
+    session = await owner.session()
+    assert session is not None
+    assert session["activeOrganizationId"] is None
+
+    assert (await plane("POST", f"/tenants/{organization['slug']}/restore")).status_code == 200
+    assert [each["id"] for each in (await owner.get("/organization/list")).body] == [organization["id"]]
+
+
+async def test_its_name_follows_the_tenant(plane: Platform) -> None:
+    owner = await somebody(plane)
+    organization = await made(owner)
+    for data in ({"slug": new_id()}, {"name": "Another"}):
+        refused = await owner.post("/organization/update", data=data)
+        assert refused.code == "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION"
+    changed = await owner.post("/organization/update", data={"logo": "https://example.com/new.png"})
+    assert changed.body["logo"] == "https://example.com/new.png"
+    assert (await tenant(plane, organization["slug"]))["display_name"] == "Mine"
+
+
+async def test_an_operator_makes_and_deletes_them_by_the_management_api(plane: Platform) -> None:
+    name = new_id()
+    body = {"name": name, "display_name": "Theirs", "metadata": {"plan": "gold"}}
+    answer = await plane("POST", "/organizations", body)
+    assert answer.status_code == 201, answer.text
+    organization = answer.json()
+    assert (organization["metadata"], organization["managed_by"]) == ({"plan": "gold"}, "tenant")
+    record = await tenant(plane, name)
+    assert (record["state"], record["organization_id"]) == ("active", organization["id"])
+    assert (await plane("GET", f"/organizations/{organization['id']}/members")).json() == []
+    assert (await plane("POST", "/organizations", body)).status_code == 409
+    assert (await plane("DELETE", f"/organizations/{organization['id']}")).status_code == 204
+    assert (await tenant(plane, name))["state"] == "deleting"
+    assert (await plane("GET", f"/organizations/{organization['id']}")).status_code == 404
+
+
+async def test_managing_organizations_is_not_yet_making_or_deleting_tenants(plane: Platform) -> None:
+    tenant_admin = await plane.person("Tenant Admin")
+    name = new_id()
+    refused = await plane("POST", "/organizations", {"name": name}, caller=tenant_admin)
+    assert (refused.status_code, refused.json()["errorCode"]) == (403, "insufficient_scope")
+    assert (await plane("GET", f"/tenants/{name}")).status_code == 404
+    organization = await made(await somebody(plane))
+    refused = await plane("DELETE", f"/organizations/{organization['id']}", caller=tenant_admin)
+    assert (refused.status_code, refused.json()["errorCode"]) == (403, "insufficient_scope")
+    assert (await tenant(plane, organization["slug"]))["state"] == "active"
+
+
+async def test_with_the_setting_off_an_organization_binds_nothing(fresh: Platform) -> None:
+    person = await somebody(fresh)
+    organization = await made(person)
+    assert (await fresh("GET", f"/tenants/{organization['slug']}")).status_code == 404
+    answer = await fresh("POST", "/organizations", {"name": new_id()})
+    assert answer.status_code == 201
+    assert "managed_by" not in answer.json()
+    of_tenant = await fresh.made(new_id())
+    await fresh.join(of_tenant, person.user_id)
+    members = (await fresh("GET", f"/organizations/{of_tenant['organization_id']}/members")).json()
+    assert [each["user_id"] for each in members] == [person.user_id]
+    refused = await person.post(DELETE, organizationId=of_tenant["organization_id"])
+    assert refused.status == 403
+    assert (await tenant(fresh, of_tenant["id"]))["state"] == "active"
+    assert (await person.post(DELETE, organizationId=organization["id"])).status == 200
+
+
+async def test_elsewhere_an_organization_is_an_organization(plane: Platform) -> None:
+    manager = await plane.installation.manager("acme")
+    name = new_id()
+    await manager.post("/organizations", {"name": name})
+    assert (await plane("GET", f"/tenants/{name}")).status_code == 404
+
+
+async def test_an_agent_makes_its_person_a_tenant(plane: Platform) -> None:
+    person = await somebody(plane)
+    console = plane.installation.demo.control_plane.clients["console"]
+    party = RelyingParty(person.http, plane.issuer, console, "", None, CALLBACK)  # type: ignore[arg-type]
+    await party.authorize(audience=None, resource=f"{plane.issuer}mcp", scope=SCOPE)
+    answer = await party.redeem(party.landed["code"])
+    agent = Agent(person.http, plane.issuer, answer.access_token)
+    told = await agent.use("create-organization", name="Ours", slug=new_id())
+    assert not told.is_error, told
+    record = await tenant(plane, told.value["organization"]["slug"])
+    assert (record["state"], record["display_name"]) == ("active", "Ours")
+    await administrator(plane, person, told.value["organization"]["id"])
