@@ -17,9 +17,16 @@ from tenant_runtime.login.authorization_requests import (
     RequestKey,
     complete_request,
     load_request,
+    save_progress,
     store_request,
 )
 from tenant_runtime.login.flow import Step, next_step
+from tenant_runtime.login.invitations.arriving import (
+    Entry,
+    entry_of,
+    is_to_be_answered,
+    waiting_invitation,
+)
 from tenant_runtime.login.sessions import Lifetimes, join_session, session_here, touch_session
 from tenant_runtime.login.standing import Situation, login_of, rules_of, situation
 from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
@@ -27,6 +34,7 @@ from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.oauth.authorization.codes import NewCode, issue_code
 from tenant_runtime.oauth.authorization.parameters import PUSHED
 from tenant_runtime.oauth.authorization.pushed_requests import claim_pushed
+from tenant_runtime.organizations.invitations.tickets import Found
 from tenant_runtime.organizations.joining.at_login import WayIn, join_at_login
 from tenant_runtime.organizations.membership import NotAMember
 
@@ -49,18 +57,22 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The next step; or the error that ends the request. What is over by then is kept as over."""
+    """The next step; or the error that ends the request. What is over by then is kept as over. `entry`: for whom the
+    log-in is."""
 
     step: Step | None
     error: OAuthError | None = None
+    entry: Entry | None = None
 
 
 def arrive(connection: Connection, arrival: Arrival) -> Outcome:
     stored = Progress() if arrival.is_new else load_request(connection, arrival.key, arrival.now).progress
     client_id, issuer = arrival.request.client.client_id, arrival.key.issuer
     session = session_here(connection, arrival.session_digest, arrival.now, issuer, client_id=client_id)
+    entry: Entry | None = None
     try:
-        step, found = _next(connection, arrival, session, stored)
+        invited = _invitation(connection, arrival, session, stored)
+        step, found = _next(connection, arrival, session, stored, invited)
         if step is Step.DONE and (pushed := arrival.parameters.get(PUSHED)) is not None:
             claim_pushed(connection, pushed, arrival.now)
     except OAuthError as error:
@@ -70,19 +82,39 @@ def arrive(connection: Connection, arrival: Arrival) -> Outcome:
     if step is Step.DONE:
         _finish(connection, arrival, found)
     elif arrival.is_new:
-        store_request(connection, arrival.key, client_id, arrival.parameters, arrival.now)
+        entry = entry_of(connection, arrival.request, invited) if invited is not None else None
+        kept = {**arrival.parameters, **(entry.parameters if entry is not None else {})}
+        store_request(connection, arrival.key, client_id, kept, arrival.now)
+        if entry is not None:
+            save_progress(connection, arrival.key.digest, Progress(identifier=entry.email))
     if arrival.is_new and arrival.code.digest.startswith(SWEEP_WHEN):
         sweep(connection, arrival.now)
-    return Outcome(step)
+    return Outcome(step, entry=entry)
+
+
+def _invitation(
+    connection: Connection, arrival: Arrival, session: Row[Any] | None, stored: Progress
+) -> Found | None:
+    """Who has said no already is not asked again."""
+    if stored.has_refused:
+        return None
+    rules, is_new = arrival.way_in.rules, arrival.is_new
+    return waiting_invitation(connection, arrival.request, session, rules, arrival.now, is_new=is_new)
 
 
 def _next(
-    connection: Connection, arrival: Arrival, session: Row[Any] | None, stored: Progress
+    connection: Connection,
+    arrival: Arrival,
+    session: Row[Any] | None,
+    stored: Progress,
+    invited: Found | None,
 ) -> tuple[Step, Situation]:
     """Who would be refused as a stranger to the organization, and logs in by a connection that brings membership, is no
     stranger any more."""
     rules, request, now = rules_of(arrival.request), arrival.request, arrival.now
     found = situation(connection, request, session, stored, rules=arrival.way_in.rules, now=now)
+    if is_to_be_answered(connection, invited, session):
+        return next_step(rules, replace(found.standing, is_invited=True), now), found
     try:
         return next_step(rules, found.standing, now), found
     except NotAMember:

@@ -14,6 +14,7 @@ from tenant_runtime.login.accounts import Account, NewAccount, create_account, l
 from tenant_runtime.login.answers import redirect
 from tenant_runtime.login.authorization_requests import Progress, RequestKey, load_request, save_progress
 from tenant_runtime.login.cookies import session_cookies
+from tenant_runtime.login.invitations.at_login import Answering, answer_at_login
 from tenant_runtime.login.sessions import Lifetimes, NewSession, begin_session
 from tenant_runtime.login.steps import RESUME, StepVisit, at
 from tenant_runtime.organizations.membership import may_sign_up
@@ -39,6 +40,7 @@ class SignIn:
 
     organization: str | None = None
     organization_rules: OrganizationRules
+    answering: Answering | None = None
 
 
 def sign_in(
@@ -92,8 +94,7 @@ def enter_anew(
 ) -> bool:
     """A person who has just made an account; False when the address is taken, or their organization takes nobody who
     comes so. The letter asks them to prove it."""
-    named, rules = signing.organization, signing.organization_rules
-    if named is not None and not may_sign_up(connection, named, signing.connection_id, rules):
+    if not _is_let_in(connection, signing):
         return False
     if not create_account(connection, account):
         return False
@@ -101,6 +102,14 @@ def enter_anew(
         enqueue(connection, signing.session.data_key, letter, account.now)
     _begin(connection, signing)
     return True
+
+
+def _is_let_in(connection: Connection, signing: SignIn) -> bool:
+    """Who is invited is."""
+    named, rules = signing.organization, signing.organization_rules
+    if named is None or signing.answering is not None:
+        return True
+    return may_sign_up(connection, named, signing.connection_id, rules)
 
 
 def _begin(connection: Connection, signing: SignIn) -> None:
@@ -111,6 +120,8 @@ def _begin(connection: Connection, signing: SignIn) -> None:
     progress = Progress(identifier=signing.email, session_id=session_id, authenticated_at=now)
     save_progress(connection, signing.key.digest, progress)
     record(connection, *signing.events)
+    if signing.answering is not None:
+        answer_at_login(connection, signing.answering, user_id, session_id)
 
 
 def signed_in(visit: StepVisit, secret: str) -> Response[str]:

@@ -21,6 +21,7 @@ from tenant_runtime.organizations.policies import Unmet
 class Step(Enum):
     LOG_IN = "log in"
     LOG_IN_AGAIN = "log in again"
+    ANSWER_INVITATION = "answer an invitation"
     CHOOSE_ORGANIZATION = "choose organization"
     CONSENT = "consent"
     DONE = "done"
@@ -40,13 +41,15 @@ class Rules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What is proved. `is_fresh`: the person authenticated for this very request. `refusal`: why they may not act
-    in the organization that was named. `has_consented`: in this request; `is_covered`: by an earlier consent."""
+    in the organization that was named. `is_invited`: an invitation to it waits for an answer. `has_consented`: in this
+    request; `is_covered`: by an earlier consent."""
 
     subject: str | None = None
     authenticated_at: int = 0
     is_fresh: bool = False
     organization_id: str | None = None
     refusal: OAuthError | None = None
+    is_invited: bool = False
     has_consented: bool = False
     has_refused: bool = False
     is_covered: bool = False
@@ -67,6 +70,8 @@ def _wanted(rules: Rules, standing: Standing, now: int) -> Step:
         return Step.LOG_IN
     if not _is_expected(rules, standing):
         raise LoginRequired("Another person signed in than the request names.")
+    if standing.is_invited:
+        return Step.ANSWER_INVITATION
     if standing.refusal is not None:
         if _must_log_in_again(standing, standing.refusal):
             return Step.LOG_IN_AGAIN
@@ -104,6 +109,7 @@ def _must_consent(rules: Rules, standing: Standing) -> bool:
 _SILENTLY: Mapping[Step, type[OAuthError]] = {
     Step.LOG_IN: LoginRequired,
     Step.LOG_IN_AGAIN: InteractionRequired,
+    Step.ANSWER_INVITATION: InteractionRequired,
     Step.CHOOSE_ORGANIZATION: InteractionRequired,
     Step.CONSENT: ConsentRequired,
 }

@@ -63,6 +63,31 @@ GERMAN: Mapping[str, str] = {
     # organization
     "organization_title": "Wählen Sie eine Organisation",
     "organization_none": "Ihr Konto gehört zu keiner Organisation, die diese Anwendung benutzen darf.",
+    # invitation
+    "invited_to": "um die Einladung zu {organization} anzunehmen",
+    "invitation_title": "Sie sind zu {organization} eingeladen",
+    "invitation_lead": "{inviter} bittet Sie, Mitglied zu werden.",
+    "invitation_accept": "Annehmen",
+    "invitation_decline": "Ablehnen",
+    "invitation_switch": "Anderes Konto verwenden",
+    "invitation_wrong_account": "Sie sind als {account} angemeldet. Die Einladung ist für {email}: Melden Sie sich mit "
+    "dieser Adresse an, um sie anzunehmen.",
+    "invitation_unverified": "Bestätigen Sie zuerst, dass {email} Ihre Adresse ist.",
+    "invitation_letter": "E-Mail zur Bestätigung senden",
+    "invitation_letter_sent": "Eine E-Mail ist unterwegs an {email}. Folgen Sie dem Link darin und öffnen Sie dann "
+    "diese Seite noch einmal.",
+    "invitation_accepted_title": "Willkommen",
+    "invitation_accepted_lead": "Sie sind jetzt Mitglied von {organization}.",
+    "invitation_accepted_link": "Weiter",
+    "invitation_declined_title": "Sie haben abgelehnt",
+    "invitation_declined_lead": "Sie sind nicht Mitglied von {organization}. Sie können dieses Fenster schließen.",
+    "invitation_over_title": "Diese Einladung gilt nicht",
+    "invitation_expired": "Sie ist abgelaufen. Bitten Sie um eine neue.",
+    "invitation_canceled": "Sie wurde zurückgezogen. Fragen Sie, wer Sie eingeladen hat.",
+    "invitation_used": "Sie wurde schon beantwortet.",
+    "invitation_unknown": "Der Link ist nicht vollständig, oder es gibt diese Einladung nicht.",
+    "invitation_member_title": "Sie sind schon Mitglied",
+    "invitation_member_lead": "Sie gehören zu {organization}: Es gibt nichts anzunehmen.",
     # consent
     "consent_title": "{client} möchte auf Ihr Konto zugreifen",
     "consent_title_unnamed": "Eine Anwendung möchte auf Ihr Konto zugreifen",
@@ -146,4 +171,7 @@ GERMAN: Mapping[str, str] = {
     "form_stale": "Diese Seite war zu lange offen. Bitte versuchen Sie es noch einmal.",
     "too_many": "Zu viele Versuche. Warten Sie einen Augenblick und versuchen Sie es dann noch einmal.",
     "busy": "Der Dienst ist ausgelastet. Bitte versuchen Sie es noch einmal.",
+    "invitation_suspended": "Diese Organisation ist gesperrt. Fragen Sie, wer Sie eingeladen hat.",
+    "invitation_full": "In dieser Organisation ist kein Platz mehr frei. Fragen Sie, wer Sie eingeladen hat.",
+    "invitation_failed": "Das war nicht möglich. Fragen Sie, wer Sie eingeladen hat.",
 }

@@ -14,6 +14,7 @@ from tenant_runtime.login import (
     verification_pages,
 )
 from tenant_runtime.login.devices import endpoint as device
+from tenant_runtime.login.invitations import endpoint as invitations
 
 handlers = [
     *front.handlers,
@@ -27,5 +28,6 @@ handlers = [
     *organization.handlers,
     *consent.handlers,
     *device.handlers,
+    *invitations.handlers,
     *stylesheet.handlers,
 ]

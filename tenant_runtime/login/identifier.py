@@ -37,7 +37,7 @@ handlers = [identifier_page, identify]
 
 
 def _page(visit: StepVisit, email: str, problem: ProblemKey | None = None) -> IdentifierPage:
-    may_sign_up = visit.configuration.takes_signups_by_page(visit.request.connection)
+    may_sign_up = visit.takes_signups
     return visit.page(
         IdentifierPage,
         email=email,

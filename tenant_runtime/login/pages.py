@@ -70,7 +70,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class FormPage(Page):
-    """A page that posts to this host: `state` and `form_token` come back as hidden fields of these names.
+    """A page that posts to this host: `state` and `form_token` come back as hidden fields of these names. `invited_to`:
+    the organization whose invitation is answered by signing in.
 
     The referrer policy must not be `no-referrer` here: under it browsers send `Origin: null` with the form
     (Fetch, "append a request Origin header"), and the check of Origin could not tell our page from another's.
@@ -83,6 +84,7 @@ class FormPage(Page):
     form_token: str
     state: str = ""
     client_name: str = ""
+    invited_to: str = ""
     problems: Problems = field(default_factory=dict)
 
 
@@ -124,6 +126,7 @@ class SignupPage(FormPage):
     asks_name: bool = False
     password_minimum: int = 8
     login_url: str | None = None
+    email_is_fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

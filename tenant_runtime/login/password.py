@@ -12,6 +12,7 @@ from tenant_runtime.login.authentication import enter, sign_in, signed_in
 from tenant_runtime.login.authorization_requests import RequestKey, load_request, save_progress
 from tenant_runtime.login.cancelling import cancel, is_cancelled, may_cancel
 from tenant_runtime.login.forms import FORM_LIMIT
+from tenant_runtime.login.invitations.at_login import answering, tell_of_answer
 from tenant_runtime.login.pages import PasswordPage
 from tenant_runtime.login.password_check import (
     Attempt,
@@ -81,10 +82,12 @@ async def _enter(visit: StepVisit, trial: Trial, attempt: Attempt, verdict: Matc
     signing = sign_in(
         visit, secret, account.user_id, email=attempt.email, events=(event,), new_hash=verdict.new_hash
     )
-    signing = replace(signing, guard=trial.guard, counted=attempt.counted)
+    answer = await answering(visit, account.user_id)
+    signing = replace(signing, guard=trial.guard, counted=attempt.counted, answering=answer)
     if not await visit.tenant.database.write(enter, signing, account):
         return _refused(visit, await wrong(trial, attempt))
     visit.services.attempts.succeed(visit.tenant, attempt.subject)
+    await tell_of_answer(visit, answer, account.user_id)
     return signed_in(visit, secret)
 
 

@@ -148,6 +148,16 @@ SCREENS: Mapping[str, Screen] = {
         "organization-picker",
         {"pageTitle": PAGE_TITLE, "title": "organization_title", "description": "continue_to"},
     ),
+    "invitation": Screen(
+        "invitation",
+        "accept-invitation",
+        {
+            "pageTitle": PAGE_TITLE,
+            "title": "invitation_title",
+            "description": "invitation_lead",
+            "buttonText": "invitation_accept",
+        },
+    ),
     "device_code": Screen(
         "device-flow",
         "device-code-activation",

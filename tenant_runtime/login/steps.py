@@ -27,11 +27,13 @@ from tenant_runtime.login.custom_texts import Speech
 from tenant_runtime.login.devices.requests import accept_device, is_of_device
 from tenant_runtime.login.flow import Step
 from tenant_runtime.login.forms import check_token, form_token, state_of, submitted
+from tenant_runtime.login.invitations.requests import accept_invitation_request, is_of_invitation
 from tenant_runtime.login.pages import FormPage
 from tenant_runtime.login.sessions import load_session
 from tenant_runtime.login.ways import by_organization
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest, accept, destination
-from tenant_runtime.oauth.authorization.parameters import Sent
+from tenant_runtime.oauth.authorization.parameters import ADDRESS_PROVED, Sent
+from tenant_runtime.organizations.invitations.tickets import Found, find
 from tenant_runtime.organizations.rules import OrganizationRules
 
 IDENTIFIER = "/u/login/identifier"
@@ -42,10 +44,12 @@ ORGANIZATION = "/u/organization"
 CONSENT = "/u/consent"
 RESUME = "/authorize/resume"
 CONFIRM_DEVICE = "/activate/confirm"
+INVITATION = "/u/invitation/answer"
 
 _ADDRESSES: Mapping[Step, str] = {
     Step.LOG_IN: IDENTIFIER,
     Step.LOG_IN_AGAIN: IDENTIFIER,
+    Step.ANSWER_INVITATION: INVITATION,
     Step.CHOOSE_ORGANIZATION: ORGANIZATION,
     Step.CONSENT: CONSENT,
 }
@@ -83,6 +87,20 @@ class StepVisit:
     path: str
     fields: Mapping[str, str]
     speech: Speech
+    invitation: Found | None = None
+
+    @property
+    def live_invitation(self) -> Found | None:
+        found = self.invitation
+        return found if found is not None and found.is_live(self.now) else None
+
+    @property
+    def takes_signups(self) -> bool:
+        """Who is invited may make an account where others may not."""
+        connection = self.request.connection
+        if self.live_invitation is not None and not connection.database.requires_username:
+            return True
+        return self.configuration.takes_signups_by_page(connection)
 
     def page(self, kind: type[P], **values: Any) -> P:
         return kind(
@@ -92,6 +110,7 @@ class StepVisit:
             form_token=form_token(self.tenant, self.browser.binding or "", self.path, self.state),
             state=self.state,
             client_name=self.request.client.name,
+            invited_to=self.live_invitation.organization_label if self.live_invitation is not None else "",
             client=card_of(self.request.client),
             **values,
         )
@@ -152,7 +171,7 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
     key = RequestKey(digest(state), browser.binding_digest or "", tenant.issuer)
     now = now_ms(services.clock)
     held = await configuration(tenant)
-    stored, session = await tenant.database.read(_stored, key, browser.session_digest, now)
+    stored, session, invitation = await tenant.database.read(_stored, key, browser.session_digest, now)
     accepted = _accepted(stored.parameters, held, tenant)
     return StepVisit(
         tenant=tenant,
@@ -172,17 +191,24 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
         path=path,
         fields=fields,
         speech=speech_of(request, held, accepted.parameters.ui_locales),
+        invitation=invitation,
     )
 
 
 def _accepted(parameters: Mapping[str, str], held: Configuration, tenant: Tenant) -> AcceptedRequest:
     if is_of_device(parameters):
         return accept_device(parameters, held, tenant.issuer)
+    if is_of_invitation(parameters):
+        return accept_invitation_request(parameters, held, tenant.issuer)
     sent = Sent(parameters)
     return accept(sent, destination(sent, held, tenant.issuer), held, tenant.issuers)
 
 
 def _stored(
     connection: Connection, key: RequestKey, session_digest: str | None, now: int
-) -> tuple[StoredRequest, Row[Any] | None]:
-    return load_request(connection, key, now), load_session(connection, session_digest, now, key.issuer)
+) -> tuple[StoredRequest, Row[Any] | None, Found | None]:
+    stored = load_request(connection, key, now)
+    session = load_session(connection, session_digest, now, key.issuer)
+    invitation_id, is_proved = stored.parameters.get("invitation"), ADDRESS_PROVED in stored.parameters
+    invitation = find(connection, invitation_id, is_proved=is_proved) if invitation_id is not None else None
+    return stored, session, invitation

@@ -32,6 +32,9 @@ ProblemKey: TypeAlias = Literal[
     "form_stale",
     "too_many",
     "busy",
+    "invitation_suspended",
+    "invitation_full",
+    "invitation_failed",
 ]
 
 ENGLISH: Mapping[str, str] = {
@@ -92,6 +95,30 @@ ENGLISH: Mapping[str, str] = {
     # organization
     "organization_title": "Choose an organization",
     "organization_none": "Your account is not a member of any organization that may use this application.",
+    # invitation
+    "invited_to": "to accept the invitation to {organization}",
+    "invitation_title": "You are invited to {organization}",
+    "invitation_lead": "{inviter} asks you to become a member.",
+    "invitation_accept": "Accept",
+    "invitation_decline": "Decline",
+    "invitation_switch": "Use another account",
+    "invitation_wrong_account": "You are signed in as {account}. The invitation is for {email}: sign in with that "
+    "address to accept it.",
+    "invitation_unverified": "Before you accept, prove that {email} is your address.",
+    "invitation_letter": "Send a mail to prove it",
+    "invitation_letter_sent": "A mail is on its way to {email}. Follow the link in it, then open this page again.",
+    "invitation_accepted_title": "Welcome",
+    "invitation_accepted_lead": "You are a member of {organization} now.",
+    "invitation_accepted_link": "Continue",
+    "invitation_declined_title": "You declined",
+    "invitation_declined_lead": "You are not a member of {organization}. You can close this window.",
+    "invitation_over_title": "This invitation cannot be used",
+    "invitation_expired": "It has expired. Ask for a new one.",
+    "invitation_canceled": "It was taken back. Ask whoever invited you.",
+    "invitation_used": "It was answered already.",
+    "invitation_unknown": "The link is not complete, or there is no such invitation.",
+    "invitation_member_title": "You are a member already",
+    "invitation_member_lead": "You belong to {organization}: there is nothing to accept.",
     # consent
     "consent_title": "{client} wants to access your account",
     "consent_title_unnamed": "An application wants to access your account",
@@ -174,6 +201,9 @@ ENGLISH: Mapping[str, str] = {
     "form_stale": "This page was open for too long. Please try again.",
     "too_many": "Too many attempts. Wait a moment, then try again.",
     "busy": "The service is busy. Please try again.",
+    "invitation_suspended": "This organization is suspended. Ask whoever invited you.",
+    "invitation_full": "There is no place left in this organization. Ask whoever invited you.",
+    "invitation_failed": "This could not be done. Ask whoever invited you.",
 }
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "de": GERMAN}

@@ -29,7 +29,7 @@ from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.login.answers import branding_of, redirect
-from tenant_runtime.login.arrival import Arrival, arrive
+from tenant_runtime.login.arrival import Arrival, Outcome, arrive
 from tenant_runtime.login.authorization_requests import RequestGone, RequestKey, load_request
 from tenant_runtime.login.client_card import card_of
 from tenant_runtime.login.cookies import Browser, binding_cookie, browser_of, new_binding
@@ -37,8 +37,9 @@ from tenant_runtime.login.custom_texts import speech_in
 from tenant_runtime.login.devices.requests import is_of_device
 from tenant_runtime.login.flow import Step
 from tenant_runtime.login.forms import state_of
+from tenant_runtime.login.invitations.requests import is_of_invitation
 from tenant_runtime.login.sessions import Lifetimes
-from tenant_runtime.login.steps import CONFIRM_DEVICE, address_of, at
+from tenant_runtime.login.steps import CONFIRM_DEVICE, INVITATION, PASSWORD, SIGNUP, address_of, at
 from tenant_runtime.oauth.authorization.acceptance import (
     AcceptedRequest,
     Destination,
@@ -53,7 +54,8 @@ from tenant_runtime.oauth.authorization.request_objects import read_object
 from tenant_runtime.oauth.authorization.response_modes import answer, error_parameters
 from tenant_runtime.oauth.body import BODY_LIMIT, FORM, media_type
 from tenant_runtime.oauth.clients.documents import SCHEME, with_document
-from tenant_runtime.organizations.joining.at_login import JOINED, WayIn
+from tenant_runtime.organizations.joining.at_login import JOINED, Asked, WayIn
+from tenant_runtime.organizations.joining.letters import Post
 
 AnyRequest = Request[Any, Any, Any]
 log = structlog.get_logger(__name__)
@@ -130,6 +132,8 @@ async def resume(request: AnyRequest) -> Response[str]:
     stored = await tenant.database.read(load_request, key, now_ms(services.clock))
     if is_of_device(stored.parameters):
         return redirect(at(CONFIRM_DEVICE, state), status=302)
+    if is_of_invitation(stored.parameters):
+        return redirect(at(INVITATION, state), status=302)
     visit = await _visit(request, Sent(stored.parameters), browser, after_form=False)
 
     async def go_on() -> Response[str]:
@@ -262,16 +266,34 @@ async def _go_on(
         event=visit.event("ssa"),
         now=visit.now,
         lifetimes=Lifetimes.of(settings),
-        way_in=WayIn.of(visit.configuration, visit.event(JOINED), new_id("mem")),
+        way_in=_way_in(visit, accepted),
     )
     outcome = await visit.tenant.database.write(arrive, arrival)
+    if isinstance(outcome.error, Asked):
+        visit.services.deliveries.soon(visit.tenant)
     if outcome.error is not None:
         raise outcome.error
     if outcome.step is Step.DONE:
         return visit.answer({"code": code})
     assert outcome.step is not None
-    address = address_of(outcome.step, state, wants_signup=is_new and accepted.parameters.wants_signup)
+    address = _address(outcome, state, wants_signup=is_new and accepted.parameters.wants_signup)
     return redirect(address, status=303 if visit.after_form else 302, cookies=cookies)
+
+
+def _address(outcome: Outcome, state: str, *, wants_signup: bool) -> str:
+    """Who reads the mail of an invited address is led to what they have: an account, or none yet."""
+    assert outcome.step is not None
+    if outcome.step is Step.LOG_IN and outcome.entry is not None and outcome.entry.has_account is not None:
+        return at(PASSWORD if outcome.entry.has_account else SIGNUP, state)
+    return address_of(outcome.step, state, wants_signup=wants_signup)
+
+
+def _way_in(visit: Visit, accepted: AcceptedRequest) -> WayIn:
+    """A silent request asks nobody for anything."""
+    post = None
+    if not accepted.parameters.is_silent:
+        post = Post.of(visit.tenant, visit.services, visit.configuration)
+    return WayIn.of(visit.configuration, visit.event(JOINED), new_id("mem"), post)
 
 
 async def _told_to_the_client(visit: Visit, act: Callable[[], Awaitable[Response[str]]]) -> Response[str]:

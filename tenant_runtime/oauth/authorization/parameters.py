@@ -58,6 +58,11 @@ SIGNED = "signed"
 """Beside the parameters, under names that no request can bring: the digest of the pushed request (RFC 9126) they are
 from, and that they were signed (RFC 9101). They stay with the request while the person logs in."""
 
+ADDRESS_PROVED = "address proved"
+"""Likewise: the invitation was named by the secret of its letter. What is kept of the request names it by its id."""
+
+INVALID_INVITATION = "The invitation is not valid."
+
 _SCOPE_VALUE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 section 4.2
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -116,6 +121,8 @@ class AuthorizationParameters:
     acr_values: tuple[str, ...] = ()
     dpop_jkt: str | None = None
     organization: str | None = None
+    invitation: str | None = None
+    address_proved: bool = False
     screen_hint: str | None = None
     connection: str | None = None
 
@@ -186,6 +193,8 @@ def understood(request: Sent) -> AuthorizationParameters:
         acr_values=tuple((request.get("acr_values") or "").split()),
         dpop_jkt=_dpop_jkt(request.get("dpop_jkt")),
         organization=_organization(request),
+        invitation=request.get("invitation"),
+        address_proved=ADDRESS_PROVED in request.values,
         screen_hint=request.get("screen_hint"),
         connection=request.get("connection"),
     )
@@ -266,9 +275,9 @@ def _dpop_jkt(value: str | None) -> str | None:
 
 
 def _organization(request: Sent) -> str | None:
-    if request.get("invitation") is not None:
-        raise InvalidRequest("The invitation is not valid.")
     organization = request.get("organization")
+    if organization is None and request.get("invitation") is not None:
+        raise InvalidRequest(INVALID_INVITATION)
     if organization is not None and not organization.strip():
         raise InvalidRequest("The parameter organization is empty.")
     return organization

@@ -99,9 +99,15 @@ def accept(
 
 
 def acceptable(
-    connection: Connection, shown: str, person: Person, options: OrganizationOptions, now: int
+    connection: Connection,
+    shown: str,
+    person: Person,
+    options: OrganizationOptions,
+    now: int,
+    *,
+    is_proved: bool = False,
 ) -> Found:
-    found = find(connection, shown)
+    found = find(connection, shown, is_proved=is_proved)
     if found is None or not found.is_live(now):
         raise _not_found("Invitation not found")
     row = found.row
@@ -158,10 +164,11 @@ def reject(
     return _over(connection, found, REJECTED, event)
 
 
-def decline(connection: Connection, secret: str, event: Event) -> Row[Any]:
-    """By whoever reads the mail of the invited address: nothing more is asked of them to be left alone."""
-    found = find(connection, secret)
-    if found is None or not found.proves_address or found.row.status != PENDING:
+def decline(connection: Connection, invitation_id: str, event: Event) -> Row[Any]:
+    """By whoever reads the mail of the invited address, which the caller has seen: nothing more is asked of them to be
+    left alone."""
+    found = find(connection, invitation_id)
+    if found is None or found.row.status != PENDING:
         raise _not_found("Invitation not found")
     return _over(connection, found, REJECTED, event)
 

@@ -52,10 +52,10 @@ class Found:
         return bool(row.status == PENDING and row.expires_at > now and row.created_at <= now + LEEWAY_MS)
 
 
-def find(connection: Connection, shown: str) -> Found | None:
-    """Of whatever status."""
+def find(connection: Connection, shown: str, *, is_proved: bool = False) -> Found | None:
+    """Of whatever status. `is_proved`: the secret was shown earlier in this conversation, and the id stands for it."""
     row = connection.execute(_FIND, {"shown": shown, "of": digest(shown)}).one_or_none()
-    return None if row is None else Found(row, row.id != shown)
+    return None if row is None else Found(row, is_proved or row.id != shown)
 
 
 def secret_of(data_key: DataKey, invitation_id: str) -> str:
