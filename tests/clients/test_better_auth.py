@@ -5,12 +5,16 @@ so without need is as wrong as one that does not say it (`organization_api/steps
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.mail import letters_in
+from entrypoints.network import Api
 from tests.clients.conftest import PACKAGES, Served, node
 from tests.clients.organization_api.judging import is_alike, is_as_said
 from tests.clients.organization_api.script import SCENES, Answers, people_of, played
@@ -23,6 +27,7 @@ pytestmark = [
 ]
 DATABASE = "Username-Password-Authentication"
 OPTIONS = "/tenants/organizations"
+TOKEN = re.compile(r"(?:reset-password/|token=)([\w.~-]+)")
 
 
 @dataclass(frozen=True)
@@ -38,24 +43,42 @@ async def both(served: Served) -> Played:
 
 
 async def _at_a_tenant(served: Served) -> Answers:
-    tenant = served.demo.tenants[1]
     async with served.http() as http:
+        tenant = served.demo.tenants[1]
         manager = await served.manager(http, tenant)
-        before = await manager.get(OPTIONS)
-
-        async def place(scene: Scene) -> Mapping[str, Any]:
-            await manager.patch(OPTIONS, {**before, **scene.options})
-            for who in people_of(scene):
-                known = {"name": who["name"], "email": who["email"], "password": who["password"]}
-                await manager.post(
-                    "/users", {**known, "connection": DATABASE, "email_verified": who["verified"]}
-                )
-            return {"origin": tenant.issuer.rstrip("/"), "people": people_of(scene)}
-
+        place = _Tenant(tenant.issuer.rstrip("/"), manager, served.mail, await manager.get(OPTIONS))
         try:
             return await played(place, NODE_EXTRA_CA_CERTS=str(served.authority.file))
         finally:
-            await manager.patch(OPTIONS, before)
+            await manager.patch(OPTIONS, place.options)
+
+
+@dataclass(frozen=True)
+class _Tenant:
+    origin: str
+    manager: Api
+    mail: Path
+    options: dict[str, Any]
+
+    async def ready(self, scene: Scene) -> Mapping[str, Any]:
+        await self.manager.patch(OPTIONS, {**self.options, **scene.options})
+        people = people_of(scene)
+        for who in people:
+            known = {name: who[name] for name in ("name", "email", "password")}
+            await self.manager.post(
+                "/users", {**known, "connection": DATABASE, "email_verified": who["verified"]}
+            )
+        return {"origin": self.origin, "people": people}
+
+    async def token_for(self, email: str) -> str:
+        for _ in range(200):
+            texts = [
+                str(letter.get_body(("plain",))) for letter in letters_in(self.mail) if letter["to"] == email
+            ]
+            if found := [token for text in texts for token in TOKEN.findall(text)]:
+                return str(found[-1])
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"no letter to {email}")
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)

@@ -61,6 +61,39 @@ def fetch(by: str, method: str, path: str, *, fails: tuple[int, str | None] | No
     return step(by, "fetch", fails=fails, differs=differs, method=method, path=path, headers=named, **sent)
 
 
+AT = "@letters.example"
+LETTERS = Scene(
+    "letters",
+    people("ada", "ben", strangers=("uma",)),
+    (
+        step(NOBODY, "requestPasswordReset", email="zoe" + AT),
+        step(NOBODY, "requestPasswordReset", email="no address", fails=(400, "VALIDATION_ERROR")),
+        step(NOBODY, "requestPasswordReset", email="ada" + AT),
+        step("ada", "letter", keep="reset", to="ada" + AT),
+        step(NOBODY, "resetPassword", newPassword=OTHER, token="no-such", fails=(400, "INVALID_TOKEN")),
+        step(NOBODY, "resetPassword", newPassword="short", token="$reset.token", fails=(400, "PASSWORD_TOO_SHORT")),
+        step(NOBODY, "resetPassword", newPassword=OTHER, token="$reset.token"),
+        step(NOBODY, "resetPassword", newPassword=OTHER, token="$reset.token", fails=(400, "INVALID_TOKEN")),
+        step("ada", "getSession", differs="a new password ends the sessions of the old one"),
+        step("ada", "signIn.email", email="ada" + AT, password=PASSWORD, fails=BAD_LOGIN),
+        step("ada", "signIn.email", email="ada" + AT, password=OTHER),
+        step("ada", "verifyPassword", password=PASSWORD, fails=(400, "INVALID_PASSWORD")),
+        step("ada", "verifyPassword", password=OTHER),
+        step("uma", "sendVerificationEmail", email="ada" + AT, fails=(400, "EMAIL_MISMATCH")),
+        step("ada", "sendVerificationEmail", email="ada" + AT, fails=(400, "EMAIL_ALREADY_VERIFIED")),
+        step("uma", "sendVerificationEmail", email="uma" + AT),
+        step("uma", "letter", keep="proof", to="uma" + AT),
+        step(NOBODY, "verifyEmail", query={"token": "no-such"}, fails=(401, "INVALID_TOKEN")),
+        step("uma", "verifyEmail", query={"token": "$proof.token"}),
+        step("uma", "getSession"),
+        step("uma", "changeEmail", newEmail="uma" + AT, fails=(400, None)),
+        step("ben", "deleteUser", password="wrong " + PASSWORD, fails=(400, "INVALID_PASSWORD")),
+        step("ben", "deleteUser", password=PASSWORD),
+        step("ben", "getSession"),
+        step("ben", "signIn.email", email="ben" + AT, password=PASSWORD, fails=BAD_LOGIN),
+    ),
+)  # fmt: skip
+
 LOGIN = '{"email":"ada@edges.example","password":"wrong"}'
 LEAVE = '{"organizationId":"no-such"}'
 

@@ -125,6 +125,7 @@ class Scene {
 
   async take(step) {
     if (step.do === "wait") return await after(step.with.seconds);
+    if (step.do === "letter") return await this.opened(step);
     if (step.do === "watch") return this.watched(step);
     if (step.do === "shown") return await this.shown(step);
     if (step.together) return { together: await Promise.all(step.together.map((each) => this.take(each))) };
@@ -132,6 +133,12 @@ class Scene {
     if (step.keep && answer.status === 200) this.keep(step.keep, answer.value);
     const { status, value } = answer;
     return status === 200 ? { status, gave: this.told(value) } : { status, refused: this.told(value) };
+  }
+
+  // The token in the newest letter to somebody.
+  async opened(step) {
+    this.keep(step.keep, { token: await this.place.tokenFor(step.with.to) });
+    return { status: 200, gave: null };
   }
 
   store({ by, with: { store } }) {
@@ -180,7 +187,11 @@ class Scene {
 async function servedPlace(name) {
   say({ begins: name });
   const { origin, people } = await heard();
-  return { origin, people, fetch };
+  const tokenFor = async (email) => {
+    say({ opens: email });
+    return (await heard()).token;
+  };
+  return { origin, people, fetch, tokenFor };
 }
 
 const { reference, scenes } = await heard();

@@ -27,6 +27,7 @@ export async function openReference(options, people) {
   const { organization } = await from("better-auth/plugins");
   const access = await from("better-auth/plugins/organization/access");
   const tables = Object.fromEntries([...TABLES, "organizationRole"].map((name) => [name, []]));
+  const letters = new Map();
   const { teams, dynamic_access_control: dynamic, ...rest } = options;
   const auth = betterAuth({
     baseURL: ORIGIN,
@@ -34,8 +35,11 @@ export async function openReference(options, people) {
     database: memoryAdapter(tables),
     emailAndPassword: {
       enabled: true,
+      sendResetPassword: async ({ user, token }) => void letters.set(user.email, token),
       password: { hash: async (password) => `plain:${password}`, verify: async ({ hash, password }) => hash === `plain:${password}` },
     },
+    emailVerification: { sendVerificationEmail: async ({ user, token }) => void letters.set(user.email, token) },
+    user: { deleteUser: { enabled: true }, changeEmail: { enabled: true } },
     rateLimit: { enabled: false },
     telemetry: { enabled: false },
     logger: { disabled: true },
@@ -54,5 +58,5 @@ export async function openReference(options, people) {
     await auth.api.signUpEmail({ body: { email, password, name } });
     tables.user.find((user) => user.email === email).emailVerified = verified;
   }
-  return { origin: ORIGIN, people, fetch: (request) => auth.handler(request) };
+  return { origin: ORIGIN, people, fetch: (request) => auth.handler(request), tokenFor: async (email) => letters.get(email) };
 }

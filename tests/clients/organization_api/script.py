@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from tests.clients.organization_api.accounts import ACCOUNTS, EDGES, STORES
+from tests.clients.organization_api.accounts import ACCOUNTS, EDGES, LETTERS, STORES
 from tests.clients.organization_api.invitations import EXPIRED, INVITATIONS, ONCE, REPLACED
 from tests.clients.organization_api.limits import CLOSED, FULL, WITHOUT
 from tests.clients.organization_api.members import HANDOVER, MEMBERS, OWNERS, PERMISSIONS
@@ -19,14 +19,20 @@ from tests.clients.organization_api.teams import ROLES, TEAMS
 HERE = Path(__file__).parent
 SECONDS = 120
 SCENES = (
-    LIFE, ACTIVE, STRANGERS, MEMBERS, HANDOVER, OWNERS, PERMISSIONS, INVITATIONS, ONCE, EXPIRED, REPLACED, TEAMS, ROLES, FULL,
-    CLOSED, WITHOUT, ACCOUNTS, EDGES, STORES,
+    LIFE, ACTIVE, STRANGERS, MEMBERS, HANDOVER, OWNERS, PERMISSIONS, INVITATIONS, ONCE, EXPIRED, REPLACED, TEAMS, ROLES,
+    FULL, CLOSED, WITHOUT, ACCOUNTS, LETTERS, EDGES, STORES,
 )  # fmt: skip
 
 Answer = dict[str, Any]
 Answers = dict[str, list[Answer]]
-Place = Callable[[Scene], Awaitable[Mapping[str, Any]]]
-"""Makes a place ready for a scene: its options set, its people there; answers origin and people."""
+
+
+class Place(Protocol):
+    async def ready(self, scene: Scene) -> Mapping[str, Any]:
+        """Its options are set, its people are there; answers origin and people."""
+
+    async def token_for(self, email: str) -> str:
+        """In the newest letter."""
 
 
 def people_of(scene: Scene) -> list[dict[str, Any]]:
@@ -65,9 +71,16 @@ async def _talked(
         if "ended" in said:
             answers[said["ended"]] = said["answers"]
         elif place is not None:
-            process.stdin.write(msgspec.json.encode(await place(named[said["begins"]])) + b"\n")
+            told = await _told(place, named, said)
+            process.stdin.write(msgspec.json.encode(told) + b"\n")
     assert len(answers) == len(scenes), (await process.stderr.read()).decode()[-3000:]
     return answers
+
+
+async def _told(place: Place, named: Mapping[str, Scene], said: Mapping[str, str]) -> Mapping[str, Any]:
+    if "opens" in said:
+        return {"token": await place.token_for(said["opens"])}
+    return await place.ready(named[said["begins"]])
 
 
 def _program(is_reference: bool, scenes: tuple[Scene, ...]) -> dict[str, Any]:
