@@ -1,0 +1,408 @@
+"""The link of an invitation, from the letter to the membership: new people, known ones, wrong ones, late ones."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from entrypoints.browser import Browser
+from entrypoints.demo_content import CALLBACK, Demo, DemoUser
+from tests.mailbox import Mailed, link_in, mailed
+from tests.organizations.people import AuthClient, new_address, signed_in
+from tests.relying_party import RelyingParty
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "seven unrelated words of this test"
+PAGE = "u/invitation"
+ACCEPT, DECLINE, SWITCH = ("decision", "accept"), ("decision", "decline"), ("decision", "switch")
+
+
+@pytest.fixture(scope="module")
+async def mail(golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mailed]:
+    async with mailed(golden, tmp_path_factory.mktemp("invited")) as made:
+        yield made
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """An organization, and who owns it."""
+
+    mail: Mailed
+    owner: AuthClient
+    id: str
+    name: str
+
+    async def invite(self, email: str, **more: Any) -> dict[str, Any]:
+        body = {"role": "member", "organizationId": self.id, **more}
+        answer = await self.owner.post("/organization/invite-member", email=email, **body)
+        assert answer.status == 200, answer
+        invitation: dict[str, Any] = answer.body
+        return invitation
+
+    async def invite_by_api(self, email: str, **more: Any) -> dict[str, Any]:
+        """In Auth0's shape, for the demo's `web` client."""
+        manager = await self.mail.installation.manager("acme")
+        client_id = self.mail.tenant().clients["web"].client_id
+        body = {"inviter": {"name": "Ada"}, "invitee": {"email": email}, "client_id": client_id, **more}
+        made: dict[str, Any] = await manager.post(f"/organizations/{self.id}/invitations", body)
+        return made
+
+    async def link(self, email: str) -> str:
+        """Of the newest letter to this address."""
+        [*_, letter] = [one for one in await self.mail.settle() if one.recipients == (email,)]
+        return link_in(letter)
+
+    async def roles(self, email: str) -> list[str]:
+        found = (await self.owner.get("/organization/list-members", organizationId=self.id, limit=100)).body
+        return [one["role"] for one in found["members"] if one["user"]["email"] == email]
+
+
+async def house(mail: Mailed, slug: str) -> House:
+    owner = await signed_in(mail.installation, name="Ada Owner")
+    made = await owner.post("/organization/create", name=slug.title(), slug=slug)
+    assert made.status == 200, made
+    return House(mail, owner, made.body["id"], slug.title())
+
+
+@asynccontextmanager
+async def browser(mail: Mailed) -> AsyncIterator[Browser]:
+    """Of somebody who has never been here."""
+    async with mail.installation.browser() as http:
+        yield Browser(http, stops=(CALLBACK, "https://"))
+
+
+async def verified(mail: Mailed, email: str) -> list[bool]:
+    manager = await mail.installation.manager("acme")
+    return [bool(user["email_verified"]) for user in await manager.get("/users-by-email", email=email)]
+
+
+@asynccontextmanager
+async def application(mail: Mailed, email: str = "", password: str = PASSWORD) -> AsyncIterator[RelyingParty]:
+    async with mail.installation.browser() as http:
+        party = mail.installation.relying_party("acme", "web", http=http)
+        party.user = DemoUser(email, password)
+        yield party
+
+
+# --- Our own page --------------------------------------------------------------------------------------------------
+
+
+async def test_somebody_new_makes_an_account_of_the_invited_address_and_is_in(mail: Mailed) -> None:
+    home, email = await house(mail, "newcomers"), new_address()
+    await home.invite(email, role="admin")
+    link = await home.link(email)
+    assert PAGE in link
+    async with browser(mail) as page:
+        shown = await page.open(link)
+        assert "Ada Owner" in shown.text
+        assert "You are invited to <bdi>Newcomers</bdi>" in shown.text
+        signup = await page.submit(button=ACCEPT)
+        assert "to accept the invitation to <bdi>Newcomers</bdi>" in signup.text
+        done = await page.submit({"name": "Nina", "password": PASSWORD, "email": "other@acme.example"})
+        assert "You are a member of Newcomers now." in done.text
+    assert await home.roles(email) == ["admin"]
+    assert await verified(mail, email) == [True]
+    assert await verified(mail, "other@acme.example") == []
+    asked = [letter for letter in await mail.settle() if letter.recipients == (email,)]
+    assert len(asked) == 1  # and none that asks for a proof of the address
+
+
+async def test_who_has_an_account_logs_in_and_has_accepted(mail: Mailed) -> None:
+    home = await house(mail, "known")
+    person = await signed_in(mail.installation, verified=False)
+    await home.invite(person.email)
+    link = await home.link(person.email)
+    async with browser(mail) as page:
+        await page.open(link)
+        asked = await page.submit(button=ACCEPT)
+        assert "password" in str(asked.url)
+        wrong = await page.submit({"password": "not this one, surely"})
+        assert wrong.status_code == 400
+        assert await home.roles(person.email) == []
+        done = await page.submit({"password": person.password})
+        assert "You are a member of Known now." in done.text
+        again = await page.open(link)
+        assert "You are a member already" in again.text
+    assert await home.roles(person.email) == ["member"]
+    assert await verified(mail, person.email) == [True]
+    async with browser(mail) as page:
+        used = await page.open(link)
+        assert (used.status_code, "It was answered already." in used.text) == (403, True)
+
+
+async def test_who_is_signed_in_accepts_with_one_button_and_is_in_the_organization_there(
+    mail: Mailed,
+) -> None:
+    home = await house(mail, "oneclick")
+    person = await signed_in(mail.installation)
+    await home.invite(person.email)
+    page = Browser(person.http, stops=(CALLBACK,))
+    await page.open(await home.link(person.email))
+    assert await home.roles(person.email) == []
+    done = await page.submit(button=ACCEPT)
+    assert "You are a member of Oneclick now." in done.text
+    session = await person.session() or {}
+    assert session["activeOrganizationId"] == home.id
+
+
+async def test_who_is_signed_in_as_somebody_else_is_told_and_may_switch(mail: Mailed) -> None:
+    home = await house(mail, "mistaken")
+    person, other = await signed_in(mail.installation), await signed_in(mail.installation)
+    await home.invite(person.email)
+    page = Browser(other.http, stops=(CALLBACK,))
+    shown = await page.open(await home.link(person.email))
+    assert f"You are signed in as <bdi>{other.email}</bdi>" in shown.text
+    forced = await page.submit({"decision": "accept"})
+    assert "password" in str(forced.url)  # of the invited one
+    assert await home.roles(other.email) == []
+    await page.open(await home.link(person.email))
+    await page.submit(button=SWITCH)
+    done = await page.submit({"password": person.password})
+    assert "You are a member of Mistaken now." in done.text
+    assert (await home.roles(person.email), await home.roles(other.email)) == (["member"], [])
+
+
+async def test_who_logs_in_as_somebody_else_on_the_way_is_told_so(mail: Mailed) -> None:
+    home = await house(mail, "astray")
+    other, email = await signed_in(mail.installation), new_address()
+    invitation = await home.invite(email)
+    async with browser(mail) as page:
+        await page.open(f"{mail.tenant().issuer}{PAGE}?ticket={invitation['id']}")
+        await page.submit(button=ACCEPT)
+        await page.submit({"email": other.email})
+        told = await page.submit({"password": other.password})
+        assert f"You are signed in as <bdi>{other.email}</bdi>" in told.text
+    assert (await home.roles(other.email), await home.roles(email)) == ([], [])
+
+
+async def test_a_link_that_did_not_come_by_mail_proves_no_address(mail: Mailed) -> None:
+    home, email = await house(mail, "byhand"), new_address()
+    made = await home.invite_by_api(email, send_invitation_email=False)
+    assert made["invitation_url"].endswith(made["ticket_id"])
+    async with browser(mail) as page:
+        shown = await page.open(made["invitation_url"])
+        assert [button[1] for button in page.forms()[0].buttons] == ["accept"]  # nobody else's to decline
+        identifier = await page.submit(button=ACCEPT)
+        assert email in identifier.text
+        await page.open(str(identifier.url).replace("login/identifier", "signup"))
+        blocked = await page.submit({"password": PASSWORD})
+        assert "prove that" in blocked.text
+        assert (await home.roles(email), await verified(mail, email)) == ([], [False])
+        sent = await page.submit(button=("decision", "letter"))
+        assert "A mail is on its way" in sent.text
+        assert shown.status_code == 200
+        [*_, letter] = [one for one in await mail.settle() if one.recipients == (email,)]
+        await page.open(link_in(letter))
+        await page.submit()
+        await page.open(made["invitation_url"])
+        done = await page.submit(button=ACCEPT)
+        assert "You are a member of Byhand now." in done.text
+    assert await home.roles(email) == ["member"]
+
+
+async def test_looking_at_the_link_accepts_nothing_and_spoils_nothing(mail: Mailed) -> None:
+    """`specs/bad-inputs.md` 104."""
+    home = await house(mail, "scanners")
+    person = await signed_in(mail.installation)
+    await home.invite(person.email)
+    link = await home.link(person.email)
+    for method in ("GET", "HEAD", "GET", "OPTIONS"):
+        assert (await person.http.request(method, link)).status_code in (200, 204, 404, 405)
+    assert await home.roles(person.email) == []
+    fields = {"decision": "accept", "state": link.rpartition("=")[2], "form_token": "x" * 43}
+    address = link.partition("?")[0]
+    for headers in ({}, {"Origin": "https://evil.example"}, {"Origin": mail.tenant().issuer.rstrip("/")}):
+        assert (await person.http.post(address, data=fields, headers=headers)).status_code == 403
+    assert await home.roles(person.email) == []
+    page = Browser(person.http, stops=(CALLBACK,))
+    await page.open(link)
+    assert "now" in (await page.submit(button=ACCEPT)).text
+
+
+async def test_who_reads_the_mail_declines_without_signing_in(mail: Mailed) -> None:
+    home, email = await house(mail, "declining"), new_address()
+    await home.invite(email)
+    link = await home.link(email)
+    async with browser(mail) as page:
+        await page.open(link)
+        declined = await page.submit(button=DECLINE)
+        assert "You are not a member of Declining." in declined.text
+        assert (await page.open(link)).status_code == 403
+    listed = (await home.owner.get("/organization/list-invitations", organizationId=home.id)).body
+    assert [one["status"] for one in listed] == ["rejected"]
+    types = [row[0] for row in await mail.rows("acme", "SELECT type FROM log_events")]
+    assert "organization_invitation_rejected" in types
+
+
+async def test_what_cannot_be_answered_says_why(mail: Mailed) -> None:
+    """`specs/bad-inputs.md` 89."""
+    home = await house(mail, "toolate")
+    cancelled, late = new_address(), new_address()
+    invitation = await home.invite(cancelled)
+    await home.invite(late)
+    links = {email: await home.link(email) for email in (cancelled, late)}
+    await home.owner.post("/organization/cancel-invitation", invitationId=invitation["id"])
+    async with browser(mail) as page:
+        said = await page.open(links[cancelled])
+        assert (said.status_code, "It was taken back." in said.text) == (403, True)
+        for ticket in ("", "x", "x" * 5000, links[late].rpartition("=")[2][:-1] + "-"):
+            unknown = await page.open(f"{mail.tenant().issuer}{PAGE}", ticket=ticket)
+            assert (unknown.status_code, "there is no such invitation" in unknown.text) == (403, True)
+        elsewhere = await page.open(links[late].replace("acme", "globex"))
+        assert elsewhere.status_code == 403
+        shown = await page.open(links[late])
+        assert shown.status_code == 200
+        mail.installation.clock.advance(48 * 3600 + 1)
+        mail.installation._tokens.clear()
+        late_answer = await page.submit(button=ACCEPT)
+        assert (late_answer.status_code, "It has expired." in late_answer.text) == (403, True)
+
+
+async def test_a_full_organization_says_so_and_the_invitation_waits(mail: Mailed) -> None:
+    home = await house(mail, "full")
+    person = await signed_in(mail.installation)
+    await home.invite(person.email)
+    manager = await mail.installation.manager("acme")
+    await manager.patch("/tenants/organizations", {"membership_limit": 1})
+    page = Browser(person.http, stops=(CALLBACK,))
+    try:
+        await page.open(await home.link(person.email))
+        refused = await page.submit(button=ACCEPT)
+        assert (refused.status_code, "There is no place left" in refused.text) == (403, True)
+    finally:
+        await manager.patch("/tenants/organizations", {"membership_limit": 100})
+    assert "now" in (await page.submit(button=ACCEPT)).text
+
+
+async def test_a_sent_again_invitation_leaves_the_first_letter_good(mail: Mailed) -> None:
+    home, email = await house(mail, "twice"), new_address()
+    await home.invite(email)
+    first = await home.link(email)
+    await home.invite(email, resend=True)
+    assert await home.link(email) == first
+
+
+async def test_the_letter_is_german_where_the_reader_is(mail: Mailed) -> None:
+    home, email = await house(mail, "deutsch"), new_address()
+    await mail.set(enabled_locales=["de", "en"])
+    try:
+        await home.invite(email)
+        [letter] = [one for one in await mail.settle() if one.recipients == (email,)]
+        assert letter.message["Subject"] == "Ada Owner lädt Sie zu Deutsch ein"
+        assert "Einladung ansehen" in letter.text
+        async with browser(mail) as page:
+            shown = await page.open(link_in(letter))
+            assert "Sie sind zu <bdi>Deutsch</bdi> eingeladen" in shown.text
+    finally:
+        await mail.set(enabled_locales=["en"])
+
+
+# --- Through an application ----------------------------------------------------------------------------------------
+
+
+async def test_the_letter_leads_to_the_application_which_hands_it_on(mail: Mailed) -> None:
+    home, email = await house(mail, "through"), new_address()
+    client_id = mail.tenant().clients["web"].client_id
+    manager = await mail.installation.manager("acme")
+    start = "https://app.acme.example/start"
+    await manager.patch(f"/clients/{client_id}", {"initiate_login_uri": start})
+    try:
+        made = await home.invite_by_api(email, user_metadata={"desk": "4"})
+        link = await home.link(email)
+    finally:
+        await manager.patch(f"/clients/{client_id}", {"initiate_login_uri": None})
+    assert link.startswith(f"{start}?")
+    given = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+    assert (given["organization"], given["organization_name"]) == (home.id, "through")
+    assert given["invitation"] not in (made["id"], made["ticket_id"])
+    async with application(mail, email) as party:
+        signup = await party.authorize(invitation=given["invitation"], organization=home.id)
+        assert "to accept the invitation to <bdi>Through</bdi>" in signup.text
+        await party.browser.submit({"name": "New", "password": PASSWORD})
+        answer = await party.redeem(party.landed["code"])
+        assert answer.claims["org_id"] == home.id
+    assert (await home.roles(email), await verified(mail, email)) == (["member"], [True])
+    [user] = await (await mail.installation.manager("acme")).get("/users-by-email", email=email)
+    assert user["user_metadata"] == {"desk": "4"}
+    stored = await mail.rows("acme", "SELECT parameters FROM authorization_requests")
+    assert given["invitation"] not in str([tuple(row) for row in stored])
+
+
+async def test_an_application_s_request_asks_who_is_signed_in_and_goes_on(mail: Mailed) -> None:
+    home = await house(mail, "asked")
+    person = await signed_in(mail.installation)
+    invitation = await home.invite(person.email)
+    asked = {"invitation": invitation["id"], "organization": home.id}
+    async with application(mail, person.email, person.password) as party:
+        await party.sign_in()
+        assert (await party.silent(**asked))["error"] == "interaction_required"
+        question = await party.authorize(**asked)
+        assert "You are invited to <bdi>Asked</bdi>" in question.text
+        assert await home.roles(person.email) == []
+        await party.browser.submit(button=ACCEPT)
+        answer = await party.redeem(party.landed["code"])
+        assert answer.claims["org_id"] == home.id
+        await party.authorize(**asked)
+        assert party.landed["error"] == "invalid_request"  # used
+        assert (await party.silent(organization=home.id)).keys() >= {"code"}
+
+
+async def test_no_is_told_to_the_application(mail: Mailed) -> None:
+    home = await house(mail, "refusing")
+    person = await signed_in(mail.installation)
+    invitation = await home.invite(person.email)
+    async with application(mail, person.email, person.password) as party:
+        await party.sign_in()
+        await party.authorize(invitation=invitation["id"], organization=home.id)
+        await party.browser.submit(button=DECLINE)
+        assert party.landed["error"] == "access_denied"
+    assert await home.roles(person.email) == []
+
+
+async def test_what_is_wrong_with_an_invitation_is_one_error(mail: Mailed) -> None:
+    """`specs/bad-inputs.md` 82 and 89: of another organization, another tenant, changed, cancelled, expired by a
+    second."""
+    home, other = await house(mail, "right"), await house(mail, "wrong")
+    person = await signed_in(mail.installation)
+    invitation = await home.invite(person.email)
+    gone = await home.invite(new_address())
+    await home.owner.post("/organization/cancel-invitation", invitationId=gone["id"])
+
+    async def error(party: RelyingParty, **asked: str | None) -> tuple[str, str]:
+        await party.authorize(**asked)
+        return party.landed["error"], party.landed["error_description"]
+
+    wrong = ("invalid_request", "The invitation is not valid.")
+    async with application(mail, person.email, person.password) as party:
+        for changes in (
+            {"organization": other.id},
+            {"organization": None},
+            {"organization": "org_unknown"},
+            {"invitation": "unknown"},
+            {"invitation": invitation["id"][:-1] + "-"},
+            {"invitation": gone["id"]},
+        ):
+            asked: dict[str, str | None] = {"invitation": invitation["id"], "organization": home.id}
+            assert await error(party, **{**asked, **changes}) == wrong
+        mail.installation.clock.advance(48 * 3600 + 1)
+        mail.installation._tokens.clear()
+        assert await error(party, invitation=invitation["id"], organization=home.id) == wrong
+
+
+async def test_an_invitation_makes_accounts_where_others_may_not(mail: Mailed) -> None:
+    home, email = await house(mail, "closed"), new_address()
+    await mail.set(signup_enabled=False)
+    try:
+        await home.invite(email)
+        async with browser(mail) as page:
+            await page.open(await home.link(email))
+            await page.submit(button=ACCEPT)
+            done = await page.submit({"password": PASSWORD})
+            assert "You are a member of Closed now." in done.text
+    finally:
+        await mail.set(signup_enabled=True)
