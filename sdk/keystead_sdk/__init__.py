@@ -23,8 +23,10 @@ from keystead_sdk.errors import (
     InsufficientScope,
     KeysteadError,
     KeysUnavailable,
+    LicenseRequired,
     Misused,
     NonceRequired,
+    NotAccessible,
     OrganizationRequired,
     ProofInvalid,
     ReplaysFull,
@@ -34,6 +36,7 @@ from keystead_sdk.errors import (
 )
 from keystead_sdk.fetching import Fetch
 from keystead_sdk.keys import KeySet, KeySource
+from keystead_sdk.licenses import has_license, require_license
 from keystead_sdk.principal import Principal
 from keystead_sdk.step_up import require_authentication
 from keystead_sdk.verifier import IssuerRule, TokenVerifier
@@ -50,12 +53,14 @@ __all__ = [
     "KeySource",
     "KeysUnavailable",
     "KeysteadError",
+    "LicenseRequired",
     "LocalNonces",
     "LocalReplays",
     "Misused",
     "NonceRequired",
     "NonceSource",
     "NonceVerdict",
+    "NotAccessible",
     "OrganizationRequired",
     "Principal",
     "ProofInvalid",
@@ -67,5 +72,7 @@ __all__ = [
     "TokenMissing",
     "TokenVerifier",
     "UnscopedStatement",
+    "has_license",
     "require_authentication",
+    "require_license",
 ]

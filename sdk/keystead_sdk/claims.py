@@ -4,10 +4,11 @@ Pure functions of plain values. Types are exact: an array is no issuer, text is 
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from keystead_sdk.errors import DPOP, TokenInvalid
-from keystead_sdk.principal import Principal
+from keystead_sdk.principal import NOTHING, UNLIMITED, Principal
 
 MOST_AUDIENCES = 10
 LONGEST_NAME = 512
@@ -83,6 +84,35 @@ def principal_of(
         tenant=tenant,
         key_thumbprint=key_thumbprint,
         claims=claims,
+        **(_of_organization(claims) if org_id is not None else {}),
+    )
+
+
+def _of_organization(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Names that other issuers use otherwise (`entitlements` in RFC 9068 section 2.2.3.1 is a list): what does not look
+    like ours says nothing, and so grants nothing."""
+    role, entitlements = claims.get("org_role"), claims.get("entitlements")
+    return {
+        "org_role": role if isinstance(role, str) else None,
+        "org_permissions": _names(claims.get("org_permissions")),
+        "licenses": _names(claims.get("licenses")),
+        "entitlements": _entitlements(entitlements) if isinstance(entitlements, Mapping) else NOTHING,
+    }
+
+
+def _names(value: Any) -> frozenset[str]:
+    return (
+        frozenset(one for one in value if isinstance(one, str)) if isinstance(value, tuple) else frozenset()
+    )
+
+
+def _entitlements(value: Mapping[str, Any]) -> Mapping[str, bool | int | str]:
+    return MappingProxyType({name: one for name, one in value.items() if _is_entitlement(one)})
+
+
+def _is_entitlement(value: Any) -> bool:
+    return (
+        value is True or value == UNLIMITED or (isinstance(value, int) and value is not False and value >= 0)
     )
 
 

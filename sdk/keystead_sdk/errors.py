@@ -132,6 +132,28 @@ class OrganizationRequired(KeysteadError):
         super().__init__(description)
 
 
+class LicenseRequired(KeysteadError):
+    """The caller's organization has not bought this, or not so much of it, or the token does not say so."""
+
+    status = 403
+    code = "license_required"
+
+    def __init__(self, feature: str, *, scheme: str = BEARER) -> None:
+        super().__init__("The organization of the access token is not licensed for this.")
+        self.feature = feature
+        self.scheme = scheme
+
+
+class NotAccessible(KeysteadError):
+    """There is no such row, or it is another organization's: which of both is not said."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, description: str = "There is no such thing.") -> None:
+        super().__init__(description)
+
+
 class KeysUnavailable(KeysteadError):
     """The issuer's keys could not be fetched: the token is neither good nor bad."""
 

@@ -21,7 +21,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.plugins import InitPlugin
 from litestar.types import Guard, Message, Scope
 
-from keystead_sdk import step_up
+from keystead_sdk import licenses, step_up
 from keystead_sdk.admission import Shown
 from keystead_sdk.errors import InsufficientScope, KeysteadError, Misused, OrganizationRequired
 from keystead_sdk.principal import Principal
@@ -48,7 +48,8 @@ def authenticate(verifier: TokenVerifier) -> Guard:
 
 
 def require_permission(*names: str) -> Guard:
-    """Every one of `names`, as a permission or as a scope."""
+    """Every one of `names`: as a permission of the API, as a scope, or as what the member may do to the organization
+    (`members.remove`)."""
     _check_names(names)
 
     def guard(connection: Connection, _: BaseRouteHandler) -> None:
@@ -67,6 +68,16 @@ def require_scope(*names: str) -> Guard:
         principal = principal_of(connection)
         if not principal.scopes.issuperset(names):
             raise InsufficientScope(names, scheme=principal.scheme)
+
+    return guard
+
+
+def require_license(feature: str, *, need: int = 1) -> Guard:
+    """The caller's organization has bought the feature, so much of it."""
+    licenses.check_asked(feature, need)
+
+    def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        licenses.require_license(principal_of(connection), feature, need=need)
 
     return guard
 

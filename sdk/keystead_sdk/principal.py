@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from keystead_sdk.errors import BEARER, DPOP
+from keystead_sdk.organization_permissions import as_told
+
+UNLIMITED = "unlimited"
+NOTHING: Mapping[str, bool | int | str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +19,10 @@ class Principal:
     `tenant` is what the rule for trusted issuers answered, None where one fixed issuer is trusted. Decide by
     `org_id`; `org_name` is for display. `key_thumbprint` names the key that the caller proved to hold, None for a
     bearer token.
+
+    Of the organization, as far as the token says so: `org_role` (several are joined by commas), `org_permissions` (what
+    the member may do to the organization itself), `licenses` (names of products) and `entitlements` (features: True, a
+    number, or `unlimited`). Empty without `org_id`.
     """
 
     issuer: str
@@ -26,10 +35,15 @@ class Principal:
     org_name: str | None
     tenant: str | None
     key_thumbprint: str | None = None
+    org_role: str | None = None
+    org_permissions: frozenset[str] = frozenset()
+    licenses: frozenset[str] = frozenset()
+    entitlements: Mapping[str, bool | int | str] = field(default_factory=lambda: NOTHING, compare=False)
     claims: Mapping[str, Any] = field(repr=False, compare=False)
 
     def has_permission(self, name: str) -> bool:
-        return name in self.permissions or name in self.scopes
+        """Of the API, or of the organization (`members.remove`, `keystead_sdk.organization_permissions`)."""
+        return name in self.permissions or name in self.scopes or as_told(name) in self.org_permissions
 
     def has_scope(self, name: str) -> bool:
         return name in self.scopes

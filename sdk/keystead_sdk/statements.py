@@ -7,7 +7,7 @@ not leak.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Column, Delete, Select, SelectBase, TextClause, Update
@@ -132,11 +132,11 @@ class _Walk:
     def _covers(self, element: Any) -> frozenset[str]:
         relationship = _relationship(element)
         if relationship is not None and issubclass(relationship.mapper.class_, self._scoped):
-            return frozenset(map(_table_name, relationship.mapper.tables))
+            return _names_of(relationship.mapper.tables)
         entity = _entity(element)
         if entity is None or not self._is_model(element):
             return frozenset()
-        return frozenset(map(_table_name, entity.mapper.tables))
+        return _names_of(entity.mapper.tables)
 
     def _is_inheritance(self, element: Any) -> bool:
         """A model over several tables stands in a statement as their join, whole."""
@@ -193,6 +193,10 @@ def _entity(element: Any) -> Any:
 def _relationship(element: Any) -> RelationshipProperty[Any] | None:
     found = getattr(element, "property", None)
     return found if isinstance(found, RelationshipProperty) else None
+
+
+def _names_of(tables: Iterable[Any]) -> frozenset[str]:
+    return frozenset(table.name.lower() for table in tables)
 
 
 def _table_name(element: Any) -> str | None:
