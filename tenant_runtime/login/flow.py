@@ -73,7 +73,7 @@ def _wanted(rules: Rules, standing: Standing, now: int) -> Step:
     if standing.is_invited:
         return Step.ANSWER_INVITATION
     if standing.refusal is not None:
-        if _must_log_in_again(standing, standing.refusal):
+        if _must_log_in_again(rules, standing, standing.refusal):
             return Step.LOG_IN_AGAIN
         raise standing.refusal
     if rules.needs_organization and standing.organization_id is None:
@@ -91,9 +91,12 @@ def _must_log_in(rules: Rules, standing: Standing, now: int) -> bool:
     return rules.max_age is not None and now - standing.authenticated_at >= rules.max_age * 1000
 
 
-def _must_log_in_again(standing: Standing, refusal: OAuthError) -> bool:
-    """The organization asks for more than the session has. Who has just logged in for it has no more to offer."""
-    return isinstance(refusal, Unmet) and refusal.login_helps and not standing.is_fresh
+def _must_log_in_again(rules: Rules, standing: Standing, refusal: OAuthError) -> bool:
+    """The organization asks for more than the session has: silently that is said, whatever can be done about it. Who
+    has just logged in for it has no more to offer."""
+    if not isinstance(refusal, Unmet) or standing.is_fresh:
+        return False
+    return refusal.is_of_login if "none" in rules.prompt else refusal.login_helps
 
 
 def _is_expected(rules: Rules, standing: Standing) -> bool:

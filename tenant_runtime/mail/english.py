@@ -13,6 +13,9 @@ Template: TypeAlias = Literal[
     "stolen_credentials",
     "attack_notice",
     "invitation",
+    "join_request",
+    "join_approved",
+    "join_rejected",
 ]
 Part: TypeAlias = Literal["subject", "heading", "lead", "action", "limits", "otherwise"]
 
@@ -69,6 +72,24 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "lead": "The password of your account {email} is in a list of passwords that were stolen elsewhere. Choose a "
         "new one, which you use nowhere else.",
         "otherwise": "Nobody at {brand} knows your password: it was compared with the list as you typed it.",
+    },
+    "join_request": {
+        "subject": "{person} asks to join {organization}",
+        "heading": "Somebody asks to join",
+        "lead": "{person} has a verified address in a domain of {organization} and asks to join it.",
+        "otherwise": "You get this letter because you may let people in. Until somebody does, nothing changes.",
+    },
+    "join_approved": {
+        "subject": "You are a member of {organization}",
+        "heading": "Welcome",
+        "lead": "You asked to join {organization} at {brand}, and somebody there let you in.",
+        "otherwise": "If it was not you who asked, tell whoever runs {brand}.",
+    },
+    "join_rejected": {
+        "subject": "You were not let into {organization}",
+        "heading": "You were not let in",
+        "lead": "You asked to join {organization} at {brand}. Somebody there decided against it.",
+        "otherwise": "If you think that this is a mistake, ask them directly.",
     },
     "attack_notice": {
         "subject": "{tenant}: attack protection",

@@ -61,6 +61,26 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "wurden. Wählen Sie ein neues, das Sie sonst nirgends verwenden.",
         "otherwise": "Bei {brand} kennt niemand Ihr Passwort: Es wurde bei der Eingabe mit der Liste verglichen.",
     },
+    "join_request": {
+        "subject": "{person} möchte zu {organization}",
+        "heading": "Jemand möchte beitreten",
+        "lead": "{person} hat eine bestätigte Adresse in einer Domain von {organization} und bittet um Aufnahme.",
+        "otherwise": "Sie bekommen diese Mail, weil Sie Menschen aufnehmen dürfen. Solange das niemand tut, ändert "
+        "sich nichts.",
+    },
+    "join_approved": {
+        "subject": "Sie gehören jetzt zu {organization}",
+        "heading": "Willkommen",
+        "lead": "Sie haben bei {brand} um Aufnahme in {organization} gebeten, und jemand dort hat zugestimmt.",
+        "otherwise": "Wenn Sie nicht darum gebeten haben, sagen Sie es den Betreibern von {brand}.",
+    },
+    "join_rejected": {
+        "subject": "Sie wurden nicht in {organization} aufgenommen",
+        "heading": "Sie wurden nicht aufgenommen",
+        "lead": "Sie haben bei {brand} um Aufnahme in {organization} gebeten. Jemand dort hat sich dagegen "
+        "entschieden.",
+        "otherwise": "Wenn Sie das für einen Irrtum halten, fragen Sie dort selbst nach.",
+    },
     "attack_notice": {
         "subject": "{tenant}: Schutz vor Angriffen",
         "heading": "Schutz vor Angriffen",

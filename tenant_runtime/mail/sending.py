@@ -21,6 +21,7 @@ from tenant_runtime.mail.rendering import compose
 from tenant_runtime.mail.texts import Template
 from tenant_runtime.oauth.authentication_api import passwordless
 from tenant_runtime.organizations.invitations import letters as invitations
+from tenant_runtime.organizations.joining import letters as joining
 
 Writer: TypeAlias = Callable[[Tenant, Mapping[str, Any], int], Awaitable[Contents | None]]
 
@@ -34,6 +35,9 @@ WRITERS: Mapping[Template, Writer] = {
     "stolen_credentials": letters.write_stolen,
     "attack_notice": letters.write_notice,
     "invitation": invitations.write_letter,
+    "join_request": joining.write_letter,
+    "join_approved": joining.write_letter,
+    "join_rejected": joining.write_letter,
 }
 
 

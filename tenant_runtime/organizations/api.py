@@ -9,6 +9,7 @@ from core.http.security import API_HEADERS
 from tenant_runtime.organizations.accounts import endpoints as accounts
 from tenant_runtime.organizations.domains import endpoints as domains
 from tenant_runtime.organizations.invitations import endpoints as invitations
+from tenant_runtime.organizations.joining import endpoints as joining
 from tenant_runtime.organizations.lifecycle import endpoints as lifecycle
 from tenant_runtime.organizations.people import endpoints as people
 from tenant_runtime.organizations.policies import endpoints as policies
@@ -32,6 +33,7 @@ handlers: list[ControllerRouterHandler] = [
     *accounts.handlers,
     *domains.handlers,
     *invitations.handlers,
+    *joining.handlers,
     *lifecycle.handlers,
     *people.handlers,
     *policies.handlers,

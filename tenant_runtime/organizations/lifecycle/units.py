@@ -23,6 +23,7 @@ from tenant_runtime.organizations.lifecycle.rows import (
     organization_by_slug,
 )
 from tenant_runtime.organizations.members import Member, member_of
+from tenant_runtime.organizations.policies import unmet_by_session
 from tenant_runtime.organizations.teams.units import create_default_team
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
@@ -107,6 +108,9 @@ def choose_organization(
     if found is None or member_of(connection, known, acting.user_id) is None:
         clear_active(connection, session_id, acting.now)
         return not_a_member(403)
+    refused = unmet_by_session(connection, known, session_id, acting.user_id, acting.now)
+    if refused is not None:
+        raise refusal(403, "ORGANIZATION_POLICY_NOT_MET", refused.description)
     enter(connection, session_id, known, acting.now)
     return found
 

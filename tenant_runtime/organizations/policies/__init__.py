@@ -7,7 +7,14 @@ which a refresh token comes. An organization that asks nothing costs the stateme
 
 from tenant_runtime.organizations.policies.logins import LoggedIn
 from tenant_runtime.organizations.policies.settings import OrganizationSettings, settings_of
-from tenant_runtime.organizations.policies.terms import Terms, Unmet, asked_of, terms_of, unmet
+from tenant_runtime.organizations.policies.terms import (
+    Terms,
+    Unmet,
+    asked_of,
+    terms_of,
+    unmet,
+    unmet_by_session,
+)
 
 __all__ = [
     "LoggedIn",
@@ -18,4 +25,5 @@ __all__ = [
     "settings_of",
     "terms_of",
     "unmet",
+    "unmet_by_session",
 ]

@@ -8,7 +8,9 @@ from sqlalchemy import Connection
 
 from tenant_runtime.audit import Event, record
 from tenant_runtime.audit.codes import CODES
+from tenant_runtime.organizations.access import OWNER, missing, of_roles
 from tenant_runtime.organizations.acting import Acting, chosen_organization
+from tenant_runtime.organizations.members import Member, defined_roles
 from tenant_runtime.organizations.policies.rights import require_update
 from tenant_runtime.organizations.policies.settings import (
     Joining,
@@ -86,11 +88,27 @@ def _get(connection: Connection, acting: Acting, organization_id: str) -> dict[s
 def _update(
     connection: Connection, acting: Acting, organization_id: str, changes: dict[str, Any], event: Event
 ) -> dict[str, Any]:
-    require_update(connection, acting, organization_id)
+    member = require_update(connection, acting, organization_id)
+    _check_may_give(connection, acting, member, changes.get("domain_joining_role"))
     before, after = change_settings(connection, organization_id, changes, acting.options, acting.now)
     if after != before:
         record(connection, event)
     return settings_shown(after, allowed_connections(connection, organization_id))
+
+
+def _check_may_give(connection: Connection, acting: Acting, member: Member, role: str | None) -> None:
+    """Nobody gives what they do not hold, to people yet to come either."""
+    if role is None or OWNER in member.roles:
+        return
+    options, stored = acting.options, defined_roles(connection, member.organization_id)
+    held, [given] = of_roles(member.roles, options, stored), of_roles([role], options, stored)
+    lacking = missing(held, {resource: sorted(actions) for resource, actions in given.items()})
+    if lacking:
+        raise refusal(
+            403,
+            "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION",
+            extra={"missingPermissions": sorted(lacking)},
+        )
 
 
 async def _acting(call: ApiCall) -> Acting:

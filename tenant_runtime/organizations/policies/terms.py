@@ -24,6 +24,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from core.database import Prepared
 from core.errors import AccessDenied
 from tenant_runtime.models import (
     FamilyLogin,
@@ -78,11 +79,13 @@ _OPEN: dict[Asking, ColumnElement[Any]] = {
 
 
 class Unmet(AccessDenied):
-    """`login_helps`: whoever logs in again may be let in."""
+    """`login_helps`: whoever logs in again may be let in. `is_of_login`: more is asked than this log-in was, whether or
+    not another one can be that."""
 
-    def __init__(self, description: str, *, login_helps: bool) -> None:
+    def __init__(self, description: str, *, login_helps: bool, is_of_login: bool | None = None) -> None:
         super().__init__(description)
         self.login_helps = login_helps
+        self.is_of_login = login_helps if is_of_login is None else is_of_login
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,22 @@ def asked_of(asking: Asking) -> tuple[ColumnElement[Any], ...]:
         has_account.label("has_account"),
         type_coerce(settings, JSON).label("organization_settings"),
     )
+
+
+_BY_ID = Prepared(
+    select(*asked_of(Asking.LOGINS))
+    .select_from(Organization.__table__)
+    .where(_o.id == bindparam("organization"))
+)
+
+
+def unmet_by_session(
+    connection: Connection, organization_id: str, session_id: str, user_id: str, now: int
+) -> Unmet | None:
+    """Of a browser's session in an organization to which the user belongs."""
+    login = LoggedIn(session_id=session_id)
+    row = _BY_ID.first(connection, {"organization": organization_id, "user_id": user_id, **login.values})
+    return None if row is None else unmet(connection, terms_of(row, organization_id), login, user_id, now)
 
 
 def terms_of(row: Any, organization_id: str) -> Terms | None:
@@ -129,7 +148,7 @@ def unmet(
     if settings.require_domain and not has_address_of(connection, terms.organization_id, user_id):
         return Unmet(FOREIGN_ADDRESS, login_helps=False)
     if settings.require_mfa and not has_two_factors(known.amr or ()):
-        return Unmet(ONE_FACTOR, login_helps=False)
+        return Unmet(ONE_FACTOR, login_helps=False, is_of_login=True)  # the pages know no second one
     if settings.session_max_age is not None and _is_older(known, settings.session_max_age, now):
         return Unmet(TOO_OLD, login_helps=True)
     return None
