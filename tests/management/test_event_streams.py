@@ -12,9 +12,12 @@ from core.ids import new_id
 from core.tenants import Tenant
 from entrypoints.network import Api, ApiError
 from tenant_runtime.streams import following
+from tenant_runtime.streams.changes import TYPES
 from tests.conftest import serving, settings_for
 from tests.faults.conftest import until
 from tests.installation import Installation
+from tests.organizations.people import signed_in
+from tests.organizations.places import organization_of
 from tests.receivers import Receiver, receiving
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +27,7 @@ ALL = [
     *(f"{kind}.{what}" for kind in ("user", "organization") for what in ("created", "updated", "deleted")),
     *(f"organization.member.{what}" for what in MEMBERS),
 ]
+WITHIN = [type for type in TYPES if type.startswith("organization.") and type not in ALL]
 PLATFORM = [f"tenant.{what}" for what in ("created", "updated", "suspended", "resumed", "deleted")]
 
 
@@ -158,6 +162,53 @@ async def test_sign_up_and_what_is_done_past_the_api_is_told_too(hook: Hook) -> 
     await (await hook.tenant()).database.alone(lambda connection: connection.execute(statement) and None)
     [updated] = await hook.told("user.updated")
     assert updated["data"]["object"]["name"] == "By hand", "a sign-in changes nothing that is told of"
+
+
+async def test_what_an_organization_has_is_told_of_and_never_the_secret_of_a_letter(hook: Hook) -> None:
+    owner, robin = await signed_in(hook.installation), await signed_in(hook.installation)
+    organization_id = (await organization_of(owner))["id"]
+    await hook.make(*WITHIN)
+
+    async def done(path: str, **body: Any) -> Any:
+        answer = await owner.post(f"/organization/{path}", **body)
+        assert answer.status == 200, answer
+        return answer.body
+
+    team = await done("create-team", name="Tools")
+    [created] = await hook.told("organization.team.created")
+    assert created["data"]["object"]["organization"]["id"] == organization_id
+    assert created["data"]["object"]["team"]["name"] == "Tools"
+    await done("update-team", teamId=team["id"], data={"name": "Works"})
+    await hook.told("organization.team.updated")
+    invitation = await done("invite-member", email=robin.email, role="member", teamId=team["id"])
+    [invited] = await hook.told("organization.invitation.created")
+    assert invited["data"]["object"]["invitation"]["email"] == robin.email
+    assert "digest" not in json.dumps(invited)
+    await robin.post("/organization/accept-invitation", invitationId=invitation["id"])
+    [_, added] = sorted(
+        await hook.told("organization.invitation.accepted", "organization.team.member.added"),
+        key=lambda message: str(message["type"]),
+    )
+    assert added["data"]["object"]["user"] == {"user_id": robin.user_id}
+    for answer, word in (("reject", "rejected"), ("cancel", "canceled")):
+        other = await signed_in(hook.installation)
+        asked = await done("invite-member", email=other.email, role="member")
+        who = other if answer == "reject" else owner
+        await who.post(f"/organization/{answer}-invitation", invitationId=asked["id"])
+        await hook.told("organization.invitation.created", f"organization.invitation.{word}")
+    await done("create-role", role="clerk", permission={"team": ["create"]})
+    await done("update-role", roleName="clerk", data={"roleName": "scribe"})
+    await done("delete-role", roleName="scribe")
+    told = await hook.told(*(f"organization.role.{what}" for what in ("created", "updated", "deleted")))
+    assert {message["data"]["object"]["role"]["role"] for message in told} == {"clerk", "scribe"}
+    await done("remove-member", memberIdOrEmail=robin.email)
+    await hook.told("organization.team.member.deleted")
+    await done("set-active-team", teamId=None)
+    await done("remove-team", teamId=team["id"])
+    await hook.told("organization.team.deleted")
+    await done("delete", organizationId=organization_id)
+    await owner.post("/organization/create", name="After", slug=new_id("x")[2:].lower())
+    await hook.told("organization.team.created", "organization.team.member.added")
 
 
 async def test_what_was_rolled_back_is_not_told_and_nobody_listening_costs_no_row(hook: Hook) -> None:

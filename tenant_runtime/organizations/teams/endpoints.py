@@ -43,8 +43,11 @@ class TeamData(msgspec.Struct, rename="camel"):
 
 
 class TeamUpdateBody(msgspec.Struct, rename="camel"):
+    """The client names the organization inside of `data`."""
+
     team_id: Id
     data: TeamData
+    organization_id: Id | None = None
 
 
 class TeamBody(msgspec.Struct, rename="camel"):
@@ -107,7 +110,7 @@ async def create_team(call: CallOf) -> Any:
 async def update_team(call: CallOf) -> Any:
     options = await _options(call)
     session, body = await call.session(), await call.body(TeamUpdateBody)
-    organization_id = chosen_organization(session, body.data.organization_id)
+    organization_id = chosen_organization(session, body.data.organization_id or body.organization_id)
     changes: dict[str, Any] = {} if body.data.name is UNSET else {"name": body.data.name}
     if fields := await given_fields(call, options.fields("team"), under="data", is_new=False):
         changes["fields"] = fields
