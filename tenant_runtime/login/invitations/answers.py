@@ -13,7 +13,7 @@ from tenant_runtime.login.invitations.arriving import person_of
 from tenant_runtime.login.invitations.looking import Place
 from tenant_runtime.login.sessions import load_session
 from tenant_runtime.login.texts import ProblemKey
-from tenant_runtime.organizations.invitations import answering, shapes
+from tenant_runtime.organizations.invitations import answering
 from tenant_runtime.organizations.invitations.answering import Acceptance, Accepted
 from tenant_runtime.organizations.invitations.tickets import Found
 from tenant_runtime.organizations.options import OrganizationOptions
@@ -84,24 +84,12 @@ def decline(connection: Connection, answer: Answer) -> None:
         answering.reject(connection, answer.invitation_id, person, answer.options, event)
 
 
-async def before(services: Services, tenant: Tenant, action: str, user_id: str | None) -> None:
-    """The installation's own code may be against it."""
-    about = {"tenant": tenant.id, "user_id": user_id}
-    if action == "accept":
-        await services.organization_hooks.before("accept_invitation", {}, about)
-    else:
-        await services.organization_hooks.before("reject_invitation", {}, about)
-
-
-async def tell(services: Services, tenant: Tenant, done: Accepted, options: OrganizationOptions) -> None:
-    about = {
-        "tenant": tenant.id,
-        "user_id": done.member.user_id,
-        "organization_id": done.row.organization_id,
-        "invitation": shapes.invitation(done.row, options),
-        "member": shapes.member(done.member),
-    }
-    await services.organization_hooks.after("accept_invitation", about)
+def check(connection: Connection, answer: Answer, user_id: str) -> None:
+    """Whether it could be accepted, before anybody else is asked."""
+    person, now = person_of(connection, user_id), answer.event.created_at
+    answering.acceptable(
+        connection, answer.invitation_id, person, answer.options, now, is_proved=answer.is_proved
+    )
 
 
 async def send_proof(services: Services, tenant: Tenant, user_id: str, now: int) -> None:

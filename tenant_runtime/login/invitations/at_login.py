@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from core.ids import new_id
-from tenant_runtime.login.invitations.answers import tell
 from tenant_runtime.login.invitations.arriving import person_of
 from tenant_runtime.login.steps import StepVisit
 from tenant_runtime.organizations.invitations.answering import Acceptance, Accepted, accept_found, acceptable
+from tenant_runtime.organizations.invitations.asking import ask, tell_of_acceptance
 from tenant_runtime.organizations.invitations.tickets import find
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
@@ -33,17 +33,17 @@ async def answering(visit: StepVisit, user_id: str) -> Answering | None:
     """None: there is nothing to answer, or the installation's own code is against it."""
     if visit.invitation is None or not visit.invitation.is_live(visit.now):
         return None
-    row = visit.invitation.row
-    about = {"tenant": visit.tenant.id, "user_id": user_id, "organization_id": row.organization_id}
+    row, hooks = visit.invitation.row, visit.services.organization_hooks
+    options = visit.configuration.documents.value(OPTIONS)
     try:
-        await visit.services.organization_hooks.before("accept_invitation", {}, about)
+        await ask(hooks, visit.tenant, "accept_invitation", row.id, options, user_id)
     except ApiError:
         return None
     return Answering(
         invitation_id=row.id,
         is_proved=visit.invitation.proves_address,
         how=acceptance(visit, None),
-        options=visit.configuration.documents.value(OPTIONS),
+        options=options,
     )
 
 
@@ -76,7 +76,7 @@ async def tell_of_answer(visit: StepVisit, asked: Answering | None, user_id: str
     found = await visit.tenant.database.read(_answered, asked.invitation_id, user_id)
     if found is None:
         return
-    await tell(visit.services, visit.tenant, found, asked.options)
+    await tell_of_acceptance(visit.services.organization_hooks, visit.tenant, found, asked.options)
 
 
 def _answered(connection: Connection, invitation_id: str, user_id: str) -> Accepted | None:

@@ -6,6 +6,7 @@ or one that the first page began. Both look the same, and both act on a POST of 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from litestar import Request, Response, get, post
@@ -53,6 +54,7 @@ from tenant_runtime.login.steps import (
 )
 from tenant_runtime.login.texts import ProblemKey
 from tenant_runtime.oauth.body import parse_form
+from tenant_runtime.organizations.invitations.asking import ask, tell_of_acceptance
 from tenant_runtime.organizations.invitations.letters import PATH
 from tenant_runtime.organizations.invitations.tickets import Found
 from tenant_runtime.organizations.wire.errors import ApiError
@@ -239,24 +241,31 @@ async def _acted(
         return _shown(asked, visit, letter_was_sent=True)
     if decision != "accept":
         return _shown(asked, visit)
+    if user_id is None:
+        return _shown(asked, visit)
+    answer, hooks = asked.answer_of(found), services.organization_hooks
+    check = partial(answers.check, answer=answer, user_id=user_id)
     try:
-        await answers.before(services, place.tenant, "accept", user_id)
-        done = await place.tenant.database.write(answers.accept, asked.answer_of(found))
+        await ask(hooks, place.tenant, "accept_invitation", found.row.id, place.options, user_id, check)
+        done = await place.tenant.database.write(answers.accept, answer)
     except ApiError as error:
         return _shown(asked, visit, answers.problem_of(error), status=error.status)
     if done is None:
         return _shown(asked, visit)
-    await answers.tell(services, place.tenant, done, place.options)
+    await tell_of_acceptance(hooks, place.tenant, done, place.options)
     return None
 
 
 async def _decline(asked: Asked, found: Found) -> Response[str]:
-    place = asked.place
+    place, hooks = asked.place, asked.services.organization_hooks
     try:
-        await answers.before(asked.services, place.tenant, "decline", _user_of(asked))
+        user_id = _user_of(asked)
+        await ask(hooks, place.tenant, "reject_invitation", found.row.id, place.options, user_id)
         await place.tenant.database.write(answers.decline, asked.answer_of(found))
     except ApiError as error:
         return _shown(asked, None, answers.problem_of(error), status=error.status)
+    told = {"tenant": place.tenant.id, "user_id": user_id, "organization_id": found.row.organization_id}
+    await hooks.after("reject_invitation", told)
     return declined(place, found)
 
 

@@ -13,8 +13,9 @@ from core.errors import RateLimited
 from core.ids import new_id, new_invitation_id
 from tenant_runtime.organizations.acting import Acting
 from tenant_runtime.organizations.fields import given_fields
-from tenant_runtime.organizations.invitations import answering, reading, shapes
+from tenant_runtime.organizations.invitations import answering, asking, reading, shapes
 from tenant_runtime.organizations.invitations.answering import Acceptance, Person
+from tenant_runtime.organizations.invitations.asking import Answering
 from tenant_runtime.organizations.invitations.inviting import Asked, invite
 from tenant_runtime.organizations.invitations.letters import PER_ORGANIZATION, Post
 from tenant_runtime.organizations.wire import (
@@ -156,7 +157,8 @@ async def accept_invitation(call: CallOf) -> Any:
         ),
         options=options,
     )
-    await call.before("accept_invitation", {}, rehearsal=unit)
+    about = await _about(call, "accept_invitation", body.invitation_id)
+    await call.before("accept_invitation", {}, rehearsal=unit, **about)
     accepted = await call.write(unit)
     shown, member = shapes.invitation(accepted.row, options), shapes.member(accepted.member)
     organization_id = accepted.row.organization_id
@@ -174,7 +176,8 @@ async def reject_invitation(call: CallOf) -> Any:
         options=options,
         event=call.event("organization_invitation_rejected", "An invitation was rejected."),
     )
-    await call.before("reject_invitation", {}, rehearsal=unit)
+    about = await _about(call, "reject_invitation", body.invitation_id)
+    await call.before("reject_invitation", {}, rehearsal=unit, **about)
     row = await call.write(unit)
     shown = shapes.invitation(row, options)
     await call.after("reject_invitation", organization_id=row.organization_id, invitation=shown)
@@ -191,7 +194,8 @@ async def cancel_invitation(call: CallOf) -> Any:
         options=options,
         event=call.event("organization_invitation_canceled", "An invitation was taken back."),
     )
-    await call.before("cancel_invitation", {}, rehearsal=unit)
+    about = await _about(call, "cancel_invitation", body.invitation_id)
+    await call.before("cancel_invitation", {}, rehearsal=unit, **about)
     row = await call.write(unit)
     shown = shapes.invitation(row, options)
     await call.after("cancel_invitation", organization_id=row.organization_id, invitation=shown)
@@ -255,6 +259,12 @@ handlers: list[ControllerRouterHandler] = [
     list_invitations,
     list_user_invitations,
 ]
+
+
+async def _about(call: ApiCall, action: Answering, shown: str) -> dict[str, Any]:
+    return await asking.about(
+        call.services.organization_hooks, call.tenant, action, shown, await call.options()
+    )
 
 
 def _several(names: Names) -> tuple[str, ...]:
