@@ -120,11 +120,19 @@ class Edge:
         write(
             "request",
             method=scope["method"],
-            path=scope["path"],
+            path=_loggable(scope["path"]),
             status=status,
             ms=round(seconds * 1000, 2),
             ip=client_ip,
         )
+
+
+_SECRETS_BELOW = "/api/auth/reset-password/"
+"""What follows is the secret of a link."""
+
+
+def _loggable(path: str) -> str:
+    return f"{_SECRETS_BELOW}..." if path.startswith(_SECRETS_BELOW) else path
 
 
 _OF_RESOURCE = "/.well-known/oauth-protected-resource/api/v2/"

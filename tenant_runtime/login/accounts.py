@@ -12,6 +12,8 @@ from core.database.sql import insert as upsert
 from tenant_runtime.models import Identity, Password, User
 
 PROVIDER = "auth0"
+BY_ADDRESS = ("auth0", "email")
+"""Providers whose users log in by their address: when it changes, so does how they log in."""
 
 _i = Identity.__table__.c
 _u = User.__table__.c
@@ -24,6 +26,12 @@ _FIND = (
         )
     )
     .where(_i.connection_id == bindparam("connection_id"), _i.email == bindparam("email"))
+)
+_own = Identity.__table__.alias("own")
+_TAKEN = select(_i.user_id).where(
+    _i.email == bindparam("email"),
+    _i.user_id != bindparam("user"),
+    _i.connection_id.in_(select(_own.c.connection_id).where(_own.c.user_id == bindparam("user"))),
 )
 _REHASH = Prepared(
     update(Password.__table__).where(_p.user_id == bindparam("user")).values(hash=bindparam("new_hash"))
@@ -75,6 +83,18 @@ class NewAccount:
 def find_account(connection: Connection, connection_id: str, email: str) -> Any | None:
     """With `user_id`, `email`, `blocked`, `hash` and `last_ip`."""
     return connection.execute(_FIND, {"connection_id": connection_id, "email": email}).one_or_none()
+
+
+def is_taken(connection: Connection, user_id: str, email: str) -> bool:
+    """Whether somebody else logs in by this address where the user does."""
+    return connection.execute(_TAKEN, {"user": user_id, "email": email}).first() is not None
+
+
+def move_identities(connection: Connection, user_id: str, old_email: str | None, email: str) -> None:
+    """The user's own, and whatever else knows them by the old address. Raises `IntegrityError` where it is taken."""
+    by_address = (_i.user_id == user_id, _i.provider.in_(BY_ADDRESS))
+    known = (_i.email == old_email) | _i.email.is_(None)
+    connection.execute(update(Identity.__table__).where(*by_address, known).values(email=email))
 
 
 def set_password(connection: Connection, user_id: str, new_hash: str, now: int) -> None:

@@ -6,15 +6,16 @@ the address that it was made for (`specs/bad-inputs.md` 110).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from core.crypto.sealing import DataKey
 from core.errors import Forbidden, InvalidInput, NotFound, RateLimited
-from core.ids import digest, new_secret
+from core.ids import digest, new_id, new_secret
 from core.tenants import Tenant
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import configuration
@@ -22,13 +23,15 @@ from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.dependencies import Services
 from tenant_runtime.expiry import Lapsing, is_current
 from tenant_runtime.limits import take
-from tenant_runtime.login.accounts import NewAccount
+from tenant_runtime.login.accounts import NewAccount, find_account, is_taken, move_identities
 from tenant_runtime.mail.letters import Contents
 from tenant_runtime.mail.limits import PER_ADDRESS
 from tenant_runtime.mail.queue import MailUnavailable, admit, posted
 from tenant_runtime.mail.templates import LinkOptions, link_options
 from tenant_runtime.mail.texts import Template
+from tenant_runtime.management.endings import end_logins
 from tenant_runtime.models import Identity, Ticket, User
+from tenant_runtime.oauth.backchannel_logout import Initiator
 
 PATH = "/u/email-verification"
 KIND = "email_verification"
@@ -75,6 +78,12 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     result_url: str | None = None
     shows_email: bool = True
     organization: Mapping[str, str] = {}
+    new_email: str | None = None
+    """Of a user who wants another address: they have it when it is proved, and no sooner."""
+
+    @property
+    def proves(self) -> str:
+        return self.new_email or self.email
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +111,35 @@ def send_verification(
     Raises `NotFound` for a user or an identity that is not there, `InvalidInput` for a user without an address, and
     `RateLimited` where the address had as many as it may."""
     email = address_of(connection, user_id, identity)
-    take(connection, KIND, email, now, PER_ADDRESS)
-    enqueue(connection, data_key, verification_letter(user_id, email, now, client_id, template), now)
+    queue_letter(connection, data_key, verification_letter(user_id, email, now, client_id, template), now)
 
 
 def verification_letter(
-    user_id: str,
+    user_id: str | None,
     email: str,
     now: int,
     client_id: str | None,
     template: Template = "verify_email",
     languages: str = "",
+    **about: Any,
 ) -> Outgoing:
-    about: dict[str, Any] = {"user_id": user_id, "client_id": client_id}
-    return posted(template, email, expires_at=now + _DAY_MS, languages=languages, **about)
+    """Without a user: whoever has the address in the connection `connection_id`, if anybody. `result_url` goes before
+    the template's."""
+    of_user = {"user_id": user_id, "client_id": client_id, **about}
+    return posted(template, email, expires_at=now + _DAY_MS, languages=languages, **of_user)
+
+
+def letter_to_new_address(
+    user_id: str, email: str, new_email: str, now: int, *, languages: str, result_url: str | None
+) -> Outgoing:
+    about = {"email": email, "result_url": result_url}
+    return verification_letter(user_id, new_email, now, None, "new_email", languages, **about)
+
+
+def queue_letter(connection: Connection, data_key: DataKey, letter: Outgoing, now: int) -> None:
+    """As many as an address may have, whosever it is."""
+    take(connection, KIND, letter.recipient, now, PER_ADDRESS)
+    enqueue(connection, data_key, letter, now)
 
 
 async def letter_at_signup(
@@ -169,15 +193,16 @@ async def write_letter(tenant: Tenant, payload: Mapping[str, Any], now: int) -> 
 def _make_ticket_of_letter(
     connection: Connection, of: str, payload: Mapping[str, Any], options: LinkOptions, now: int
 ) -> bool:
-    user = _user(connection, payload["user_id"])
-    if user is None or user.email != payload["to"] or user.email_verified or user.blocked:
+    user = _reader(connection, payload)
+    if user is None:
         return False
     asked = Verification(
         user_id=user.user_id,
         email=user.email,
         client_id=payload["client_id"],
-        result_url=options.result_url,
+        result_url=payload.get("result_url") or options.result_url,
         shows_email=options.shows_email,
+        new_email=payload["to"] if payload["template"] == "new_email" else None,
     )
     make_ticket(connection, of, asked, now, now + (options.lifetime_ms or LIFETIME_MS))
     record(
@@ -188,10 +213,25 @@ def _make_ticket_of_letter(
             description="A link to verify the address was sent.",
             client_id=asked.client_id,
             user_id=asked.user_id,
-            user_name=asked.email,
+            user_name=asked.proves,
         ),
     )
     return True
+
+
+def _reader(connection: Connection, payload: Mapping[str, Any]) -> Any | None:
+    """The user for whom there is something to prove; None for nobody."""
+    to, user_id = payload["to"], payload["user_id"]
+    if user_id is None:
+        account = find_account(connection, payload["connection_id"], to)
+        user_id = account.user_id if account is not None else None
+    user = _user(connection, user_id)
+    if user is None or user.blocked:
+        return None
+    if payload["template"] == "new_email":
+        has_moved = user.email != payload["email"] or is_taken(connection, user.user_id, to)
+        return None if has_moved else user
+    return user if user.email == to and not user.email_verified else None
 
 
 # --- When the link is followed -------------------------------------------------------------------------------------
@@ -209,12 +249,38 @@ def _look_at(connection: Connection, of: str, now: int) -> Verification:
     return _good(connection, connection.execute(_FIND, {"of": of, "now": now}).scalar_one_or_none())
 
 
-def verify(connection: Connection, of: str, event: Event) -> None:
-    """Raised, everything is undone."""
+def verify(connection: Connection, of: str, event: Event, data_key: DataKey) -> None:
+    """Raised, everything is undone. With a new address everything ends that was begun with the old one
+    (`Deliveries.soon` after the commit)."""
     now = event.created_at
     good = _good(connection, connection.execute(_CLAIM, {"of": of, "now": now}).scalar_one_or_none())
-    connection.execute(_VERIFY, {"user": good.user_id, "of": good.email, "now": now})
+    if good.new_email is not None:
+        _change_address(connection, good, good.new_email, now)
+        end_logins(connection, data_key, good.user_id, now, why=Initiator.EMAIL_CHANGED)
+        record(
+            connection, replace(event, id=new_id("log"), type="sce", description="The address was changed.")
+        )
+    connection.execute(_VERIFY, {"user": good.user_id, "of": good.proves, "now": now})
     record(connection, event)
+
+
+def has_expired(connection: Connection, of: str, now: int) -> bool:
+    """Whether it was good once, and nobody came in time."""
+    row = connection.execute(
+        select(_t.expires_at, _t.used_at).where(_t.digest == of, _t.kind == KIND)
+    ).first()
+    return (
+        row is not None and row.expires_at <= now and (row.used_at is None or row.used_at >= row.expires_at)
+    )
+
+
+def _change_address(connection: Connection, good: Verification, new_email: str, now: int) -> None:
+    try:
+        move_identities(connection, good.user_id, good.email, new_email)
+    except IntegrityError:
+        raise VerificationLinkUsed() from None
+    values = {"email": new_email, "updated_at": now}
+    connection.execute(update(User.__table__).where(_u.user_id == good.user_id).values(values))
 
 
 def _good(connection: Connection, payload: Mapping[str, Any] | None) -> Verification:
@@ -227,5 +293,5 @@ def _good(connection: Connection, payload: Mapping[str, Any] | None) -> Verifica
     return good
 
 
-def _user(connection: Connection, user_id: str) -> Any | None:
+def _user(connection: Connection, user_id: str | None) -> Any | None:
     return connection.execute(_USER, {"user": user_id}).one_or_none()

@@ -9,7 +9,7 @@ from tenant_runtime.configuration import Configuration
 from tenant_runtime.dependencies import tenant_of
 from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
 from tenant_runtime.login.pages import MessagePage
-from tenant_runtime.login.result_urls import is_known, way_back, with_result
+from tenant_runtime.login.result_urls import is_at_known_origin, is_known, way_back, with_result
 
 
 class Followed(Protocol):
@@ -33,7 +33,8 @@ class Followed(Protocol):
 
 def result_url_of(found: Configuration, link: Followed) -> str | None:
     """Judged again: it may be the tenant's no more."""
-    return link.result_url if link.result_url and is_known(found, link.result_url) else None
+    address = link.result_url
+    return address if address and (is_known(found, address) or is_at_known_origin(found, address)) else None
 
 
 def done_page(

@@ -8,6 +8,7 @@ that was begun with the old one, in one unit; that of a letter proves the addres
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -35,6 +36,7 @@ from tenant_runtime.models import Ticket, User
 from tenant_runtime.oauth.backchannel_logout import Initiator
 
 PATH = "/u/reset-password"
+API_PATH = "/api/auth/reset-password"
 KIND: Template = "password_reset"
 """Of the ticket, and of the letter that brings it."""
 
@@ -70,13 +72,15 @@ class Asked:
     connection_id: str
     connection_name: str
     email: str
-    client_id: str
-    client_name: str
+    client_id: str | None
+    client_name: str | None
     now: int
     ip: str
     user_agent: str | None
     request_id: str
     languages: str = ""
+    redirect_to: str | None = None
+    """Where the application itself asks for the new password (`/api/auth`); None: the page of this host."""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,15 +138,18 @@ async def write_link(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Co
     if not await tenant.database.write(_make_ticket, digest(secret), payload, options, now):
         return None
     values = {"email": payload["to"], "minutes": str((options.lifetime_ms or LIFETIME_MS) // 60_000)}
-    return Contents(template=KIND, values=values, link=link_of(tenant, secret))
+    return Contents(template=KIND, values=values, link=link_of(tenant, secret, payload.get("redirect_to")))
 
 
-def link_of(tenant: Tenant, secret: str) -> str:
-    return f"{tenant.primary_issuer}{PATH[1:]}?ticket={secret}"
+def link_of(tenant: Tenant, secret: str, redirect_to: str | None = None) -> str:
+    if redirect_to is None:
+        return f"{tenant.primary_issuer}{PATH[1:]}?ticket={secret}"
+    callback = quote(redirect_to, safe="")
+    return f"{tenant.primary_issuer}{API_PATH[1:]}/{secret}?callbackURL={callback}"
 
 
 async def write_notice(tenant: Tenant, payload: Mapping[str, Any], now: int) -> Contents | None:
-    return Contents(template="password_changed", values={"email": payload["to"]})
+    return Contents(template=payload["template"], values={"email": payload["to"]})
 
 
 def _make_ticket(

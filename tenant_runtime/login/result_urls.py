@@ -21,6 +21,19 @@ def is_known(found: Configuration, address: str) -> bool:
     return any(client.is_vouched_for and _is_of(client, address) for client in found.clients.values())
 
 
+def is_at_known_origin(found: Configuration, address: str) -> bool:
+    """Of pages that may use a browser's session here: what `/api/auth` was told to lead to, which was looked at when it
+    was asked."""
+    if not is_safe(address):
+        return False
+    origin = origin_of(address)
+    return origin is not None and any(
+        origin in client.web_origins | client.allowed_origins
+        for client in found.clients.values()
+        if client.is_vouched_for
+    )
+
+
 def _is_of(client: ClientConfiguration, address: str) -> bool:
     registered = (*client.callbacks, *client.allowed_logout_urls, client.initiate_login_uri)
     return address in registered

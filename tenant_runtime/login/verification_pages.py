@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 from litestar import Request, Response, get, post
+from msgspec.structs import replace
 
 from core.clock import now_ms
 from core.ids import digest
@@ -48,7 +49,7 @@ async def verification_page(request: AnyRequest) -> Response[str]:
         action=PATH,
         form_token=form_token(tenant, binding, PATH, ticket),
         state=ticket,
-        email=good.email,
+        email=good.proves,
     )
     cookies = [] if browser.binding else [binding_cookie(binding, is_https=browser.is_https)]
     return show(page, redirect_uri=result_url_of(found, good), cookies=cookies)
@@ -63,11 +64,13 @@ async def verify_address(request: AnyRequest) -> Response[str]:
     now = _now(request)
     try:
         good = await look_at(tenant, digest(ticket), now)
-        await tenant.database.write(verify, digest(ticket), _event(request, "sv", good, now))
+        event = _event(request, "sv", good, now)
+        await tenant.database.write(verify, digest(ticket), event, tenant.data_key)
     except VerificationLinkUsed:
         services.audit.add(tenant, _event(request, "fv", None, now))
         raise
-    return done_page(request, await configuration(tenant), good, "verified")
+    services.deliveries.soon(tenant)
+    return done_page(request, await configuration(tenant), replace(good, email=good.proves), "verified")
 
 
 handlers = [verification_page, verify_address]
@@ -84,7 +87,7 @@ def _event(request: AnyRequest, type: str, good: Verification | None, now: int) 
         description="The address was verified by a link." if good else VerificationLinkUsed.description,
         client_id=good.client_id if good else None,
         user_id=good.user_id if good else None,
-        user_name=good.email if good else None,
+        user_name=good.proves if good else None,
         ip=client_ip_of(request),
         user_agent=(request.headers.get("user-agent") or "")[:500] or None,
         request_id=request_id_of(request),

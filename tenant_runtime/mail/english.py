@@ -7,8 +7,10 @@ Template: TypeAlias = Literal[
     "login_code",
     "password_reset",
     "password_changed",
+    "password_replaced",
     "verify_email",
     "change_email",
+    "new_email",
     "blocked_account",
     "stolen_credentials",
     "attack_notice",
@@ -41,6 +43,13 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "lead": "The password of your account {email} has been changed. Every device is signed out.",
         "otherwise": "If it was not you, reset your password at once, and tell whoever runs {brand}.",
     },
+    "password_replaced": {
+        "subject": "Your password for {brand} was changed",
+        "heading": "Your password was changed",
+        "lead": "The password of your account {email} has been changed by somebody who knew the old one. "
+        "Devices that are signed in stay so.",
+        "otherwise": "If it was not you, reset your password at once, and tell whoever runs {brand}.",
+    },
     "verify_email": {
         "subject": "Verify your address for {brand}",
         "heading": "Verify your address",
@@ -56,6 +65,15 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "action": "Confirm the address",
         "limits": "The link works once, within {hours} hours.",
         "otherwise": "If you did not expect this, ignore this mail: nothing is confirmed without you.",
+    },
+    "new_email": {
+        "subject": "Confirm your new address for {brand}",
+        "heading": "Confirm your new address",
+        "lead": "Somebody who is signed in at {brand} wants their account to have the address {email}. Confirm that "
+        "it is yours, and it changes.",
+        "action": "Change to this address",
+        "limits": "The link works once, within {hours} hours. Every device is signed out.",
+        "otherwise": "If it was not you, ignore this mail: nothing changes without you.",
     },
     "blocked_account": {
         "subject": "Signing in to {brand} is paused",

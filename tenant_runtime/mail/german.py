@@ -28,6 +28,14 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "otherwise": "Wenn Sie das nicht waren, setzen Sie Ihr Passwort sofort zurück und benachrichtigen Sie die "
         "Betreiber von {brand}.",
     },
+    "password_replaced": {
+        "subject": "Ihr Passwort für {brand} wurde geändert",
+        "heading": "Ihr Passwort wurde geändert",
+        "lead": "Das Passwort Ihres Kontos {email} wurde von jemandem geändert, der das alte kannte. "
+        "Angemeldete Geräte bleiben angemeldet.",
+        "otherwise": "Wenn Sie das nicht waren, setzen Sie Ihr Passwort sofort zurück und benachrichtigen Sie die "
+        "Betreiber von {brand}.",
+    },
     "verify_email": {
         "subject": "Bestätigen Sie Ihre Adresse für {brand}",
         "heading": "Bestätigen Sie Ihre Adresse",
@@ -44,6 +52,15 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "action": "Adresse bestätigen",
         "limits": "Der Link gilt einmal, {hours} Stunden lang.",
         "otherwise": "Wenn Sie das nicht erwartet haben, ignorieren Sie diese E-Mail: Ohne Sie wird nichts bestätigt.",
+    },
+    "new_email": {
+        "subject": "Bestätigen Sie Ihre neue Adresse für {brand}",
+        "heading": "Bestätigen Sie Ihre neue Adresse",
+        "lead": "Jemand, der bei {brand} angemeldet ist, möchte für sein Konto die Adresse {email}. Bestätigen Sie, "
+        "dass sie Ihnen gehört, dann ändert sie sich.",
+        "action": "Zu dieser Adresse wechseln",
+        "limits": "Der Link gilt einmal, {hours} Stunden lang. Alle Geräte werden abgemeldet.",
+        "otherwise": "Wenn Sie das nicht waren, ignorieren Sie diese E-Mail: Ohne Sie ändert sich nichts.",
     },
     "blocked_account": {
         "subject": "Die Anmeldung bei {brand} ist ausgesetzt",

@@ -35,6 +35,7 @@ NAMES: frozenset[str] = frozenset(get_args(TemplateName))
 USED: Mapping[Template, tuple[TemplateName, ...]] = {
     "verify_email": ("verify_email",),
     "change_email": ("verify_email",),
+    "new_email": ("verify_email",),
     "password_reset": ("reset_email", "change_password"),
     "blocked_account": ("blocked_account",),
     "stolen_credentials": ("stolen_credentials",),

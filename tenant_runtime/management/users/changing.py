@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import Conflict, InsufficientScope, InvalidInput
 from core.tenants import Tenant
 from tenant_runtime.attack_protection import guard
+from tenant_runtime.login.accounts import BY_ADDRESS, move_identities
 from tenant_runtime.login.email_verification import send_verification
 from tenant_runtime.mail.queue import require_mail
 from tenant_runtime.management import escalation
@@ -36,9 +37,6 @@ _IDENTITIES = (
     .join(ConnectionRow.__table__, _c.id == _i.connection_id)
     .where(_i.user_id == bindparam("of"))
 )
-BY_ADDRESS = ("auth0", "email")
-"""Providers whose users log in by their address: when it changes, so does how they log in."""
-
 LINKED = frozenset({"email", "email_verified", "phone_number", "phone_verified", "username"})
 _APART = (("username", "password"), ("username", "email_verified"), ("password", "email_verified"))
 """What Auth0 does not change at once."""
@@ -149,14 +147,11 @@ def _change_own(connection: Connection, row: Any, change: _Change, values: dict[
     users.check_username(connection, values.get("username"), change.user_id)
     if values.get("email", row.email) != row.email:
         values.setdefault("email_verified", False)
-        _move_identities(connection, row, values["email"])
+        try:
+            move_identities(connection, row.user_id, row.email, values["email"])
+        except IntegrityError as error:
+            raise _taken() from error
     return users.ENTITY.change(connection, row, values, change.now)
-
-
-def _move_identities(connection: Connection, row: Any, email: str) -> None:
-    """The user's own, and whatever else knows them by the old address."""
-    by_address = (_i.user_id == row.user_id, _i.provider.in_(BY_ADDRESS))
-    _set_address(connection, email, *by_address, (_i.email == row.email) | _i.email.is_(None))
 
 
 def _change_linked(connection: Connection, identity: Any, change: _Change, values: Mapping[str, Any]) -> None:
@@ -179,7 +174,11 @@ def _set_address(connection: Connection, email: str, *of_them: Any) -> None:
     try:
         connection.execute(update(Identity.__table__).where(*of_them).values(email=email))
     except IntegrityError as error:
-        raise Conflict("The e-mail address belongs to another user.") from error
+        raise _taken() from error
+
+
+def _taken() -> Conflict:
+    return Conflict("The e-mail address belongs to another user.")
 
 
 def _why_logins_end(row: Any, after: Any, change: _Change) -> Initiator | None:

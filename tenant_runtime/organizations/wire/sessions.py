@@ -11,7 +11,7 @@ from tenant_runtime.models import Session, SessionContext, User
 from tenant_runtime.organizations.wire.shapes import date
 
 _s, _c, _u = Session.__table__.c, SessionContext.__table__.c, User.__table__.c
-_LOAD = Prepared(
+_LIVE = (
     select(
         _s.id,
         _s.user_id,
@@ -41,8 +41,6 @@ _LOAD = Prepared(
         )
     )
     .where(
-        _c.token == bindparam("token"),
-        _s.issuer == bindparam("issuer"),
         _s.ended_at.is_(None),
         is_current(Session.__table__, "authenticated_at"),
         _s.idle_expires_at > bindparam("now"),
@@ -50,6 +48,8 @@ _LOAD = Prepared(
         _u.sessions_valid_from <= _s.authenticated_at,
     )
 )
+_LOAD = Prepared(_LIVE.where(_c.token == bindparam("token"), _s.issuer == bindparam("issuer")))
+_OF_USER = Prepared(_LIVE.where(_s.user_id == bindparam("user")).order_by(_s.created_at.desc(), _s.id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +110,9 @@ class ApiSession:
 def load_api_session(connection: Connection, token: str, issuer: str, now: int) -> ApiSession | None:
     row: Row[Any] | None = _LOAD.first(connection, {"token": token, "issuer": issuer, "now": now})
     return None if row is None else ApiSession(**row._asdict())
+
+
+def live_sessions_of(connection: Connection, user_id: str, now: int) -> list[ApiSession]:
+    """At any of the tenant's hosts, the newest first."""
+    rows = _OF_USER.rows(connection, {"user": user_id, "now": now})
+    return [ApiSession(**row._asdict()) for row in rows]

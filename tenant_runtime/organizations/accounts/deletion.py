@@ -1,0 +1,63 @@
+"""`POST /delete-user`: an account goes with everything of its owner's, unless an organization would be left alone."""
+
+from litestar import Response
+from sqlalchemy import Connection, bindparam, delete, select
+
+from core.tenants import Tenant
+from tenant_runtime.audit import Event, record
+from tenant_runtime.erasures import tell_of_erasure
+from tenant_runtime.login.cookies import cleared_api_cookies
+from tenant_runtime.management.endings import end_memberships, tell_of_logins
+from tenant_runtime.models import Membership, User
+from tenant_runtime.oauth.backchannel_logout import Initiator
+from tenant_runtime.organizations.accounts.own_password import Shown, show_password, was_right
+from tenant_runtime.organizations.accounts.own_sessions import is_fresh
+from tenant_runtime.organizations.accounts.shapes import Answer, DeleteUserBody
+from tenant_runtime.organizations.members import member_of
+from tenant_runtime.organizations.people.rows import is_last_owner
+from tenant_runtime.organizations.wire import CallOf, refusal, write_endpoint
+
+_m, _u = Membership.__table__.c, User.__table__.c
+_ORGANIZATIONS = select(_m.organization_id).where(_m.user_id == bindparam("user"))
+
+
+@write_endpoint("/delete-user")
+async def delete_user(call: CallOf) -> Response[Answer]:
+    """By who shows their password, or came in lately."""
+    session, body = await call.session(), await call.body(DeleteUserBody)
+    shown = None
+    if body.password is not None:
+        shown = await show_password(call, session, body.password)
+    elif not is_fresh(session, call.now):
+        message = "Session expired. Re-authenticate to perform this action."
+        raise refusal(400, "SESSION_EXPIRED", message)
+    event = call.event("sdu", "The user deleted their account.")
+    await call.write(delete_account, call.tenant, session.user_id, shown, event)
+    call.deliver()
+    cookies = cleared_api_cookies(is_https=call.browser.is_https)
+    return Response({"success": True, "message": "User deleted"}, cookies=cookies)
+
+
+handlers = [delete_user]
+
+
+def delete_account(
+    connection: Connection, tenant: Tenant, user_id: str, shown: Shown | None, event: Event
+) -> None:
+    if shown is not None:
+        was_right(connection, shown)
+    _check_not_needed(connection, user_id)
+    now, key = event.created_at, tenant.data_key
+    tell_of_logins(connection, key, user_id, now, why=Initiator.ACCOUNT_DELETED)
+    end_memberships(connection, user_id, now)
+    connection.execute(delete(User.__table__).where(_u.user_id == user_id))
+    tell_of_erasure(connection, key, user_id, now)
+    record(connection, event)
+
+
+def _check_not_needed(connection: Connection, user_id: str) -> None:
+    for organization_id in connection.execute(_ORGANIZATIONS, {"user": user_id}).scalars().all():
+        member = member_of(connection, organization_id, user_id)
+        if member is not None and is_last_owner(connection, member):
+            message = "You cannot leave the organization as the only owner"
+            raise refusal(400, "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER", message)
