@@ -79,6 +79,13 @@ GIVEN: dict[str, dict[str, Any]] = {
     "/organization/verify-domain": {"domainId": "$domain", **ORGANIZATION},
     "/organization/update-domain": {"domainId": "$domain", "useForDiscovery": False, **ORGANIZATION},
     "/organization/remove-domain": {"domainId": "$domain", **ORGANIZATION},
+    "/organization/list-joinable-organizations": {},
+    "/organization/request-to-join": ORGANIZATION,
+    "/organization/join": ORGANIZATION,
+    "/organization/list-join-requests": ORGANIZATION,
+    "/organization/approve-join-request": {"requestId": "$request"},
+    "/organization/reject-join-request": {"requestId": "$request"},
+    "/organization/cancel-join-request": {"requestId": "$request"},
 }  # fmt: skip
 """A route that is added is named here, or the tests that ask every route say so."""
 

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection, update
+
 from core.ids import new_id, new_secret
+from tenant_runtime.models import OrganizationDomain
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, member, new_address, signed_in
 
@@ -30,7 +33,12 @@ async def standing(installation: Installation, tenant_id: str, slug: str) -> Sta
     invited = {"email": new_address(tenant_id), "role": "member"}
     invitation = await made(owner, "/organization/invite-member", **invited, **about)
     role = await made(owner, "/organization/create-role", role="clerk", permission={"ac": ["read"]}, **about)
-    domain = await made(owner, "/organization/add-domain", domain=f"{slug}.{tenant_id}.example", **about)
+    name = f"{slug}.{tenant_id}.example"
+    domain = await made(owner, "/organization/add-domain", domain=name, **about)
+    await _prove(installation, tenant_id, domain["id"])
+    await made(owner, "/organization/update-settings", data={"domainJoining": "request"}, **about)
+    asking = await signed_in(installation, tenant_id, f"asks@{name}")
+    request = await made(asking, "/organization/request-to-join", **about)
     session = await plain.session()
     assert session is not None
     ids = {
@@ -44,9 +52,23 @@ async def standing(installation: Installation, tenant_id: str, slug: str) -> Sta
         "invitation": invitation["id"],
         "role": role["roleData"]["id"],
         "domain": domain["id"],
+        "request": request["id"],
         "secret": new_secret(),
     }
     return Standing(ids, owner, guest)
+
+
+async def _prove(installation: Installation, tenant_id: str, domain_id: str) -> None:
+    """As a look at its record would."""
+    tenant = await installation.running.platform.directory.by_id(tenant_id)
+    assert tenant is not None
+    await tenant.database.write(_proved, domain_id)
+
+
+def _proved(connection: Connection, domain_id: str) -> None:
+    table = OrganizationDomain.__table__
+    values = {"status": "verified", "verified_at": 1, "checked_at": 1}
+    connection.execute(update(table).where(table.c.id == domain_id).values(values))
 
 
 async def made(person: AuthClient, path: str, **body: Any) -> Any:
