@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from entrypoints.asgi import create_app
 from entrypoints.demo_content import Demo
+from tests.conftest import settings_for
 from tests.mailbox import Mailed, mailed
 from tests.organizations.people import AuthAnswer, AuthClient, new_address, signed_in
 
@@ -240,6 +243,28 @@ async def test_of_ten_acceptances_at_once_one_makes_a_member(mail: Mailed) -> No
     assert {told(answer) for answer in answers if answer.status != 200} <= {NOT_FOUND}
     rows = await mail.rows("acme", f"SELECT id FROM memberships WHERE user_id = '{person.user_id}'")
     assert len(rows) == 1
+
+
+async def test_two_processes_on_one_folder_make_one_member_of_an_invitation(mail: Mailed) -> None:
+    owner = await owner_of(mail, "twoworkers")
+    other = create_app(settings_for(mail.installation.app.settings.data_dir))
+    async with other.lifespan():
+        transport = httpx.ASGITransport(app=other)
+        for _ in range(3):
+            person = await signed_in(mail.installation)
+            invitation = await invited(owner, person.email)
+            http = httpx.AsyncClient(transport=transport, timeout=30, cookies=person.http.cookies)
+            there = AuthClient(http, person.issuer)
+            answers = await asyncio.gather(
+                *(
+                    who.post("/organization/accept-invitation", invitationId=invitation["id"])
+                    for who in (person, there, person, there)
+                )
+            )
+            assert [answer.status for answer in answers].count(200) == 1
+            assert {told(answer) for answer in answers if answer.status != 200} == {NOT_FOUND}
+            rows = await mail.rows("acme", f"SELECT id FROM memberships WHERE user_id = '{person.user_id}'")
+            assert len(rows) == 1
 
 
 async def test_an_invitation_of_another_tenant_is_none_here(mail: Mailed) -> None:
