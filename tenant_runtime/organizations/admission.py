@@ -71,7 +71,7 @@ def check_room(
     with_invited: bool = False,
 ) -> None:
     """`with_invited`: whoever has been asked, and may still come, takes a seat as well."""
-    taken = _MEMBERS.rows(connection, {"organization": organization_id})[0].number
+    taken = _number_of_members(connection, organization_id)
     limit = options.membership_limit
     if limit is not None and taken >= limit:
         raise refusal(403, "ORGANIZATION_MEMBERSHIP_LIMIT_REACHED")
@@ -84,8 +84,18 @@ def check_room(
         raise no_seat_left()
 
 
+def has_seats(connection: Connection, organization_id: str, now: int) -> bool:
+    """Whether there is one for each who is a member by now."""
+    seats = seats_of(connection, organization_id, now)
+    return seats is None or _number_of_members(connection, organization_id) <= seats
+
+
 def no_seat_left() -> ApiError:
     return refusal(403, "NO_SEATS_LEFT", "All seats of the organization's subscriptions are taken")
+
+
+def _number_of_members(connection: Connection, organization_id: str) -> int:
+    return int(_MEMBERS.rows(connection, {"organization": organization_id})[0].number)
 
 
 def _ids(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:

@@ -1,32 +1,15 @@
 """Owners who give up at the same moment, over two processes' worth of Keystead on one folder: one of them stays."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
-import httpx
 import pytest
 
-from entrypoints.asgi import create_app
-from tests.conftest import settings_for
 from tests.installation import Installation
 from tests.organizations.people import AuthAnswer, AuthClient
 from tests.organizations.test_members import Company
 
 ROUNDS = 4
-
-
-@pytest.fixture(scope="module")
-async def elsewhere(shared: Installation) -> AsyncIterator[Callable[[AuthClient], AuthClient]]:
-    """The same person at the other one."""
-    other = create_app(settings_for(shared.app.settings.data_dir))
-    async with other.lifespan():
-
-        def at(person: AuthClient) -> AuthClient:
-            transport = httpx.ASGITransport(app=other)
-            http = httpx.AsyncClient(transport=transport, timeout=30, cookies=person.http.cookies)
-            return AuthClient(http, person.issuer, person.email, person.password, person.user_id)
-
-        yield at
 
 
 async def demote_other(company: Company, by: AuthClient, other: AuthClient) -> AuthAnswer:

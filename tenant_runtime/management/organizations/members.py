@@ -8,7 +8,7 @@ from msgspec import Meta
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from core.database.sql import insert
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.http.paging import parse_fields
 from core.ids import new_id
 from tenant_runtime.management import escalation
@@ -23,7 +23,9 @@ from tenant_runtime.management.routing import creating, reading, removing
 from tenant_runtime.management.users import resource as users
 from tenant_runtime.management.users.bodies import RolesBody
 from tenant_runtime.models import Membership, MembershipOrganizationRole, MembershipRole, Role, User
+from tenant_runtime.organizations.admission import has_seats
 from tenant_runtime.organizations.membership import MEMBER
+from tenant_runtime.schema import has_organization_api
 
 _table, _role, _user = Membership.__table__, Role.__table__, User.__table__
 _held, _standing = MembershipRole.__table__, MembershipOrganizationRole.__table__
@@ -150,6 +152,8 @@ def _add(
     added = [row for row in rows if connection.execute(insert(_table).on_conflict_do_nothing(), row).rowcount]
     if not added:
         return Written()
+    if has_organization_api(connection) and not has_seats(connection, id, now):
+        raise Conflict("All seats of the organization's subscriptions are taken.", code="no_seats_left")
     connection.execute(insert(_standing), [{"membership_id": row["id"], "role": MEMBER} for row in added])
     if organization.managed_by is not None:
         _give_default_roles(connection, [str(row["id"]) for row in added], role_names)
