@@ -123,7 +123,7 @@ class ApiRoute:
 
 def api_routes() -> list[ApiRoute]:
     found = [
-        ApiRoute(method, route.path.removeprefix(BASE))
+        ApiRoute(method, route.path.removeprefix(BASE).replace(":str}", "}"))
         for route in router().routes
         if isinstance(route, HTTPRoute)
         for method in sorted(route.methods - {"OPTIONS", "HEAD"})
