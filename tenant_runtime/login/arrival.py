@@ -5,12 +5,13 @@ of a request that asks nothing of the person, and one that is refused leaves eve
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from core.errors import OAuthError
+from core.errors import AccessDenied, OAuthError
 from tenant_runtime.audit import Event, record
 from tenant_runtime.login.authorization_requests import (
     Progress,
@@ -28,7 +29,7 @@ from tenant_runtime.login.invitations.arriving import (
     waiting_invitation,
 )
 from tenant_runtime.login.sessions import Lifetimes, join_session, session_here, touch_session
-from tenant_runtime.login.standing import Situation, login_of, rules_of, situation
+from tenant_runtime.login.standing import Situation, led_to, login_of, rules_of, situation
 from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.oauth.authorization.codes import NewCode, issue_code
@@ -36,6 +37,7 @@ from tenant_runtime.oauth.authorization.parameters import PUSHED
 from tenant_runtime.oauth.authorization.pushed_requests import claim_pushed
 from tenant_runtime.organizations.invitations.tickets import Found
 from tenant_runtime.organizations.joining.at_login import WayIn, join_at_login
+from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.membership import NotAMember
 
 
@@ -112,6 +114,7 @@ def _next(
     """Who would be refused as a stranger to the organization, and logs in by a connection that brings membership, is no
     stranger any more."""
     rules, request, now = rules_of(arrival.request), arrival.request, arrival.now
+    _join_where_led(connection, arrival, session, stored)
     found = situation(connection, request, session, stored, rules=arrival.way_in.rules, now=now)
     if is_to_be_answered(connection, invited, session):
         return next_step(rules, replace(found.standing, is_invited=True), now), found
@@ -123,6 +126,17 @@ def _next(
             raise
     found = situation(connection, request, session, stored, rules=arrival.way_in.rules, now=now)
     return next_step(rules, found.standing, now), found
+
+
+def _join_where_led(
+    connection: Connection, arrival: Arrival, session: Row[Any] | None, stored: Progress
+) -> None:
+    """Nobody asked to go there: where there is no room, they go on without."""
+    led = led_to(arrival.request, session, stored) if session is not None else None
+    if session is None or led is None or member_of(connection, led, session.user_id) is not None:
+        return
+    with suppress(AccessDenied):
+        _join(connection, replace(arrival, way_in=replace(arrival.way_in, post=None)), led, session)
 
 
 def _join(connection: Connection, arrival: Arrival, named: str, session: Row[Any]) -> bool:

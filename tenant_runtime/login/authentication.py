@@ -114,10 +114,11 @@ def _is_let_in(connection: Connection, signing: SignIn) -> bool:
 
 def _begin(connection: Connection, signing: SignIn) -> None:
     now, user_id = signing.session.now, signing.session.user_id
-    load_request(connection, signing.key, now)
+    before = load_request(connection, signing.key, now).progress
     session_id = begin_session(connection, signing.session, signing.previous_digest)
     logged_in(connection, user_id, now, signing.session.ip, signing.new_hash)
-    progress = Progress(identifier=signing.email, session_id=session_id, authenticated_at=now)
+    led_to = before.led_to if before.identifier == signing.email else None
+    progress = Progress(identifier=signing.email, session_id=session_id, authenticated_at=now, led_to=led_to)
     save_progress(connection, signing.key.digest, progress)
     record(connection, *signing.events)
     if signing.answering is not None:

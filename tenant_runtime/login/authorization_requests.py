@@ -48,12 +48,14 @@ class RequestGone(InvalidRequest):
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the person has done so far. A login starts it anew: nothing that one person did counts for the next."""
+    """What the person has done so far. A login starts it anew: nothing that one person did counts for the next.
+    `led_to`: the organization that owns the domain of `identifier`, if there is one."""
 
     identifier: str = ""
     attempts: int = 0
     session_id: str | None = None
     authenticated_at: int = 0
+    led_to: str | None = None
     organization_id: str | None = None
     has_consented: bool = False
     has_refused: bool = False

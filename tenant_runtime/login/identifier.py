@@ -4,13 +4,14 @@ import msgspec
 from litestar import Response, get, post
 from sqlalchemy import Connection
 
-from tenant_runtime.login.authorization_requests import RequestKey, load_request, save_progress
+from tenant_runtime.login.authorization_requests import load_request, save_progress
 from tenant_runtime.login.cancelling import cancel, is_cancelled, may_cancel
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import IdentifierPage
 from tenant_runtime.login.steps import IDENTIFIER, PASSWORD, SIGNUP, AnyRequest, StepVisit, at, opened, posted
 from tenant_runtime.login.texts import ProblemKey
+from tenant_runtime.organizations.domains.discovery import discovered
 
 
 @get(IDENTIFIER, include_in_schema=False)
@@ -29,7 +30,7 @@ async def identify(request: AnyRequest) -> Response[str]:
         return visit.show(_page(visit, "", "email_missing"), status=400)
     if not is_email(email):
         return visit.show(_page(visit, email, "email_malformed"), status=400)
-    await visit.tenant.database.write(_remember, visit.key, email, visit.now)
+    await visit.tenant.database.write(_remember, visit, email)
     return visit.go(PASSWORD)
 
 
@@ -47,6 +48,15 @@ def _page(visit: StepVisit, email: str, problem: ProblemKey | None = None) -> Id
     )
 
 
-def _remember(connection: Connection, key: RequestKey, email: str, now: int) -> None:
-    progress = load_request(connection, key, now).progress
-    save_progress(connection, key.digest, msgspec.structs.replace(progress, identifier=email))
+def _remember(connection: Connection, visit: StepVisit, email: str) -> None:
+    progress = load_request(connection, visit.key, visit.now).progress
+    led_to = discovered(connection, email) if _may_be_led(visit) else None
+    progress = msgspec.structs.replace(progress, identifier=email, led_to=led_to)
+    save_progress(connection, visit.key.digest, progress)
+
+
+def _may_be_led(visit: StepVisit) -> bool:
+    """Where the client takes organizations, and named none itself."""
+    is_free = visit.request.parameters.organization is None
+    takes_any = visit.request.client.organization_usage != "deny"
+    return is_free and takes_any and visit.organization_rules.has_settings

@@ -84,15 +84,16 @@ def _organization(
     rules: OrganizationRules,
     now: int,
 ) -> tuple[MemberOrganization | None, Sequence[MemberOrganization]]:
-    """The one the request names; else, where one is required, the chosen one or the only one there is."""
+    """The one the request names; else the one that the person's address led to; else, where one is required, the chosen
+    one or the only one there is."""
     named, login = request.parameters.organization, login_of(session)
     if named is not None:
-        found = resolve_organization(
+        return resolve_organization(
             connection, named, user_id=session.user_id, rules=rules, login=login, now=now
-        )
+        ), ()
+    found = _where_led(connection, led_to(request, session, progress), session, rules, now)
+    if found is not None or request.client.organization_usage != "require":
         return found, ()
-    if request.client.organization_usage != "require":
-        return None, ()
     choices = organizations_of(connection, session.user_id, rules, login, now)
     chosen = next((one for one in choices if one.id == progress.organization_id), None)
     if len(choices) == 1:
@@ -100,6 +101,28 @@ def _organization(
     if chosen is not None and chosen.unmet is not None:
         raise chosen.unmet
     return chosen, choices
+
+
+def led_to(request: AcceptedRequest, session: Row[Any], progress: Progress) -> str | None:
+    """By the address with which the person has just logged in, and by nobody else's."""
+    is_free = request.parameters.organization is None and progress.organization_id is None
+    is_theirs = progress.session_id == session.id
+    takes_any = request.client.organization_usage != "deny"
+    return progress.led_to if is_free and is_theirs and takes_any else None
+
+
+def _where_led(
+    connection: Connection, led: str | None, session: Row[Any], rules: OrganizationRules, now: int
+) -> MemberOrganization | None:
+    """Nobody asked to go there: who may not act there is not refused."""
+    if led is None:
+        return None
+    try:
+        return resolve_organization(
+            connection, led, user_id=session.user_id, rules=rules, login=login_of(session), now=now
+        )
+    except OAuthError:
+        return None
 
 
 def login_of(session: Row[Any]) -> LoggedIn:

@@ -182,7 +182,7 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
         key=key,
         parameters=stored.parameters,
         progress=stored.progress,
-        request=await by_organization(tenant, held, accepted),
+        request=await by_organization(tenant, held, accepted, stored.progress.led_to),
         session=session,
         now=now,
         ip=client_ip_of(request),

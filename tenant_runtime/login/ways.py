@@ -9,9 +9,11 @@ from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest, datab
 from tenant_runtime.organizations.membership import connections_of
 
 
-async def by_organization(tenant: Tenant, held: Configuration, request: AcceptedRequest) -> AcceptedRequest:
+async def by_organization(
+    tenant: Tenant, held: Configuration, request: AcceptedRequest, led_to: str | None
+) -> AcceptedRequest:
     """Asked only where there is a choice. That the organization takes none of them is said to who has signed in."""
-    named = request.parameters.organization
+    named = request.parameters.organization or led_to
     enabled = databases_of(request.client, held)
     if named is None or request.parameters.connection is not None or len(enabled) < 2:
         return request

@@ -296,3 +296,65 @@ async def test_an_unproved_address_opens_nothing_and_asks_nothing(world: World) 
         assert answer_of(await visitor.authorize(organization=organization))["error"] == "access_denied"
     assert await world.acme.run("SELECT * FROM memberships") == []
     assert await world.acme.run("SELECT * FROM join_requests") == []
+
+
+async def test_an_address_leads_to_its_organization_and_to_the_connection_that_it_takes(world: World) -> None:
+    await add_database(world.acme, "con_a")  # before con_users: the one of a request that leads nowhere
+    user = await world.acme.make_user()
+    organization = await world.acme.make_organization("one", user)
+    await owns(world.acme, organization)
+    await allow(world.acme, organization)
+    visitor = world.visitor(await world.acme.make_client())
+    landed = await visitor.log_in(audience=API)
+    tokens = (await visitor.redeem(landed["code"])).json()
+    assert claims_of(tokens["access_token"])["org_id"] == organization
+    denying = world.visitor(await world.acme.make_client(organization_usage="deny"))
+    assert await denying.log_in() == {}, "the account is in the other database"
+
+
+async def test_an_address_leads_only_where_its_person_belongs(world: World) -> None:
+    user = await world.acme.make_user()
+    organization = await world.acme.make_organization("one")
+    await owns(world.acme, organization)
+    for state in ({}, {"suspended_at": 1}):
+        for name, value in state.items():
+            await world.acme.run(f"UPDATE organizations SET {name} = :v", v=value)
+        visitor = world.visitor(await world.acme.make_client())
+        tokens = (await visitor.redeem((await visitor.log_in())["code"])).json()
+        assert "org_id" not in claims_of(tokens["id_token"])
+    await world.acme.run("UPDATE organizations SET suspended_at = NULL")
+    await asks(world.acme, organization, domain_joining="automatic")
+    visitor = world.visitor(await world.acme.make_client())
+    tokens = (await visitor.redeem((await visitor.log_in())["code"])).json()
+    assert claims_of(tokens["id_token"])["org_id"] == organization
+    assert [row[0] for row in await world.acme.run("SELECT user_id FROM memberships")] == [user]
+
+
+async def test_the_page_tells_nobody_where_an_address_leads(world: World) -> None:
+    await world.acme.make_user()
+    organization = await world.acme.make_organization("secret-name")
+    await owns(world.acme, organization)
+    pages = []
+    for email in ("nobody@example.com", "user@evil.example", "nobody@example.com.evil"):
+        visitor = world.visitor(await world.acme.make_client())
+        await visitor.open()
+        page = await visitor.browser.submit({"email": email})
+        assert "secret-name" not in page.text
+        assert organization not in page.text
+        pages.append((page.status_code, page.url.path, page.headers.get("set-cookie")))
+    assert len(set(pages)) == 1
+
+
+async def test_somebody_elses_address_typed_in_passing_leads_nobody(world: World) -> None:
+    user = await world.acme.make_user("ada@elsewhere.example")
+    organization = await world.acme.make_organization("one", user)
+    await owns(world.acme, organization)
+    visitor = world.visitor(await world.acme.make_client())
+    await visitor.log_in("ada@elsewhere.example")
+    page = await visitor.open(prompt="login")
+    await visitor.browser.submit({"email": "boss@example.com"})
+    await visitor.browser.open("/u/login/identifier", state=page.url.params["state"])
+    await visitor.browser.submit({"email": "ada@elsewhere.example"})
+    await visitor.browser.submit({"password": "correct horse"})
+    tokens = (await visitor.redeem(visitor.browser.parameters()["code"])).json()
+    assert "org_id" not in claims_of(tokens["id_token"])

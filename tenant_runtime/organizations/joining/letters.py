@@ -105,4 +105,5 @@ _STATUS = {"join_request": "pending", "join_approved": "approved", "join_rejecte
 
 
 def _about(connection: Connection, request_id: str) -> Row[Any] | None:
-    return connection.execute(_ABOUT, {"request": request_id}).one_or_none()
+    row: Row[Any] | None = connection.execute(_ABOUT, {"request": request_id}).one_or_none()
+    return row
