@@ -132,7 +132,7 @@ def verification_letter(
 def letter_to_new_address(
     user_id: str, email: str, new_email: str, now: int, *, languages: str, result_url: str | None
 ) -> Outgoing:
-    about = {"email": email, "result_url": result_url}
+    about = {"old_email": email, "result_url": result_url}
     return verification_letter(user_id, new_email, now, None, "new_email", languages, **about)
 
 
@@ -229,7 +229,7 @@ def _reader(connection: Connection, payload: Mapping[str, Any]) -> Any | None:
     if user is None or user.blocked:
         return None
     if payload["template"] == "new_email":
-        has_moved = user.email != payload["email"] or is_taken(connection, user.user_id, to)
+        has_moved = user.email != payload["old_email"] or is_taken(connection, user.user_id, to)
         return None if has_moved else user
     return user if user.email == to and not user.email_verified else None
 
