@@ -22,6 +22,7 @@ from tenant_runtime.login.steps import (
     posted,
 )
 from tenant_runtime.login.texts import ProblemKey
+from tenant_runtime.organizations.active import active_organization
 from tenant_runtime.organizations.membership import organizations_of, resolve_organization
 from tenant_runtime.organizations.policies import LoggedIn, Unmet
 from tenant_runtime.organizations.rules import OrganizationRules
@@ -58,12 +59,18 @@ async def _ask(visit: StepVisit, problem: ProblemKey | None = None) -> Response[
     user_id, login = visit.session.user_id, login_of(visit.session)
     rules, read = visit.organization_rules, visit.tenant.database.read
     found = await read(organizations_of, user_id, rules, login, visit.now)
+    current = await read(active_organization, visit.session.id) if rules.has_settings else None
     page = visit.page(
         OrganizationPage,
         email=visit.session.email or visit.session.user_id,
         organizations=tuple(
-            OrganizationChoice(one.id, one.display_name or one.name, one.name if one.display_name else "")
-            for one in found
+            OrganizationChoice(
+                one.id,
+                one.display_name or one.name,
+                one.name if one.display_name else "",
+                is_current=one.id == current,
+            )
+            for one in sorted(found, key=lambda one: one.id != current)
         ),
         switch_url=at(IDENTIFIER, visit.state),
         problems={"": problem} if problem else {},

@@ -131,9 +131,12 @@ class SignupPage(FormPage):
 
 @dataclass(frozen=True, slots=True)
 class OrganizationChoice:
+    """`is_current`: the one that the session is in at the organization API."""
+
     id: str
     name: str
     detail: str = ""
+    is_current: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ It opens nothing: whether the person still belongs there is asked in the unit th
 organization is put out of it in every session by `leaving`.
 """
 
-from sqlalchemy import Connection, bindparam, case, update
+from sqlalchemy import Connection, bindparam, case, select, update
 
 from core.database import Prepared
 from tenant_runtime.models import SessionContext
@@ -28,6 +28,14 @@ _ENTER = Prepared(
         updated_at=bindparam("now"),
     )
 )
+
+
+_GET = Prepared(select(_c.active_organization_id).where(_c.session_id == bindparam("session")))
+
+
+def active_organization(connection: Connection, session_id: str) -> str | None:
+    row = _GET.first(connection, {"session": session_id})
+    return None if row is None else row.active_organization_id
 
 
 def set_active(
