@@ -151,6 +151,7 @@ async def test_who_comes_back_comes_back_to_nothing(
     for each in (held.begun_there, held.gone_over):
         assert (await held.rp.refresh(each.refresh_token)).error == "invalid_grant"
         assert not await is_active(held.rp, each.access_token)
+    assert (await held.rp.redeem(held.code)).error == "invalid_grant"
     assert await place(held.person) == (None, None)
     listed = (await held.company.owner.get("/organization/list-invitations")).body
     assert [each["status"] for each in listed if each["id"] == held.invitation] == ["canceled"]

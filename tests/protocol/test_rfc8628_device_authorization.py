@@ -10,6 +10,7 @@ from sqlalchemy import Connection, update
 
 from core.ids import digest
 from tenant_runtime import models
+from tenant_runtime.management.endings import end_membership
 from tenant_runtime.oauth.device import authorization as device_authorization
 from tests.holder import Holder
 from tests.protocol.issuer import API, CODE_GRANTS, Issuer, Issuers, add_client, claims_of, second_worker
@@ -291,6 +292,10 @@ async def test_who_left_the_organization_or_was_deleted_has_nothing(issuers: Iss
     await acme.remove(models.User, user_id="auth0|bob")
     assert error_of(await poll(acme, left)) == (400, "invalid_grant")
     assert error_of(await poll(acme, deleted)) == (400, "invalid_grant")
+    await acme.tenant.database.write(end_membership, "org_north", "auth0|ann", acme.now_ms)
+    again = {"organization_id": "org_north", "user_id": "auth0|ann", "created_at": acme.now_ms}
+    await acme.add(models.Membership, id="mem_again", **again)
+    assert error_of(await poll(acme, left)) == (400, "invalid_grant"), "who comes back approves anew"
 
 
 async def test_a_client_that_lost_the_grant_is_refused(issuers: Issuers) -> None:
