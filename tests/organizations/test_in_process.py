@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from core.clock import now_ms
 from core.tenants import Tenant
+from tenant_runtime.models import Invitation
 from tenant_runtime.organizations.in_process import Organizations, Within
 from tenant_runtime.organizations.invitations import endpoints as invitations
 from tenant_runtime.organizations.lifecycle import endpoints as lifecycle
@@ -214,8 +215,9 @@ async def test_invitations_are_sent_by_the_application_and_last_as_long_as_it_sa
 
 
 def _expiry(connection: Connection, invitation_id: str) -> int:
-    query = "SELECT expires_at FROM invitations WHERE id = ?"
-    return int(connection.exec_driver_sql(query, (invitation_id,)).scalar_one())
+    columns = Invitation.__table__.c
+    row = connection.execute(select(columns.expires_at).where(columns.id == invitation_id)).one()
+    return int(row.expires_at)
 
 
 async def test_the_four_options_say_it_over_the_tenant(shared: Installation) -> None:
