@@ -30,6 +30,9 @@ from tests.conftest import settings_for
 from tests.faults.servers import Server
 from tests.serving import free_port
 
+RATES = "organizations=20000,accounts=20000,account_mail=20000"
+"""All people of the tests are at one address."""
+
 PACKAGES = Path(__file__).with_name("packages") / "node_modules"
 
 
@@ -90,7 +93,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     address = f"https://localhost:{front}"
     settings = settings_for(folder / "data", public_url=address)
     demo = asyncio.run(_make(settings))
-    server = Server(folder / "data", PUBLIC_URL=address, MAIL_FOLDER="mail")
+    server = Server(folder / "data", PUBLIC_URL=address, MAIL_FOLDER="mail", RATES=RATES)
     try:
         asyncio.run(server.ready())
         with tls_front(front, server.port, authority.server):
