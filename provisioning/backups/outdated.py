@@ -1,7 +1,8 @@
 """What a restored database must not bring back, and what it must not lose.
 
 Gone, always: sessions, authorization requests, codes, refresh families, access tokens, pushed requests, device codes,
-tickets, login codes, messages that were waiting; and every user who was deleted since. What was issued before the
+tickets, login codes, messages that were waiting; invitations that nobody had answered are canceled; and every user who
+was deleted since is gone. What was issued before the
 restore is refused: each user's sign-ins count from it on.
 
 Taken over from the database that is replaced, as long as it can be read: the signing keys as they are now (so what
@@ -21,6 +22,7 @@ from core.crypto.sealing import DataKey
 from core.database.sql import insert
 from tenant_runtime.erasures import KIND as ERASURE
 from tenant_runtime.erasures import erased_users, erasures_in
+from tenant_runtime.management.endings import end_memberships
 from tenant_runtime.models import (
     AccessToken,
     AuthorizationCode,
@@ -42,6 +44,7 @@ from tenant_runtime.models import (
 )
 from tenant_runtime.oauth.keys.changes import Spare, load_all, revoke
 from tenant_runtime.oauth.keys.life import PUBLISHED
+from tenant_runtime.organizations.leaving import cancel_all_invitations
 
 SHORT_LIVED: tuple[Table, ...] = tuple(
     model.__table__
@@ -94,6 +97,7 @@ def end_what_was_begun(connection: Connection, now: int) -> None:
     is_waiting = _delivery.due_at.is_not(None) & (_delivery.kind != ERASURE)
     connection.execute(delete(Delivery.__table__).where(is_waiting))
     connection.execute(update(User.__table__).values(sessions_valid_from=_later(now)))
+    cancel_all_invitations(connection, now)
 
 
 def _later(now: int) -> ColumnElement[int]:
@@ -101,10 +105,11 @@ def _later(now: int) -> ColumnElement[int]:
     return func.max(_user.sessions_valid_from, now)
 
 
-def erase(connection: Connection, data_key: DataKey, erased: Mapping[str, int]) -> int:
+def erase(connection: Connection, data_key: DataKey, erased: Mapping[str, int], now: int) -> int:
     """Everything of an erased user goes with the row; answers how many there were."""
     user_ids = erased_users(connection, data_key, erased)
     for user_id in user_ids:
+        end_memberships(connection, user_id, now)
         connection.execute(delete(User.__table__).where(_user.user_id == user_id))
     return len(user_ids)
 

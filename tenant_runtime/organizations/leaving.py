@@ -3,7 +3,7 @@
 Tokens end with `management.endings.end_membership`, which calls this; the places are all that a membership opened.
 """
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from tenant_runtime.models import AdditionalFields, Invitation, Session, SessionContext, Team, TeamMember
 from tenant_runtime.schema import has_organization_api
@@ -29,17 +29,21 @@ def leave_behind(connection: Connection, organization_id: str, user_id: str, now
     )
     kept_of_them = (_f.kind == "member", _f.organization_id == organization_id, _f.id == user_id)
     connection.execute(delete(AdditionalFields.__table__).where(*kept_of_them))
-    _cancel(connection, user_id, now, organization_id)
+    _cancel(connection, now, _i.inviter_id == user_id, _i.organization_id == organization_id)
 
 
 def cancel_invitations_by(connection: Connection, user_id: str, now: int) -> None:
     """Of all organizations: whoever is blocked or deleted invites nobody."""
     if has_organization_api(connection):
-        _cancel(connection, user_id, now, None)
+        _cancel(connection, now, _i.inviter_id == user_id)
 
 
-def _cancel(connection: Connection, user_id: str, now: int, organization_id: str | None) -> None:
-    theirs = [_i.inviter_id == user_id, _i.status == "pending"]
-    if organization_id is not None:
-        theirs.append(_i.organization_id == organization_id)
-    connection.execute(update(Invitation.__table__).where(*theirs).values(status="canceled", updated_at=now))
+def cancel_all_invitations(connection: Connection, now: int) -> None:
+    """In a database that was put back as it was: what became of them since, nobody knows any more."""
+    if has_organization_api(connection):
+        _cancel(connection, now)
+
+
+def _cancel(connection: Connection, now: int, *which: ColumnElement[bool]) -> None:
+    pending = update(Invitation.__table__).where(_i.status == "pending", *which)
+    connection.execute(pending.values(status="canceled", updated_at=now))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.backups.keeper import Keeper
 from tests.installation import Installation
+from tests.organizations.people import signed_in
 from tests.provisioning.installations import sql
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +89,18 @@ async def test_an_erased_user_stays_erased_and_one_made_anew_stays(keeper: Keepe
     second = await keeper.back_up("acme")
     assert (await keeper.restore(second))["state"] == "succeeded"
     assert (await manager.get(f"/users/{anew['user_id']}"))["email"] == PERSON["email"]
+
+
+async def test_an_invitation_that_the_backup_has_lets_nobody_in(keeper: Keeper) -> None:
+    """It may have been taken back since, or accepted by somebody who was put out again."""
+    owner = await signed_in(keeper.installation)
+    await owner.post("/organization/create", name="Example Ltd", slug="example-ltd")
+    invited = await owner.post("/organization/invite-member", email="late@out.example", role="admin")
+    assert invited.status == 200, invited
+    backup = await keeper.back_up("acme")
+    assert (await keeper.restore(backup))["state"] == "succeeded"
+    assert await owner.session() is None
+    assert await run_in(keeper.installation, "acme", "SELECT status FROM invitations") == [("canceled",)]
 
 
 async def test_keys_are_as_they_are_now_so_a_revoked_one_stays_revoked(keeper: Keeper) -> None:
