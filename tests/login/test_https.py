@@ -53,3 +53,33 @@ async def test_a_page_answers_with_every_protection(world: World) -> None:
     assert headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "form-action 'self' https:" in headers["content-security-policy"]
+
+
+async def test_the_organization_api_gives_and_takes_prefixed_cookies_only(world: World) -> None:
+    visitor = world.visitor(await world.secure.make_client(), world.secure)
+    origin = {"Origin": "https://id.example.com"}
+    body = {"name": "Ada", "email": "ada@example.com", "password": "seven unrelated words"}
+    entry = await visitor.http.post("/api/auth/sign-up/email", json=body, headers=origin)
+    assert entry.status_code == 200
+    attributes = {
+        header.partition("=")[0]: {part.lower() for part in header.split("; ")[1:]}
+        for header in entry.headers.get_list("set-cookie")
+    }
+    same_site = {
+        "__Host-keystead_session": "none",
+        "__Secure-better-auth.session_token": "lax",
+        "__Secure-better-auth.dont_remember": "lax",
+    }
+    assert attributes.keys() == same_site.keys()
+    for name, found in attributes.items():
+        assert {"httponly", "secure", "path=/", f"samesite={same_site[name]}"} <= found, name
+        assert not any(part.startswith("domain") for part in found), name
+    assert (await visitor.http.get("/api/auth/get-session")).json()["user"]["email"] == "ada@example.com"
+    assert "code" in await visitor.silent()
+    other = world.visitor(visitor.client_id, world.secure)
+    other.http.headers["Cookie"] = (
+        f"better-auth.session_token={visitor.http.cookies['__Secure-better-auth.session_token']}"
+    )
+    assert (await other.http.get("/api/auth/get-session")).text == "null"
+    await visitor.http.post("/api/auth/sign-out", headers=origin)
+    assert not {name for name in visitor.http.cookies if "session" in name}

@@ -57,7 +57,7 @@ async def send_verification_email(call: CallOf) -> Answer:
         raise refusal(400, "INVALID_EMAIL")
     await _admit(call)
     database = await database_of(call, _not_enabled())
-    about = {"connection_id": database.id, "result_url": _absolute(body.callback_url)}
+    about: dict[str, Any] = {"connection_id": database.id, "result_url": _absolute(body.callback_url)}
     user_id = session.user_id if session is not None else None
     letter = verification_letter(user_id, email, call.now, None, languages=call.languages, **about)
     await call.write(queue_letter, call.tenant.data_key, letter, call.now)

@@ -18,6 +18,7 @@ from tenant_runtime.login.password_check import Attempt, Matches, Trial, attempt
 from tenant_runtime.login.password_rules import is_too_long
 from tenant_runtime.login.reset import NOTICE_MS
 from tenant_runtime.mail.queue import posted
+from tenant_runtime.mail.texts import Template
 from tenant_runtime.management.endings import end_logins
 from tenant_runtime.models import Identity, Password
 from tenant_runtime.oauth.backchannel_logout import Initiator
@@ -168,7 +169,7 @@ async def _database_of(call: ApiCall, session: ApiSession) -> ConnectionConfigur
 
 
 async def _change(call: ApiCall, session: ApiSession, shown: Shown, body: ChangePasswordBody) -> Change:
-    template = "password_changed" if body.revoke_other_sessions else "password_replaced"
+    template: Template = "password_changed" if body.revoke_other_sessions else "password_replaced"
     notice = None
     if session.email and call.services.mail.are_there(call.tenant, await call.configuration()):
         notice = posted(template, session.email, expires_at=call.now + NOTICE_MS, languages=call.languages)

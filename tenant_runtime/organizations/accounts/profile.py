@@ -31,7 +31,7 @@ async def update_user(call: CallOf) -> Response[Answer]:
     if body.email is not UNSET:
         raise refusal(400, "EMAIL_CAN_NOT_BE_UPDATED", "Email can not be updated")
     values: dict[str, Any] = {}
-    if body.name is not UNSET:
+    if isinstance(body.name, str):
         values["name"] = body.name.strip()
     if body.image is not UNSET:
         values["picture"] = body.image or None
