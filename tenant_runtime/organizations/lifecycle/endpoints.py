@@ -38,6 +38,7 @@ from tenant_runtime.organizations.wire import (
 from tenant_runtime.organizations.wire.calls import rehearse
 from tenant_runtime.organizations.wire.cookies import cookies_again
 from tenant_runtime.organizations.wire.shapes import answer_null
+from tenant_runtime.registration.rates import Rate
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,6 +49,7 @@ Logo = Annotated[str, Meta(max_length=2048)]
 AnySlug = Annotated[str, Meta(min_length=1, max_length=255)]
 Id = Annotated[str, Meta(max_length=255)]
 LONGEST_METADATA = 16 * 1024
+LOOKS = Rate(60, 60)
 
 
 class NewBody(msgspec.Struct, rename="camel"):
@@ -123,8 +125,9 @@ async def create_organization(call: CallOf) -> Any:
 
 @write_endpoint("/organization/check-slug")
 async def check_slug(call: CallOf) -> Any:
-    await call.session()
-    body = await call.body(SlugBody)
+    """Counted: it tells of organizations that are not one's own."""
+    session, body = await call.session(), await call.body(SlugBody)
+    call.services.rates.count(LOOKS, ("check-slug", call.tenant.id, session.user_id), call.now)
     await call.read(units.check_slug, body.slug, is_reserved=_is_reserved(call, body.slug))
     if (lifecycle := as_tenants.lifecycle_for(call.tenant, call.services)) is not None:
         await as_tenants.check_slug(lifecycle, body.slug)
