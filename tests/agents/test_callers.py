@@ -4,7 +4,9 @@ import pytest
 
 from entrypoints.network import client_credentials
 from tests.agents.callers import SCOPE, Agent, agent_for, message, tokens
+from tests.holder import Holder
 from tests.installation import Installation
+from tests.relying_party import RelyingParty
 
 pytestmark = pytest.mark.anyio
 WELL_KNOWN = ".well-known/oauth-protected-resource"
@@ -117,3 +119,35 @@ async def test_the_address_of_the_api_is_its_name_for_audience_and_resource(shar
     assert set(answer.claims["aud"]) == {f"{acme.issuer}mcp", f"{acme.issuer}userinfo"}
     assert set(answer.body["scope"].split()) == set(SCOPE.split())
     assert await status(shared, acme.issuer, answer.access_token) == 200
+
+
+async def test_a_token_that_is_bound_to_a_key_is_its_holders_alone(shared: Installation) -> None:
+    acme = shared.tenant("acme")
+    holder = Holder(shared.clock.now)
+    party = shared.relying_party("acme")
+    async with shared.browser() as http:
+        party = RelyingParty(http, party.issuer, party.client, party.audience, acme.users[0])
+        form = {
+            "grant_type": "authorization_code",
+            "code": await party.code(audience=None, resource=f"{acme.issuer}mcp", scope=SCOPE),
+            "redirect_uri": party.redirect_uri,
+            "code_verifier": party.verifier,
+            "client_id": party.client.client_id,
+            "client_secret": party.client.client_secret,
+        }
+        bound = (await holder.send(http, "POST", f"{acme.issuer}oauth/token", data=form)).json()
+        token, address = bound["access_token"], f"{acme.issuer}mcp"
+        assert bound["token_type"] == "DPoP"
+        answer = await holder.send(http, "POST", address, token, json=message("tools/list"))
+        assert answer.status_code == 200, answer.text
+        stolen = await Agent(http, acme.issuer, token).post(message("tools/list"))
+        assert stolen.status_code == 401
+        assert stolen.headers["www-authenticate"].startswith("DPoP ")
+        thief = Holder(shared.clock.now)
+        assert (await thief.send(http, "POST", address, token, json=message("ping"))).status_code == 401
+        proof = holder.proof("POST", address, token)
+        headers = {"Authorization": f"DPoP {token}", "DPoP": proof}
+        statuses = [
+            (await http.post(address, json=message("ping"), headers=headers)).status_code for _ in range(2)
+        ]
+        assert statuses == [200, 401], "a proof counts once"

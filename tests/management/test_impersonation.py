@@ -280,3 +280,12 @@ async def test_never_in_the_name_of_an_operator_not_even_by_another(desk: Desk) 
 async def test_more_than_thirty_an_hour_are_too_many(desk: Desk) -> None:
     statuses = [(await desk.ask(scope="openid")).status_code for _ in range(31)]
     assert statuses == [201] * 30 + [429]
+
+
+async def test_what_agents_call_takes_no_such_token(desk: Desk) -> None:
+    answer = await desk.ask(audience=f"{desk.acme.issuer}mcp", scope="openid organizations:read")
+    assert answer.status_code == 201, answer.text
+    token = answer.json()["access_token"]
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    refused = await Caller(desk.installation.http, token).call("POST", f"{desk.acme.issuer}mcp", asked)
+    assert refused.status_code == 401
