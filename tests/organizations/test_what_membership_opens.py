@@ -20,11 +20,8 @@ from tests.organizations.ledger import Family, Ledger
 from tests.organizations.people import AuthClient, signed_in, visitor
 from tests.organizations.test_lifecycle import made, place
 from tests.organizations.test_members import Company
-from tests.organizations.test_ownership_races import elsewhere
 from tests.organizations.test_removal import OFFLINE, is_active
 from tests.relying_party import RelyingParty
-
-__all__ = ["elsewhere"]
 
 SEEDS = in_ci([str(seed) for seed in range(40)], ["7", "23"])
 STEPS, PEOPLE, ORGANIZATIONS, SESSIONS = 30, 2, 2, 2
