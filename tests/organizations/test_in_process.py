@@ -16,6 +16,7 @@ from tenant_runtime.organizations.people import endpoints as people
 from tenant_runtime.organizations.roles import endpoints as roles
 from tenant_runtime.organizations.teams import endpoints as teams
 from tenant_runtime.organizations.wire import ApiError
+from tests.conftest import serving, settings_for
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, new_address, signed_in
 from tests.organizations.places import telling
@@ -237,3 +238,25 @@ async def test_the_four_options_say_it_over_the_tenant(shared: Installation) -> 
     async with telling(shared, teams={"enabled": False}):
         assert await with_all.list_teams(**inside) == []
         assert (await with_all.create_team(**inside, name="x"))["name"] == "x"
+
+
+async def test_an_organization_that_is_a_tenant_is_not_made_inside_of_a_transaction(
+    golden: Any, data_dir: Any
+) -> None:
+    settings = settings_for(data_dir, organizations_are_tenants=True)
+    async with serving(settings, golden[1]) as installation:
+        one = await installation.running.platform.directory.control_plane()
+        organizations = Organizations(one, installation.running.services)
+        operator = await installation.operator()
+        [user, *_] = await operator.get("/users", per_page=1)
+        asked = {"by": user["user_id"], "name": "Ten", "slug": "ten"}
+
+        def unit(connection: Connection) -> list[str]:
+            inside = organizations.within(connection)
+            with pytest.raises(RuntimeError, match="outside of a transaction"):
+                inside.create_organization(**asked)
+            return [row["slug"] for row in inside.list_organizations(by=user["user_id"])]
+
+        assert "ten" not in await one.database.write(unit)
+        await organizations.create_organization(**asked)
+        assert await operator.get("/tenants/ten")

@@ -1,19 +1,21 @@
 """The functions by their names, in both forms."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 from litestar import Response
 from sqlalchemy import Connection
 
 from core.clock import now_ms
-from core.tenants import Tenant
+from core.tenants import Tenant, TenantLifecycle
 from tenant_runtime.dependencies import Services
 from tenant_runtime.organizations.in_process.calls import (
     Asked,
     House,
+    NoLifecycle,
     ProcessCall,
     SendInvitation,
     WithinCall,
@@ -137,7 +139,8 @@ class Within(_Functions):
     """The same functions, inside of a transaction: they answer at once, and ask no hook."""
 
     def __init__(self, house: House, connection: Connection) -> None:
-        self._house = house
+        without = replace(house.services, lifecycle=cast("TenantLifecycle", NoLifecycle()))
+        self._house = replace(house, services=without)
         self._connection = connection
         self._now = now_ms(house.services.clock)
 

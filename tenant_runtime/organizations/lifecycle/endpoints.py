@@ -35,7 +35,6 @@ from tenant_runtime.organizations.wire import (
     refusal,
     write_endpoint,
 )
-from tenant_runtime.organizations.wire.calls import rehearse
 from tenant_runtime.organizations.wire.cookies import cookies_again
 from tenant_runtime.organizations.wire.shapes import answer_null
 from tenant_runtime.registration.rates import Rate
@@ -113,7 +112,7 @@ async def create_organization(call: CallOf) -> Any:
     first = {"user_id": session.user_id, "role": [OWNER], "fields": {}}
     await call.before("add_member", first, organization_id=new.id)
     if (lifecycle := as_tenants.lifecycle_for(call.tenant, call.services)) is not None:
-        await rehearse(call.tenant.database, partial(unit, new=new))
+        await call.rehearse(partial(unit, new=new))
         by = as_tenants.Founder(session.user_id, session.email_verified)
         await as_tenants.make_tenant(lifecycle, call.services, new, by)
         unit = partial(unit, make=as_tenants.found_organization)

@@ -193,8 +193,11 @@ class ApiCall:
         if not hooks.has_before(action):
             return dict(values)
         if rehearsal is not None:
-            await rehearse(self.tenant.database, rehearsal)
+            await self.rehearse(rehearsal)
         return await hooks.before(action, values, self._about(about))
+
+    async def rehearse(self, unit: Callable[[Connection], Any]) -> None:
+        await rehearse(self.tenant.database, unit)
 
     async def after(self, action: Action, **about: Any) -> None:
         await self.services.organization_hooks.after(action, self._about(about))
