@@ -96,9 +96,11 @@ class StepVisit:
 
     @property
     def takes_signups(self) -> bool:
-        """Who is invited may make an account where others may not."""
-        connection = self.request.connection
-        if self.live_invitation is not None and not connection.database.requires_username:
+        """Who is invited may make an account where others may not: who opened the letter, or was sent the link by the
+        tenant's own software. What a member of an organization can see of an invitation opens no closed door."""
+        connection, found = self.request.connection, self.live_invitation
+        is_by_letter = found is not None and (found.proves_address or found.row.inviter_id is None)
+        if is_by_letter and not connection.database.requires_username:
             return True
         return self.configuration.takes_signups_by_page(connection)
 

@@ -279,6 +279,23 @@ async def test_a_full_organization_says_so_and_the_invitation_waits(mail: Mailed
     assert "now" in (await page.submit(button=ACCEPT)).text
 
 
+async def test_names_in_an_invitation_are_text(mail: Mailed) -> None:
+    evil = "<script>alert(1)</script>{{7*7}}{0}%s\u202e"
+    owner, email = await signed_in(mail.installation, name=f"Eve {evil}"), new_address()
+    made = await owner.post("/organization/create", name=f"Org {evil}", slug="evil-names")
+    home = House(mail, owner, made.body["id"], "")
+    await home.invite(email)
+    [letter] = [one for one in await mail.settle() if one.recipients == (email,)]
+    assert "<script>" not in letter.html
+    assert "\u202e" not in letter.message["Subject"]
+    async with browser(mail) as page:
+        for _ in range(2):
+            shown = await (page.submit(button=ACCEPT) if page.response else page.open(link_in(letter)))
+            assert shown.status_code == 200
+            assert "<script>alert" not in shown.text
+            assert "&lt;script&gt;alert(1)&lt;/script&gt;{{7*7}}{0}%s" in shown.text
+
+
 async def test_a_sent_again_invitation_leaves_the_first_letter_good(mail: Mailed) -> None:
     home, email = await house(mail, "twice"), new_address()
     await home.invite(email)
@@ -404,5 +421,12 @@ async def test_an_invitation_makes_accounts_where_others_may_not(mail: Mailed) -
             await page.submit(button=ACCEPT)
             done = await page.submit({"password": PASSWORD})
             assert "You are a member of Closed now." in done.text
+        invitation = await home.invite("seen@acme.example")
+        async with browser(mail) as page:  # by whoever invites, who makes no account of others' addresses
+            await page.open(f"{mail.tenant().issuer}{PAGE}?ticket={invitation['id']}")
+            identifier = await page.submit(button=ACCEPT)
+            assert "signup" not in identifier.text
+            closed = await page.open(str(identifier.url).replace("login/identifier", "signup"))
+            assert "login/identifier" in str(closed.url)
     finally:
         await mail.set(signup_enabled=True)
