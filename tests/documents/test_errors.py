@@ -1,5 +1,7 @@
-"""`docs/errors.md` lists every code with its status: the classes' own, and those given where one is raised. The codes of
-`/api/auth` are its client's (`specs/organization-api.md`)."""
+"""`docs/errors.md` lists every code with its status: the classes' own, and those given where one is raised.
+
+The codes of `/api/auth` are its client's (`specs/organization-api.md`).
+"""
 
 import ast
 import importlib

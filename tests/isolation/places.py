@@ -74,6 +74,8 @@ def _programs(side: Side) -> list[Place]:
                                        "username": "x", "picture": "https://p.example/x.png"}),
         Place("dbconnections/change_password", {**users, "email": "nobody@example.org"}),
         Place("userinfo", {"access_token": "x"}, method="GET"),
+        Place("api/v1/licenses/check", {"feature": "sso", "need": "1"}, method="GET"),
+        Place("api/v1/licenses/entitlements", {}, method="GET"),
         Place("userinfo", {"access_token": "x"}),
         *(
             Place(f".well-known/{name}", {"x": "y"}, method="GET")

@@ -53,6 +53,7 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "organizations": organization["id"],
         "organizations.name": organization["name"],
         **await _sold(neighbours, tenant_id, organization["id"]),
+        **await _asked(neighbours, tenant_id, organization["id"], client["client_id"]),
         "custom-domains": await _custom_domain(neighbours, tenant_id),
         "users.id": "imp_0000000000000000",
         "prompt": "login-id",
@@ -65,6 +66,27 @@ async def ids_of(neighbours: Neighbours, tenant_id: str) -> dict[str, str]:
         "operation_id": operation["id"],
         "run_id": "mig_0000000000000000",  # no run and no backup stands: who may ask learns that, nobody else
         "backup_id": "bak_0000000000000000",
+    }
+
+
+async def _asked(
+    neighbours: Neighbours, tenant_id: str, organization_id: str, client_id: str
+) -> dict[str, str]:
+    """An invitation that no letter tells of, and a domain that nobody proved."""
+    path = f"/organizations/{organization_id}"
+    invitation = {
+        "inviter": {"name": "Ada"},
+        "invitee": {"email": f"{secrets.token_hex(4)}@{tenant_id}.example"},
+        "client_id": client_id,
+        "send_invitation_email": False,
+    }
+    asked = await neighbours.made(tenant_id, f"{path}/invitations", invitation)
+    domain = {"domain": f"{secrets.token_hex(4)}.example"}
+    claimed = await neighbours.made(tenant_id, f"{path}/discovery-domains", domain)
+    return {
+        "invitation_id": asked["id"],
+        "discovery_domain_id": claimed["id"],
+        "discovery_domain": claimed["domain"],
     }
 
 

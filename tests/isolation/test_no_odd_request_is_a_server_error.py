@@ -30,7 +30,7 @@ MOST_SECONDS = 0.05
 TRIES = 4
 """What else the process had to do meanwhile, such as to read a changed configuration, is no fault of the input."""
 
-PROGRAMS = (".well-known/", "oauth/", "oidc/register", "passwordless/", "dbconnections/", "userinfo")
+PROGRAMS = (".well-known/", "oauth/", "oidc/register", "passwordless/", "dbconnections/", "userinfo", "api/")
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,9 @@ def _of_body(attack: Attack, answer: Answer, kind: str) -> Iterator[str]:
     body = json.loads(text)
     if attack.place.path.startswith("dbconnections/"):
         if body.keys() != {"name", "code", "description", "message", "statusCode"}:
+            yield "is in another shape"
+    elif attack.place.path.startswith("api/"):
+        if body.keys() != {"statusCode", "error", "message", "errorCode"}:
             yield "is in another shape"
     elif not (body.keys() <= {"error", "error_description"} and body["error"]):
         yield "is in another shape"

@@ -21,7 +21,7 @@ from tenant_runtime.schema import require_organization_api
 _PATH = "/organizations/{id:str}/settings"
 
 
-class SettingsPatch(Body):
+class OrganizationSettingsPatch(Body):
     """Null is the default again."""
 
     require_mfa: Maybe[bool | None] = UNSET
@@ -38,7 +38,7 @@ async def get_organization_settings(call: CallOf, id: FromPath[str]) -> dict[str
 
 @changing(_PATH, "update:organizations")
 async def update_organization_settings(
-    call: CallOf, id: FromPath[str], data: JSONBody[SettingsPatch]
+    call: CallOf, id: FromPath[str], data: JSONBody[OrganizationSettingsPatch]
 ) -> dict[str, Any]:
     options = (await call.configuration()).documents.value(OPTIONS)
     return await call.write(_update, id, named(data), options, call.actor, call.now)
