@@ -3,6 +3,7 @@
 The engines are those of the tests, on loopback; one that is not installed is left out, and said to be.
 """
 
+import asyncio
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from bench.protocol import WORKLOADS, Workload, is_possible
 from bench.rounds import CONNECTIONS, Effort, Side, take_turns
 from bench.table import Row
 from bench.tenant_content import Content
-from bench.wire import Connection
+from bench.wire import Connection, UnexpectedAnswer
 from tests.engines import postgres, sqld
 
 ENGINES = ("libsql", "postgresql")
+PATIENCE = 5
 OF_ENGINES = frozenset({"W1", "W2", "W3", "W4", "W5"})
 
 
@@ -95,7 +97,7 @@ async def _memory(engine: str, there: Installation) -> Row:
     until_idle(there.program)
     at_start, connection = there.program.memory_mb(), await fleet.connect()
     for host in fleet.hosts[:OPEN_TENANTS]:
-        await ask(connection, host)
+        await _ask_again(connection, host)
     connection.close()
     opened = there.program.memory_mb()
     each = (opened - at_start) / OPEN_TENANTS * 1024
@@ -107,6 +109,17 @@ async def _memory(engine: str, there: Installation) -> Row:
         target=300,
         notes=f"{at_start:.0f} MB at start, {each:.0f} KiB each; {there.program.descriptors()} descriptors",
     )
+
+
+async def _ask_again(connection: Connection, host: str) -> None:
+    """A server that has just begun may be told to come again."""
+    for _ in range(PATIENCE):
+        try:
+            await ask(connection, host)
+            return
+        except UnexpectedAnswer:
+            await asyncio.sleep(1)
+    await ask(connection, host)
 
 
 @contextmanager
@@ -121,7 +134,7 @@ def _running(engine: str, folder: Path) -> Iterator[Mapping[str, str] | None]:
         finally:
             server.stop()
     elif engine == "postgresql" and postgres.binaries() is not None:
-        cluster = postgres.Postgres(settings=()).start()
+        cluster = postgres.Postgres(settings=("-c", "max_connections=1000")).start()
         try:
             yield _told(engine, folder, f'[postgresql]\nurl = "{cluster.url()}"')
         finally:

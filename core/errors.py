@@ -136,6 +136,10 @@ class DatabaseBusy(DatabaseUnavailable):
     """The unit of work was not started within its deadline, and was withdrawn: nothing happened."""
 
 
+class DatabaseCrowded(DatabaseBusy):
+    """Its server takes no more connections: others of this process have to give theirs back first."""
+
+
 class DatabaseFull(DatabaseUnavailable):
     """No room to write: rolled back, nothing happened."""
 

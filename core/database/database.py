@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from core.database.kinds import Bucket, Lane
 from core.database.refs import DatabaseRef
-from core.errors import WrongDatabase
+from core.errors import DatabaseCrowded, WrongDatabase
 
 if TYPE_CHECKING:
     from core.database.pool import Databases
@@ -141,13 +141,21 @@ class Database:
         if opened is None or opened.reader.broken:
             opened = await self._pool.opened(self)
         self._pool.touch(self, opened)
-        return await opened.reader.submit(unit, args, kwargs)
+        try:
+            return await opened.reader.submit(unit, args, kwargs)
+        except DatabaseCrowded as error:  # before anything was done
+            await self._pool.take_place_of_another(self, error)
+        return await self._read(unit, args, kwargs)
 
     async def _write(
         self, unit: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], **how: bool
     ) -> Any:
         writer = await self._writer()
-        return await writer.submit(unit, args, kwargs, **how)
+        try:
+            return await writer.submit(unit, args, kwargs, **how)
+        except DatabaseCrowded as error:
+            await self._pool.take_place_of_another(self, error)
+        return await self._write(unit, args, kwargs, **how)
 
     async def _writer(self) -> Lane:
         opened = self.opened

@@ -17,7 +17,7 @@ from core.database.engine import shared
 from core.database.files import Files
 from core.database.kinds import Held, Kind, Options, Synchronous
 from core.database.refs import TENANT, DatabaseRef
-from core.errors import DatabaseBusy, DatabaseMoved, DatabaseUnavailable, WrongDatabase
+from core.errors import DatabaseBusy, DatabaseCrowded, DatabaseMoved, DatabaseUnavailable, WrongDatabase
 
 FILES_PER_DATABASE = 8
 """Two connections share one -shm: five descriptors, two more for the turnstile, one for the moment of closing."""
@@ -25,6 +25,8 @@ SPARE_FILES = 128
 FOLLOWING_SECONDS = 0.01
 FENCED_SECONDS = 0.2
 """How often the pointer is looked at, and how often a fenced database is asked again."""
+GIVEN_BACK_SECONDS = 1.0
+"""Within which a server has seen that a connection was closed."""
 CLOSING_AT_ONCE = 8
 CLOSING_SECONDS = 10.0
 
@@ -59,6 +61,7 @@ class Databases:
         self._closing: set[asyncio.Task[None]] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._reserved = 0
+        self._gave_way_at = -GIVEN_BACK_SECONDS
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
         self._follow: Follow | None = None
@@ -171,6 +174,18 @@ class Databases:
             if opened is not None and _is_broken(opened):
                 self._let_go(handle)
             await self._open_once(handle, writing)
+
+    async def take_place_of_another(self, handle: Database, error: DatabaseCrowded) -> None:
+        """Whoever was not asked for longest gives back its connections to a server that has none left. The server
+        takes a moment to see that they are gone."""
+        unused = (each for each in self._order if each is not handle and each.ref.kind == handle.ref.kind)
+        victim = next((each for each in unused if self._may_close(each)), None)
+        if victim is not None:
+            self._gave_way_at = monotonic()
+            await asyncio.wait([self._put_away(victim)])
+        elif monotonic() - self._gave_way_at > GIVEN_BACK_SECONDS:
+            raise error
+        await asyncio.sleep(FOLLOWING_SECONDS)
 
     async def followed(
         self, handle: Database, error: WrongDatabase, run: Callable[[Database], Awaitable[T]]

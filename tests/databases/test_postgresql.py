@@ -3,9 +3,12 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -216,3 +219,27 @@ async def test_a_unit_that_goes_on_after_an_error_without_a_savepoint_is_undone(
     with pytest.raises(UnitBroken):
         await database.write(goes_on)
     assert engine.names_in(database.ref) == []
+
+
+async def test_a_server_without_a_place_left_serves_all_in_turn(postgres: Postgres, tmp_path: Path) -> None:
+    engine = PostgresEngine(postgres)
+    many = [engine.make(f"owner{number}") for number in range(8)]
+    with ExitStack() as others:
+        for one in _all_places(postgres, others)[:6]:
+            one.close()
+        async with Databases(tmp_path, write_deadline=3.0, kinds=engine.kinds()) as pool:
+            for turn in range(2):
+                for ref in many:
+                    await pool.open(ref).write(units.insert, f"item {turn}")
+            assert pool.open_count <= 6
+            answers = [pool.open(ref).read(units.names) for ref in many]
+            assert await asyncio.gather(*answers) == [["item 0", "item 1"]] * len(many)
+
+
+def _all_places(postgres: Postgres, held: ExitStack) -> list["psycopg.Connection[Any]"]:
+    taken: list[psycopg.Connection[Any]] = []
+    while True:
+        try:
+            taken.append(held.enter_context(psycopg.connect(postgres.url())))
+        except psycopg.OperationalError:  # too many
+            return taken

@@ -23,6 +23,7 @@ from core.database.remote.session import Fault
 from core.errors import (
     DatabaseBusy,
     DatabaseCorrupt,
+    DatabaseCrowded,
     DatabaseFull,
     DatabaseMissing,
     DatabaseUnavailable,
@@ -273,7 +274,7 @@ def _refused_at_the_door(text: str) -> DatabaseUnavailable | None:
     if "does not exist" in text:
         return DatabaseMissing()
     if any(words in text for words in _CROWDED):
-        return DatabaseBusy()
+        return DatabaseCrowded()
     return DatabaseUnavailable()
 
 
@@ -299,7 +300,8 @@ _FAULTS = {
     "25P03": Fault(error=DatabaseUnavailable(), again=True),  # idle_in_transaction_session_timeout
     "40": Fault(error=DatabaseBusy(), again=True),  # could not be serialized, deadlock
     "55P03": Fault(error=DatabaseBusy()),  # lock_timeout
-    "53": Fault(error=DatabaseBusy()),  # too many connections, out of memory
+    "53": Fault(error=DatabaseBusy()),  # out of memory
+    "53300": Fault(error=DatabaseCrowded()),
     "53100": Fault(error=DatabaseFull()),
     "58": Fault(error=DatabaseUnavailable()),  # the server's own disk
     "XX001": Fault(error=DatabaseCorrupt()),
