@@ -7,12 +7,16 @@ import pytest
 from sqlalchemy import Connection, select
 
 from core.clock import now_ms
+from core.errors import Unavailable
 from core.tenants import Tenant
 from tenant_runtime.models import Invitation
+from tenant_runtime.organizations.domains import endpoints as domains
 from tenant_runtime.organizations.in_process import Organizations, Within
 from tenant_runtime.organizations.invitations import endpoints as invitations
+from tenant_runtime.organizations.joining import endpoints as joining
 from tenant_runtime.organizations.lifecycle import endpoints as lifecycle
 from tenant_runtime.organizations.people import endpoints as people
+from tenant_runtime.organizations.policies import endpoints as policies
 from tenant_runtime.organizations.roles import endpoints as roles
 from tenant_runtime.organizations.teams import endpoints as teams
 from tenant_runtime.organizations.wire import ApiError
@@ -23,7 +27,7 @@ from tests.organizations.places import telling
 
 pytestmark = pytest.mark.anyio
 
-ROOMS: list[Any] = [lifecycle, people, invitations, teams, roles]
+ROOMS: list[Any] = [lifecycle, people, invitations, teams, roles, domains, joining, policies]
 
 
 async def tenant_of(installation: Installation) -> Tenant:
@@ -49,7 +53,7 @@ async def organization_by(person: AuthClient, organizations: Organizations) -> s
 def test_every_function_of_the_wire_is_there_in_both_forms() -> None:
     served = {handler.fn.__name__ for room in ROOMS for handler in room.handlers}
     mine = {name for name in dir(Organizations) if not name.startswith("_")} - {"within", "deliver"}
-    assert mine == {name for name in dir(Within) if not name.startswith("_")}
+    assert mine - {"verify_domain"} == {name for name in dir(Within) if not name.startswith("_")}
     assert mine == served | {"add_member"}
 
 
@@ -238,6 +242,17 @@ async def test_the_four_options_say_it_over_the_tenant(shared: Installation) -> 
     async with telling(shared, teams={"enabled": False}):
         assert await with_all.list_teams(**inside) == []
         assert (await with_all.create_team(**inside, name="x"))["name"] == "x"
+
+
+async def test_a_tenant_that_waits_for_its_migration_is_told_so(installation: Installation) -> None:
+    tenant, organizations = await tenant_of(installation), await opened(installation)
+    await tenant.database.write(_back)
+    with pytest.raises(Unavailable, match="to be migrated first"):
+        await organizations.list_organizations(by="anybody")
+
+
+def _back(connection: Connection) -> None:
+    connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0005'")
 
 
 async def test_an_organization_that_is_a_tenant_is_not_made_inside_of_a_transaction(

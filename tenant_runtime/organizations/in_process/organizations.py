@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from core.clock import now_ms
 from core.tenants import Tenant, TenantLifecycle
 from tenant_runtime.dependencies import Services
+from tenant_runtime.organizations.domains import endpoints as domains
 from tenant_runtime.organizations.in_process.calls import (
     Asked,
     House,
@@ -21,12 +22,15 @@ from tenant_runtime.organizations.in_process.calls import (
     WithinCall,
 )
 from tenant_runtime.organizations.invitations import endpoints as invitations
+from tenant_runtime.organizations.joining import endpoints as joining
 from tenant_runtime.organizations.lifecycle import endpoints as lifecycle
 from tenant_runtime.organizations.people import adding
 from tenant_runtime.organizations.people import endpoints as people
+from tenant_runtime.organizations.policies import endpoints as policies
 from tenant_runtime.organizations.roles import endpoints as roles
 from tenant_runtime.organizations.teams import endpoints as teams
 from tenant_runtime.organizations.wire.calls import ApiCall
+from tenant_runtime.schema import require_organization_api
 
 Handler = Callable[[ApiCall], Coroutine[Any, Any, Any]]
 Lifetime = timedelta | float
@@ -93,6 +97,22 @@ class _Functions:
     list_roles = _function(roles.list_roles)
     get_role = _function(roles.get_role)
 
+    add_domain = _function(domains.add_domain)
+    list_domains = _function(domains.list_domains)
+    update_domain = _function(domains.update_domain)
+    remove_domain = _function(domains.remove_domain)
+
+    list_joinable_organizations = _function(joining.list_joinable_organizations)
+    request_to_join = _function(joining.request_to_join)
+    cancel_join_request = _function(joining.cancel_join_request)
+    list_join_requests = _function(joining.list_join_requests)
+    approve_join_request = _function(joining.approve_join_request)
+    reject_join_request = _function(joining.reject_join_request)
+    join = _function(joining.join)
+
+    get_settings = _function(policies.get_settings)
+    update_settings = _function(policies.update_settings)
+
 
 class Organizations(_Functions):
     """Of one tenant. Each function is awaited and answers what the client would read; a refusal is an `ApiError`.
@@ -101,6 +121,8 @@ class Organizations(_Functions):
     how long invitations are good, in seconds or as a timedelta; without it, as the tenant says. `send_invitation` is
     awaited with each invitation in place of the letter that Keystead would send.
     """
+
+    verify_domain = _function(domains.verify_domain)  # asks the DNS, which no transaction waits for
 
     def __init__(
         self,
@@ -153,6 +175,7 @@ class Within(_Functions):
 
 async def _answered(handler: Handler, call: ApiCall) -> Any:
     """Without the cookies that a browser would be given."""
+    await call.read(require_organization_api)
     answer = await handler(call)
     if not isinstance(answer, Response):
         return answer

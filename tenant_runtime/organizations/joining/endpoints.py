@@ -59,7 +59,7 @@ async def request_to_join(call: CallOf) -> Any:
         event=_event(call, "organization_join_requested", body.organization_id),
     )
     row = await call.write(requests.ask, asking, await _post(call))
-    call.services.deliveries.soon(call.tenant)
+    call.deliver()
     return request_shown(row)
 
 
@@ -96,7 +96,7 @@ async def approve_join_request(call: CallOf) -> Any:
     row, member = await call.write(
         requests.approve, await _acting(call), body.request_id, new_id("mem"), event, await _post(call)
     )
-    call.services.deliveries.soon(call.tenant)
+    call.deliver()
     return {"request": request_shown(row), "member": _member_shown(member)}
 
 
@@ -105,7 +105,7 @@ async def reject_join_request(call: CallOf) -> Any:
     await call.session()
     body, event = await call.body(RequestBody), _event(call, "organization_join_rejected", None)
     row = await call.write(requests.reject, await _acting(call), body.request_id, event, await _post(call))
-    call.services.deliveries.soon(call.tenant)
+    call.deliver()
     return request_shown(row)
 
 
