@@ -1,5 +1,8 @@
 """Accounts and sessions at `/api/auth` (`specs/organization-api.md` B.1 and B.4)."""
 
+import asyncio
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
@@ -312,6 +315,29 @@ async def test_the_only_owner_of_an_organization_cannot_go(installation: Install
     assert (await robin.post("/delete-user")).status == 200
 
 
+async def test_of_two_owners_who_go_at_once_one_stays(installation: Installation) -> None:
+    robin, sam = await signed_in(installation), await signed_in(installation)
+    made = await robin.post("/organization/create", name="Pair", slug="pair")
+    asked = await robin.post("/organization/invite-member", email=sam.email, role="owner")
+    assert (await sam.post("/organization/accept-invitation", invitationId=asked.body["id"])).status == 200
+    answers = await asyncio.gather(robin.post("/delete-user"), sam.post("/delete-user"))
+    assert sorted(answer.status for answer in answers) == [200, 400]
+    (left,) = [
+        row for row in await rows(installation, "memberships") if row.organization_id == made.body["id"]
+    ]
+    assert left.user_id in (robin.user_id, sam.user_id)
+
+
+async def test_the_session_of_the_sign_on_cookie_alone_ends_too(shared: Installation) -> None:
+    robin, thief = await signed_in(shared), visitor(shared)
+    thief.http.headers["Cookie"] = f"keystead_session={robin.http.cookies['keystead_session']}"
+    party = shared.relying_party("acme", "spa", http=thief.http)
+    assert "code" in await party.silent()
+    del robin.http.cookies["better-auth.session_token"]
+    assert (await robin.post("/sign-out")).body == {"success": True}
+    assert (await party.silent())["error"] == "login_required"
+
+
 async def test_a_deleted_user_has_invited_nobody(installation: Installation) -> None:
     """And leaves no organization behind that was in the middle of a session."""
     robin, sam = await signed_in(installation), await signed_in(installation)
@@ -340,7 +366,7 @@ async def token(person: AuthClient) -> str:
     return str(session["token"])
 
 
-async def rows(installation: Installation, table: str, tenant_id: str = "acme") -> list[object]:
+async def rows(installation: Installation, table: str, tenant_id: str = "acme") -> list[Any]:
     tenant = await installation.running.platform.directory.by_id(tenant_id)
     assert tenant is not None
     return list(await tenant.database.read(lambda c: c.execute(text(f"SELECT * FROM {table}")).all()))

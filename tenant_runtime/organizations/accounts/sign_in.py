@@ -1,8 +1,10 @@
 """`POST /sign-in/email` and `POST /sign-out`."""
 
+from dataclasses import replace
 from typing import Any
 
 from litestar import Response
+from sqlalchemy import Row
 
 from core.errors import IdentityError, RateLimited
 from core.ids import new_secret
@@ -30,7 +32,7 @@ from tenant_runtime.organizations.accounts.entering import (
     new_session,
 )
 from tenant_runtime.organizations.accounts.shapes import Answer, SignInBody
-from tenant_runtime.organizations.wire import ApiCall, ApiError, CallOf, refusal, write_endpoint
+from tenant_runtime.organizations.wire import ApiCall, ApiError, ApiSession, CallOf, refusal, write_endpoint
 from tenant_runtime.organizations.wire.origins import check_callback
 
 
@@ -65,12 +67,12 @@ async def sign_in_email(call: CallOf) -> Response[Answer]:
 @write_endpoint("/sign-out")
 async def sign_out(call: CallOf) -> Response[Answer]:
     """The session of either cookie: both stand for one."""
-    session_id = await _session_here(call)
-    if session_id is not None:
+    here = await _session_here(call)
+    if here is not None:
         kept = kept_clients(await call.configuration())
-        event = call.event("slo", "Signed out.")
-        await call.write(end_here, call.tenant.data_key, session_id, kept, event)
-        call.services.deliveries.soon(call.tenant)
+        event = replace(call.event("slo", "Signed out."), user_id=here.user_id, user_name=here.email)
+        await call.write(end_here, call.tenant.data_key, here.id, kept, event)
+        call.deliver()
     cookies = cleared_api_cookies(is_https=call.browser.is_https)
     return Response({"success": True}, cookies=cookies)
 
@@ -143,12 +145,9 @@ async def _enter(
     return entered(call, secret, session, answer, {"Location": body.callback_url})
 
 
-async def _session_here(call: ApiCall) -> str | None:
+async def _session_here(call: ApiCall) -> ApiSession | Row[Any] | None:
+    """Either has `id`, `user_id` and `email`."""
     session = await call.session_or_none()
     if session is not None:
-        return session.id
-    shown = call.browser.session_digest
-    if shown is None:
-        return None
-    found = await call.read(load_session, shown, call.now, call.tenant.issuer)
-    return str(found.id) if found is not None else None
+        return session
+    return await call.read(load_session, call.browser.session_digest, call.now, call.tenant.issuer)
