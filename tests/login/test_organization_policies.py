@@ -166,9 +166,9 @@ async def test_an_address_in_a_domain_of_the_organization_is_asked_for(world: Wo
     await member.refused_everywhere(FOREIGN, silently="access_denied", at_token="access_denied")
     await owns(world.acme, member.organization)
     await member.taken_everywhere()
-    await world.acme.run("UPDATE users SET email_verified = 0")
+    await world.acme.run("UPDATE users SET email_verified = false")
     await member.refused_everywhere(FOREIGN, silently="access_denied", at_token="access_denied")
-    await world.acme.run("UPDATE users SET email_verified = 1, email = 'ada@example.com.evil'")
+    await world.acme.run("UPDATE users SET email_verified = true, email = 'ada@example.com.evil'")
     assert (await member.silent())["error_description"] == FOREIGN
 
 
@@ -209,7 +209,7 @@ async def test_who_has_just_logged_in_is_not_sent_to_log_in_for_ever(world: Worl
     user = await world.acme.make_user()
     organization = await world.acme.make_organization("one", user)
     await add_database(world.acme)
-    await world.acme.run("UPDATE connections SET enabled_for_all_clients = 0 WHERE id = 'con_other'")
+    await world.acme.run("UPDATE connections SET enabled_for_all_clients = false WHERE id = 'con_other'")
     await identity(world.acme, user, "con_other")
     await allow(world.acme, organization, "con_other")
     visitor = world.visitor(await world.acme.make_client())

@@ -1,0 +1,116 @@
+"""What an organization asks of its people, as it is said, and as it is asked at `/api/auth`."""
+
+import pytest
+
+from tests.installation import Installation
+from tests.organizations.people import member, signed_in
+from tests.organizations.test_joining import owning
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_an_organization_says_is_kept_and_checked(shared: Installation) -> None:
+    owner, id, _ = await owning(shared, "says", "off")
+    plain = await member(shared, id)
+    wanted = {
+        "requireMfa": True,
+        "sessionMaxAge": 3600,
+        "requireDomain": True,
+        "domainJoining": "approval",
+        "domainJoiningRole": "guest",
+    }
+    changed = await owner.post("/organization/update-settings", data=wanted)
+    assert changed.body == {**wanted, "allowedConnections": []}
+    assert (await owner.get("/organization/get-settings")).body == changed.body
+    manager = await shared.manager("acme")
+    assert await manager.get(f"/organizations/{id}/settings") == {
+        "require_mfa": True,
+        "session_max_age": 3600,
+        "require_domain": True,
+        "domain_joining": "approval",
+        "domain_joining_role": "guest",
+    }
+    for data, code in (
+        ({"domainJoiningRole": "owner"}, "ROLE_NOT_ALLOWED"),
+        ({"domainJoiningRole": "admin"}, "ROLE_NOT_ALLOWED"),
+        ({"domainJoiningRole": "nobody"}, "ROLE_NOT_FOUND"),
+        ({"domainJoining": "always"}, "VALIDATION_ERROR"),
+        ({"sessionMaxAge": 1}, "VALIDATION_ERROR"),
+        ({}, "VALIDATION_ERROR"),
+    ):
+        refused = await owner.post("/organization/update-settings", data=data)
+        assert (refused.status, refused.code) == (400, code)
+    back = dict.fromkeys(wanted)
+    cleared = (await owner.post("/organization/update-settings", data=back)).body
+    assert cleared == {
+        "requireMfa": False,
+        "sessionMaxAge": None,
+        "requireDomain": False,
+        "domainJoining": "off",
+        "domainJoiningRole": "member",
+        "allowedConnections": [],
+    }
+    for answer in (
+        await plain.get("/organization/get-settings", organizationId=id),
+        await plain.post("/organization/update-settings", organizationId=id, data=wanted),
+    ):
+        assert (answer.status, answer.code) == (403, "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION")
+
+
+async def test_nobody_gives_to_people_yet_to_come_what_they_do_not_hold(shared: Installation) -> None:
+    owner, id, _ = await owning(shared, "gives", "off")
+    for role, permission in (
+        ("keeper", {"organization": ["update"]}),
+        ("boss", {"organization": ["update", "delete"]}),
+    ):
+        made = await owner.post("/organization/create-role", role=role, permission=permission)
+        assert made.status == 200, made
+    keeper = await member(shared, id)
+    found = (await owner.get("/organization/list-members")).body["members"]
+    [membership] = [each["id"] for each in found if each["userId"] == keeper.user_id]
+    await owner.post("/organization/update-member-role", memberId=membership, role="keeper")
+    data = {"domainJoining": "automatic", "domainJoiningRole": "boss"}
+    refused = await keeper.post("/organization/update-settings", organizationId=id, data=data)
+    assert refused.status == 403
+    assert refused.body["missingPermissions"] == ["organization:delete"]
+    own = await keeper.post(
+        "/organization/update-settings", organizationId=id, data={"domainJoiningRole": "keeper"}
+    )
+    assert own.status == 200
+
+
+async def test_a_session_that_the_organization_would_not_take_is_not_in_it(shared: Installation) -> None:
+    owner, id, _ = await owning(shared, "strict", "off")
+    person = await member(shared, id)
+    await owner.post("/organization/update-settings", data={"requireMfa": True})
+    refused = await person.post("/organization/set-active", organizationId=id)
+    assert (refused.status, refused.code) == (403, "ORGANIZATION_POLICY_NOT_MET")
+    assert refused.body["message"] == "The organization asks for a second factor."
+    session = await person.session()
+    assert session is not None
+    assert session["activeOrganizationId"] is None
+    stranger = await (await signed_in(shared)).post("/organization/set-active", organizationId=id)
+    assert stranger.code == "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION", "a stranger learns nothing of it"
+    await owner.post("/organization/update-settings", organizationId=id, data={"requireMfa": False})
+    assert (await person.post("/organization/set-active", organizationId=id)).status == 200
+
+
+async def test_an_age_is_counted_from_the_log_in_of_that_session(installation: Installation) -> None:
+    owner, id, _ = await owning(installation, "young", "off")
+    person = await member(installation, id)
+    await owner.post("/organization/update-settings", data={"sessionMaxAge": 600})
+    assert (await person.post("/organization/set-active", organizationId=id)).status == 200
+    installation.clock.advance(601)
+    late = await person.post("/organization/set-active", organizationId=id)
+    assert (late.status, late.code) == (403, "ORGANIZATION_POLICY_NOT_MET")
+    await person.sign_in()
+    assert (await person.post("/organization/set-active", organizationId=id)).status == 200
+
+
+async def test_an_address_in_a_domain_of_the_organization_opens_its_session(shared: Installation) -> None:
+    owner, id, domain = await owning(shared, "addressed", "off", requireDomain=True)
+    inside, outside = await member(shared, id, email=f"ada@{domain}"), await member(shared, id)
+    assert (await inside.post("/organization/set-active", organizationId=id)).status == 200
+    refused = await outside.post("/organization/set-active", organizationId=id)
+    assert (refused.status, refused.code) == (403, "ORGANIZATION_POLICY_NOT_MET")
+    assert (await owner.post("/organization/set-active", organizationId=id)).status == 403
