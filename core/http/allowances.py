@@ -104,6 +104,8 @@ _EXACT: Final[Mapping[str, str]] = {
     "/oauth/introspect": "token",
     "/oauth/revoke": "token",
     "/userinfo": "userinfo",
+    "/api/v1/licenses/check": "userinfo",
+    "/api/v1/licenses/entitlements": "userinfo",
     "/authorize": "authorize",
     "/oauth/par": "authorize",
     "/oauth/device/code": "device",

@@ -11,7 +11,7 @@ import pytest
 
 from entrypoints.demo_content import CALLBACK, DemoClient
 from tests.installation import Installation
-from tests.organizations.people import member, signed_in
+from tests.organizations.people import DATABASE, member, new_address, signed_in
 from tests.organizations.test_licenses import subscribed
 from tests.registrations import consented_code
 from tests.relying_party import Answer, RelyingParty
@@ -311,3 +311,18 @@ async def test_the_sessions_active_organization_counts_while_they_belong_to_it(
     assert (await person.http.get(url, params={"feature": "sso"})).status_code == 403
     await person.post("/sign-out")
     assert (await person.http.get(url, params={"feature": "sso"})).status_code == 401
+
+
+async def test_a_tenant_that_waits_to_be_migrated_tells_nothing_of_licenses(behind: Installation) -> None:
+    """Tokens are issued as before; what asks for it gets nothing, or is told to come back."""
+    manager, north = await behind.manager("acme"), id_of(behind, NORTH)
+    async with browser(behind) as party:
+        answer = await refreshed(party, await party.sign_in(organization=NORTH, scope=EVERYTHING))
+        userinfo = (await party.userinfo(answer.access_token)).json()
+    for told in (answer.claims, answer.id_claims, userinfo):
+        assert told["org_id"] == north
+        assert not set(ASKED) & told.keys()
+    assert (await ask(behind, "entitlements", answer.access_token)).status_code == 503
+    body = {"connection": DATABASE, "email": new_address(), "password": secrets.token_urlsafe(15)}
+    made = await manager.post("/users", body)
+    await manager.post(f"/organizations/{north}/members", {"members": [made["user_id"]]})

@@ -2,12 +2,15 @@
 
 import secrets
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, strategies
 
 from entrypoints.network import Api
+from tenant_runtime.organizations.licensing.features import combined, limit_of
 from tests.installation import Installation
 
 
@@ -171,3 +174,24 @@ async def test_what_a_deleted_organization_had_goes_with_it(shared: Installation
     await manager.delete(f"/organizations/{buyer}")
     assert (await refused(manager, "GET", f"/subscriptions/{made['id']}")).status_code == 404
     assert (await refused(manager, "GET", f"/organizations/{buyer}/entitlements")).status_code == 404
+
+
+values = strategies.one_of(
+    strategies.just("true"), strategies.just("unlimited"), strategies.integers(0, 10**12 - 1)
+)
+features = strategies.lists(
+    strategies.builds("{}:{}".format, strategies.sampled_from(["a", "b", "c.d"]), values), max_size=8
+)
+
+
+@given(features, features, strategies.randoms(use_true_random=False))
+def test_what_several_give_does_not_depend_on_their_order_and_is_never_less(
+    some: list[str], more: list[str], order: Random
+) -> None:
+    together, shuffled = [*some, *more], [*some, *more]
+    order.shuffle(shuffled)
+    found = combined(together)
+    assert combined(shuffled) == found
+    for key, value in combined(some).items():
+        before, after = limit_of(value), limit_of(found[key])
+        assert after is None or (before is not None and before <= after)

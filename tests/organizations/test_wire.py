@@ -10,7 +10,6 @@ import pytest
 from entrypoints.demo_content import Demo
 from tests.conftest import serving, settings_for
 from tests.installation import Installation
-from tests.migrations.behind import demo_of_an_earlier_release
 from tests.organizations.people import AuthClient, signed_in, visitor
 
 pytestmark = pytest.mark.anyio
@@ -221,13 +220,6 @@ async def test_a_suspended_tenant_says_so(installation: Installation) -> None:
     await (await installation.operator()).post("/tenants/acme/suspend")
     refused = await robin.get("/get-session")
     assert (refused.status, refused.code) == (403, "TENANT_SUSPENDED")
-
-
-@pytest.fixture
-async def behind(golden: tuple[Path, Demo], tmp_path: Path) -> AsyncIterator[Installation]:
-    data = demo_of_an_earlier_release(golden, tmp_path / "data", version="0005", held=True)
-    async with serving(settings_for(data), golden[1], None) as installation:
-        yield installation
 
 
 async def test_a_tenant_that_waits_to_be_migrated_has_the_api_afterwards(behind: Installation) -> None:
