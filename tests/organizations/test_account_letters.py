@@ -162,14 +162,14 @@ async def test_strangers_may_ask_for_the_letter_and_learn_nothing(mail: Mailed) 
     ]
     assert {(answer.status, answer.text) for answer in answers} == {(200, answers[0].text)}
     assert [letter.recipients for letter in (await mail.settle())[before:]] == [(robin.email,)]
-    assert (await stranger.post("/send-verification-email", email="nobody")).code == "INVALID_EMAIL"
+    assert (await stranger.post("/send-verification-email", email="nobody")).code == "VALIDATION_ERROR"
 
 
 async def test_an_address_changes_when_the_new_one_is_proved(mail: Mailed) -> None:
     robin, new = await signed_in(mail.installation), new_address()
     for body, code in (
-        ({"newEmail": robin.email.upper()}, "EMAIL_IS_THE_SAME"),
-        ({"newEmail": "x"}, "INVALID_EMAIL"),
+        ({"newEmail": robin.email.upper()}, None),
+        ({"newEmail": "x"}, "VALIDATION_ERROR"),
     ):
         refused = await robin.post("/change-email", **body)
         assert (refused.status, refused.code) == (400, code)

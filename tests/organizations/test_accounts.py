@@ -49,7 +49,7 @@ async def test_who_signs_up_is_signed_in_until_they_sign_out(shared: Installatio
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
-        ({"email": "nobody"}, 400, "INVALID_EMAIL"),
+        ({"email": "nobody"}, 400, "VALIDATION_ERROR"),
         ({"email": None}, 400, "VALIDATION_ERROR"),
         ({"password": "short"}, 400, "PASSWORD_TOO_SHORT"),
         ({"password": ""}, 400, "PASSWORD_TOO_SHORT"),
@@ -228,8 +228,8 @@ async def test_people_say_what_they_are_called_and_nothing_else(shared: Installa
     assert (await robin.get("/get-session")).body["user"]["image"] is None
     for body, code in (
         ({"email": "x@y.example"}, "EMAIL_CAN_NOT_BE_UPDATED"),
-        ({}, "NO_FIELDS_TO_UPDATE"),
-        ({"blocked": False}, "NO_FIELDS_TO_UPDATE"),
+        ({}, None),
+        ({"blocked": False}, None),
         ({"image": "javascript:1"}, "VALIDATION_ERROR"),
         ({"name": None}, "VALIDATION_ERROR"),
     ):

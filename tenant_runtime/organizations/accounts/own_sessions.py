@@ -60,7 +60,7 @@ async def update_session(call: CallOf) -> Answer:
     for field, name in zip(body.__struct_fields__, body.__struct_encode_fields__, strict=True):
         if getattr(body, field) is not UNSET:
             raise refusal(400, "FIELD_NOT_ALLOWED", f"{name} is not allowed to be set")
-    raise refusal(400, "NO_FIELDS_TO_UPDATE", "No fields to update")
+    raise refusal(400, "NO_FIELDS_TO_UPDATE", "No fields to update", has_code=False)
 
 
 handlers = [list_sessions, revoke_session, revoke_sessions, revoke_other_sessions, update_session]

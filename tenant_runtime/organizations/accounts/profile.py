@@ -36,7 +36,7 @@ async def update_user(call: CallOf) -> Response[Answer]:
     if body.image is not UNSET:
         values["picture"] = body.image or None
     if not values:
-        raise refusal(400, "NO_FIELDS_TO_UPDATE", "No fields to update")
+        raise refusal(400, "NO_FIELDS_TO_UPDATE", "No fields to update", has_code=False)
     check_profile(values.get("name", ""), values.get("picture"))
     event = call.event("sapi", "The user changed their profile.", changed=sorted(values))
     await call.write(change_profile, session.user_id, values, event)

@@ -5,6 +5,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tenant_runtime.login.emails import is_email, normal_email
+from tenant_runtime.organizations.wire import refusal
+
 
 class SignUpBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: str
@@ -100,3 +103,11 @@ class DeleteUserBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 Answer = dict[str, Any]
+
+
+def address_of(text: str, member: str = "email") -> str:
+    """As addresses are compared."""
+    email = normal_email(text)
+    if not is_email(email):
+        raise refusal(400, "VALIDATION_ERROR", f"[body.{member}] Invalid email address")
+    return email
