@@ -22,6 +22,7 @@ from tenant_runtime.login.email_verification import (
     verification_letter,
     verify,
 )
+from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.mail.queue import MailUnavailable, admit
 from tenant_runtime.oauth.authorization.redirect_uris import with_query
 from tenant_runtime.organizations.accounts.entering import database_of
@@ -31,7 +32,7 @@ from tenant_runtime.organizations.accounts.shapes import (
     CallbackQuery,
     ChangeEmailBody,
     SendVerificationBody,
-    address_of,
+    no_address,
 )
 from tenant_runtime.organizations.wire import (
     ApiCall,
@@ -50,9 +51,11 @@ async def send_verification_email(call: CallOf) -> Answer:
     """To somebody who is signed in it says what is wrong; to everybody else the same of every address."""
     body = await call.body(SendVerificationBody)
     await check_callback(call.tenant, "callbackURL", body.callback_url)
-    session, email = await call.session_or_none(), address_of(body.email)
+    session, email = await call.session_or_none(), normal_email(body.email)
     if session is not None:
         _check_own(session, email)
+    elif not is_email(email):
+        raise no_address("email")
     await _admit(call)
     database = await database_of(call, _not_enabled())
     about: dict[str, Any] = {"connection_id": database.id, "result_url": _absolute(body.callback_url)}
@@ -68,7 +71,9 @@ async def change_email(call: CallOf) -> Answer:
     """Whether somebody else has the new address is asked when the letter is sent, and again when it is proved."""
     session, body = await call.session(), await call.body(ChangeEmailBody)
     await check_callback(call.tenant, "callbackURL", body.callback_url)
-    new_email = address_of(body.new_email, "newEmail")
+    new_email = normal_email(body.new_email)
+    if not is_email(new_email):
+        raise no_address("newEmail")
     if new_email == session.email:
         raise refusal(400, "EMAIL_IS_THE_SAME", "Email is the same", has_code=False)
     if not is_fresh(session, call.now):

@@ -12,6 +12,7 @@ from litestar.params import FromPath
 from core.ids import digest
 from tenant_runtime.configuration import ConnectionConfiguration
 from tenant_runtime.login.answers import redirect
+from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.reset import NOTICE_MS, Asked, Link, ResetLinkUsed, ask, look_at
 from tenant_runtime.login.reset import change_password as change_by_link
 from tenant_runtime.mail.queue import MailUnavailable, posted
@@ -24,7 +25,7 @@ from tenant_runtime.organizations.accounts.shapes import (
     CallbackQuery,
     RequestResetBody,
     ResetPasswordBody,
-    address_of,
+    no_address,
 )
 from tenant_runtime.organizations.wire import (
     ApiCall,
@@ -44,7 +45,9 @@ async def request_password_reset(call: CallOf) -> Answer:
     """The same to everybody. Whether anybody has the address is asked when the letter is sent."""
     body = await call.body(RequestResetBody)
     await check_callback(call.tenant, "redirectTo", body.redirect_to)
-    database, email = await _resettable(call), address_of(body.email)
+    database, email = await _resettable(call), normal_email(body.email)
+    if not is_email(email):
+        raise no_address("email")
     asked = Asked(
         connection_id=database.id,
         connection_name=database.name,

@@ -5,8 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tenant_runtime.login.emails import is_email, normal_email
-from tenant_runtime.organizations.wire import refusal
+from tenant_runtime.organizations.wire import ApiError, refusal
 
 
 class SignUpBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -105,9 +104,6 @@ class DeleteUserBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 Answer = dict[str, Any]
 
 
-def address_of(text: str, member: str = "email") -> str:
-    """As addresses are compared."""
-    email = normal_email(text)
-    if not is_email(email):
-        raise refusal(400, "VALIDATION_ERROR", f"[body.{member}] Invalid email address")
-    return email
+def no_address(member: str) -> ApiError:
+    """What a body says is an address is none: only a sign-in has a code for it."""
+    return refusal(400, "VALIDATION_ERROR", f"[body.{member}] Invalid email address")

@@ -9,6 +9,7 @@ from tenant_runtime.configuration import ConnectionConfiguration
 from tenant_runtime.login.accounts import PROVIDER, NewAccount
 from tenant_runtime.login.addresses import image_of
 from tenant_runtime.login.email_verification import letter_at_signup
+from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.organizations.accounts.entering import (
     Entering,
     database_of,
@@ -17,7 +18,7 @@ from tenant_runtime.organizations.accounts.entering import (
     new_session,
 )
 from tenant_runtime.organizations.accounts.new_passwords import check_password
-from tenant_runtime.organizations.accounts.shapes import Answer, SignUpBody, address_of
+from tenant_runtime.organizations.accounts.shapes import Answer, SignUpBody, no_address
 from tenant_runtime.organizations.accounts.sign_in import account_event, leaked_password
 from tenant_runtime.organizations.wire import ApiCall, CallOf, refusal, write_endpoint
 from tenant_runtime.organizations.wire.origins import check_callback
@@ -31,7 +32,9 @@ async def sign_up_email(call: CallOf) -> Response[Answer]:
     """The password is hashed before it is known whether the address is taken: both answers take as long."""
     body = await call.form_or_body(SignUpBody)
     database = await _open_database(call)
-    email, name = address_of(body.email), body.name.strip()
+    email, name = normal_email(body.email), body.name.strip()
+    if not is_email(email):
+        raise no_address("email")
     await check_callback(call.tenant, "callbackURL", body.callback_url)
     check_profile(name, body.image)
     check_password(body.password, database, email, name, call.tenant.id)
