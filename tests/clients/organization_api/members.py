@@ -7,6 +7,7 @@ ONLY_OWNER = (400, "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER")
 NOT_UPDATED = (403, "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER")
 UNKNOWN = (400, "MEMBER_NOT_FOUND")
 NOT_HERE = (403, "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION")
+NOT_HANDED_OVER = (403, "YOU_ARE_NOT_ALLOWED_TO_TRANSFER_THE_OWNERSHIP")
 TRANSFER = "0.12: the reference has no transfer of ownership"
 NO_ACTIVE = (400, "NO_ACTIVE_ORGANIZATION")
 
@@ -89,7 +90,7 @@ HANDOVER = Scene(
         organization("ada", "create", keep="org", name="Baton", slug="handover-baton"),
         *joined("handover", "ben", "ada", "$org.id"),
         organization(
-            "ben", "transferOwnership", memberId="$ben_in.member.id", fails=NOT_UPDATED, differs=TRANSFER
+            "ben", "transferOwnership", memberId="$ben_in.member.id", fails=NOT_HANDED_OVER, differs=TRANSFER
         ),
         organization("ada", "transferOwnership", memberId="$ben_in.member.id", differs=TRANSFER),
         listed("ben", sortBy="createdAt", differs=TRANSFER),

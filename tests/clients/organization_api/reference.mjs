@@ -58,5 +58,6 @@ export async function openReference(options, people) {
     await auth.api.signUpEmail({ body: { email, password, name } });
     tables.user.find((user) => user.email === email).emailVerified = verified;
   }
+  tables.session.length = 0; // whoever signs up is signed in
   return { origin: ORIGIN, people, fetch: (request) => auth.handler(request), tokenFor: async (email) => letters.get(email) };
 }
