@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import update
 
 from entrypoints.browser import Browser
 from entrypoints.demo_content import CALLBACK, Demo, DemoUser
+from tenant_runtime.models import Organization
 from tests.mailbox import Mailed, link_in, mailed
 from tests.organizations.people import AuthClient, new_address, signed_in
 from tests.relying_party import RelyingParty
@@ -367,6 +369,49 @@ async def test_an_application_s_request_asks_who_is_signed_in_and_goes_on(mail: 
         await party.authorize(**asked)
         assert party.landed["error"] == "invalid_request"  # used
         assert (await party.silent(organization=home.id)).keys() >= {"code"}
+
+
+async def test_a_pushed_request_brings_its_invitation(mail: Mailed) -> None:
+    home, email = await house(mail, "pushed"), new_address()
+    await home.invite(email)
+    secret = (await home.link(email)).rpartition("=")[2]
+    async with application(mail, email) as party:
+        assert (await party.silent(invitation=secret, organization=home.id))["error"] == "login_required"
+        asked = parse_qs(urlsplit(party.authorize_url(invitation=secret, organization=home.id)).query)
+        form = {name: values[0] for name, values in asked.items()}
+        form["client_secret"] = party.client.client_secret or ""
+        pushed = (await party.http.post(f"{party.issuer}oauth/par", data=form)).json()
+        by_reference = {"client_id": party.client.client_id, "request_uri": pushed["request_uri"]}
+        await party.browser.open(f"{party.issuer}authorize", **by_reference)
+        await party.browser.submit({"password": PASSWORD})
+        answer = await party.redeem(party.landed["code"])
+        assert answer.claims["org_id"] == home.id
+        await party.browser.open(f"{party.issuer}authorize", **by_reference)
+        assert party.browser.landed is None or "error" in party.landed
+    assert await home.roles(email) == ["member"]
+
+
+async def test_a_suspended_organization_takes_nobody(mail: Mailed) -> None:
+    home = await house(mail, "paused")
+    person = await signed_in(mail.installation)
+    invitation = await home.invite(person.email)
+    page = Browser(person.http, stops=(CALLBACK,))
+    await page.open(await home.link(person.email))
+    await suspend(mail, home.id, at=1)
+    refused = await page.submit(button=ACCEPT)
+    assert (refused.status_code, "This organization is suspended." in refused.text) == (403, True)
+    answer = await person.post("/organization/accept-invitation", invitationId=invitation["id"])
+    assert (answer.status, answer.code) == (403, "ORGANIZATION_IS_SUSPENDED")
+    await suspend(mail, home.id, at=None)
+    assert "now" in (await page.submit(button=ACCEPT)).text
+
+
+async def suspend(mail: Mailed, organization_id: str, *, at: int | None) -> None:
+    tenant = await mail.installation.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    table = Organization.__table__
+    statement = update(table).where(table.c.id == organization_id).values(suspended_at=at)
+    await tenant.database.alone(lambda connection: connection.execute(statement).rowcount, converge=True)
 
 
 async def test_no_is_told_to_the_application(mail: Mailed) -> None:

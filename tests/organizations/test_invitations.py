@@ -11,7 +11,7 @@ import pytest
 from entrypoints.asgi import create_app
 from entrypoints.demo_content import Demo
 from tests.conftest import settings_for
-from tests.mailbox import Mailed, mailed
+from tests.mailbox import Mailed, link_in, mailed
 from tests.organizations.people import AuthAnswer, AuthClient, new_address, signed_in
 
 pytestmark = pytest.mark.anyio
@@ -202,6 +202,28 @@ async def test_an_address_that_is_not_verified_answers_nothing_unless_the_tenant
         assert session["user"]["emailVerified"] is False
     finally:
         await set_options(mail, require_email_verification_on_invitation=True)
+
+
+async def test_what_the_letter_says_names_the_invitation_too_and_proves_the_address(mail: Mailed) -> None:
+    """An application hands on to the client what stands in its link."""
+    owner = await owner_of(mail, "secretive")
+    person, other = [await signed_in(mail.installation, verified=False) for _ in range(2)]
+    invitation = await invited(owner, person.email)
+    letters = [one for one in await mail.settle() if one.recipients == (person.email,)]
+    [letter] = [one for one in letters if "u/invitation" in one.text]
+    secret = link_in(letter).rpartition("=")[2]
+    assert secret != invitation["id"]
+    assert told(await other.post("/organization/accept-invitation", invitationId=secret)) == (
+        403,
+        "YOU_ARE_NOT_THE_RECIPIENT_OF_THE_INVITATION",
+    )
+    assert told(await owner.post("/organization/cancel-invitation", invitationId=secret)) == NOT_FOUND
+    assert (await person.get("/organization/get-invitation", id=secret)).body["id"] == invitation["id"]
+    assert (await person.get("/get-session")).body["user"]["emailVerified"] is False
+    accepted = await person.post("/organization/accept-invitation", invitationId=secret)
+    assert accepted.body["invitation"]["id"] == invitation["id"]
+    assert secret not in accepted.text
+    assert (await person.get("/get-session")).body["user"]["emailVerified"] is True
 
 
 async def test_an_invitation_is_answered_once(mail: Mailed) -> None:
