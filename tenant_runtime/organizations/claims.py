@@ -5,7 +5,7 @@ parameter, in the place it names. `org_role` is told where the tenant says so. R
 each token tells of its own moment; where nobody asks, nothing is read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -20,6 +20,8 @@ Place: TypeAlias = Literal["id_token", "userinfo", "access_token"]
 PLACES: tuple[Place, ...] = ("id_token", "userinfo", "access_token")
 ASKED = ("licenses", "entitlements", "org_permissions")
 """Names of scopes as well as of claims."""
+
+_NAMES = frozenset(ASKED)
 
 
 class InOrganization(Protocol):
@@ -49,14 +51,14 @@ NOTHING = Told(None, {}, dict.fromkeys(PLACES, frozenset()))
 
 def asked_at(place: Place, scope: Iterable[str], requested: Mapping[str, Any] | None) -> frozenset[str]:
     named = (requested or {}).get(place) or {}
-    return frozenset(ASKED).intersection((*scope, *named))
+    return _NAMES.intersection((*scope, *named))
 
 
 def read_told(
     connection: Connection,
     configuration: Configuration,
     subject: InOrganization,
-    scope: Iterable[str],
+    scope: Collection[str],
     requested: Mapping[str, Any] | None,
     now_ms: int,
 ) -> Told:
@@ -64,6 +66,8 @@ def read_told(
     if organization_id is None or not configuration.has_organization_api:
         return NOTHING
     options = configuration.documents.value(OPTIONS)
+    if not requested and _NAMES.isdisjoint(scope) and not _tells_role(options):
+        return NOTHING
     asked = {place: asked_at(place, scope, requested) for place in PLACES}
     names = frozenset().union(*asked.values())
     if not names and not _tells_role(options):

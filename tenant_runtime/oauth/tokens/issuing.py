@@ -144,6 +144,8 @@ def organization_claims(
     if configuration.settings.allow_organization_name_in_authentication_api:
         known["org_name"] = organization.name
     options = configuration.documents.value(OPTIONS)
+    if told is NOTHING and not options.claim_aliases:
+        return known
     role = {} if told.role is None else {"org_role": told.role}
     also: dict[str, Any] = {
         alias: value
