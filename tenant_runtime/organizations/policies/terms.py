@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
+    case,
     exists,
     func,
     literal,
@@ -66,16 +67,22 @@ def is_way_of_login(asking: Asking) -> ColumnElement[bool]:
     return or_(_way.connection_id == _CONNECTION, and_(_CONNECTION.is_(None), is_of_account))
 
 
-HAS_ACCOUNT = exists().where(_way.organization_id == _o.id, is_way_of_login(Asking.ACCOUNTS))
-_SETTINGS = select(_said.settings).where(_said.organization_id == _o.id).scalar_subquery()
-_OPEN: dict[Asking, ColumnElement[Any]] = {
-    Asking.NOTHING: literal(True),
-    Asking.ACCOUNTS: or_(not_(CHOOSES), HAS_ACCOUNT),
-    Asking.LOGINS: or_(
-        not_(CHOOSES), exists().where(_way.organization_id == _o.id, is_way_of_login(Asking.LOGINS))
+def _has_way(asking: Asking) -> ColumnElement[bool]:
+    return exists().where(_way.organization_id == _o.id, is_way_of_login(asking))
+
+
+_CLOSED, _CLOSED_TO_THIS_LOGIN, _OPEN = 0, 1, 2
+_OPENNESS: dict[Asking, ColumnElement[Any]] = {
+    Asking.NOTHING: literal(_OPEN),
+    Asking.ACCOUNTS: case((not_(CHOOSES), _OPEN), (_has_way(Asking.ACCOUNTS), _OPEN), else_=_CLOSED),
+    Asking.LOGINS: case(
+        (not_(CHOOSES), _OPEN),
+        (_has_way(Asking.LOGINS), _OPEN),
+        (_has_way(Asking.ACCOUNTS), _CLOSED_TO_THIS_LOGIN),
+        else_=_CLOSED,
     ),
 }
-"""An organization that names no connection takes all of them."""
+"""An organization that names no connection takes all of them, and the rest is not looked at."""
 
 
 class Unmet(AccessDenied):
@@ -90,7 +97,7 @@ class Unmet(AccessDenied):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """`has_account`: the user has one at a connection that the organization takes."""
+    """`has_account`: where it does not take this log-in, the user has an account at a connection that it takes."""
 
     organization_id: str
     is_open: bool
@@ -100,11 +107,10 @@ class Terms:
 
 def asked_of(asking: Asking) -> tuple[ColumnElement[Any], ...]:
     """Parameters: `user_id` and `LoggedIn.values`."""
-    settings = _SETTINGS if asking is Asking.LOGINS else null()
-    has_account = HAS_ACCOUNT if asking is Asking.LOGINS else literal(False)
+    said = select(_said.settings).where(_said.organization_id == _o.id).scalar_subquery()
+    settings = said if asking is Asking.LOGINS else null()
     return (
-        _OPEN[asking].label("is_open"),
-        has_account.label("has_account"),
+        _OPENNESS[asking].label("openness"),
         type_coerce(settings, JSON).label("organization_settings"),
     )
 
@@ -126,12 +132,12 @@ def unmet_by_session(
 
 
 def terms_of(row: Any, organization_id: str) -> Terms | None:
-    if row.is_open and row.organization_settings is None:
+    if row.openness == _OPEN and row.organization_settings is None:
         return None
     return Terms(
         organization_id=organization_id,
-        is_open=bool(row.is_open),
-        has_account=bool(row.has_account),
+        is_open=row.openness == _OPEN,
+        has_account=row.openness == _CLOSED_TO_THIS_LOGIN,
         settings=understood(row.organization_settings),
     )
 
