@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.documents.repository import ROOT
 from tests.installation import Installation
 from tests.isolation.conftest import CONTROL_PLANE, A, B
 from tests.isolation.organization_routes import PUBLIC, ApiRoute, api_routes
@@ -182,12 +181,3 @@ async def test_what_one_reads_holds_nothing_of_others(
                 answer,
             )
             assert not [id for id in theirs if json.dumps(id)[1:-1] in answer.text], route
-
-
-PAGES = sorted(path for path in (ROOT / "docs").glob("*.md"))
-
-
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_every_route_is_in_the_documentation(route: ApiRoute) -> None:
-    path = route.path.replace("{token}", "")
-    assert any(path in page.read_text(encoding="utf-8") for page in PAGES), f"no page tells of {path}"
