@@ -18,7 +18,7 @@ from tenant_runtime.models import (
     User,
 )
 from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
-from tenant_runtime.organizations.leaving import cancel_invitations_by, leave_behind
+from tenant_runtime.organizations.leaving import cancel_invitations_by, forget_answers, leave_behind
 
 _user, _session, _m = User.__table__.c, Session.__table__.c, Membership.__table__.c
 _family, _token = RefreshFamily.__table__.c, RefreshToken.__table__.c
@@ -68,6 +68,7 @@ def end_memberships(connection: Connection, user_id: str, now: int) -> None:
     for organization_id in connection.execute(_OF_USER, {"user": user_id}).scalars().all():
         end_membership(connection, organization_id, user_id, now)
     cancel_invitations_by(connection, user_id, now)
+    forget_answers(connection, user_id)
 
 
 def end_organization(connection: Connection, organization_id: str, now: int) -> None:

@@ -3,12 +3,21 @@
 Tokens end with `management.endings.end_membership`, which calls this; the places are all that a membership opened.
 """
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
 
-from tenant_runtime.models import AdditionalFields, Invitation, Session, SessionContext, Team, TeamMember
+from tenant_runtime.models import (
+    AdditionalFields,
+    Invitation,
+    Session,
+    SessionContext,
+    Team,
+    TeamMember,
+    User,
+)
 from tenant_runtime.schema import has_organization_api
 
 _c, _i, _t = SessionContext.__table__.c, Invitation.__table__.c, Team.__table__.c
+_u = User.__table__.c
 _member, _session, _f = TeamMember.__table__.c, Session.__table__.c, AdditionalFields.__table__.c
 
 
@@ -36,6 +45,15 @@ def cancel_invitations_by(connection: Connection, user_id: str, now: int) -> Non
     """Of all organizations: whoever is blocked or deleted invites nobody."""
     if has_organization_api(connection):
         _cancel(connection, now, _i.inviter_id == user_id)
+
+
+def forget_answers(connection: Connection, user_id: str) -> None:
+    """Of whoever is about to be deleted: nothing says any more which invitations they had."""
+    if not has_organization_api(connection):
+        return
+    address = select(_u.email).where(_u.user_id == user_id).scalar_subquery()
+    theirs = or_(_i.accepted_by == user_id, (_i.email == address) & _i.accepted_by.is_(None))
+    connection.execute(delete(Invitation.__table__).where(_i.status != "pending", theirs))
 
 
 def cancel_all_invitations(connection: Connection, now: int) -> None:

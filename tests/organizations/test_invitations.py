@@ -402,6 +402,20 @@ async def test_teams_of_an_invitation_are_the_members_and_one_alone_is_the_sessi
         assert session["activeTeamId"] == (ids[0] if len(ids) == 1 else None)
 
 
+async def test_of_somebody_deleted_no_invitation_says_anything(mail: Mailed) -> None:
+    owner = await owner_of(mail, "forgetting")
+    person = await joins(mail, owner)
+    declined = await signed_in(mail.installation)
+    invitation = await invited(owner, declined.email)
+    await declined.post("/organization/reject-invitation", invitationId=invitation["id"])
+    manager = await mail.installation.manager("acme")
+    for user in (person, declined):
+        await manager.delete(f"/users/{user.user_id}")
+    rows = await mail.rows("acme", "SELECT * FROM invitations")
+    for user in (person, declined):
+        assert user.email not in str([tuple(row) for row in rows])
+
+
 async def test_no_log_and_no_letter_but_the_invited_one_holds_the_id(mail: Mailed) -> None:
     owner = await owner_of(mail, "quiet")
     invitation = await invited(owner, new_address())
