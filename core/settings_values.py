@@ -190,6 +190,7 @@ RATED = (
     "organizations",
     "accounts",
     "account_mail",
+    "agents",
 )
 """Kinds of endpoints that have a rate (`core.http.allowances`)."""
 

@@ -71,6 +71,8 @@ def test_every_kind_that_a_setting_names_has_a_default_and_paths() -> None:
     assert kind_of("/oauth/token") == "token"
     assert kind_of("/oidc/register/abc") == "registration"
     assert kind_of("/u/login/password") == "login"
+    assert kind_of("/api/auth/sign-in/email") == "accounts"
+    assert kind_of("/api/auth/organization/list") == kind_of("/api/auth/sign-in/other") == "organizations"
     assert kind_of("/.well-known/jwks.json") is kind_of("/api/v2/users") is None
     assert (seconds(0.01), seconds(1.0), seconds(1.2)) == (1, 1, 2)
 
