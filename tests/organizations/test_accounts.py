@@ -12,7 +12,7 @@ from tests.organizations.people import AuthAnswer, AuthClient, member, new_addre
 
 pytestmark = pytest.mark.anyio
 
-DAY = 86_400
+HOUR, DAY = 3_600, 86_400
 GOOD = "seven unrelated words"
 
 
@@ -167,6 +167,25 @@ async def test_a_browser_that_is_to_forget_is_signed_out_after_a_day(installatio
     assert await robin.session() is None
     await robin.sign_in()
     assert "better-auth.dont_remember" not in robin.http.cookies
+
+
+async def test_a_session_that_is_used_does_not_end_for_want_of_use(installation: Installation) -> None:
+    """Whatever else it is used for, and whether or not the browser remembers it."""
+    settings = {"session_lifetime": 12, "idle_session_lifetime": 1}
+    await (await installation.manager("acme")).patch("/tenants/settings", settings)
+    phone = await signed_in(installation)
+    laptop = another(phone)
+    body = {"email": phone.email, "password": phone.password, "rememberMe": False}
+    assert (await laptop.post("/sign-in/email", **body)).status == 200
+    made = await phone.post("/organization/create", name="Idle", slug="idle")
+    for _ in range(4):
+        installation.clock.advance(HOUR * 0.45)
+        await phone.post("/organization/set-active", organizationId=made.body["id"])
+        installation.clock.advance(HOUR * 0.45)
+        assert await phone.session() is not None
+        assert await laptop.session() is not None
+    installation.clock.advance(HOUR * 1.05)
+    assert (await phone.session(), await laptop.session()) == (None, None)
 
 
 async def test_sessions_are_listed_to_who_came_in_lately_and_ended_by_their_owner(

@@ -66,7 +66,7 @@ def shown(session: ApiSession) -> dict[str, Any]:
 
 def is_due(session: ApiSession, now: int, idle: int) -> bool:
     """A tenant whose sessions end sooner without use than the wire carries them on has them carried on in time."""
-    return session.remembers and now - session.updated_at >= min(UPDATE_AGE_MS, idle // 2)
+    return not 0 <= now - session.seen_at < min(UPDATE_AGE_MS, idle // 2)
 
 
 def carry_on(
