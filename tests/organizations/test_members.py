@@ -238,6 +238,25 @@ async def test_ownership_is_handed_over_in_one_step(shared: Installation) -> Non
     assert told(await hand_over(owner, to)) == (403, "YOU_ARE_NOT_ALLOWED_TO_TRANSFER_THE_OWNERSHIP")
 
 
+async def test_who_steps_down_has_asked_nobody_to_what_they_were(shared: Installation) -> None:
+    company = await Company.of(shared)
+    owner, second = company.owner, await company.person("owner")
+    asked = {"a@out.example": "owner", "b@out.example": "admin", "c@out.example": "member"}
+    for address, role in asked.items():
+        await second.post("/organization/invite-member", email=address, role=role)
+
+    async def pending() -> set[str]:
+        listed = (await owner.get("/organization/list-invitations")).body
+        return {each["role"] for each in listed if each["status"] == "pending"}
+
+    await company.give(owner, second, ["owner", "guest"])
+    assert await pending() == {"owner", "admin", "member"}
+    await company.give(second, second, "admin")
+    assert await pending() == {"admin", "member"}
+    await company.give(owner, second, "member")
+    assert await pending() == set()
+
+
 async def test_members_are_put_out_by_who_may(shared: Installation) -> None:
     company, other = await Company.of(shared), await Company.of(shared)
     owner, admin, plain = company.owner, await company.person("admin"), await company.person()

@@ -18,6 +18,7 @@ from tenant_runtime.organizations.access import (
 )
 from tenant_runtime.organizations.acting import Acting
 from tenant_runtime.organizations.members import Member, defined_roles, in_wire_order, member_by_id
+from tenant_runtime.organizations.people.demotion import take_back_what_exceeds
 from tenant_runtime.organizations.people.rows import caller_of, is_last_owner, no_member
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
@@ -49,7 +50,7 @@ def update_member_role(
     if OWNER not in roles and is_last_owner(connection, target):
         raise refusal(400, "YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER")
     _check_may_give(connection, acting, caller, roles)
-    changed = _put(connection, target, roles)
+    changed = _put(connection, acting, target, roles)
     record(connection, _told(event, changed, target.role))
     return changed
 
@@ -66,9 +67,9 @@ def transfer_ownership(
         raise refusal(403, "YOU_ARE_NOT_ALLOWED_TO_TRANSFER_THE_OWNERSHIP")
     if target.id == caller.id:
         raise refusal(400, "YOU_CANNOT_TRANSFER_THE_OWNERSHIP_TO_YOURSELF")
-    owner = _put(connection, target, in_wire_order((*target.roles, OWNER)))
+    owner = _put(connection, acting, target, in_wire_order((*target.roles, OWNER)))
     rest = tuple(role for role in caller.roles if role != OWNER) or (ADMIN,)
-    former = _put(connection, caller, rest)
+    former = _put(connection, acting, caller, rest)
     record(connection, replace(_told(event, owner, target.role), type="organization_ownership_transferred"))
     return Transferred(owner, former)
 
@@ -93,12 +94,14 @@ def _pairs(statements: Statements) -> dict[str, list[str]]:
     return {resource: sorted(actions) for resource, actions in statements.items()}
 
 
-def _put(connection: Connection, member: Member, roles: tuple[str, ...]) -> Member:
+def _put(connection: Connection, acting: Acting, member: Member, roles: tuple[str, ...]) -> Member:
     if roles == member.roles:
         return member
     connection.execute(delete(_table).where(_table.c.membership_id == member.id))
     connection.execute(insert(_table), [{"membership_id": member.id, "role": role} for role in roles])
-    return replace(member, roles=roles)
+    changed = replace(member, roles=roles)
+    take_back_what_exceeds(connection, acting, changed)
+    return changed
 
 
 def _told(event: Event, member: Member, before: str) -> Event:

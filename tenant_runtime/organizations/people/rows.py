@@ -1,9 +1,8 @@
 """Members with what is known of them as users, and how many of them own."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from core.database import Prepared
 from tenant_runtime.login.emails import normal_email
@@ -20,12 +19,15 @@ _BY_EMAIL = Prepared(
     .where(_m.organization_id == bindparam("organization"), _u.email == bindparam("address"))
     .order_by(_m.created_at, _m.id)
 )
-_OWNERS = Prepared(
-    select(func.count().label("number"))
-    .select_from(
-        Membership.__table__.join(MembershipOrganizationRole.__table__, _held.membership_id == _m.id)
+_ANOTHER_OWNER = Prepared(
+    select(_m.id)
+    .join(MembershipOrganizationRole.__table__, _held.membership_id == _m.id)
+    .where(
+        _m.organization_id == bindparam("organization"),
+        _m.id != bindparam("member"),
+        _held.role == OWNER,
     )
-    .where(_m.organization_id == bindparam("organization"), _held.role == OWNER)
+    .limit(1)
 )
 
 
@@ -68,9 +70,8 @@ def member_named(connection: Connection, organization_id: str, id_or_email: str)
     return None if found is None else member_of(connection, organization_id, found.user_id)
 
 
-def number_of_owners(connection: Connection, organization_id: str) -> int:
-    return int(_OWNERS.rows(connection, {"organization": organization_id})[0].number)
-
-
 def is_last_owner(connection: Connection, member: Member) -> bool:
-    return OWNER in member.roles and number_of_owners(connection, member.organization_id) <= 1
+    if OWNER not in member.roles:
+        return False
+    values = {"organization": member.organization_id, "member": member.id}
+    return _ANOTHER_OWNER.first(connection, values) is None
