@@ -1,6 +1,7 @@
 """Members with what is known of them as users, and how many of them own."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
@@ -53,9 +54,7 @@ def caller_of(connection: Connection, organization_id: str, user_id: str) -> Mem
 
 
 def person_of(connection: Connection, user_id: str) -> Person:
-    row: Row[tuple[str, str | None, str | None, str | None]] | None = _USER.first(
-        connection, {"user": user_id}
-    )
+    row: Row[Any] | None = _USER.first(connection, {"user": user_id})
     if row is None:
         raise no_member()
     return Person(*row)
