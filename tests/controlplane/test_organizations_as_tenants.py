@@ -8,11 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
+from entrypoints.browser import Browser
 from entrypoints.demo_content import CALLBACK, Demo
 from tests.agents.callers import SCOPE, Agent
 from tests.conftest import serving, settings_for
 from tests.controlplane.conftest import Platform, platform_of
-from tests.operators import Caller
+from tests.mailbox import link_in, mailed
+from tests.operators import CONNECTION, Caller
 from tests.organizations.people import AuthClient
 from tests.relying_party import RelyingParty
 
@@ -262,3 +264,55 @@ async def test_an_agent_makes_its_person_a_tenant(plane: Platform) -> None:
     record = await tenant(plane, told.value["organization"]["slug"])
     assert (record["state"], record["display_name"]) == ("active", "Ours")
     await administrator(plane, person, told.value["organization"]["id"])
+
+
+async def test_from_a_sign_up_to_a_tenant_of_ones_own(golden: tuple[Path, Demo], tmp_path: Path) -> None:
+    """The whole way, by somebody whom nobody knew before: through the organization API, a letter and a browser."""
+    async with mailed(golden, tmp_path, tenant_signup=True) as mail:
+        platform = await platform_of(mail.installation)
+        opened = await platform("PATCH", "/tenants/settings", {"signup_enabled": True})
+        assert opened.status_code == 200, opened.text
+        async with mail.installation.browser() as http:
+            email, password = "newcomer@people.example", secrets.token_urlsafe(15)
+            person = AuthClient(http, platform.issuer, email, password)
+            up = await person.post("/sign-up/email", name="New", email=email, password=password)
+            assert up.status == 200, up
+            slug = new_id()
+            refused = await person.post(CREATE, name="Newcomers", slug=slug)
+            assert refused.code == "EMAIL_NOT_VERIFIED"
+            letter = (await mail.settle(platform.installation.app.settings.control_plane_tenant))[-1]
+            browser = Browser(http, stops=())
+            await browser.open(link_in(letter))
+            await browser.submit()
+            organization = await made(person, name="Newcomers", slug=slug)
+
+            own = await administrator(platform, person, organization["id"])
+            record = await tenant(platform, slug)
+            answer = await own.call(
+                "PATCH", f"{record['issuer']}api/v2/tenants/settings", {"support_email": email}
+            )
+            assert answer.status_code == 200, answer.text
+            user = {"connection": CONNECTION, "email": "first@user.example", "password": password}
+            assert (await own.call("POST", f"{record['issuer']}api/v2/users", user)).status_code == 201
+            there = AuthClient(http, record["issuer"], "first@user.example", password)
+            assert (await there.sign_in()).user_id
+            everybody = await platform("GET", "/users", per_page=100)
+            assert email in everybody.text
+            assert "first@user.example" not in everybody.text, "the tenant's people are its own"
+
+
+async def test_who_cannot_wait_finds_it_among_theirs_later(data_dir: Path, golden: tuple[Path, Demo]) -> None:
+    settings = settings_for(data_dir, tenant_signup=True, converge_seconds=0.001)
+    async with serving(settings, golden[1]) as installation:
+        person = await somebody(await platform_of(installation))
+        slug = new_id()
+        answer = await person.post(CREATE, name="Slow", slug=slug)
+        assert (answer.status, answer.code) == (503, "ORGANIZATION_IS_BEING_MADE")
+        assert answer.headers["retry-after"] == "2"
+        async with asyncio.timeout(20):
+            while not (await person.get("/organization/list")).body:
+                await asyncio.sleep(0.05)
+        (organization,) = (await person.get("/organization/list")).body
+        assert organization["slug"] == slug
+        members = (await person.get("/organization/list-members", organizationId=organization["id"])).body
+        assert [each["role"] for each in members["members"]] == ["owner"]
