@@ -1,9 +1,8 @@
 """Members with what is known of them as users, and how many of them own."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from core.database import Prepared
 from tenant_runtime.login.emails import normal_email
@@ -54,7 +53,7 @@ def caller_of(connection: Connection, organization_id: str, user_id: str) -> Mem
 
 
 def person_of(connection: Connection, user_id: str) -> Person:
-    row: Row[Any] | None = _USER.first(connection, {"user": user_id})
+    row = _USER.first(connection, {"user": user_id})
     if row is None:
         raise no_member()
     return Person(*row)
