@@ -23,7 +23,8 @@ from tenant_runtime.login.accounts import Account, find_account
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """Where the password is shown, and whence. `event` makes an event of the request: type, description, more."""
+    """Where the password is shown, and whence. `event` makes an event of the request: type, description, more.
+    `lets_in`: whoever is signed in already shows theirs to be rid of one that leaked, too."""
 
     tenant: Tenant
     services: Services
@@ -32,6 +33,7 @@ class Trial:
     ip: str
     now: int
     event: Callable[..., Event]
+    lets_in: bool = True
 
     @property
     def guard(self) -> Guard:
@@ -83,7 +85,7 @@ async def judge(trial: Trial, attempt: Attempt, password: str) -> Matches | Refu
     matches = await passwords.verify(hashed, password, tenant=trial.tenant.id)
     if account is None or not matches or account.is_blocked:
         return await wrong(trial, attempt)
-    if await is_refused(_shown(trial, account, password)):
+    if trial.lets_in and await is_refused(_shown(trial, account, password)):
         return Refused("leaked")
     new_hash = None
     if account.hash is not None and passwords.needs_rehash(account.hash):

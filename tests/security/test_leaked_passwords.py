@@ -15,6 +15,7 @@ from entrypoints.demo_content import Demo, DemoUser
 from tenant_runtime.attack_protection.leaked_passwords import LeakedPasswords
 from tests.conftest import settings_for
 from tests.mailbox import Mailed, link_in, mailed
+from tests.organizations.people import visitor
 
 pytestmark = pytest.mark.anyio
 
@@ -165,3 +166,22 @@ async def test_a_new_password_by_a_link_is_none_of_them(mail: Mailed) -> None:
         assert (await party.browser.submit({"password": "five plain words nobody leaked"})).status_code == 200
     assert await types(mail) == ["reset_pwd_leak"]
     assert await mail.can_sign_in(user.email, "five plain words nobody leaked")
+
+
+async def test_the_organization_api_refuses_them_and_lets_their_owners_be_rid_of_them(mail: Mailed) -> None:
+    user = mail.tenant().users[0]
+    ada = await visitor(mail.installation, email=user.email, password=user.password).sign_in()
+    block = {"shields": ["block"]}
+    await say(mail, **block, stage={"pre-user-registration": block, "pre-change-password": block})
+    stranger = visitor(mail.installation)
+    for path, body in (
+        ("/sign-in/email", {"email": user.email, "password": user.password}),
+        ("/sign-up/email", {"name": "", "email": "new@example.org", "password": LEAKED}),
+    ):
+        refused = await stranger.post(path, **body)
+        assert (refused.status, refused.code) == (400, "PASSWORD_COMPROMISED"), path
+    known = {"currentPassword": user.password, "newPassword": LEAKED}
+    assert (await ada.post("/change-password", **known)).code == "PASSWORD_COMPROMISED"
+    changed = await ada.post("/change-password", **known | {"newPassword": "five plain words nobody leaked"})
+    assert changed.status == 200
+    assert await types(mail) == ["pwd_leak", "signup_pwd_leak", "reset_pwd_leak"]

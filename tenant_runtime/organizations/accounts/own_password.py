@@ -74,8 +74,8 @@ async def change_password(call: CallOf) -> Response[Answer]:
         raise refusal(400, "CHANGE_PASSWORD_DISABLED", "Passwords of this connection are not changed here")
     names = (session.email or "", session.name or "", call.tenant.id)
     check_password(body.new_password, database, *names)
-    shown = await show_password(call, session, body.current_password)
     await refuse_leaked(call, body.new_password, session.user_id, session.email)
+    shown = await show_password(call, session, body.current_password)
     change = await _change(call, session, shown, body)
     secret = new_secret()
     if body.revoke_other_sessions:
@@ -97,7 +97,7 @@ def invalid_password() -> ApiError:
 async def show_password(call: ApiCall, session: ApiSession, password: str) -> Shown:
     """Raises what is answered to a wrong one, or to one too many."""
     database = await _database_of(call, session)
-    trial = await trial_of(call, database)
+    trial = replace(await trial_of(call, database), lets_in=False)
     if not password or is_too_long(password):
         raise invalid_password()
     attempt = await call.write(attempt_of_own, session.user_id, trial.guard, call.now)
