@@ -10,7 +10,6 @@ import pytest
 
 from entrypoints.asgi import create_app
 from entrypoints.demo_content import Demo
-from tests.conftest import settings_for
 from tests.mailbox import Mailed, link_in, mailed
 from tests.organizations.people import AuthAnswer, AuthClient, new_address, signed_in
 
@@ -269,7 +268,7 @@ async def test_of_ten_acceptances_at_once_one_makes_a_member(mail: Mailed) -> No
 
 async def test_two_processes_on_one_folder_make_one_member_of_an_invitation(mail: Mailed) -> None:
     owner = await owner_of(mail, "twoworkers")
-    other = create_app(settings_for(mail.installation.app.settings.data_dir))
+    other = create_app(mail.installation.app.settings)
     async with other.lifespan():
         transport = httpx.ASGITransport(app=other)
         for _ in range(3):
