@@ -112,7 +112,7 @@ async def create_organization(call: ToolCall, asked: NewOrganization) -> dict[st
     )
     if lifecycle is not None:
         founder = Founder(call.agent.user_id, call.agent.email_verified)
-        await make_tenant(lifecycle, call.services, new, founder)
+        await make_tenant(lifecycle, call.services, call.tenant, new, founder)
         unit = found_organization
     made = await call.write(unit, call.acting, new, event)
     shown = organization_as_object(made.organization, {}, {})

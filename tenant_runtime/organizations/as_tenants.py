@@ -13,8 +13,10 @@ from sqlalchemy import Connection, update
 from core.errors import Conflict, TooManyTenants, Unavailable
 from core.tenants import NewTenant, Tenant, TenantLifecycle
 from tenant_runtime.audit import Event, record
+from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import Services
 from tenant_runtime.models import Organization
+from tenant_runtime.oauth.policy import permissions_of
 from tenant_runtime.organizations.access import OWNER
 from tenant_runtime.organizations.acting import Acting, acting_member
 from tenant_runtime.organizations.active import set_active
@@ -27,6 +29,8 @@ from tenant_runtime.organizations.lifecycle.rows import (
 from tenant_runtime.organizations.lifecycle.units import Created, NewOrganization, first_team
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.wire.errors import refusal
+
+CREATE = "create:tenants"
 
 _table = Organization.__table__
 
@@ -45,17 +49,18 @@ class Founder:
 
 
 async def make_tenant(
-    lifecycle: TenantLifecycle, services: Services, new: NewOrganization, founder: Founder
+    lifecycle: TenantLifecycle, services: Services, one: Tenant, new: NewOrganization, founder: Founder
 ) -> None:
-    """By somebody who proved their address, as many as one person may have. Returns when the tenant serves, or when a
-    request has waited long enough: then it is made behind it."""
-    if not founder.is_verified:
-        raise refusal(403, "EMAIL_NOT_VERIFIED")
+    """By an operator; or, with self-service, by somebody who proved their address, as many as one person may have.
+    Returns when the tenant serves, or when a request has waited long enough: then it is made behind it."""
+    is_operator = await one.database.read(_creates_tenants, await configuration(one), founder.user_id)
+    if not is_operator:
+        _check_self_service(services, founder)
     wanted = NewTenant(
         id=new.slug,
         display_name=new.name,
         creator_user_id=founder.user_id,
-        most_of_creator=services.settings.tenants_per_user,
+        most_of_creator=None if is_operator else services.settings.tenants_per_user,
     )
     try:
         await lifecycle.create(wanted)
@@ -63,6 +68,20 @@ async def make_tenant(
         raise refusal(400, "ORGANIZATION_ALREADY_EXISTS") from None
     except TooManyTenants:
         raise refusal(403, "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS") from None
+
+
+def _creates_tenants(connection: Connection, current: Configuration, user_id: str) -> bool:
+    held = permissions_of(
+        connection, current, user_id=user_id, organization_id=None, server=current.management
+    )
+    return CREATE in held
+
+
+def _check_self_service(services: Services, founder: Founder) -> None:
+    if not services.settings.tenant_signup:
+        raise refusal(403, "YOU_ARE_NOT_ALLOWED_TO_CREATE_A_NEW_ORGANIZATION")
+    if not founder.is_verified:
+        raise refusal(403, "EMAIL_NOT_VERIFIED")
 
 
 async def check_slug(lifecycle: TenantLifecycle, slug: str) -> None:

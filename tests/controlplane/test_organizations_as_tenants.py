@@ -31,9 +31,9 @@ def new_id() -> str:
     return f"t{secrets.token_hex(5)}"
 
 
-async def somebody(platform: Platform, **values: Any) -> AuthClient:
+async def somebody(platform: Platform, *roles: str, **values: Any) -> AuthClient:
     """A person of tenant one, signed in at its organization API."""
-    caller = await platform.person(**values)
+    caller = await platform.person(*roles, **values)
     known = caller.user  # type: ignore[attr-defined]
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app=platform.installation.app), timeout=60)
     return await AuthClient(http, platform.issuer, known.email, known.password).sign_in()
@@ -123,6 +123,20 @@ async def test_one_person_has_as_many_as_the_installation_says(
                 await asyncio.sleep(0.05)
         await person.sign_in()
         assert (await person.post(CREATE, name="Mine", slug=new_id())).status == 200
+
+
+async def test_without_self_service_operators_alone_make_them(
+    data_dir: Path, golden: tuple[Path, Demo]
+) -> None:
+    settings = settings_for(data_dir, organizations_are_tenants=True, tenants_per_user=1)
+    async with serving(settings, golden[1]) as installation:
+        platform = await platform_of(installation)
+        person, operator = await somebody(platform), await somebody(platform, "Platform Admin")
+        refused = await person.post(CREATE, name="Mine", slug=new_id())
+        assert (refused.status, refused.code) == (403, "YOU_ARE_NOT_ALLOWED_TO_CREATE_A_NEW_ORGANIZATION")
+        for _ in range(2):
+            organization = await made(operator)
+            assert (await tenant(platform, organization["slug"]))["state"] == "active"
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from tenant_runtime.management.calls import Call, Written
 from tenant_runtime.management.editing import merged
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.models import Organization
-from tenant_runtime.organizations.as_tenants import is_being_made
+from tenant_runtime.organizations.as_tenants import CREATE, is_being_made
 
 _table = Organization.__table__
 
 
 async def make_tenant(call: Call, lifecycle: TenantLifecycle, members: dict[str, Any]) -> None:
     """Nobody is in its organization: members are added as to any other."""
-    _require(call.actor, "create:tenants")
+    _require(call.actor, CREATE)
     sent = await call.sent_before()
     if sent.answer is None:
         name = members["name"]

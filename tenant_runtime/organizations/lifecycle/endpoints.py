@@ -114,7 +114,7 @@ async def create_organization(call: CallOf) -> Any:
     if (lifecycle := as_tenants.lifecycle_for(call.tenant, call.services)) is not None:
         await call.rehearse(partial(unit, new=new))
         by = as_tenants.Founder(session.user_id, session.email_verified)
-        await as_tenants.make_tenant(lifecycle, call.services, new, by)
+        await as_tenants.make_tenant(lifecycle, call.services, call.tenant, new, by)
         unit = partial(unit, make=as_tenants.found_organization)
     shown = await call.write(partial(unit, new=new))
     await call.after("create_organization", organization_id=shown["id"], organization=shown)
