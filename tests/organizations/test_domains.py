@@ -69,6 +69,14 @@ async def test_a_domain_is_claimed_proved_and_given_up(place: Place) -> None:
     gone = await owner.post("/organization/remove-domain", domainId=domain["id"])
     assert gone.body["id"] == domain["id"]
     assert (await owner.get("/organization/list-domains")).body == []
+    manager = await place.installation.manager("acme")
+    events = await manager.get("/logs", q=f"user_id:{owner.user_id}", per_page=100)
+    assert {event["type"] for event in events if event.get("organization_id") == id} >= {
+        "organization_domain_added",
+        "organization_domain_verified",
+        "organization_domain_updated",
+        "organization_domain_removed",
+    }
 
 
 @pytest.mark.parametrize(

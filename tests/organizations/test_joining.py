@@ -171,6 +171,28 @@ async def test_nobody_comes_in_beyond_the_limit(shared: Installation) -> None:
     assert waiting["status"] == "pending"
 
 
+async def test_who_asks_and_who_decides_is_in_the_log(shared: Installation) -> None:
+    owner, id, domain = await owning(shared, "logged", "request")
+    person = await signed_in(shared, email=at(domain))
+    for act in ("cancel", "reject", "approve"):
+        request = (await person.post("/organization/request-to-join", organizationId=id)).body["id"]
+        decides = person if act == "cancel" else owner
+        assert (await decides.post(f"/organization/{act}-join-request", requestId=request)).status == 200
+    manager = await shared.manager("acme")
+    types: dict[str, list[str]] = {}
+    for who in (person, owner):
+        events = await manager.get("/logs", q=f"user_id:{who.user_id}", per_page=100)
+        types[who.user_id] = [event["type"] for event in events if event.get("organization_id") == id]
+    asked = types[person.user_id]
+    assert sorted(set(asked)) == ["organization_join_canceled", "organization_join_requested"]
+    assert asked.count("organization_join_requested") == 3
+    assert {
+        "organization_settings_updated",
+        "organization_join_rejected",
+        "organization_member_added",
+    } <= set(types[owner.user_id])
+
+
 async def test_nobody_joins_an_organization_that_stands_for_a_tenant(shared: Installation) -> None:
     operator = await shared.operator()
     [acme] = [each for each in await operator.get("/organizations") if each["name"] == "acme"]

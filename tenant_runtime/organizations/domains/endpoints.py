@@ -49,7 +49,7 @@ async def add_domain(call: CallOf) -> Any:
     session, body = await call.session(), await call.body(NewDomainBody)
     organization_id = chosen_organization(session, body.organization_id)
     id, domain, token = new_id("dom"), claimable(body.domain), new_secret(24)
-    event = _event(call, "added", organization_id, domain=domain)
+    event = _event(call, "organization_domain_added", organization_id, domain=domain)
     row = await call.write(
         _act,
         await _acting(call),
@@ -80,7 +80,7 @@ async def verify_domain(call: CallOf) -> Any:
     id = body.domain_id
     domain = await call.write(_act, acting, organization_id, None, proving.begin_look, id, call.now)
     texts = await proving.texts_of(call.services.names, domain)
-    event = _event(call, "verified", organization_id, domain=domain)
+    event = _event(call, "organization_domain_verified", organization_id, domain=domain)
     looked = await call.write(_act, acting, organization_id, None, proving.finish_look, id, texts, event)
     if not looked.is_there:
         raise refusal(400, "DOMAIN_NOT_VERIFIED", "The record was not found")
@@ -97,7 +97,7 @@ async def update_domain(call: CallOf) -> Any:
         _act,
         await _acting(call),
         organization_id,
-        _event(call, "updated", organization_id, domain_id=body.domain_id),
+        _event(call, "organization_domain_updated", organization_id, domain_id=body.domain_id),
         units.change_domain,
         body.domain_id,
         call.now,
@@ -110,7 +110,7 @@ async def update_domain(call: CallOf) -> Any:
 async def remove_domain(call: CallOf) -> Any:
     session, body = await call.session(), await call.body(DomainBody)
     organization_id = chosen_organization(session, body.organization_id)
-    event = _event(call, "removed", organization_id, domain_id=body.domain_id)
+    event = _event(call, "organization_domain_removed", organization_id, domain_id=body.domain_id)
     acting = await _acting(call)
     row = await call.write(_act, acting, organization_id, event, units.remove_domain, body.domain_id)
     return domain_shown(row)
@@ -139,6 +139,5 @@ async def _acting(call: ApiCall) -> Acting:
     return Acting((await call.session()).user_id, await call.options(), call.now)
 
 
-def _event(call: ApiCall, what: str, organization_id: str, **about: str) -> Event:
-    type = f"organization_domain_{what}"
+def _event(call: ApiCall, type: str, organization_id: str, **about: str) -> Event:
     return call.event(type, CODES[type].description, organization_id=organization_id, **about)

@@ -4,14 +4,16 @@ Whoever proves a domain that another organization has takes it over when the oth
 at the same name. A name server that is away says nothing, and changes nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from core.dns import NamesAway, NameServers
 from core.errors import Unavailable
+from core.ids import new_id
 from tenant_runtime.audit import Event, record
+from tenant_runtime.audit.codes import CODES
 from tenant_runtime.limits import Limit, take
 from tenant_runtime.organizations.domains.addresses import VERIFIED
 from tenant_runtime.organizations.domains.names import place_of, record_of
@@ -24,6 +26,7 @@ from tenant_runtime.organizations.domains.units import (
     owner_of,
 )
 
+LOST = "organization_domain_updated"
 LOOKS = (Limit(10, 60_000), Limit(100, 3_600_000))
 """For the record of one domain: each look asks a stranger's server."""
 
@@ -59,12 +62,25 @@ def finish_look(
     now = event.created_at
     row = change_domain(connection, organization_id, id, now, checked_at=now)
     if record_of(row.token) not in texts:
-        return Looked(disown_domain(connection, row, now) if row.status == VERIFIED else row, False)
+        return Looked(_lost(connection, row, event) if row.status == VERIFIED else row, False)
     owner = owner_of(connection, row.domain)
     if owner is not None and owner.id != row.id:
         if record_of(owner.token) in texts:
             raise domain_in_use()
-        disown_domain(connection, owner, now)
+        _lost(connection, owner, event)
     if row.status != VERIFIED:
         record(connection, event)
     return Looked(own_domain(connection, row, now), True)
+
+
+def _lost(connection: Connection, row: Row[Any], event: Event) -> Row[Any]:
+    """Its record is gone: told to the organization that had it."""
+    told = replace(
+        event,
+        id=new_id("log"),
+        type=LOST,
+        description=CODES[LOST].description,
+        organization_id=row.organization_id,
+    )
+    record(connection, told)
+    return disown_domain(connection, row, event.created_at)
