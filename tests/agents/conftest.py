@@ -1,0 +1,3 @@
+from tests.organizations.conftest import behind
+
+__all__ = ["behind"]
