@@ -13,7 +13,9 @@ from sqlalchemy import update
 from entrypoints.browser import Browser
 from entrypoints.demo_content import CALLBACK, Demo, DemoUser
 from tenant_runtime.models import Organization
+from tests.conftest import serving, settings_for
 from tests.mailbox import Mailed, link_in, mailed
+from tests.migrations.behind import demo_of_an_earlier_release
 from tests.organizations.people import AuthClient, new_address, signed_in
 from tests.relying_party import RelyingParty
 
@@ -475,3 +477,21 @@ async def test_an_invitation_makes_accounts_where_others_may_not(mail: Mailed) -
             assert "login/identifier" in str(closed.url)
     finally:
         await mail.set(signup_enabled=True)
+
+
+async def test_a_tenant_that_waits_for_its_migration_has_no_invitations(
+    golden: tuple[Path, Demo], tmp_path: Path
+) -> None:
+    data = demo_of_an_earlier_release(golden, tmp_path / "data", version="0005", held=True)
+    async with serving(settings_for(data), golden[1], None) as behind:
+        issuer, party = behind.tenant("acme").issuer, behind.relying_party("acme", "web")
+        page = await behind.http.get(f"{issuer}{PAGE}", params={"ticket": "x"})
+        assert (page.status_code, "there is no such invitation" in page.text) == (403, True)
+        await party.authorize(invitation="x", organization="org_x")
+        assert party.landed["error"] == "invalid_request"
+        organization = behind.tenant("acme").organizations[0].id
+        await behind.manager("acme")
+        for path in ("", "/inv"):
+            asked = f"{issuer}api/v2/organizations/{organization}/invitations{path}"
+            headers = {"Authorization": f"Bearer {behind._tokens['acme']}"}
+            assert (await behind.http.get(asked, headers=headers)).status_code == 503
