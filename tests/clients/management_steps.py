@@ -137,6 +137,24 @@ def _organizations(mark: str) -> Iterator[Step]:
         "organizations.enabled_connections.list", "$organizations.id", holds={"connection_id": "$database.id"}
     )
     yield step("organizations.members.delete", "$organizations.id", members=["$users.user_id"])
+    yield from _invitations(f"invited-{mark}@sdk.example.com")
+
+
+def _invitations(address: str) -> Iterator[Step]:
+    organization, it = "$organizations.id", "$invitation.id"
+    asked = {
+        "inviter": {"name": "Sam"},
+        "invitee": {"email": address},
+        "client_id": "$clients.client_id",
+        "roles": ["$roles.id"],
+        "send_invitation_email": False,
+    }
+    yield step("organizations.invitations.create", organization, kept="invitation", **asked)
+    yield step("organizations.invitations.create", organization, fails=409, **asked)
+    yield step("organizations.invitations.list", organization, holds={"id": it}, sort="created_at:-1")
+    yield step("organizations.invitations.get", organization, it, gives={"ticket_id": "$invitation.ticket_id"})
+    yield step("organizations.invitations.delete", organization, it)
+    yield step("organizations.invitations.get", organization, it, fails=404)
 
 
 def _documents() -> Iterator[Step]:

@@ -49,6 +49,8 @@ async def test_an_invitation_is_made_read_and_taken_back(acme: Place) -> None:
         "2027-01-15T08:01:00.000Z",
     )
     assert (await api.get(f"{path}/{made['id']}")).json() == made
+    only = (await api.get(f"{path}/{made['id']}", fields="id,roles")).json()
+    assert only == {"id": made["id"], "roles": [role]}
     assert (await api.get(path)).json() == [made]
     assert (await api.delete(f"{path}/{made['id']}")).status_code == 204
     for answer in (await api.get(f"{path}/{made['id']}"), await api.delete(f"{path}/{made['id']}")):

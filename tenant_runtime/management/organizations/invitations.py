@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select
 
 from core.clock import to_iso
 from core.errors import Conflict, InvalidInput, NotFound
+from core.http.paging import parse_fields
 from core.ids import new_invitation_id
 from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration
@@ -138,7 +139,8 @@ async def get_organization_invitation(
     call: CallOf, id: FromPath[str], invitation_id: FromPath[str]
 ) -> dict[str, Any]:
     row = await call.read(_readable, id, invitation_id, call.actor)
-    return shape(call.tenant, await call.configuration(), row)
+    shown = shape(call.tenant, await call.configuration(), row)
+    return parse_fields(call.request.query_params).apply(shown)
 
 
 @creating(PATH, "create:organization_invitations")
