@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from litestar.routes import HTTPRoute
 
 from core.mail import letters_in
 from entrypoints.network import Api
+from tenant_runtime.organizations.api import BASE, router
 from tests.clients.conftest import PACKAGES, Served, node
 from tests.clients.organization_api.judging import is_alike, is_as_said
 from tests.clients.organization_api.script import SCENES, Answers, people_of, played
@@ -98,3 +100,13 @@ async def test_the_reference_answers_the_same_but_where_a_step_says_why_not(
         if is_alike(ours, reference) == bool(step.differs):
             wrong.append(f"{step} ({step.differs or 'not said to differ'}):\n  {ours}\n  {reference}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_path_of_the_api_is_driven() -> None:
+    driven = {each.path for scene in SCENES for step in scene.steps for each in step.together or (step,)}
+    served = {
+        route.path.removeprefix(BASE).replace("{token:str}", "no-such")
+        for route in router().routes
+        if isinstance(route, HTTPRoute)
+    }
+    assert not served - driven

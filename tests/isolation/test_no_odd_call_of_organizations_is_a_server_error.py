@@ -22,7 +22,7 @@ from tests.organizations.people import AuthClient, signed_in
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = 6.0
+SECONDS = 4.0
 MOST_SECONDS = 0.05
 """Of the processor."""
 

@@ -119,6 +119,7 @@ EDGES = Scene(
               fails=(403, "INVALID_ORIGIN")),
         fetch(NOBODY, "POST", "/sign-in/email", body=LOGIN, origin="https://evil.example",
               fails=(403, "INVALID_ORIGIN")),
+        fetch(NOBODY, "GET", "/reset-password/no-such?callbackURL=%2Fdone", fails=(302, None)),
         fetch("ada", "POST", "/get-session", body="{}", fails=(405, "METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED")),
     ),
 )  # fmt: skip

@@ -176,7 +176,7 @@ class Scene {
   // Past the client: what it would never send.
   async fetched(step) {
     const { method, path, body, headers } = this.resolved(step.with);
-    const sent = body === undefined ? {} : { body, headers: { "content-type": "application/json", ...headers } };
+    const sent = body === undefined ? { redirect: "manual" } : { body, headers: { "content-type": "application/json", ...headers } };
     const answer = await this.browser(step.by).fetch(`${this.place.origin}/api/auth${path}`, { method, headers, ...sent });
     const text = await answer.text();
     const isJson = answer.headers.get("content-type")?.startsWith("application/json");

@@ -5,6 +5,7 @@
 `differs` says why the reference answers otherwise there.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,13 @@ class Step:
     fails: Refusal | None = None
     differs: str = ""
     together: tuple["Step", ...] = ()
+
+    @property
+    def path(self) -> str:
+        """That the client makes of it."""
+        if self.do == "fetch":
+            return str(self.given["path"]).partition("?")[0]
+        return re.sub(r"[A-Z]", lambda found: "-" + found[0].lower(), "/" + self.do.replace(".", "/"))
 
     def sent(self) -> dict[str, Any]:
         if self.together:
