@@ -3,7 +3,8 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import quote, unquote
+from random import Random
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import pytest
 
@@ -152,6 +153,27 @@ async def test_a_callback_leads_to_this_host_or_to_a_trusted_origin(shared: Inst
         answer = await robin.post("/sign-in/email", **body, callbackURL=address)
         assert (answer.status, answer.body["redirect"], answer.body["url"]) == (200, True, address)
         assert answer.headers["location"] == address
+
+
+async def test_no_address_that_is_led_to_is_of_another_site_as_a_browser_reads_it(
+    shared: Installation,
+) -> None:
+    robin, dice = visitor(shared), Random(20_26)
+    parts = (
+        "/", "//", "\\", "%2f", "%5C", ".", "..", "@", ":", "?", "#", "&", "=", "\t", "\n", " ", "evil.example", "x",
+        "http:", "https:", "javascript:", APP, robin.origin, "home", "%00", "\u2044", "\uff0f",
+    )  # fmt: skip
+    first, led = ("", "/", APP, robin.origin), set()
+    for _ in range(400):
+        address = "".join((dice.choice(first), *dice.choices(parts, k=dice.randrange(4))))
+        answer = await robin.get("/verify-email", token="none", callbackURL=address)
+        assert answer.status in (302, 403), address
+        if answer.status == 302:
+            led.add(answer.headers["location"])
+    assert len(led) > 20
+    for address in led:
+        read = urljoin(robin.base, address.replace("\\", "/").translate({9: None, 10: None, 13: None}))
+        assert f"{urlsplit(read).scheme}://{urlsplit(read).netloc}" in (APP, robin.origin), address
 
 
 async def test_the_cookies_are_host_only_and_unreadable_and_no_answer_is_stored(shared: Installation) -> None:

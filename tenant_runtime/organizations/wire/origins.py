@@ -69,10 +69,10 @@ async def check_origin(request: AnyRequest, tenant: Tenant) -> None:
 
 
 async def check_callback(tenant: Tenant, name: Callback, address: str | None) -> None:
-    """A path of this host, or an address of a trusted origin."""
+    """A path of this host, or an address of a trusted origin; either fit for a header."""
     if address is None or _RELATIVE.fullmatch(address):
         return
-    if origin_of(address) not in await trusted_origins(tenant):
+    if not address.isascii() or origin_of(address) not in await trusted_origins(tenant):
         raise refusal(403, *_REFUSALS[name])
 
 
