@@ -34,7 +34,7 @@ async def mail(golden: tuple[Path, Demo], tmp_path: Path) -> AsyncIterator[Maile
 
 async def test_a_forgotten_password_is_chosen_anew_in_the_application(mail: Mailed) -> None:
     robin = await signed_in(mail.installation)
-    asked = await ask_reset(mail, robin.email, redirectTo=f"{APP}/new-password?step=2")
+    asked = await ask_reset(mail, robin.email, redirectTo=f"{APP}/new-password?step=2#form")
     unknown = await ask_reset(mail, new_address(), redirectTo=f"{APP}/new-password")
     assert (asked.status, asked.text) == (200, unknown.text)
     assert asked.body["status"] is True
@@ -43,6 +43,7 @@ async def test_a_forgotten_password_is_chosen_anew_in_the_application(mail: Mail
     followed = await mail.http.get(link_in(letter))
     assert followed.status_code == 302
     assert followed.headers["location"].startswith(f"{APP}/new-password?step=2&token=")
+    assert followed.headers["location"].endswith("#form")
     token = parse_qs(urlsplit(followed.headers["location"]).query)["token"][0]
     for body, code in (
         ({"newPassword": "short", "token": token}, "PASSWORD_TOO_SHORT"),
@@ -61,7 +62,7 @@ async def test_a_forgotten_password_is_chosen_anew_in_the_application(mail: Mail
     robin.password = NEW
     await robin.sign_in()
     used = await mail.http.get(link_in(letter))
-    assert used.headers["location"] == f"{APP}/new-password?step=2&error=INVALID_TOKEN"
+    assert used.headers["location"] == f"{APP}/new-password?step=2&error=INVALID_TOKEN#form"
     (notice,) = (await mail.settle())[1:]
     assert notice.message["Subject"] == "Your password for Acme was changed"
 

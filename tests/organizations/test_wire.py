@@ -170,7 +170,7 @@ async def test_no_address_that_is_led_to_is_of_another_site_as_a_browser_reads_i
         assert answer.status in (302, 403), address
         if answer.status == 302:
             led.add(answer.headers["location"])
-    assert len(led) > 20
+    assert len(led) >= 20
     for address in led:
         read = urljoin(robin.base, address.replace("\\", "/").translate({9: None, 10: None, 13: None}))
         assert f"{urlsplit(read).scheme}://{urlsplit(read).netloc}" in (APP, robin.origin), address

@@ -24,7 +24,6 @@ from tenant_runtime.login.email_verification import (
 )
 from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.mail.queue import MailUnavailable, admit
-from tenant_runtime.oauth.authorization.redirect_uris import with_query
 from tenant_runtime.organizations.accounts.entering import database_of
 from tenant_runtime.organizations.accounts.own_sessions import is_fresh
 from tenant_runtime.organizations.accounts.shapes import (
@@ -43,7 +42,7 @@ from tenant_runtime.organizations.wire import (
     refusal,
     write_endpoint,
 )
-from tenant_runtime.organizations.wire.origins import check_callback
+from tenant_runtime.organizations.wire.origins import check_callback, with_parameters
 
 
 @write_endpoint("/send-verification-email")
@@ -107,7 +106,7 @@ async def verify_email(call: CallOf) -> Response[Any]:
         call.services.audit.add(call.tenant, call.event("fv", VerificationLinkUsed.description))
         if query.callback_url is None:
             raise _refused(code) from None
-        return redirect(with_query(query.callback_url, {"error": code}), status=302)
+        return redirect(with_parameters(query.callback_url, {"error": code}), status=302)
     if query.callback_url is not None:
         return redirect(query.callback_url, status=302)
     return Response({"status": True, "user": None})

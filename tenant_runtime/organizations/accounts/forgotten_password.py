@@ -16,7 +16,6 @@ from tenant_runtime.login.emails import is_email, normal_email
 from tenant_runtime.login.reset import NOTICE_MS, Asked, Link, ResetLinkUsed, ask, look_at
 from tenant_runtime.login.reset import change_password as change_by_link
 from tenant_runtime.mail.queue import MailUnavailable, posted
-from tenant_runtime.oauth.authorization.redirect_uris import with_query
 from tenant_runtime.organizations.accounts.entering import database_of
 from tenant_runtime.organizations.accounts.new_passwords import check_password
 from tenant_runtime.organizations.accounts.own_password import refuse_leaked
@@ -35,7 +34,7 @@ from tenant_runtime.organizations.wire import (
     refusal,
     write_endpoint,
 )
-from tenant_runtime.organizations.wire.origins import check_callback
+from tenant_runtime.organizations.wire.origins import check_callback, with_parameters
 
 SENT = "If this email exists in our system, check your email for the reset link"
 
@@ -76,8 +75,8 @@ async def follow_reset_link(call: CallOf, token: FromPath[str]) -> Response[str]
     try:
         await look_at(call.tenant, digest(token), call.now)
     except ResetLinkUsed:
-        return redirect(with_query(address, {"error": "INVALID_TOKEN"}), status=302)
-    return redirect(with_query(address, {"token": token}), status=302)
+        return redirect(with_parameters(address, {"error": "INVALID_TOKEN"}), status=302)
+    return redirect(with_parameters(address, {"token": token}), status=302)
 
 
 @write_endpoint("/reset-password")

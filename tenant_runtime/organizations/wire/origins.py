@@ -15,6 +15,7 @@ from core.http.security import header_values
 from core.tenants import Tenant
 from tenant_runtime.login.addresses import origin_of
 from tenant_runtime.models import Client
+from tenant_runtime.oauth.authorization.redirect_uris import with_query
 from tenant_runtime.organizations.wire.errors import refusal
 
 ENTRANCES = frozenset({"/api/auth/sign-in/email", "/api/auth/sign-up/email"})
@@ -74,6 +75,12 @@ async def check_callback(tenant: Tenant, name: Callback, address: str | None) ->
         return
     if not address.isascii() or origin_of(address) not in await trusted_origins(tenant):
         raise refusal(403, *_REFUSALS[name])
+
+
+def with_parameters(callback: str, parameters: dict[str, str]) -> str:
+    """In its query, which stands before a fragment."""
+    address, mark, fragment = callback.partition("#")
+    return f"{with_query(address, parameters)}{mark}{fragment}"
 
 
 def _referers(request: AnyRequest) -> list[str]:
