@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from entrypoints.demo_content import DemoUser
-from tests.agents.callers import Agent, agent_for, tokens
+from tests.agents.callers import Agent, agent_for, message, tokens
 from tests.installation import Installation
 
 pytestmark = pytest.mark.anyio
@@ -209,3 +209,27 @@ async def test_arguments_that_do_not_fit_are_told_to_the_agent(
 ) -> None:
     told = await (await agent(shared, "ada")).use(tool, **arguments)
     assert told.code == "VALIDATION_ERROR"
+
+
+ODD: list[Any] = [
+    "", " ", "x" * 5000, "ü@ünï.example", "🦊@🦊.example", "' OR 1=1 --", "%", "a,b", "owner,owner", "ſ@example.com",
+    0, -1, 2**63, 1e308, True, None, [], ["", "x" * 400], {}, {"$ne": None}, [["owner"]], "\x01\x7f", "org_\u202e",
+]  # fmt: skip
+
+
+async def test_no_argument_is_a_server_error(shared: Installation) -> None:
+    """Each argument of each tool, beside good ones."""
+    ada = await agent(shared, "ada")
+    organization = await new_organization(ada)
+    good = {"name": "Odd", "slug": "odd", "organizationId": organization, "memberId": "m", "roles": ["member"],
+            "memberIdOrEmail": "m", "email": "odd@elsewhere.example"}  # fmt: skip
+    for tool in (await ada.ask("tools/list"))["tools"]:
+        names = tool["inputSchema"]["properties"]
+        for name in names:
+            for value in ODD:
+                arguments = {**{each: good[each] for each in names if each in good}, name: value}
+                asked = message("tools/call", {"name": tool["name"], "arguments": arguments})
+                answer = await ada.post(asked)
+                assert answer.status_code == 200, (tool["name"], name, value, answer.text)
+    surrogate = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\\ud800"}}'
+    assert (await ada.post(surrogate, **{"Content-Type": "application/json"})).status_code in (200, 400)
