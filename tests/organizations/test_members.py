@@ -307,12 +307,28 @@ async def test_one_membership_whichever_api_made_it(shared: Installation) -> Non
 
 async def test_what_was_done_is_told_of_whom_and_by_whom(shared: Installation) -> None:
     company, manager = await Company.of(shared), await shared.manager("acme")
-    plain = await company.person()
-    await company.give(company.owner, plain, "admin")
-    await company.remove(company.owner, plain)
-    events = await manager.get(f"/users/{plain.user_id}/logs")
-    found = {each["type"]: each for each in events if each["type"].startswith("organization_member")}
-    changed, removed = found["organization_member_role_changed"], found["organization_member_removed"]
-    details = changed["details"]
-    assert (details["before"], details["after"], details["by"]) == ("member", "admin", company.owner.user_id)
-    assert (removed["organization_id"], removed["details"]["by"]) == (company.id, company.owner.user_id)
+    owner, heir, plain = company.owner, await company.person(), await company.person()
+    await company.give(owner, plain, "admin")
+    await company.remove(owner, plain)
+    of_it = {"organizationId": company.id}
+    await owner.post("/organization/update", data={"name": "Renamed"}, **of_it)
+    await owner.post("/organization/transfer-ownership", memberId=company.ids[heir.user_id], **of_it)
+    await heir.post("/organization/delete", **of_it)
+    told: dict[str, Any] = {}
+    for person in (owner, heir, plain):
+        for event in await manager.get(f"/users/{person.user_id}/logs"):
+            if event.get("organization_id") == company.id:
+                told[event["type"]] = event
+    assert {type: event["user_id"] for type, event in told.items()} == {
+        "organization_created": owner.user_id,
+        "organization_updated": owner.user_id,
+        "organization_deleted": heir.user_id,
+        "organization_ownership_transferred": heir.user_id,
+        "organization_member_added": plain.user_id,
+        "organization_member_role_changed": plain.user_id,
+        "organization_member_removed": plain.user_id,
+    }
+    changed = told["organization_member_role_changed"]["details"]
+    assert (changed["before"], changed["after"]) == ("member", "admin")
+    for type in ("member_role_changed", "member_removed", "ownership_transferred"):
+        assert told[f"organization_{type}"]["details"]["by"] == owner.user_id
