@@ -21,14 +21,33 @@ function named(options) {
   return found;
 }
 
+function schemaOf(fields = {}) {
+  const optional = (field) => ({ required: false, ...field });
+  const schema = ([name, members]) => [
+    name,
+    { additionalFields: Object.fromEntries(Object.entries(members).map(([key, field]) => [key, optional(field)])) },
+  ];
+  return Object.fromEntries(Object.entries(fields).map(schema));
+}
+
+// The built-in roles, the guest that the reference lacks, and what a tenant adds to all of them.
+function rolesOf(access, createAccessControl, statements = {}, roles = {}) {
+  const ac = createAccessControl({ ...access.defaultStatements, ...statements });
+  const known = { owner: access.ownerAc, admin: access.adminAc, member: access.memberAc, guest: { statements: {} } };
+  const names = [...new Set([...Object.keys(known), ...Object.keys(roles)])];
+  const role = (name) => ac.newRole({ ...known[name]?.statements, ...roles[name] });
+  return { ac, roles: Object.fromEntries(names.map((name) => [name, role(name)])) };
+}
+
 export async function openReference(options, people) {
   const { betterAuth } = await from("better-auth");
   const { memoryAdapter } = await from("better-auth/adapters/memory");
   const { organization } = await from("better-auth/plugins");
   const access = await from("better-auth/plugins/organization/access");
+  const { createAccessControl } = await from("better-auth/plugins/access");
   const tables = Object.fromEntries([...TABLES, "organizationRole"].map((name) => [name, []]));
   const letters = new Map();
-  const { teams, dynamic_access_control: dynamic, ...rest } = options;
+  const { teams, dynamic_access_control: dynamic, additional_fields: fields, statements, roles, ...rest } = options;
   const auth = betterAuth({
     baseURL: ORIGIN,
     secret: "a secret of the tests that is long enough for it",
@@ -45,8 +64,8 @@ export async function openReference(options, people) {
     logger: { disabled: true },
     plugins: [
       organization({
-        ac: access.defaultAc,
-        roles: { owner: access.ownerAc, admin: access.adminAc, member: access.memberAc, guest: access.defaultAc.newRole({}) },
+        ...rolesOf(access, createAccessControl, statements, roles),
+        schema: schemaOf(fields),
         requireEmailVerificationOnInvitation: true,
         ...named(rest),
         teams: { enabled: true, ...named(teams ?? {}) },

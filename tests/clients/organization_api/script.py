@@ -13,6 +13,7 @@ from tests.clients.organization_api.domains import DOMAINS
 from tests.clients.organization_api.invitations import EXPIRED, INVITATIONS, ONCE, REPLACED
 from tests.clients.organization_api.limits import CLOSED, FULL, WITHOUT
 from tests.clients.organization_api.members import HANDOVER, MEMBERS, OWNERS, PERMISSIONS
+from tests.clients.organization_api.options import FIELDS, PROJECTS, TEAMLESS, TWICE
 from tests.clients.organization_api.organizations import ACTIVE, LIFE, STRANGERS
 from tests.clients.organization_api.steps import PASSWORD, Scene
 from tests.clients.organization_api.teams import ROLES, TEAMS
@@ -21,7 +22,7 @@ HERE = Path(__file__).parent
 SECONDS = 120
 SCENES = (
     LIFE, ACTIVE, STRANGERS, MEMBERS, HANDOVER, OWNERS, PERMISSIONS, INVITATIONS, ONCE, EXPIRED, REPLACED, TEAMS, ROLES,
-    DOMAINS, FULL, CLOSED, WITHOUT, ACCOUNTS, LETTERS, EDGES, STORES,
+    FIELDS, PROJECTS, TEAMLESS, TWICE, DOMAINS, FULL, CLOSED, WITHOUT, ACCOUNTS, LETTERS, EDGES, STORES,
 )  # fmt: skip
 
 Answer = dict[str, Any]
