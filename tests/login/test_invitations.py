@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 
 PASSWORD = "seven unrelated words of this test"
 PAGE = "u/invitation"
+WORDS = "/prompts/invitation/custom-text/en"
 ACCEPT, DECLINE, SWITCH = ("decision", "accept"), ("decision", "decline"), ("decision", "switch")
 
 
@@ -321,6 +322,33 @@ async def test_the_letter_is_german_where_the_reader_is(mail: Mailed) -> None:
             assert "Sie sind zu <bdi>Deutsch</bdi> eingeladen" in shown.text
     finally:
         await mail.set(enabled_locales=["en"])
+
+
+async def test_the_tenant_says_it_in_its_own_words_and_where_it_ends(mail: Mailed) -> None:
+    home = await house(mail, "worded")
+    person = await signed_in(mail.installation)
+    manager = await mail.installation.manager("acme")
+    words = {
+        "title": "Join ${organizationName}",
+        "description": "${inviter} waits.",
+        "buttonText": "Let me in",
+    }
+    assert await manager.status("PUT", WORDS, {"accept-invitation": words}) == 200
+    template = {"template": "user_invitation", "from": "", "syntax": "liquid", "enabled": True}
+    await manager.post(
+        "/email-templates", {**template, "subject": "x", "body": "<p>{{ url }}</p>", "resultUrl": CALLBACK}
+    )
+    try:
+        await home.invite(person.email)
+        page = Browser(person.http, stops=(CALLBACK,))
+        shown = await page.open(await home.link(person.email))
+        for said in ("Join <bdi>Worded</bdi>", "<bdi>Ada Owner</bdi> waits.", "Let me in"):
+            assert said in shown.text
+        await page.submit(button=ACCEPT)
+        assert page.parameters()["success"] == "true"
+    finally:
+        await manager.status("PUT", WORDS, {})
+        await manager.patch("/email-templates/user_invitation", {"resultUrl": None, "enabled": False})
 
 
 # --- Through an application ----------------------------------------------------------------------------------------
