@@ -1,100 +1,38 @@
 """The link of an invitation, from the letter to the membership: new people, known ones, wrong ones, late ones."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sqlalchemy import update
 
 from entrypoints.browser import Browser
-from entrypoints.demo_content import CALLBACK, Demo, DemoUser
+from entrypoints.demo_content import CALLBACK, Demo
 from tenant_runtime.models import Organization
 from tests.conftest import serving, settings_for
+from tests.login.invited import (
+    ACCEPT,
+    DECLINE,
+    PAGE,
+    PASSWORD,
+    SWITCH,
+    WORDS,
+    House,
+    browser,
+    house,
+    verified,
+)
 from tests.mailbox import Mailed, link_in, mailed
 from tests.migrations.behind import demo_of_an_earlier_release
-from tests.organizations.people import AuthClient, new_address, signed_in
-from tests.relying_party import RelyingParty
+from tests.organizations.people import new_address, signed_in
 
 pytestmark = pytest.mark.anyio
-
-PASSWORD = "seven unrelated words of this test"
-PAGE = "u/invitation"
-WORDS = "/prompts/invitation/custom-text/en"
-ACCEPT, DECLINE, SWITCH = ("decision", "accept"), ("decision", "decline"), ("decision", "switch")
 
 
 @pytest.fixture(scope="module")
 async def mail(golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mailed]:
     async with mailed(golden, tmp_path_factory.mktemp("invited")) as made:
         yield made
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """An organization, and who owns it."""
-
-    mail: Mailed
-    owner: AuthClient
-    id: str
-    name: str
-
-    async def invite(self, email: str, **more: Any) -> dict[str, Any]:
-        body = {"role": "member", "organizationId": self.id, **more}
-        answer = await self.owner.post("/organization/invite-member", email=email, **body)
-        assert answer.status == 200, answer
-        invitation: dict[str, Any] = answer.body
-        return invitation
-
-    async def invite_by_api(self, email: str, **more: Any) -> dict[str, Any]:
-        """In Auth0's shape, for the demo's `web` client."""
-        manager = await self.mail.installation.manager("acme")
-        client_id = self.mail.tenant().clients["web"].client_id
-        body = {"inviter": {"name": "Ada"}, "invitee": {"email": email}, "client_id": client_id, **more}
-        made: dict[str, Any] = await manager.post(f"/organizations/{self.id}/invitations", body)
-        return made
-
-    async def link(self, email: str) -> str:
-        """Of the newest letter to this address."""
-        [*_, letter] = [one for one in await self.mail.settle() if one.recipients == (email,)]
-        return link_in(letter)
-
-    async def roles(self, email: str) -> list[str]:
-        found = (await self.owner.get("/organization/list-members", organizationId=self.id, limit=100)).body
-        return [one["role"] for one in found["members"] if one["user"]["email"] == email]
-
-
-async def house(mail: Mailed, slug: str) -> House:
-    owner = await signed_in(mail.installation, name="Ada Owner")
-    made = await owner.post("/organization/create", name=slug.title(), slug=slug)
-    assert made.status == 200, made
-    return House(mail, owner, made.body["id"], slug.title())
-
-
-@asynccontextmanager
-async def browser(mail: Mailed) -> AsyncIterator[Browser]:
-    """Of somebody who has never been here."""
-    async with mail.installation.browser() as http:
-        yield Browser(http, stops=(CALLBACK, "https://"))
-
-
-async def verified(mail: Mailed, email: str) -> list[bool]:
-    manager = await mail.installation.manager("acme")
-    return [bool(user["email_verified"]) for user in await manager.get("/users-by-email", email=email)]
-
-
-@asynccontextmanager
-async def application(mail: Mailed, email: str = "", password: str = PASSWORD) -> AsyncIterator[RelyingParty]:
-    async with mail.installation.browser() as http:
-        party = mail.installation.relying_party("acme", "web", http=http)
-        party.user = DemoUser(email, password)
-        yield party
-
-
-# --- Our own page --------------------------------------------------------------------------------------------------
 
 
 async def test_somebody_new_makes_an_account_of_the_invited_address_and_is_in(mail: Mailed) -> None:
@@ -351,76 +289,6 @@ async def test_the_tenant_says_it_in_its_own_words_and_where_it_ends(mail: Maile
         await manager.patch("/email-templates/user_invitation", {"resultUrl": None, "enabled": False})
 
 
-# --- Through an application ----------------------------------------------------------------------------------------
-
-
-async def test_the_letter_leads_to_the_application_which_hands_it_on(mail: Mailed) -> None:
-    home, email = await house(mail, "through"), new_address()
-    client_id = mail.tenant().clients["web"].client_id
-    manager = await mail.installation.manager("acme")
-    start = "https://app.acme.example/start"
-    await manager.patch(f"/clients/{client_id}", {"initiate_login_uri": start})
-    try:
-        made = await home.invite_by_api(email, user_metadata={"desk": "4"})
-        link = await home.link(email)
-    finally:
-        await manager.patch(f"/clients/{client_id}", {"initiate_login_uri": None})
-    assert link.startswith(f"{start}?")
-    given = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
-    assert (given["organization"], given["organization_name"]) == (home.id, "through")
-    assert given["invitation"] not in (made["id"], made["ticket_id"])
-    async with application(mail, email) as party:
-        signup = await party.authorize(invitation=given["invitation"], organization=home.id)
-        assert "to accept the invitation to <bdi>Through</bdi>" in signup.text
-        await party.browser.submit({"name": "New", "password": PASSWORD})
-        answer = await party.redeem(party.landed["code"])
-        assert answer.claims["org_id"] == home.id
-    assert (await home.roles(email), await verified(mail, email)) == (["member"], [True])
-    [user] = await (await mail.installation.manager("acme")).get("/users-by-email", email=email)
-    assert user["user_metadata"] == {"desk": "4"}
-    stored = await mail.rows("acme", "SELECT parameters FROM authorization_requests")
-    assert given["invitation"] not in str([tuple(row) for row in stored])
-
-
-async def test_an_application_s_request_asks_who_is_signed_in_and_goes_on(mail: Mailed) -> None:
-    home = await house(mail, "asked")
-    person = await signed_in(mail.installation)
-    invitation = await home.invite(person.email)
-    asked = {"invitation": invitation["id"], "organization": home.id}
-    async with application(mail, person.email, person.password) as party:
-        await party.sign_in()
-        assert (await party.silent(**asked))["error"] == "interaction_required"
-        question = await party.authorize(**asked)
-        assert "You are invited to <bdi>Asked</bdi>" in question.text
-        assert await home.roles(person.email) == []
-        await party.browser.submit(button=ACCEPT)
-        answer = await party.redeem(party.landed["code"])
-        assert answer.claims["org_id"] == home.id
-        await party.authorize(**asked)
-        assert party.landed["error"] == "invalid_request"  # used
-        assert (await party.silent(organization=home.id)).keys() >= {"code"}
-
-
-async def test_a_pushed_request_brings_its_invitation(mail: Mailed) -> None:
-    home, email = await house(mail, "pushed"), new_address()
-    await home.invite(email)
-    secret = (await home.link(email)).rpartition("=")[2]
-    async with application(mail, email) as party:
-        assert (await party.silent(invitation=secret, organization=home.id))["error"] == "login_required"
-        asked = parse_qs(urlsplit(party.authorize_url(invitation=secret, organization=home.id)).query)
-        form = {name: values[0] for name, values in asked.items()}
-        form["client_secret"] = party.client.client_secret or ""
-        pushed = (await party.http.post(f"{party.issuer}oauth/par", data=form)).json()
-        by_reference = {"client_id": party.client.client_id, "request_uri": pushed["request_uri"]}
-        await party.browser.open(f"{party.issuer}authorize", **by_reference)
-        await party.browser.submit({"password": PASSWORD})
-        answer = await party.redeem(party.landed["code"])
-        assert answer.claims["org_id"] == home.id
-        await party.browser.open(f"{party.issuer}authorize", **by_reference)
-        assert party.browser.landed is None or "error" in party.landed
-    assert await home.roles(email) == ["member"]
-
-
 async def test_a_suspended_organization_takes_nobody(mail: Mailed) -> None:
     home = await house(mail, "paused")
     person = await signed_in(mail.installation)
@@ -442,48 +310,6 @@ async def suspend(mail: Mailed, organization_id: str, *, at: int | None) -> None
     table = Organization.__table__
     statement = update(table).where(table.c.id == organization_id).values(suspended_at=at)
     await tenant.database.alone(lambda connection: connection.execute(statement).rowcount, converge=True)
-
-
-async def test_no_is_told_to_the_application(mail: Mailed) -> None:
-    home = await house(mail, "refusing")
-    person = await signed_in(mail.installation)
-    invitation = await home.invite(person.email)
-    async with application(mail, person.email, person.password) as party:
-        await party.sign_in()
-        await party.authorize(invitation=invitation["id"], organization=home.id)
-        await party.browser.submit(button=DECLINE)
-        assert party.landed["error"] == "access_denied"
-    assert await home.roles(person.email) == []
-
-
-async def test_what_is_wrong_with_an_invitation_is_one_error(mail: Mailed) -> None:
-    """`specs/bad-inputs.md` 82 and 89: of another organization, another tenant, changed, cancelled, expired by a
-    second."""
-    home, other = await house(mail, "right"), await house(mail, "wrong")
-    person = await signed_in(mail.installation)
-    invitation = await home.invite(person.email)
-    gone = await home.invite(new_address())
-    await home.owner.post("/organization/cancel-invitation", invitationId=gone["id"])
-
-    async def error(party: RelyingParty, **asked: str | None) -> tuple[str, str]:
-        await party.authorize(**asked)
-        return party.landed["error"], party.landed["error_description"]
-
-    wrong = ("invalid_request", "The invitation is not valid.")
-    async with application(mail, person.email, person.password) as party:
-        for changes in (
-            {"organization": other.id},
-            {"organization": None},
-            {"organization": "org_unknown"},
-            {"invitation": "unknown"},
-            {"invitation": invitation["id"][:-1] + "-"},
-            {"invitation": gone["id"]},
-        ):
-            asked: dict[str, str | None] = {"invitation": invitation["id"], "organization": home.id}
-            assert await error(party, **{**asked, **changes}) == wrong
-        mail.installation.clock.advance(48 * 3600 + 1)
-        mail.installation._tokens.clear()
-        assert await error(party, invitation=invitation["id"], organization=home.id) == wrong
 
 
 async def test_an_invitation_makes_accounts_where_others_may_not(mail: Mailed) -> None:

@@ -1,0 +1,96 @@
+"""Invitations that are sent again, run out, are too many, or lead into teams."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from entrypoints.demo_content import Demo
+from tests.mailbox import Mailed, mailed
+from tests.organizations.inviting import NOT_FOUND, NOT_THIS_ROLE, invited, joins, owner_of, set_options, told
+from tests.organizations.people import new_address, signed_in
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def mail(golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mailed]:
+    async with mailed(golden, tmp_path_factory.mktemp("invitations")) as made:
+        yield made
+
+
+async def test_sent_again_it_keeps_id_and_role_and_lives_longer(mail: Mailed) -> None:
+    owner = await owner_of(mail, "again")
+    admin = await joins(mail, owner, role="admin")
+    email = new_address()
+    first = await invited(owner, email, role="owner")
+    mail.installation.clock.advance(3600)
+    second = await invited(owner, email, role="guest", resend=True)
+    assert (second["id"], second["role"]) == (first["id"], "owner")
+    assert second["expiresAt"] > first["expiresAt"]
+    body = {"email": email, "role": "guest", "resend": True}
+    assert told(await admin.post("/organization/invite-member", **body)) == NOT_THIS_ROLE
+    received = [letter for letter in await mail.settle() if letter.recipients == (email,)]
+    assert len(received) == 2
+
+
+async def test_one_that_has_run_its_time_is_invited_anew(mail: Mailed) -> None:
+    owner = await owner_of(mail, "late")
+    person = await signed_in(mail.installation)
+    first = await invited(owner, person.email)
+    mail.installation.clock.advance(48 * 3600 + 1)
+    mail.installation._tokens.clear()
+    sent = {"invitationId": first["id"]}
+    assert told(await person.post("/organization/accept-invitation", **sent)) == NOT_FOUND
+    [mine] = (await person.get("/organization/list-user-invitations")).body
+    assert mine["id"] == first["id"]
+    second = await invited(owner, person.email)
+    assert second["id"] != first["id"]
+    assert (await person.post("/organization/reject-invitation", invitationId=second["id"])).status == 200
+
+
+async def test_the_option_lets_a_new_invitation_take_the_place_of_the_old(mail: Mailed) -> None:
+    owner = await owner_of(mail, "replacing")
+    await set_options(mail, cancel_pending_invitations_on_re_invite=True)
+    try:
+        email = new_address()
+        first, second = await invited(owner, email), await invited(owner, email, role="guest")
+        assert (second["id"] != first["id"], second["role"]) == (True, "guest")
+    finally:
+        await set_options(mail, cancel_pending_invitations_on_re_invite=False)
+
+
+async def test_mass_invitations_end_at_the_limit_and_the_address_is_asked_now_and_then(mail: Mailed) -> None:
+    """`specs/bad-inputs.md` 97."""
+    owner = await owner_of(mail, "masses")
+    statuses: list[int] = []
+    for start in range(0, 1000, 100):
+        emails = [f"n{start + place}@masses.example" for place in range(100)]
+        answer = await owner.post("/organization/invite-members", email=emails, role="member")
+        results = answer.body["results"]
+        assert [result["email"] for result in results] == emails
+        statuses += [200 if result["error"] is None else result["error"]["status"] for result in results]
+    assert statuses == [200] * 100 + [403] * 400 + [429] * 500
+    owner = await owner_of(mail, "same")
+    mail.begin_a_window()
+    codes = []
+    for _ in range(50):
+        answer = await owner.post("/organization/invite-member", email="same@acme.example", role="member")
+        codes.append(told(answer))
+        if answer.status == 200:
+            await owner.post("/organization/cancel-invitation", invitationId=answer.body["id"])
+    assert [code[0] for code in codes] == [200] * 5 + [429] * 45
+
+
+async def test_teams_of_an_invitation_are_the_members_and_one_alone_is_the_session_s(mail: Mailed) -> None:
+    owner = await owner_of(mail, "teams")
+    teams = [(await owner.post("/organization/create-team", name=name)).body["id"] for name in "ab"]
+    one, both = await signed_in(mail.installation), await signed_in(mail.installation)
+    for person, ids in ((one, teams[:1]), (both, teams)):
+        invitation = await invited(owner, person.email, teamId=ids)
+        assert invitation["teamId"] == ",".join(ids)
+        await person.post("/organization/accept-invitation", invitationId=invitation["id"])
+        mine = (await person.get("/organization/list-user-teams")).body
+        assert {team["id"] for team in mine} == set(ids)
+        session = await person.session() or {}
+        assert session["activeTeamId"] == (ids[0] if len(ids) == 1 else None)
