@@ -4,6 +4,7 @@ Each way is gone here with everything that a member can hold: two sessions in th
 code, an access token of each kind, refresh tokens that began there or went over to it, an invitation that they sent.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from entrypoints.demo_content import DemoUser
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, visitor
-from tests.organizations.test_lifecycle import made, place
+from tests.organizations.test_lifecycle import made, owner_of_a_tenant, place
 from tests.organizations.test_members import Company
 from tests.relying_party import Answer, RelyingParty
 
@@ -205,3 +206,38 @@ async def test_another_members_things_stay(shared: Installation) -> None:
         "friend@out.example": "canceled",
         "d@out.example": "pending",
     }
+
+
+async def test_the_organization_of_a_tenant_that_is_deleted_lets_go_of_its_people(
+    installation: Installation,
+) -> None:
+    """They come back with the tenant, not what was issued to them."""
+    owner, plane = await owner_of_a_tenant(installation, "globex"), installation.demo.control_plane
+    organization, _ = await place(owner)
+    user = DemoUser(owner.email, owner.password)
+    rp = RelyingParty(owner.http, plane.issuer, plane.clients["console"], plane.management_audience, user)
+    tokens = await rp.sign_in(organization=organization, scope=OFFLINE)
+    assert (await rp.userinfo(tokens.access_token)).status_code == 200
+    operator = await installation.operator()
+    await operator.delete("/tenants/globex")
+    await until(lambda: is_in(owner, None))
+    await operator.post("/tenants/globex/restore")
+    await until(lambda: belongs(owner, organization))
+    assert await is_in(owner, None)
+    assert (await rp.userinfo(tokens.access_token)).status_code == 401
+    assert (await rp.refresh(tokens.refresh_token)).error == "invalid_grant"
+
+
+async def is_in(person: AuthClient, organization: str | None) -> bool:
+    return (await place(person))[0] == organization
+
+
+async def belongs(person: AuthClient, organization: str | None) -> bool:
+    return organization in {each["id"] for each in (await person.get("/organization/list")).body}
+
+
+async def until(question: Callable[[], Awaitable[bool]]) -> None:
+    """What a worker does behind a request."""
+    async with asyncio.timeout(60):
+        while not await question():
+            await asyncio.sleep(0.1)
