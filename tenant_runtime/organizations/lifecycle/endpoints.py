@@ -55,7 +55,7 @@ class NewBody(msgspec.Struct, rename="camel"):
     name: Name
     slug: Slug
     logo: Logo | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     keep_current_active_organization: bool = False
 
 
@@ -81,7 +81,7 @@ class Changes(msgspec.Struct, rename="camel"):
     name: Name | UnsetType = UNSET
     slug: Slug | UnsetType = UNSET
     logo: Logo | UnsetType | None = UNSET
-    metadata: dict[str, Any] | UnsetType | None = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
 
 
 class UpdateBody(msgspec.Struct, rename="camel"):
@@ -97,7 +97,7 @@ class DeleteBody(msgspec.Struct, rename="camel"):
 async def create_organization(call: CallOf) -> Any:
     session, body, options = await call.session(bare(401)), await call.body(NewBody), await call.options()
     fields = await given_fields(call, options.fields("organization"))
-    asked = {"name": body.name, "slug": body.slug, "logo": body.logo, "metadata": body.metadata or {}}
+    asked = {"name": body.name, "slug": body.slug, "logo": body.logo, "metadata": body.metadata}
     new = _new(call, _checked(asked), fields)
     unit = partial(
         _create,

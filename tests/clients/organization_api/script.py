@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tests.clients.organization_api.accounts import ACCOUNTS, EDGES, LETTERS, STORES
+from tests.clients.organization_api.corners import CORNERS
 from tests.clients.organization_api.domains import DOMAINS
 from tests.clients.organization_api.invitations import EXPIRED, INVITATIONS, ONCE, REPLACED
 from tests.clients.organization_api.limits import CLOSED, FULL, WITHOUT
@@ -22,7 +23,7 @@ HERE = Path(__file__).parent
 SECONDS = 120
 SCENES = (
     LIFE, ACTIVE, STRANGERS, MEMBERS, HANDOVER, OWNERS, PERMISSIONS, INVITATIONS, ONCE, EXPIRED, REPLACED, TEAMS, ROLES,
-    FIELDS, PROJECTS, TEAMLESS, TWICE, DOMAINS, FULL, CLOSED, WITHOUT, ACCOUNTS, LETTERS, EDGES, STORES,
+    CORNERS, FIELDS, PROJECTS, TEAMLESS, TWICE, DOMAINS, FULL, CLOSED, WITHOUT, ACCOUNTS, LETTERS, EDGES, STORES,
 )  # fmt: skip
 
 Answer = dict[str, Any]
