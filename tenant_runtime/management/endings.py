@@ -58,7 +58,7 @@ def end_membership(connection: Connection, organization_id: str, user_id: str, n
     does not, nor does what they were there. Answers whether they were a member."""
     gone = delete(Membership.__table__).where(_m.organization_id == organization_id, _m.user_id == user_id)
     was_member = connection.execute(gone).rowcount > 0
-    leave_behind(connection, organization_id, user_id, now)
+    leave_behind(connection, organization_id, user_id, now, was_member=was_member)
     _end_issued(connection, now, lambda issued: issued.user_id == user_id, organization_id=organization_id)
     return was_member
 

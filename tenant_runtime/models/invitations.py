@@ -50,7 +50,8 @@ class Invitation(TenantBase):
 
 
 class JoinRequest(TenantBase):
-    """Somebody who may ask wants to become a member. `status`: pending, approved, rejected, canceled."""
+    """Somebody who may ask wants to become a member. `status`: pending, approved, rejected, canceled; or removed, of
+    somebody who was a member and is none any more."""
 
     __tablename__ = "join_requests"
     __table_args__ = (

@@ -14,6 +14,7 @@ from tenant_runtime.models import (
     TeamMember,
     User,
 )
+from tenant_runtime.organizations.joining.turned_away import remember_removal
 from tenant_runtime.schema import has_organization_api
 
 _c, _i, _t = SessionContext.__table__.c, Invitation.__table__.c, Team.__table__.c
@@ -21,9 +22,11 @@ _u = User.__table__.c
 _member, _session, _f = TeamMember.__table__.c, Session.__table__.c, AdditionalFields.__table__.c
 
 
-def leave_behind(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
+def leave_behind(
+    connection: Connection, organization_id: str, user_id: str, now: int, *, was_member: bool
+) -> None:
     """Every session of theirs is in that organization no more, nor in one of its teams; what they invited to is taken
-    back, for they may invite no longer."""
+    back, for they may invite no longer; and signing in does not make them a member again."""
     if not has_organization_api(connection):
         return
     theirs = select(_session.id).where(_session.user_id == user_id)
@@ -39,6 +42,8 @@ def leave_behind(connection: Connection, organization_id: str, user_id: str, now
     kept_of_them = (_f.kind == "member", _f.organization_id == organization_id, _f.id == user_id)
     connection.execute(delete(AdditionalFields.__table__).where(*kept_of_them))
     _cancel(connection, now, _i.inviter_id == user_id, _i.organization_id == organization_id)
+    if was_member:
+        remember_removal(connection, organization_id, user_id, now)
 
 
 def cancel_invitations_by(connection: Connection, user_id: str, now: int) -> None:

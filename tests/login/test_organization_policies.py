@@ -7,6 +7,7 @@ import pytest
 
 from core.ids import digest, new_id
 from tenant_runtime import models
+from tenant_runtime.management.endings import end_membership
 from tests.login.test_organization_connections import CLOSED, add_database, allow
 from tests.login.world import API, Place, Visitor, World, answer_of, claims_of
 
@@ -262,6 +263,30 @@ async def test_a_log_in_in_the_address_of_an_organization_makes_a_member(world: 
         "SELECT user_id, organization_id FROM log_events WHERE type = 'organization_member_added'"
     )
     assert tuple(event) == (user, organization)
+
+
+@pytest.mark.parametrize("by_connection", [False, True])
+async def test_who_was_put_out_does_not_come_in_again_by_signing_in(
+    world: World, by_connection: bool
+) -> None:
+    user = await world.acme.make_user()
+    organization = await world.acme.make_organization("one")
+    await owns(world.acme, organization)
+    if by_connection:
+        await allow(world.acme, organization, assign_membership_on_login=True)
+    else:
+        await asks(world.acme, organization, domain_joining="automatic")
+    visitor = world.visitor(await world.acme.make_client())
+    assert "code" in await visitor.log_in(organization=organization)
+    await world.acme.tenant.database.write(end_membership, organization, user, world.acme.ms)
+    assert (await visitor.silent(organization=organization))["error"] == "access_denied"
+    assert answer_of(await visitor.authorize(organization=organization))["error"] == "access_denied"
+    await visitor.open(prompt="login")
+    await visitor.browser.submit({"email": "ada@example.com"})
+    await visitor.browser.submit({"password": "correct horse"})
+    tokens = (await visitor.redeem(visitor.browser.parameters()["code"])).json()
+    assert "org_id" not in claims_of(tokens["id_token"])
+    assert await world.acme.run("SELECT * FROM memberships") == []
 
 
 async def test_where_somebody_decides_signing_in_asks_once(world: World) -> None:

@@ -97,6 +97,21 @@ async def test_where_all_with_an_address_join_they_do_at_once(shared: Installati
     assert (again.status, again.code) == (400, "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION")
 
 
+async def test_who_was_put_out_comes_in_again_only_if_somebody_lets_them(shared: Installation) -> None:
+    owner, id, domain = await owning(shared, "put-out", "automatic")
+    person = await signed_in(shared, email=at(domain))
+    await person.post("/organization/join", organizationId=id)
+    removed = await owner.post("/organization/remove-member", memberIdOrEmail=person.email)
+    assert removed.status == 200
+    again = await person.post("/organization/join", organizationId=id)
+    assert (again.status, again.code) == (403, "YOU_ARE_NOT_ALLOWED_TO_JOIN_THIS_ORGANIZATION")
+    [seen] = (await person.get("/organization/list-joinable-organizations")).body
+    assert seen["joining"] == "request"
+    request = (await person.post("/organization/request-to-join", organizationId=id)).body["id"]
+    assert (await owner.post("/organization/approve-join-request", requestId=request)).status == 200
+    assert person.user_id in await members_of(shared, id)
+
+
 async def test_to_whom_it_is_not_open_an_organization_is_not_there(shared: Installation) -> None:
     _, asks, domain = await owning(shared, "not-there", "request")
     _, closed, closed_domain = await owning(shared, "closed-door", "off")

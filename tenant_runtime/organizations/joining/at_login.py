@@ -14,6 +14,7 @@ from tenant_runtime.organizations.admission import NewMember, admit
 from tenant_runtime.organizations.domains.addresses import has_address_of
 from tenant_runtime.organizations.joining.letters import Post
 from tenant_runtime.organizations.joining.requests import Asking, ask_at_login
+from tenant_runtime.organizations.joining.turned_away import was_turned_away
 from tenant_runtime.organizations.membership import brought_by_connection, open_to_more
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
 from tenant_runtime.organizations.policies import LoggedIn, settings_of
@@ -60,6 +61,8 @@ def join_at_login(connection: Connection, way: WayIn, named: str, user_id: str, 
         if settings.domain_joining != "automatic" or not has_address_of(connection, organization_id, user_id):
             return False
         role = settings.domain_joining_role
+    if way.rules.has_settings and was_turned_away(connection, organization_id, user_id):
+        return False
     _admit(connection, way, organization_id, user_id, role)
     record(connection, replace(way.joined, user_id=user_id, organization_id=organization_id))
     return True

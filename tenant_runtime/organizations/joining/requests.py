@@ -8,28 +8,31 @@ decides. To everybody else the organization does not exist.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, select, update
 
 from core.database.sql import insert
 from tenant_runtime.audit import Event, record
 from tenant_runtime.limits import Limit, take
-from tenant_runtime.models import JoinRequest, Organization, OrganizationDomain, User
+from tenant_runtime.models import JoinRequest, Membership, Organization, OrganizationDomain, User
 from tenant_runtime.organizations.acting import Acting, acting_member
 from tenant_runtime.organizations.admission import NewMember, admit
 from tenant_runtime.organizations.domains.addresses import VERIFIED, has_address_of, proved_domain_of
 from tenant_runtime.organizations.joining.letters import Post, tell_approvers, tell_person
+from tenant_runtime.organizations.joining.turned_away import REJECTED, was_turned_away
 from tenant_runtime.organizations.members import Member, member_of
 from tenant_runtime.organizations.policies import settings_of
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
-PENDING, APPROVED, REJECTED, CANCELED = "pending", "approved", "rejected", "canceled"
+PENDING, APPROVED, CANCELED = "pending", "approved", "canceled"
 BY_REQUEST = ("request", "approval")
 AS_OFTEN = (Limit(3, 86_400_000),)
 """One person, of one organization."""
 
 _INVITE = {"invitation": ("create",)}
 _table = JoinRequest.__table__
-_j, _o, _u, _d = (model.__table__.c for model in (JoinRequest, Organization, User, OrganizationDomain))
+_j, _o, _u, _d, _m = (
+    model.__table__.c for model in (JoinRequest, Organization, User, OrganizationDomain, Membership)
+)
 _NEW = insert(_table).on_conflict_do_nothing()
 _FIND = select(_table).where(_j.id == bindparam("request"))
 _OF_USER = select(_table).where(
@@ -40,7 +43,11 @@ _OF_USER = select(_table).where(
 _WAITING = (
     select(*_j, _u.name, _u.email, _u.picture)
     .join(User.__table__, _u.user_id == _j.user_id)
-    .where(_j.organization_id == bindparam("organization"), _j.status == PENDING)
+    .where(
+        _j.organization_id == bindparam("organization"),
+        _j.status == PENDING,
+        ~exists().where(_m.organization_id == _j.organization_id, _m.user_id == _j.user_id),
+    )
     .order_by(_j.created_at, _j.id)
     .limit(200)
 )
@@ -97,6 +104,8 @@ def joinable_by(connection: Connection, user_id: str) -> list[Joinable]:
     joining = settings_of(connection, found.id).domain_joining
     if joining == "off":
         return []
+    if joining == "automatic" and was_turned_away(connection, found.id, user_id):
+        joining = "request"
     return [Joinable(found, joining, _of_user(connection, found.id, user_id, PENDING))]
 
 
@@ -126,7 +135,7 @@ def ask_at_login(connection: Connection, asking: Asking, post: Post) -> bool:
             continue
         if joinable.request is not None:
             return True
-        if _of_user(connection, asking.organization_id, asking.user_id, REJECTED) is not None:
+        if was_turned_away(connection, asking.organization_id, asking.user_id):
             return False
         _ask(connection, asking, post)
         return True

@@ -1,0 +1,55 @@
+"""Who was turned away, put out, or has left: they come in again if somebody lets them, and never by signing in.
+
+Without it an organization that takes everybody with an address of its own could put nobody out.
+"""
+
+from sqlalchemy import BigInteger, Connection, String, bindparam, exists, literal, null, or_, select
+
+from core.database import Prepared
+from core.database.sql import insert
+from core.ids import digest
+from tenant_runtime.models import JoinRequest, Organization, User
+
+REJECTED, REMOVED = "rejected", "removed"
+
+_j, _o, _u = (model.__table__.c for model in (JoinRequest, Organization, User))
+_WAS = Prepared(
+    select(_j.id)
+    .where(
+        _j.organization_id == bindparam("organization"),
+        _j.user_id == bindparam("user"),
+        or_(_j.status == REJECTED, _j.status == REMOVED),
+    )
+    .limit(1)
+)
+_COLUMNS = (
+    "id",
+    "organization_id",
+    "user_id",
+    "message",
+    "status",
+    "decided_by",
+    "created_at",
+    "decided_at",
+)
+
+
+def was_turned_away(connection: Connection, organization_id: str, user_id: str) -> bool:
+    return _WAS.first(connection, {"organization": organization_id, "user": user_id}) is not None
+
+
+def remember_removal(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
+    """Of a person and an organization that both stay."""
+    name = digest(f"{organization_id} {user_id} {now}")[:16]
+    row = select(
+        literal(f"jrq_{name}"),
+        _o.id,
+        _u.user_id,
+        null(),
+        literal(REMOVED, String),
+        null(),
+        literal(now, BigInteger),
+        literal(now, BigInteger),
+    ).where(_o.id == organization_id, _u.user_id == user_id)
+    row = row.where(~exists().where(_j.id == f"jrq_{name}"))
+    connection.execute(insert(JoinRequest.__table__).from_select(_COLUMNS, row))
