@@ -228,6 +228,23 @@ async def test_the_organization_of_a_tenant_that_is_deleted_lets_go_of_its_peopl
     assert (await rp.refresh(tokens.refresh_token)).error == "invalid_grant"
 
 
+async def test_a_tenant_that_waits_for_its_migration_lets_go_as_well(behind: Installation) -> None:
+    manager, rp = await behind.manager("acme"), behind.relying_party("acme")
+    made_here = await manager.post("/organizations", {"name": "north-by-north"})
+    path = f"/organizations/{made_here['id']}"
+    (user,) = await manager.get("/users-by-email", email=rp.user.email)
+    members = {"members": [user["user_id"]]}
+    for ends in (lambda: manager.delete(f"{path}/members", members), lambda: manager.delete(path)):
+        await manager.post(f"{path}/members", members)
+        tokens = await rp.sign_in(organization=made_here["id"], scope=OFFLINE)
+        assert await is_active(rp, tokens.access_token)
+        await ends()
+        assert not await is_active(rp, tokens.access_token)
+        assert (await rp.refresh(tokens.refresh_token)).error == "invalid_grant"
+    await manager.delete(f"/users/{user['user_id']}")
+    assert await manager.get("/users-by-email", email=rp.user.email) == []
+
+
 async def is_in(person: AuthClient, organization: str | None) -> bool:
     return (await place(person))[0] == organization
 
