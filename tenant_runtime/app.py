@@ -22,6 +22,7 @@ from tenant_runtime.oauth import endpoints, logout
 from tenant_runtime.oauth.authorization import endpoint as authorize
 from tenant_runtime.oauth.protected_resource import with_resource_metadata
 from tenant_runtime.organizations import api as organizations
+from tenant_runtime.organizations import switcher
 from tenant_runtime.organizations.api import BASE
 from tenant_runtime.organizations.licensing import endpoints as licenses
 from tenant_runtime.organizations.wire.errors import renderer
@@ -41,7 +42,7 @@ def tenant_app() -> Litestar:
     )
     browser = Router(
         "/",
-        route_handlers=[*authorize.handlers, *logout.handlers, *pages.handlers],
+        route_handlers=[*authorize.handlers, *logout.handlers, *pages.handlers, *switcher.handlers],
         exception_handlers={Exception: as_page},
         request_max_body_size=FORM_LIMIT,
         include_in_schema=False,

@@ -1,6 +1,7 @@
-"""The stylesheet of the pages, held in memory under a name that changes with its content.
+"""What is served as it is, held in memory: the stylesheet of the pages, and the module that applications load.
 
-Because the name is a digest, an answer may be kept for ever; a new release has a new name.
+The stylesheet's name changes with its content, so an answer may be kept for ever. The module's stands in other people's
+pages and stays.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from types import MappingProxyType
 
 STATIC_PATH = "/u/static/"
 _FOLDER = Path(__file__).parent.parent / "static"
-_CONTENT_TYPES = {".css": "text/css; charset=utf-8"}
+_CONTENT_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +43,5 @@ def _load(path: Path) -> StaticFile:
 
 
 STYLESHEET = _load(_FOLDER / "pages.css")
+SWITCHER = _load(_FOLDER / "organization-switcher.js")
 STATIC: Mapping[str, StaticFile] = MappingProxyType({STYLESHEET.name: STYLESHEET})
