@@ -160,6 +160,17 @@ async def test_a_hook_s_values_take_the_place_of_the_caller_s(watched: Installat
     assert (unknown.status, unknown.body["message"]) == (400, "ROLE_NOT_FOUND: emperor")
 
 
+async def test_a_hook_s_values_are_held_to_what_a_caller_s_are(watched: Installation, book: Book) -> None:
+    owner = await signed_in(watched)
+    organization = await organization_of(owner)
+    for wrong in ({"slug": "Not A Slug"}, {"name": ""}, {"logo": "javascript:alert(1)"}, {"metadata": []}):
+        book.answers |= {"create_organization": wrong, "update_organization": wrong}
+        created = await owner.post("/organization/create", name="Other", slug="other-of-hooks")
+        updated = await owner.post("/organization/update", data={"name": "Other"})
+        assert {(each.status, each.code) for each in (created, updated)} == {(400, "VALIDATION_ERROR")}
+    assert [each["id"] for each in (await owner.get("/organization/list")).body] == [organization["id"]]
+
+
 async def test_nobody_is_asked_about_what_is_not_allowed(watched: Installation, book: Book) -> None:
     owner, stranger = await signed_in(watched), await signed_in(watched)
     organization_id = (await organization_of(owner))["id"]

@@ -241,7 +241,11 @@ def _said(data: Changes) -> dict[str, Any]:
 
 
 def _checked(asked: dict[str, Any]) -> dict[str, Any]:
-    """The logo is shown on pages; metadata go with every reading."""
+    """What a body says, or a hook makes of it. The logo is shown on pages; metadata go with every reading."""
+    try:
+        msgspec.convert(asked, Changes)
+    except msgspec.ValidationError as error:
+        raise refusal(400, "VALIDATION_ERROR", f"[body] {error}") from None
     logo, metadata = asked.get("logo"), asked.get("metadata")
     if logo and origin_of(logo) is None:
         raise refusal(400, "VALIDATION_ERROR", "[body.logo] Expected a web address")
