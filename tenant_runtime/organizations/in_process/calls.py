@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -180,23 +180,11 @@ class WithinCall(ProcessCall):
     ) -> dict[str, Any]:
         return dict(values)
 
-    async def rehearse(self, unit: Callable[[Connection], Any]) -> None:
-        attempt = self._connection.begin_nested()
-        unit(self._connection)
-        attempt.rollback()
-
     async def after(self, action: Action, **about: Any) -> None:
         return None
 
     def deliver(self) -> None:
         return None
-
-
-class NoLifecycle:
-    """Where organizations are tenants: to make or to end one takes longer than a transaction may."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise RuntimeError("Organizations that are tenants are made and deleted outside of a transaction.")
 
 
 def _session(connection: Connection, asked: Asked, issuer: str, now: int) -> ApiSession | None:

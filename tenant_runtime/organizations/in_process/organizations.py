@@ -1,22 +1,21 @@
 """The functions by their names, in both forms."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import msgspec
 from litestar import Response
 from sqlalchemy import Connection
 
 from core.clock import now_ms
-from core.tenants import Tenant, TenantLifecycle
+from core.tenants import Tenant
 from tenant_runtime.dependencies import Services
+from tenant_runtime.organizations.as_tenants import lifecycle_for
 from tenant_runtime.organizations.domains import endpoints as domains
 from tenant_runtime.organizations.in_process.calls import (
     Asked,
     House,
-    NoLifecycle,
     ProcessCall,
     SendInvitation,
     WithinCall,
@@ -34,6 +33,13 @@ from tenant_runtime.schema import require_organization_api
 
 Handler = Callable[[ApiCall], Coroutine[Any, Any, Any]]
 Lifetime = timedelta | float
+
+
+_MAKE_TENANTS: frozenset[Handler] = frozenset(
+    handler.fn
+    for handler in (lifecycle.create_organization, lifecycle.check_slug, lifecycle.delete_organization)
+)
+"""Where organizations are tenants, these wait for what makes them."""
 
 
 class _Caller(Protocol):
@@ -161,15 +167,19 @@ class Within(_Functions):
     """The same functions, inside of a transaction: they answer at once, and ask no hook."""
 
     def __init__(self, house: House, connection: Connection) -> None:
-        without = replace(house.services, lifecycle=cast("TenantLifecycle", NoLifecycle()))
-        self._house = replace(house, services=without)
+        self._house = house
         self._connection = connection
         self._now = now_ms(house.services.clock)
 
     def _call(self, handler: Handler, asked: Asked) -> Any:
         """What is refused leaves nothing behind, also where the caller goes on."""
+        house = self._house
+        if handler in _MAKE_TENANTS and lifecycle_for(house.tenant, house.services) is not None:
+            raise RuntimeError(
+                "Organizations that are tenants are made and deleted outside of a transaction."
+            )
         with self._connection.begin_nested():
-            call = WithinCall(self._house, asked, self._connection, self._now)
+            call = WithinCall(house, asked, self._connection, self._now)
             return _at_once(_answered(handler, call))
 
 
