@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import msgspec
+from litestar import Response
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 from sqlalchemy import Row
@@ -27,6 +28,7 @@ from tenant_runtime.organizations.wire import (
     refusal,
     write_endpoint,
 )
+from tenant_runtime.organizations.wire.cookies import cookies_again
 
 AT_ONCE = 100
 
@@ -163,7 +165,10 @@ async def accept_invitation(call: CallOf) -> Any:
     shown, member = shapes.invitation(accepted.row, options), shapes.member(accepted.member)
     organization_id = accepted.row.organization_id
     await call.after("accept_invitation", organization_id=organization_id, invitation=shown, member=member)
-    return {"invitation": shown, "member": member}
+    teams = shown.get("teamId") or ""
+    is_in_one_team = teams != "" and "," not in teams
+    cookies = cookies_again(call, session) if is_in_one_team else []
+    return Response({"invitation": shown, "member": member}, cookies=cookies)
 
 
 @write_endpoint("/organization/reject-invitation")
