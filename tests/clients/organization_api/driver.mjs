@@ -23,9 +23,16 @@ function has(thing, wanted) {
   return Object.entries(wanted).every(([name, item]) => has(thing?.[name], item));
 }
 
+// How a cookie is kept, without how long: that is a tenant's to say.
+function attributes(line) {
+  const [, ...rest] = line.toLowerCase().split(/; */);
+  return rest.map((item) => item.replace(/^(max-age|expires)=.*/, "max-age")).filter((item, at, all) => all.indexOf(item) === at).sort().join(" ");
+}
+
 // A browser's cookies and origin: Node's `fetch` keeps neither.
 class Browser {
   cookies = new Map();
+  changed = {};
 
   constructor(place) {
     this.place = place;
@@ -52,8 +59,10 @@ class Browser {
 
   keep(line) {
     const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-    if (/max-age=0/i.test(line) || !value) this.cookies.delete(name);
+    const isOver = /max-age=0/i.test(line) || !value;
+    if (isOver) this.cookies.delete(name);
     else this.cookies.set(name, value);
+    if (name.includes("better-auth.") && !isOver) this.changed[name.replace("__Secure-", "")] = attributes(line);
   }
 }
 
@@ -128,11 +137,17 @@ class Scene {
     if (step.do === "letter") return await this.opened(step);
     if (step.do === "watch") return this.watched(step);
     if (step.do === "shown") return await this.shown(step);
-    if (step.together) return { together: await Promise.all(step.together.map((each) => this.take(each))) };
+    if (step.together) {
+      const answers = await Promise.all(step.together.map((each) => this.take(each)));
+      return { together: answers.map(({ cookies, ...answer }) => answer) }; // whose cookie came when is left to chance
+    }
+    const browser = this.browser(step.by);
+    browser.changed = {};
     const answer = step.do === "fetch" ? await this.fetched(step) : await this.called(step);
     if (step.keep && answer.status === 200) this.keep(step.keep, answer.value);
     const { status, value } = answer;
-    return status === 200 ? { status, gave: this.told(value) } : { status, refused: this.told(value) };
+    const cookies = browser.changed;
+    return status === 200 ? { status, cookies, gave: this.told(value) } : { status, cookies, refused: this.told(value) };
   }
 
   // The token in the newest letter to somebody.
