@@ -1,5 +1,6 @@
 """What the tenant's log says of a call to this API: who, what, before and after, with secrets masked."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,6 +35,9 @@ SECRET_MEMBERS = frozenset(
 )
 _HEADERS = "httpCustomHeaders"
 """Of a log stream: keys of receivers' among them. Other receivers are sent this log."""
+
+_INVITATION = re.compile(r"(/organizations/[^/]+/invitations/)[^/]+$")
+"""Where a tenant asks for no verified address, whoever knows an invitation's id may answer it."""
 
 _LONGEST_BODY = 16 * 1024
 _LONGEST_TEXT = 500
@@ -91,7 +95,7 @@ def trail_of(request: AnyRequest, body: bytes) -> Trail:
         actor=actor_of(request),
         action=request.route_handler.handler_name.replace("_", " ").capitalize(),
         method=request.method,
-        path=request.scope["path"][:_LONGEST_TEXT],
+        path=_INVITATION.sub(rf"\g<1>{MASK}", request.scope["path"])[:_LONGEST_TEXT],
         body=_shown_body(body),
         request_id=request_id_of(request),
         ip=client_ip_of(request),

@@ -162,7 +162,9 @@ async def test_both_apis_know_the_same_invitations(mail: Mailed) -> None:
     rows = await mail.rows("acme", "SELECT type, details FROM log_events")
     types = {row[0] for row in rows}
     assert {"organization_invitation_created", "organization_invitation_canceled"} <= types
-    assert made["ticket_id"] not in str([row[1] for row in rows])
+    for id in (made["id"], theirs["id"]):
+        assert id not in str([row[1] for row in rows])
+    assert f"/api/v2{path}/***" in str([row[1] for row in rows])
 
 
 async def test_a_tenant_s_own_template_says_it_in_its_own_words(mail: Mailed) -> None:
