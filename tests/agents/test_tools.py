@@ -79,8 +79,14 @@ async def test_the_log_names_the_client_beside_the_person(shared: Installation) 
     ben = await add(shared, organization, "ben")
     await ada.use("update-member-role", organizationId=organization, memberId=ben, roles=["admin"])
     await ada.use("remove-member", organizationId=organization, memberIdOrEmail=ben)
+    await ada.use("invite-member", organizationId=organization, email="logged@elsewhere.example")
     client_id = shared.tenant("acme").clients["web"].client_id
-    for type in ("organization_created", "organization_member_role_changed", "organization_member_removed"):
+    for type in (
+        "organization_created",
+        "organization_member_role_changed",
+        "organization_member_removed",
+        "organization_invitation_created",
+    ):
         event = (await log_of(shared, type))[0]
         assert event["client_id"] == client_id, type
         assert event["organization_id"] == organization, type
