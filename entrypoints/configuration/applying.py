@@ -119,15 +119,17 @@ class _Work:
 
     async def domains(self, change: Change, path: str, wanted: list[Any], present: list[Any]) -> None:
         known = {item["domain"] for item in present}
-        for item in wanted:
-            if item["domain"] not in known:
+        named = {item["domain"]: item for item in wanted}
+        for domain, item in named.items():
+            if domain not in known:
                 await self._send(change, "POST", path, item)
-        rows = await self._door.ask("GET", path)
-        listed = rows.body.get("discovery_domains", []) if isinstance(rows.body, dict) else rows.body or []
-        named = {item["domain"] for item in wanted}
-        for row in listed:
+        rows = await self._door.ask("GET", path, take=100)
+        for row in (rows.body or {}).get("discovery_domains", []):
+            said = {name: value for name, value in named.get(row["domain"], {}).items() if name != "domain"}
             if row["domain"] not in named:
                 await self._send(change, "DELETE", f"{path}/{row['id']}")
+            elif any(row.get(name) != value for name, value in said.items()):
+                await self._send(change, "PATCH", f"{path}/{row['id']}", said)
 
     async def _send(self, change: Change, method: str, path: str, body: Any = None) -> Answer:
         answer = await self._door.ask(method, path, body)

@@ -136,7 +136,12 @@ _ORGANIZATION_CONNECTIONS = Part(
     how="connections",
 )
 _GRANTS = Part("client_grants", "client-grants", (), how="grants")
-_DOMAINS = Part("discovery_domains", "discovery-domains", ("domain", "status"), how="domains")
+_DOMAINS = Part(
+    "discovery_domains",
+    "discovery-domains",
+    ("domain", "status", "use_for_organization_discovery"),
+    how="domains",
+)
 _TEMPLATES = (
     "verify_email", "verify_email_by_code", "reset_email", "reset_email_by_code", "welcome_email", "blocked_account",
     "stolen_credentials", "enrollment_email", "mfa_oob_code", "change_password", "password_reset", "user_invitation",

@@ -267,6 +267,22 @@ def test_the_control_plane_is_a_tenant_too_and_what_it_shares_is_left_alone(
     assert "Billing" not in config("plan", "acme", plane)[1]
 
 
+def test_domains_of_an_organization_are_made_changed_and_taken_away(config: Run, tmp_path: Path) -> None:
+    file, out = tmp_path / "domains.yaml", tmp_path / "out.yaml"
+
+    def say(domains: str) -> Path:
+        file.write_text(f"organizations:\n  - name: owner\n    discovery_domains: {domains}\n")
+        return file
+
+    assert config("apply", "acme", say("[{domain: one.example}, {domain: two.example}]"))[0] == 0
+    verified = "{domain: one.example, status: verified, use_for_organization_discovery: false}"
+    assert config("apply", "acme", say(f"[{verified}]"))[0] == 0
+    assert config("plan", "acme", file)[0] == 0, "nothing is left to do"
+    config("export", "acme", out)
+    found = entry(yaml.safe_load(out.read_text()), "organizations", "owner")["discovery_domains"]
+    assert found == [{"domain": "one.example", "status": "verified", "use_for_organization_discovery": False}]
+
+
 def test_who_did_it_is_in_the_tenants_log(config: Run, tmp_path: Path, data_dir: Path) -> None:
     file = tmp_path / "new.yaml"
     file.write_text("roles:\n  - name: Reader\n")

@@ -104,6 +104,5 @@ async def write_letter(tenant: Tenant, payload: Mapping[str, Any], now: int) -> 
 _STATUS = {"join_request": "pending", "join_approved": "approved", "join_rejected": "rejected"}
 
 
-def _about(connection: Connection, request_id: str) -> Row[Any] | None:
-    row: Row[Any] | None = connection.execute(_ABOUT, {"request": request_id}).one_or_none()
-    return row
+def _about(connection: Connection, request_id: str) -> Any | None:
+    return connection.execute(_ABOUT, {"request": request_id}).one_or_none()
