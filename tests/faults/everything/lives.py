@@ -23,8 +23,8 @@ async def stand_still(servers: list[Server], history: History, rng: random.Rando
 async def revive(
     servers: list[Server], history: History, start: Callable[[int], Server], all_lived: float
 ) -> float:
-    """Those that died at their failpoint, whenever that was since `all_lived`; answers when they were looked at: another
-    may die while one is started."""
+    """Those that died at their failpoint, whenever that was since `all_lived`; answers when they were looked at:
+    another may die while one is started."""
     looked_at = monotonic()
     for number, server in enumerate(servers):
         if server.process.exitcode is not None:
