@@ -2,6 +2,8 @@
 
 import asyncio
 import secrets
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,15 @@ pytestmark = pytest.mark.anyio
 CREATE, DELETE = "/organization/create", "/organization/delete"
 
 
-@pytest.fixture
-async def plane(open_to_all: Platform) -> Platform:
-    return open_to_all
+@pytest.fixture(scope="module")
+async def plane(
+    golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """With self-service: its people and tenants are new in each test."""
+    copy = tmp_path_factory.mktemp("self-service") / "data"
+    shutil.copytree(golden[0], copy)
+    async with serving(settings_for(copy, tenant_signup=True), golden[1]) as installation:
+        yield await platform_of(installation)
 
 
 def new_id() -> str:
