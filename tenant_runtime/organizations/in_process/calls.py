@@ -14,10 +14,11 @@ from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration, load_configuration
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.cookies import Browser
+from tenant_runtime.management import documents
 from tenant_runtime.models import User
 from tenant_runtime.organizations.hooks import Action
 from tenant_runtime.organizations.invitations.letters import letter_of
-from tenant_runtime.organizations.options import OrganizationOptions
+from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
 from tenant_runtime.organizations.wire.calls import ApiCall, Body, decoded
 from tenant_runtime.organizations.wire.sessions import ApiSession, load_api_session
 
@@ -148,12 +149,19 @@ class WithinCall(ProcessCall):
     """In the caller's own unit of work, so without anything that waits: no hook is asked, and nothing leaves before the
     caller's commit."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_options")
 
     def __init__(self, house: House, asked: Asked, connection: Connection, now: int) -> None:
         super().__init__(house, asked)
         self._connection = connection
+        self._options: OrganizationOptions | None = None
         self.now = now
+
+    async def options(self) -> OrganizationOptions:
+        """As the transaction sees them; a whole configuration would be read for nothing."""
+        if self._options is None:
+            self._options = self.house.said(documents.read(self._connection, OPTIONS).value(OPTIONS))
+        return self._options
 
     async def configuration(self) -> Configuration:
         if self._configuration is None:
