@@ -23,7 +23,7 @@ from controlplane.registry.custom_domains import (
 )
 from core.database import Database
 from core.dns import NamesAway, NameServers
-from core.domains import CustomDomain, Proof, WantedDomain
+from core.domains import RECORD, SHOWN, CustomDomain, Proof, WantedDomain
 from core.errors import Conflict, InvalidInput
 from core.failpoints import failpoint
 from core.http.hosts import canonical_host
@@ -33,9 +33,7 @@ from core.settings import Settings, is_loopback
 
 _log = structlog.get_logger(__name__)
 
-RECORD = "_keystead-challenge"
 WELL_KNOWN = "/.well-known/keystead-domain-challenge/"
-SHOWN = "keystead-domain-verification="
 _LONGEST = 253 - len(RECORD) - 1
 _NO_PROOF = "The proof was not found."
 _NO_ANSWER = "Nothing useful was answered."

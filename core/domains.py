@@ -8,6 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+RECORD = "_keystead-challenge"
+"""The label before a domain where the record that proves it stands: a tenant's own, or an organization's."""
+
+SHOWN = "keystead-domain-verification="
+"""What the record begins with."""
+
 Certificates = Literal["auth0_managed_certs", "self_managed_certs"]
 Method = Literal["txt", "http"]
 

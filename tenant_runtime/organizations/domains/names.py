@@ -1,10 +1,9 @@
 """Which domains can be an organization's own."""
 
+from core.domains import RECORD, SHOWN
 from core.errors import InvalidInput
 from core.http.hosts import canonical_host
 
-RECORD = "_keystead-challenge"
-SHOWN = "keystead-domain-verification="
 _LONGEST = 253 - len(RECORD) - 1
 
 PUBLIC_MAIL = frozenset((
