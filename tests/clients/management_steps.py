@@ -152,7 +152,9 @@ def _invitations(address: str) -> Iterator[Step]:
     yield step("organizations.invitations.create", organization, kept="invitation", **asked)
     yield step("organizations.invitations.create", organization, fails=409, **asked)
     yield step("organizations.invitations.list", organization, holds={"id": it}, sort="created_at:-1")
-    yield step("organizations.invitations.get", organization, it, gives={"ticket_id": "$invitation.ticket_id"})
+    yield step(
+        "organizations.invitations.get", organization, it, gives={"ticket_id": "$invitation.ticket_id"}
+    )
     yield step("organizations.invitations.delete", organization, it)
     yield step("organizations.invitations.get", organization, it, fails=404)
 

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.clients.conftest import PACKAGES, Served, node
 from tests.clients.organization_api.judging import is_alike, is_as_said
 from tests.clients.organization_api.script import SCENES, Answers, people_of, played
 from tests.clients.organization_api.steps import Scene
+from tests.clients.organization_api.walks import Walk
 
 pytestmark = [
     pytest.mark.anyio,
@@ -28,6 +30,7 @@ pytestmark = [
     pytest.mark.skipif(not PACKAGES.exists() or node() is None, reason="needs Node and its packages"),
 ]
 DATABASE = "Username-Password-Authentication"
+WALKS = 25
 OPTIONS = "/tenants/organizations"
 TOKEN = re.compile(r"(?:reset-password/|token=|ticket=)([\w.~-]+)")
 
@@ -44,13 +47,13 @@ async def both(served: Served) -> Played:
     return Played(ours, reference)
 
 
-async def _at_a_tenant(served: Served) -> Answers:
+async def _at_a_tenant(served: Served, scenes: tuple[Scene, ...] = SCENES) -> Answers:
     async with served.http() as http:
         tenant = served.demo.tenants[1]
         manager = await served.manager(http, tenant)
         place = _Tenant(tenant.issuer.rstrip("/"), manager, served.mail, await manager.get(OPTIONS))
         try:
-            return await played(place, NODE_EXTRA_CA_CERTS=str(served.authority.file))
+            return await played(place, scenes, NODE_EXTRA_CA_CERTS=str(served.authority.file))
         finally:
             await manager.patch(OPTIONS, place.options)
 
@@ -99,6 +102,24 @@ async def test_the_reference_answers_the_same_but_where_a_step_says_why_not(
     for step, ours, reference in taken:
         if is_alike(ours, reference) == bool(step.differs):
             wrong.append(f"{step} ({step.differs or 'not said to differ'}):\n  {ours}\n  {reference}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.long
+async def test_walks_that_nobody_thought_of_go_as_at_the_reference(served: Served) -> None:
+    """Others each day, the same all day long."""
+    day = datetime.now(UTC).toordinal() * WALKS
+    scenes = tuple(Walk(day + number).scene() for number in range(WALKS))
+    ours, reference = await _at_a_tenant(served, scenes), await played(None, scenes)
+    wrong = []
+    for scene in scenes:
+        taken = zip(scene.steps, ours[scene.name], reference[scene.name], strict=True)
+        different = (
+            f"{scene.name} {step}:\n  {one}\n  {other}"
+            for step, one, other in taken
+            if not is_alike(one, other)
+        )
+        wrong += [first for first in [next(different, None)] if first is not None]
     assert not wrong, "\n".join(wrong)
 
 
