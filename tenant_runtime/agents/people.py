@@ -12,7 +12,7 @@ from core.ids import new_invitation_id
 from tenant_runtime.agents.tool_calls import ToolCall
 from tenant_runtime.organizations.invitations import shapes as invitation_shapes
 from tenant_runtime.organizations.invitations.inviting import Asked, invite
-from tenant_runtime.organizations.invitations.letters import PER_ORGANIZATION, Post
+from tenant_runtime.organizations.invitations.letters import PER_INVITER, Post
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.people.asking import stranger
 from tenant_runtime.organizations.people.listing import DEFAULT_PAGE, LARGEST_PAGE, Wanted, page_of
@@ -88,7 +88,7 @@ async def invite_member(call: ToolCall, asked: NewInvitation) -> dict[str, Any]:
     role = values["role"]
     roles = (role,) if isinstance(role, str) else tuple(role)
     wanted = replace(wanted, email=values["email"], roles=roles)
-    call.services.rates.count(PER_ORGANIZATION, ("invitations", call.tenant.id, organization_id), call.now)
+    call.services.rates.count(PER_INVITER, ("invitations", call.tenant.id, call.agent.user_id), call.now)
     row = await call.write(partial(unit, asked=wanted))
     call.services.deliveries.soon(call.tenant)
     shown = invitation_shapes.invitation(row, call.options)

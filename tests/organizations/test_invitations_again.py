@@ -82,6 +82,40 @@ async def test_mass_invitations_end_at_the_limit_and_the_address_is_asked_now_an
     assert [code[0] for code in codes] == [200] * 5 + [429] * 45
 
 
+async def test_nobody_else_uses_up_what_an_organization_may_send(mail: Mailed) -> None:
+    owner = await owner_of(mail, "spent")
+    found = (await owner.get("/organization/get-full-organization")).body
+    stranger = await signed_in(mail.installation)
+    for _ in range(6):
+        emails = [f"n{place}@spent.example" for place in range(100)]
+        answer = await stranger.post(
+            "/organization/invite-members", email=emails, role="member", organizationId=found["id"]
+        )
+    assert {result["error"]["status"] for result in answer.body["results"]} == {429}, "their own is used up"
+    assert (await invited(owner, new_address()))["status"] == "pending"
+
+
+async def test_many_organizations_of_one_person_send_no_more_than_one(mail: Mailed) -> None:
+    owner = await owner_of(mail, "hydra")
+    for head in range(5):
+        await owner.post("/organization/create", name="Hydra", slug=f"hydra-{head}")
+        emails = [f"n{place}@hydra.example" for place in range(100)]
+        answer = await owner.post("/organization/invite-members", email=emails, role="nobody")
+        assert {each["error"]["status"] for each in answer.body["results"]} == {400}
+    answer = await owner.post("/organization/invite-member", email=new_address(), role="member")
+    assert answer.status == 429
+
+
+async def test_an_invitation_leads_into_each_team_once_and_into_no_heap_of_them(mail: Mailed) -> None:
+    owner = await owner_of(mail, "heaps")
+    team = (await owner.post("/organization/create-team", name="one")).body["id"]
+    assert (await invited(owner, new_address(), teamId=[team, team]))["teamId"] == team
+    heap = await owner.post(
+        "/organization/invite-member", email=new_address(), role="member", teamId=["x"] * 101
+    )
+    assert told(heap) == (400, "VALIDATION_ERROR")
+
+
 async def test_teams_of_an_invitation_are_the_members_and_one_alone_is_the_session_s(mail: Mailed) -> None:
     owner = await owner_of(mail, "teams")
     teams = [(await owner.post("/organization/create-team", name=name)).body["id"] for name in "ab"]

@@ -18,7 +18,7 @@ from tenant_runtime.organizations.invitations import answering, asking, reading,
 from tenant_runtime.organizations.invitations.answering import Acceptance, Person
 from tenant_runtime.organizations.invitations.asking import Answering
 from tenant_runtime.organizations.invitations.inviting import Asked, invite
-from tenant_runtime.organizations.invitations.letters import PER_ORGANIZATION, Post
+from tenant_runtime.organizations.invitations.letters import PER_INVITER, Post
 from tenant_runtime.organizations.wire import (
     ApiCall,
     ApiError,
@@ -40,7 +40,7 @@ class _Inviting(msgspec.Struct, rename="camel", kw_only=True):
     role: Names
     organization_id: str | None = None
     resend: bool | None = None
-    team_id: Names | None = None
+    team_id: str | Annotated[list[str], Meta(max_length=AT_ONCE)] | None = None
 
 
 class InviteBody(_Inviting, kw_only=True):
@@ -106,7 +106,7 @@ async def _invite(call: ApiCall, session: ApiSession, email: str, body: _Invitin
         organization_id=organization_id,
         email=email,
         roles=_several(body.role),
-        team_ids=_several(body.team_id or []) if options.teams.enabled else (),
+        team_ids=_each_once(body.team_id or []) if options.teams.enabled else (),
         resend=body.resend is True,
         fields=await given_fields(call, options.fields("invitation")),
     )
@@ -126,10 +126,10 @@ async def _invite(call: ApiCall, session: ApiSession, email: str, body: _Invitin
         asked,
         email=values["email"],
         roles=_several(values["role"]),
-        team_ids=_several(values["team_id"]),
+        team_ids=_each_once(values["team_id"]),
         fields=values["fields"],
     )
-    call.services.rates.count(PER_ORGANIZATION, ("invitations", call.tenant.id, organization_id), call.now)
+    call.services.rates.count(PER_INVITER, ("invitations", call.tenant.id, session.user_id), call.now)
     row = await call.write(partial(unit, asked=asked))
     shown = shapes.invitation(row, options)
     await call.after("invite_member", organization_id=organization_id, invitation=shown)
@@ -274,6 +274,10 @@ async def _about(call: ApiCall, action: Answering, shown: str) -> dict[str, Any]
 
 def _several(names: Names) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _each_once(names: Names) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_several(names)))
 
 
 def _person(session: ApiSession) -> Person:

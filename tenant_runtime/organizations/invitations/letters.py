@@ -34,8 +34,8 @@ PATH = "/u/invitation"
 KIND = "invitation"
 """Of the delivery, of the letter, and of what is counted."""
 
-PER_ORGANIZATION = Rate(500, 3600)
-"""Letters in the name of one organization; of one process."""
+PER_INVITER = Rate(500, 3600)
+"""What one person asks for, in whatever organization: nobody uses up what others may. Of one process."""
 
 LONGEST_NAME = 80
 
