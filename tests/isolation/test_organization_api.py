@@ -16,7 +16,7 @@ from tests.isolation.conftest import CONTROL_PLANE, A, B
 from tests.isolation.organization_routes import PUBLIC, ApiRoute, api_routes
 from tests.isolation.organization_standing import Standing, made, standing, unknown
 from tests.isolation.rows import TRAIL, all_rows, transitions
-from tests.organizations.people import AuthAnswer, AuthClient, visitor
+from tests.organizations.people import AuthAnswer, AuthClient, member, visitor
 
 pytestmark = pytest.mark.anyio
 
@@ -56,9 +56,34 @@ async def of_tenant_one(shared: Installation) -> AuthClient:
     return await AuthClient(http, plane.issuer, user.email, user.password).sign_in()
 
 
+@pytest.fixture(scope="module")
+async def gone(shared: Installation, own: Standing) -> dict[str, AuthClient]:
+    """Who was an administrator and in that organization, until somebody else said otherwise."""
+    about = {"organizationId": own.ids["organization"]}
+    found = {why: await member(shared, about["organizationId"]) for why in ("removed", "blocked", "deleted")}
+    for person in found.values():
+        shown = (await person.get("/organization/get-full-organization", **about)).body["members"]
+        (own_id,) = [each["id"] for each in shown if each["userId"] == person.user_id]
+        await made(own.owner, "/organization/update-member-role", memberId=own_id, role="admin", **about)
+        await made(person, "/organization/set-active", **about)
+    manager = await shared.manager(A)
+    await made(own.owner, "/organization/remove-member", memberIdOrEmail=found["removed"].email, **about)
+    await manager.patch(f"/users/{found['blocked'].user_id}", {"blocked": True})
+    await manager.delete(f"/users/{found['deleted'].user_id}")
+    tenant = await shared.running.platform.directory.by_id(A)
+    assert tenant is not None
+    await shared.running.services.deliveries.run_due(tenant)
+    return found
+
+
 @pytest.fixture
 async def nothing_changes(
-    shared: Installation, own: Standing, other: Standing, neighbour: Standing, of_tenant_one: AuthClient
+    shared: Installation,
+    own: Standing,
+    other: Standing,
+    neighbour: Standing,
+    of_tenant_one: AuthClient,
+    gone: dict[str, AuthClient],
 ) -> AsyncIterator[None]:
     await shared.running.platform.lifecycle.wait_synced()
     before = await all_rows(shared, without=(*TRAIL, *SESSION))
@@ -166,6 +191,28 @@ async def test_a_guest_changes_nothing_of_their_organization(own: Standing) -> N
     for route in WITH_SESSION:
         if route.method == "POST" and route.is_of_an_organization and route.path not in FOR_ANYBODY:
             assert_refused(route, await asked(own.guest, route, own.ids))
+
+
+@pytest.mark.usefixtures("nothing_changes")
+async def test_who_was_removed_is_a_stranger_at_once(own: Standing, gone: dict[str, AuthClient]) -> None:
+    for route in WITH_SESSION:
+        if not route.is_of_an_organization:
+            continue
+        answer = await asked(gone["removed"], route, own.ids)
+        if route.names:
+            assert_refused(route, answer)
+        assert own.ids["organization"] not in answer.text, route
+
+
+@pytest.mark.usefixtures("nothing_changes")
+@pytest.mark.parametrize("why", ["blocked", "deleted"])
+async def test_who_is_blocked_or_deleted_is_nobody_at_once(
+    own: Standing, gone: dict[str, AuthClient], why: str
+) -> None:
+    for route in WITH_SESSION:
+        answer = await asked(gone[why], route, own.ids)
+        assert answer.status in (400, 401), (route, answer)
+        assert own.ids["organization"] not in answer.text, route
 
 
 async def test_what_one_reads_holds_nothing_of_others(
