@@ -1,7 +1,7 @@
 """Letters of invitation that the installation's own code sends, and answers that it has a say in."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Courier:
 
     is_broken: bool = False
     is_against: bool = False
+    meanwhile: Callable[[], Awaitable[Any]] | None = None
     handed: list[dict[str, Any]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
@@ -36,6 +37,8 @@ class Courier:
         self.handed.append(invitation | about)
 
     async def before_accept_invitation(self, values: dict[str, Any], about: dict[str, Any]) -> None:
+        if self.meanwhile is not None:
+            await self.meanwhile()
         if self.is_against:
             raise refusal(403, "NOT_TODAY", "Not today")
 
@@ -131,3 +134,20 @@ async def test_the_installation_s_own_code_has_a_say_on_the_page_as_well(office:
     office.courier.is_against = False
     assert "now" in (await page.submit(button=("decision", "accept"))).text
     assert office.courier.told[-1] == person.email
+
+
+async def test_who_has_another_address_by_the_time_they_accept_is_not_the_recipient(office: Office) -> None:
+    owner = await office.owner("moved")
+    person = await signed_in(office.mail.installation)
+    made = await owner.post("/organization/invite-member", email=person.email, role="admin")
+    manager = await office.mail.installation.manager("acme")
+
+    async def moves() -> None:
+        await manager.patch(f"/users/{person.user_id}", {"email": new_address(), "email_verified": True})
+
+    office.courier.meanwhile = moves
+    answer = await person.post("/organization/accept-invitation", invitationId=made.body["id"])
+    office.courier.meanwhile = None
+    assert (answer.status, answer.code) == (403, "YOU_ARE_NOT_THE_RECIPIENT_OF_THE_INVITATION")
+    [waiting] = (await owner.get("/organization/list-invitations")).body
+    assert waiting["status"] == "pending"

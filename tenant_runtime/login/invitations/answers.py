@@ -9,12 +9,11 @@ from core.tenants import Tenant
 from tenant_runtime.audit import Event
 from tenant_runtime.dependencies import Services
 from tenant_runtime.login.email_verification import send_verification
-from tenant_runtime.login.invitations.arriving import person_of
 from tenant_runtime.login.invitations.looking import Place
 from tenant_runtime.login.sessions import load_session
 from tenant_runtime.login.texts import ProblemKey
 from tenant_runtime.organizations.invitations import answering
-from tenant_runtime.organizations.invitations.answering import Acceptance, Accepted
+from tenant_runtime.organizations.invitations.answering import Acceptance, Accepted, person_of
 from tenant_runtime.organizations.invitations.tickets import Found
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.wire.errors import ApiError
@@ -80,8 +79,7 @@ def decline(connection: Connection, answer: Answer) -> None:
         return
     session = load_session(connection, answer.session_digest, event.created_at, answer.issuer)
     if session is not None:
-        person = person_of(connection, session.user_id)
-        answering.reject(connection, answer.invitation_id, person, answer.options, event)
+        answering.reject(connection, answer.invitation_id, session.user_id, answer.options, event)
 
 
 def check(connection: Connection, answer: Answer, user_id: str) -> None:

@@ -3,21 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from core.errors import InvalidRequest
 from tenant_runtime.login.accounts import find_account
 from tenant_runtime.login.invitations.requests import as_kept
-from tenant_runtime.models import User
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest
 from tenant_runtime.oauth.authorization.parameters import INVALID_INVITATION
-from tenant_runtime.organizations.invitations.answering import Person, is_recipient
+from tenant_runtime.organizations.invitations.answering import is_recipient, person_of
 from tenant_runtime.organizations.invitations.tickets import ACCEPTED, Found, find
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.rules import OrganizationRules
 from tenant_runtime.schema import has_organization_api
-
-_u = User.__table__.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +67,6 @@ def entry_of(connection: Connection, request: AcceptedRequest, found: Found) -> 
     if found.proves_address:
         has_account = find_account(connection, request.connection.id, email) is not None
     return Entry(as_kept(found), email, has_account)
-
-
-def person_of(connection: Connection, user_id: str) -> Person:
-    row = connection.execute(
-        select(_u.user_id, _u.email, _u.email_verified).where(_u.user_id == user_id)
-    ).one()
-    return Person(user_id=row.user_id, email=row.email, email_verified=row.email_verified)
 
 
 def _is_of(found: Found, organization: str, rules: OrganizationRules) -> bool:

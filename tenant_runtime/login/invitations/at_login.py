@@ -9,9 +9,14 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from core.ids import new_id
-from tenant_runtime.login.invitations.arriving import person_of
 from tenant_runtime.login.steps import StepVisit
-from tenant_runtime.organizations.invitations.answering import Acceptance, Accepted, accept_found, acceptable
+from tenant_runtime.organizations.invitations.answering import (
+    Acceptance,
+    Accepted,
+    accept_found,
+    acceptable,
+    person_of,
+)
 from tenant_runtime.organizations.invitations.asking import ask, tell_of_acceptance
 from tenant_runtime.organizations.invitations.tickets import find
 from tenant_runtime.organizations.members import member_of

@@ -10,14 +10,18 @@ from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.login.answers import branding_of, redirect, show
 from tenant_runtime.login.custom_texts import Speech
-from tenant_runtime.login.invitations.arriving import person_of
 from tenant_runtime.login.pages import MessagePage
 from tenant_runtime.login.result_urls import is_known, way_back, with_result
 from tenant_runtime.login.sessions import load_session
 from tenant_runtime.login.texts import Texts
 from tenant_runtime.mail.templates import link_options
 from tenant_runtime.models import User
-from tenant_runtime.organizations.invitations.answering import Person, is_recipient, needs_verification
+from tenant_runtime.organizations.invitations.answering import (
+    Person,
+    is_recipient,
+    needs_verification,
+    person_of,
+)
 from tenant_runtime.organizations.invitations.tickets import ACCEPTED, CANCELED, PENDING, Found, find
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions

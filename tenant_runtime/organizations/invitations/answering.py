@@ -42,6 +42,7 @@ _VERIFY = (
     .where(_u.user_id == bindparam("user"), _u.email == bindparam("of"), _u.email_verified.is_(False))
     .values(email_verified=True, updated_at=bindparam("now"))
 )
+_PERSON = select(_u.user_id, _u.email, _u.email_verified).where(_u.user_id == bindparam("user"))
 _METADATA = select(_u.user_metadata, _u.app_metadata).where(_u.user_id == bindparam("user"))
 _ADD_METADATA = (
     update(User.__table__)
@@ -88,14 +89,23 @@ class Accepted:
 def accept(
     connection: Connection,
     shown: str,
-    person: Person,
+    user_id: str,
     how: Acceptance,
     options: OrganizationOptions,
 ) -> Accepted:
     """Raises, and nothing is written; a second one who comes at the same moment is told that there is no such
     invitation."""
+    person = person_of(connection, user_id)
     found = acceptable(connection, shown, person, options, how.now)
     return accept_found(connection, found, person, how, options)
+
+
+def person_of(connection: Connection, user_id: str) -> Person:
+    """As they are now: an address may have changed hands since somebody signed in."""
+    row = connection.execute(_PERSON, {"user": user_id}).one_or_none()
+    return (
+        Person(user_id=user_id, email=None, email_verified=False) if row is None else Person(**row._asdict())
+    )
 
 
 def acceptable(
@@ -154,9 +164,10 @@ def accept_found(
 
 
 def reject(
-    connection: Connection, shown: str, person: Person, options: OrganizationOptions, event: Event
+    connection: Connection, shown: str, user_id: str, options: OrganizationOptions, event: Event
 ) -> Row[Any]:
     """Also one that has run its time."""
+    person = person_of(connection, user_id)
     found = find(connection, shown)
     if found is None or found.row.status != PENDING:
         raise _not_found("Invitation not found!")

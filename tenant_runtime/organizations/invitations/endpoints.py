@@ -150,7 +150,7 @@ async def accept_invitation(call: CallOf) -> Any:
     unit = partial(
         answering.accept,
         shown=body.invitation_id,
-        person=_person(session),
+        user_id=session.user_id,
         how=Acceptance(
             membership_id=new_id("mem"),
             session_id=session.id,
@@ -177,7 +177,7 @@ async def reject_invitation(call: CallOf) -> Any:
     unit = partial(
         answering.reject,
         shown=body.invitation_id,
-        person=_person(session),
+        user_id=session.user_id,
         options=options,
         event=call.event("organization_invitation_rejected", "An invitation was rejected."),
     )
