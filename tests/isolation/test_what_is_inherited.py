@@ -22,10 +22,12 @@ from tenant_runtime.mail.provider import PROVIDER
 from tests.installation import Installation
 from tests.isolation.hunting import Hunt
 from tests.isolation.rows import everything_written
+from tests.relying_party import RelyingParty
 
 pytestmark = pytest.mark.anyio
 
 BRUTE_FORCE = "/attack-protection/brute-force-protection"
+TEXTS = "/prompts/login-id/custom-text"
 TEMPLATE = "/email-templates/welcome_email"
 SECRET = "a-secret-of-tenant-one"
 PROVIDER_BODY = {
@@ -103,6 +105,61 @@ async def test_a_template_and_branding_follow_as_well(installation: Installation
     assert (await acme.get("/tenants/settings"))["branding"]["colors"] == {"primary": "#654321"}
     await acme.patch("/tenants/settings", {"branding": None})
     assert (await acme.get("/tenants/settings"))["branding"]["colors"] == {"primary": "#123456"}
+
+
+async def test_texts_of_a_prompt_follow_language_by_language_and_an_empty_body_returns_to_them(
+    installation: Installation,
+) -> None:
+    one, acme, globex = (
+        await installation.operator(),
+        await installation.manager("acme"),
+        await installation.manager("globex"),
+    )
+    assert await texts_of(acme) == ({}, "default")
+    await say(one, {"login-id": {"title": "Hello from one", "buttonText": "Go on"}})
+    await synced(installation)
+    of_one = {"login-id": {"title": "Hello from one", "buttonText": "Go on"}}
+    assert await texts_of(acme) == await texts_of(globex) == (of_one, "control_plane")
+    assert await texts_of(acme, "de") == ({}, "default")
+    assert "Hello from one" in await page(installation)
+
+    own = {"login-id": {"title": "Hello from acme"}}
+    await say(acme, own)
+    of_one["login-id"]["title"] = "Hello again"
+    await say(one, of_one)
+    await synced(installation)
+    assert await texts_of(acme) == (own, "tenant")
+    assert await texts_of(globex) == (of_one, "control_plane")
+    shown = await page(installation)
+    assert "Hello from acme" in shown
+    assert "Go on" not in shown
+
+    await say(acme, {})
+    assert await texts_of(acme) == (of_one, "control_plane")
+    assert "Hello again" in await page(installation)
+    await say(one, {})
+    await synced(installation)
+    assert await texts_of(acme) == ({}, "default")
+    assert "Hello" not in await page(installation)
+
+
+async def texts_of(api: Api, language: str = "en") -> tuple[Any, str]:
+    found = await api.get(f"{TEXTS}/{language}", include_provenance="true")
+    source = found.pop("provenance")
+    return found, source
+
+
+async def say(api: Api, texts: dict[str, dict[str, str]]) -> None:
+    assert await api.status("PUT", f"{TEXTS}/en", texts) == 200
+
+
+async def page(installation: Installation) -> str:
+    """Where acme's people say who they are."""
+    tenant = installation.tenant("acme")
+    party = RelyingParty(
+        installation.http, tenant.issuer, tenant.clients["web"], tenant.api_audience, tenant.users[0]
+    )
+    return (await party.authorize()).text
 
 
 async def test_secrets_of_the_control_plane_serve_a_tenant_that_cannot_read_them(
