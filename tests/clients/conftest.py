@@ -8,10 +8,12 @@ import asyncio
 import shutil
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +174,13 @@ async def http(served: Served) -> AsyncIterator[httpx.AsyncClient]:
 
 def node() -> str | None:
     return shutil.which("node")
+
+
+@cache
+def node_release() -> int:
+    """Its first number; 0 where there is none."""
+    program = node()
+    if program is None:
+        return 0
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(told.lstrip("v").partition(".")[0])

@@ -9,10 +9,13 @@ from typing import Any
 import httpx
 import msgspec
 
-from tests.clients.conftest import Served, node
+from tests.clients.conftest import Served, node, node_release
 
 HERE = Path(__file__).parent
 SECONDS = 60
+WITH_WEB_CRYPTO = 20
+"""The release before has the Web Crypto API only where it is asked for."""
+
 Person = Callable[[str], Awaitable[str]]
 
 
@@ -22,7 +25,7 @@ async def run(served: Served, flow: str, person: Person, **given: Any) -> dict[s
     process = await asyncio.create_subprocess_exec(
         program,
         "--no-warnings",
-        *(["--experimental-global-webcrypto"] if await _is_old(program) else []),
+        *(["--experimental-global-webcrypto"] if node_release() < WITH_WEB_CRYPTO else []),
         f"--import={HERE / 'localhost.mjs'}",
         str(HERE / "openid_client_flows.mjs"),
         flow,
@@ -52,13 +55,6 @@ async def _talk(process: asyncio.subprocess.Process, person: Person, given: dict
             return result
         process.stdin.write(msgspec.json.encode({"landed": await person(said["open"])}) + b"\n")
     raise AssertionError((await process.stderr.read()).decode())
-
-
-async def _is_old(program: str) -> bool:
-    """Node 18 has the Web Crypto API only where it is asked for."""
-    asked = await asyncio.create_subprocess_exec(program, "--version", stdout=asyncio.subprocess.PIPE)
-    output, _ = await asked.communicate()
-    return int(output.decode().lstrip("v").partition(".")[0]) < 20
 
 
 def signs_in(served: Served, redirect_uri: str, user: int = 0) -> Person:

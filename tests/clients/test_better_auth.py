@@ -18,7 +18,7 @@ from litestar.routes import HTTPRoute
 from core.mail import letters_in
 from entrypoints.network import Api
 from tenant_runtime.organizations.api import BASE, router
-from tests.clients.conftest import PACKAGES, Served, node
+from tests.clients.conftest import PACKAGES, Served, node_release
 from tests.clients.organization_api.judging import is_alike, is_as_said
 from tests.clients.organization_api.script import SCENES, Answers, people_of, played
 from tests.clients.organization_api.steps import Scene
@@ -27,7 +27,7 @@ from tests.clients.organization_api.walks import Walk
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.npm,
-    pytest.mark.skipif(not PACKAGES.exists() or node() is None, reason="needs Node and its packages"),
+    pytest.mark.skipif(not PACKAGES.exists() or node_release() < 20, reason="needs Node 20 and its packages"),
 ]
 DATABASE = "Username-Password-Authentication"
 WALKS = 25
