@@ -14,11 +14,12 @@ def add_permissions(connection: sa.Connection, permissions: Mapping[str, Sequenc
                 "description": f"{verb.capitalize()} {resource.replace('_', ' ')}",
             }
             connection.execute(_ADD_SCOPE, values)
-            roles = ("Tenant Admin", "Platform Admin", "Tenant Member" if verb == "read" else "Tenant Admin")
-            for role in dict.fromkeys(roles):
+            for role in (*_WHO_WRITE, *(_WHO_READ if verb == "read" else ())):
                 connection.execute(_ADD_TO_ROLE, {"value": values["value"], "role": role})
 
 
+_WHO_WRITE = ("Tenant Admin", "Platform Admin")
+_WHO_READ = ("Tenant Member", "Platform Support")
 _ADD_SCOPE = sa.text(
     "INSERT INTO scopes (resource_server_id, value, description, position, is_platform)"
     " SELECT id, :value, :description, 0, false FROM resource_servers WHERE is_management"

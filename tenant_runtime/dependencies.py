@@ -24,7 +24,6 @@ from tenant_runtime.attack_protection.leaked_passwords import LeakedPasswords
 from tenant_runtime.audit import AuditLog
 from tenant_runtime.deliveries import Deliveries
 from tenant_runtime.login.devices.guesses import Guesses
-from tenant_runtime.login.throttling import AttemptMemory
 from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.oauth.clients.remote_keys import RemoteKeys
 from tenant_runtime.organizations.hooks import Hooks, NoHooks
@@ -71,7 +70,6 @@ class Services:
     rates: Rates = field(default_factory=Rates)
     allowances: Allowances = field(default_factory=Allowances)
     documents: DocumentMemory = field(default_factory=DocumentMemory)
-    attempts: AttemptMemory = field(default_factory=AttemptMemory)
     leaked_passwords: LeakedPasswords = field(default_factory=LeakedPasswords)
     device_guesses: Guesses = field(default_factory=Guesses)
     organization_hooks: Hooks = field(default_factory=NoHooks)

@@ -10,39 +10,8 @@ from core.database.prepared import Prepared
 from core.errors import Unavailable
 
 SCHEMA = Prepared(select(table("alembic_version", column("version_num")).c.version_num))
-WITH_ORGANIZATION_RULES = "0005"
-"""From which on organizations say which connections and client grants they take."""
-
-
-WITH_JOBS = "0005"
-WITH_STREAMS = "0005"
-"""From which on log events are numbered, and there are streams."""
-
 WITH_ORGANIZATION_API = "0006"
 """From which on sessions have contexts, and there are invitations, teams, domains and licenses."""
-
-
-def has_organization_rules(connection: Connection) -> bool:
-    return bool(SCHEMA.rows(connection, {})[0].version_num >= WITH_ORGANIZATION_RULES)
-
-
-def has_streams(connection: Connection) -> bool:
-    return bool(SCHEMA.rows(connection, {})[0].version_num >= WITH_STREAMS)
-
-
-def require_organization_rules(connection: Connection) -> None:
-    if not has_organization_rules(connection):
-        raise to_be_migrated()
-
-
-def require_jobs(connection: Connection) -> None:
-    if SCHEMA.rows(connection, {})[0].version_num < WITH_JOBS:
-        raise to_be_migrated()
-
-
-def require_streams(connection: Connection) -> None:
-    if not has_streams(connection):
-        raise to_be_migrated()
 
 
 def has_organization_api(connection: Connection) -> bool:

@@ -5,7 +5,6 @@ from core.http.networks import network_of
 from core.tenants import Tenant
 from tenant_runtime.attack_protection import letters, suspicious_addresses
 from tenant_runtime.attack_protection.documents import SUSPICIOUS_IP
-from tenant_runtime.attack_protection.guard import has_counts
 from tenant_runtime.attack_protection.suspicious_addresses import Stage
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration
@@ -21,7 +20,7 @@ async def admit_registration(
 ) -> None:
     """One sign-up more from the event's address. Raises `RateLimited`."""
     rules, ip, now = current.documents.value(SUSPICIOUS_IP), event.ip or "", event.created_at
-    if not has_counts(tenant) or not suspicious_addresses.counts(rules, ip):
+    if not suspicious_addresses.counts(rules, ip):
         return
     wait = await tenant.database.write(suspicious_addresses.take, rules, "registration", ip, now)
     if not wait:

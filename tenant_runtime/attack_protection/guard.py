@@ -6,14 +6,10 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection
 
-from core.tenants import Tenant
 from tenant_runtime.attack_protection import brute_force, suspicious_addresses
 from tenant_runtime.attack_protection.brute_force import Attempt
 from tenant_runtime.attack_protection.documents import BRUTE_FORCE, SUSPICIOUS_IP, BruteForce, SuspiciousIp
 from tenant_runtime.configuration import Configuration
-
-SINCE = "0005"
-"""The schema that has the tables. A tenant that waits to be migrated is counted in memory (`login.throttling`)."""
 
 Counts = Literal["account", "address"]
 
@@ -25,14 +21,11 @@ class Guard:
     brute_force: BruteForce
     suspicious_ip: SuspiciousIp
     ip: str
-    is_counted: bool
 
     @classmethod
-    def of(cls, tenant: Tenant, current: Configuration, ip: str) -> "Guard":
+    def of(cls, current: Configuration, ip: str) -> "Guard":
         documents = current.documents
-        return cls(
-            documents.value(BRUTE_FORCE), documents.value(SUSPICIOUS_IP), ip, is_counted=has_counts(tenant)
-        )
+        return cls(documents.value(BRUTE_FORCE), documents.value(SUSPICIOUS_IP), ip)
 
     def without_account_counts(self) -> "Guard":
         """Where a connection says that its accounts are protected elsewhere."""
@@ -50,8 +43,6 @@ class Counted:
 
 def begin(connection: Connection, guard: Guard, subject: str, user: Any | None, now: int) -> Counted:
     """What one of the two refuses counts with neither."""
-    if not guard.is_counted:
-        return Counted()
     wait = suspicious_addresses.take(connection, guard.suspicious_ip, "login", guard.ip, now)
     if wait:
         return Counted(refused_until=now + wait, refused_by="address")
@@ -63,17 +54,5 @@ def begin(connection: Connection, guard: Guard, subject: str, user: Any | None, 
 
 def succeed(connection: Connection, guard: Guard, counted: Counted) -> None:
     """The password was right: its attempt is taken back."""
-    if not guard.is_counted:
-        return
     brute_force.succeed(connection, counted.attempt)
     suspicious_addresses.give_back(connection, guard.suspicious_ip, "login", guard.ip)
-
-
-def unblock(connection: Connection, tenant: Tenant, user_id: str) -> bool:
-    """A new password, the address proved by mail, or an operator: what was counted against the account is over.
-    Whether there was anything."""
-    return has_counts(tenant) and brute_force.unblock(connection, user_id)
-
-
-def has_counts(tenant: Tenant) -> bool:
-    return tenant.schema_version is None or tenant.schema_version >= SINCE

@@ -7,7 +7,6 @@ longer gets shorter, too. The newest event always stays; a number that was given
 from sqlalchemy import Connection, bindparam, delete, func, or_, select
 
 from tenant_runtime.models import LogEvent, Setting
-from tenant_runtime.schema import has_streams
 from tenant_runtime.tenant_settings import TenantSettings, effective
 
 KEY = "log_retention_days"
@@ -35,9 +34,6 @@ def days_kept(connection: Connection) -> int:
 
 
 def sweep_events(connection: Connection, now: int, longest_days: int | None = None, most: int = MOST) -> None:
-    """At the schema before the one that numbers events nothing goes."""
-    if not has_streams(connection):
-        return
     days = days_kept(connection)
     before = now - min(days, longest_days or days) * DAY_MS
     connection.execute(_REMOVE, {"before": before, "most": most})

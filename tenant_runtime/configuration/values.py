@@ -9,7 +9,7 @@ from tenant_runtime.connections.options import DatabaseOptions, EmailOptions
 from tenant_runtime.documents import Documents
 from tenant_runtime.oauth.keys.ring import KeyRing
 from tenant_runtime.organizations.rules import OrganizationRules
-from tenant_runtime.schema import WITH_ORGANIZATION_API, WITH_ORGANIZATION_RULES
+from tenant_runtime.schema import WITH_ORGANIZATION_API
 from tenant_runtime.tenant_settings import TenantSettings
 
 FAPI = "fapi2_sp_pkj_dpop"
@@ -177,7 +177,6 @@ class Configuration:
     def organization_rules(self) -> OrganizationRules:
         return OrganizationRules(
             names_allowed=self.settings.allow_organization_name_in_authentication_api,
-            chooses=self.schema >= WITH_ORGANIZATION_RULES,
             has_settings=self.has_organization_api,
         )
 

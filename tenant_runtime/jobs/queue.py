@@ -17,7 +17,6 @@ from core.ids import new_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.deliveries import Outgoing, enqueue
 from tenant_runtime.models import Job, JobPart
-from tenant_runtime.schema import require_jobs
 
 KIND = "job"
 IMPORT, EXPORT, VERIFICATION = "users_import", "users_export", "verification_email"
@@ -94,7 +93,6 @@ def opened(data_key: DataKey, job_id: str, kind: str, number: int, content: byte
 
 def add_job(connection: Connection, type: str, now: int, *, status: str = "pending", **values: Any) -> str:
     """Raises `RateLimited` where as many are open as may be."""
-    require_jobs(connection)
     sweep_jobs(connection, now)
     if type != VERIFICATION:
         _check_open(connection)
@@ -245,7 +243,6 @@ def _held(connection: Connection, job: Claimed, values: Mapping[str, Any]) -> No
 
 def find(connection: Connection, job_id: str) -> Row[Any] | None:
     """An upload that is not complete is no job yet."""
-    require_jobs(connection)
     row = connection.execute(_FIND, {"of": job_id}).one_or_none()
     return None if row is None or row.status == "uploading" else row
 

@@ -86,7 +86,6 @@ async def _enter(visit: StepVisit, trial: Trial, attempt: Attempt, verdict: Matc
     signing = replace(signing, guard=trial.guard, counted=attempt.counted, answering=answer)
     if not await visit.tenant.database.write(enter, signing, account):
         return _refused(visit, await wrong(trial, attempt))
-    visit.services.attempts.succeed(visit.tenant, attempt.subject)
     await tell_of_answer(visit, answer, account.user_id)
     return signed_in(visit, secret)
 

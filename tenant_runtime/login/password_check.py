@@ -37,7 +37,7 @@ class Trial:
 
     @property
     def guard(self) -> Guard:
-        of = Guard.of(self.tenant, self.configuration, self.ip)
+        of = Guard.of(self.configuration, self.ip)
         return of if self.connection.database.brute_force_protection else of.without_account_counts()
 
 
@@ -77,7 +77,7 @@ def attempt_by_address(
 
 async def judge(trial: Trial, attempt: Attempt, password: str) -> Matches | Refused:
     """Whoever lets somebody in asks again in the unit that does (`accounts.may_still_sign_in`)."""
-    until = attempt.counted.refused_until or _refused_in_memory(trial, attempt)
+    until = attempt.counted.refused_until
     if until:
         return await _slowed_down(trial, attempt, until)
     account, passwords = attempt.account, trial.services.passwords
@@ -106,14 +106,6 @@ async def wrong(trial: Trial, attempt: Attempt) -> Refused:
     if attempt.counted.attempt.begins_block and "user_notification" in shields:
         await _tell_owner(trial, attempt)
     return Refused("wrong")
-
-
-def _refused_in_memory(trial: Trial, attempt: Attempt) -> int:
-    """One release behind, the tenant's database has no place for counts."""
-    of = trial.guard
-    if of.is_counted or not of.brute_force.enabled:
-        return 0
-    return trial.services.attempts.attempt(trial.tenant, attempt.subject, trial.now)
 
 
 def _shown(trial: Trial, account: Account, password: str) -> Chosen:

@@ -17,7 +17,7 @@ from core.crypto.sealing import DataKey
 from core.errors import Forbidden, NotFound
 from core.ids import digest, new_secret
 from core.tenants import Tenant
-from tenant_runtime.attack_protection import guard
+from tenant_runtime.attack_protection import brute_force
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import configuration
 from tenant_runtime.deliveries import Outgoing, enqueue
@@ -236,7 +236,7 @@ def change_password(
     set_password(connection, good.user_id, new_hash, now)
     if good.proves_address:
         connection.execute(_VERIFY, {"user": good.user_id, "of": good.email})
-    guard.unblock(connection, tenant, good.user_id)
+    brute_force.unblock(connection, good.user_id)
     end_logins(connection, tenant.data_key, good.user_id, now, why=Initiator.PASSWORD_CHANGED)
     record(connection, event)
     if notice is not None:

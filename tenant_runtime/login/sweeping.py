@@ -40,7 +40,6 @@ from tenant_runtime.models import (
     Ticket,
 )
 from tenant_runtime.oauth.single_use import sweep_used_ids
-from tenant_runtime.schema import has_streams
 
 SWEEP_WHEN = "00"
 """The first digits of the new code's digest: chance without a die, so that the unit stays pure."""
@@ -90,17 +89,13 @@ _OVER: tuple[tuple[Table, ColumnElement[bool], int], ...] = (
         (_v.revoked_at < _before) & ~exists().where(_f.id == _v.family_id),
         LONGEST_TOKEN_MS,
     ),
-)
-"""What is over, and for how long it is kept all the same."""
-
-_OVER_SINCE: tuple[tuple[Table, ColumnElement[bool], int], ...] = (
     (
         Change.__table__,
         (_c.created_at < _before) & (_c.sequence < select(func.max(_c.sequence)).scalar_subquery()),
         CHANGES_KEPT_MS,
     ),
 )
-"""Of the schema that the release before does not have."""
+"""What is over, and for how long it is kept all the same."""
 
 
 def _removal(table: Table, condition: ColumnElement[bool]) -> Delete:
@@ -109,16 +104,12 @@ def _removal(table: Table, condition: ColumnElement[bool]) -> Delete:
 
 
 _REMOVALS = [(_removal(table, condition), kept) for table, condition, kept in _OVER]
-_REMOVALS_SINCE = [(_removal(table, condition), kept) for table, condition, kept in _OVER_SINCE]
 
 
 def sweep(connection: Connection, now: int) -> None:
     for removal, kept in _REMOVALS:
         connection.execute(removal, {"before": now - kept})
-    if has_streams(connection):
-        for removal, kept in _REMOVALS_SINCE:
-            connection.execute(removal, {"before": now - kept})
-        sweep_jobs(connection, now)
+    sweep_jobs(connection, now)
     sweep_events(connection, now)
     sweep_deliveries(connection, now)
     sweep_used_ids(connection, now)

@@ -14,7 +14,7 @@ from core.clock import now_ms
 from core.errors import Forbidden
 from core.ids import digest, new_secret
 from core.tenants import Tenant
-from tenant_runtime.attack_protection import guard
+from tenant_runtime.attack_protection import brute_force
 from tenant_runtime.audit import Event, record
 from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import client_ip_of, request_id_of, services_of, tenant_of
@@ -161,5 +161,5 @@ def _unblock(connection: Connection, tenant: Tenant, of: str, event: Event) -> N
     payload = connection.execute(_CLAIM, {"of": of, "now": event.created_at}).scalar_one_or_none()
     if payload is None:
         raise UnblockLinkUsed()
-    guard.unblock(connection, tenant, payload["user_id"])
+    brute_force.unblock(connection, payload["user_id"])
     record(connection, replace(event, user_id=payload["user_id"], user_name=payload["email"]))

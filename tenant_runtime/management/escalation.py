@@ -22,7 +22,6 @@ from tenant_runtime.models import (
     UserPermission,
     UserRole,
 )
-from tenant_runtime.schema import has_organization_rules
 
 _server = ResourceServer.__table__.c
 _held = RolePermission.__table__.c
@@ -164,8 +163,6 @@ def opens_organizations(connection: Connection, grant_id: str, usage: str | None
         return False
     if allow_any:
         return True
-    if not has_organization_rules(connection):
-        return False
     return connection.execute(_OPENS_TENANTS, {"grant": grant_id}).first() is not None
 
 

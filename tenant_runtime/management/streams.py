@@ -8,7 +8,6 @@ from core.crypto.sealing import DataKey
 from core.errors import InvalidInput
 from tenant_runtime.management.calls import Call, Written
 from tenant_runtime.management.entities import Entity
-from tenant_runtime.schema import require_streams
 from tenant_runtime.streams.secrets import open_secrets, seal_secrets
 
 MOST = 10
@@ -18,12 +17,10 @@ class Streams(Entity):
     """Of a tenant that waits for its migration there are none yet."""
 
     def find(self, connection: Connection, key: str) -> Row[Any] | None:
-        require_streams(connection)
         return super().find(connection, key)
 
 
 def check_room(connection: Connection, table: Table) -> None:
-    require_streams(connection)
     if connection.execute(select(func.count()).select_from(table)).scalar_one() >= MOST:
         raise InvalidInput(f"A tenant may have {MOST} {table.name.replace('_', ' ')}.")
 

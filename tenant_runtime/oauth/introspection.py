@@ -53,7 +53,6 @@ _REFRESH = Prepared(
     .where(_t.digest == bindparam("token"))
 )
 
-_ORGANIZATION = Prepared(select(_o.id).where(_o.id == bindparam("organization"), _o.suspended_at.is_(None)))
 _g, _taken = ClientGrant.__table__.c, OrganizationClientGrant.__table__.c
 _TAKES_CLIENT = Prepared(
     select(_o.id)
@@ -151,11 +150,8 @@ def _machine_stands(connection: Connection, request: TokenRequest, presented: Pr
         return False
     if presented.organization_id is None:
         return True
-    organization = {"organization": presented.organization_id}
-    if not request.configuration.organization_rules.chooses:
-        return _ORGANIZATION.first(connection, organization) is not None
     key = {"client": presented.client_id, "audience": next(iter(presented.audiences), "")}
-    return _TAKES_CLIENT.first(connection, {**organization, **key}) is not None
+    return _TAKES_CLIENT.first(connection, {"organization": presented.organization_id, **key}) is not None
 
 
 def _stands(

@@ -118,7 +118,7 @@ def resolve_organization(
     Unknown, deleted and another tenant's are one answer. Membership is asked before suspension and what the
     organization asks, so that a stranger learns of none.
     """
-    asking = rules.asking if login is not None else _without_login(rules)
+    asking = rules.asking if login is not None else Asking.ACCOUNTS
     login = login or LoggedIn()
     row = _find(connection, value, {"user_id": user_id, **login.values}, rules, asking)
     if row is None:
@@ -158,7 +158,7 @@ def brought_by_connection(
 ) -> str | None:
     """The id of the organization, where the connection of this log-in brings membership."""
     named = _named(value, rules)
-    if named is None or not rules.chooses:
+    if named is None:
         return None
     where, known = named
     values = {**known, "user_id": user_id, **(login.values if rules.has_settings else {})}
@@ -168,7 +168,7 @@ def brought_by_connection(
 def may_sign_up(connection: Connection, value: str, connection_id: str, rules: OrganizationRules) -> bool:
     """Whether people make themselves accounts on their way into this organization. What is not one is for later."""
     named = _named(value, rules)
-    if named is None or not rules.chooses:
+    if named is None:
         return True
     where, known = named
     row = connection.execute(_SIGN_UP.where(where), {**known, "connection": connection_id}).one_or_none()
@@ -178,7 +178,7 @@ def may_sign_up(connection: Connection, value: str, connection_id: str, rules: O
 def connections_of(connection: Connection, value: str, rules: OrganizationRules) -> frozenset[str]:
     """Those it takes; none where it says nothing of them, or there is no such organization."""
     named = _named(value, rules)
-    if named is None or not rules.chooses:
+    if named is None:
         return frozenset()
     where, known = named
     return frozenset(connection.execute(_CONNECTIONS.where(where), known).scalars())
@@ -190,10 +190,6 @@ def _named(value: str, rules: OrganizationRules) -> tuple[ColumnElement[bool], d
     if not value or not rules.names_allowed:
         return None
     return _IS_NAME, {"value": value.lower()}
-
-
-def _without_login(rules: OrganizationRules) -> Asking:
-    return Asking.ACCOUNTS if rules.chooses else Asking.NOTHING
 
 
 def _find(

@@ -28,7 +28,6 @@ from tenant_runtime.models import (
 )
 from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.models.telling import told
-from tenant_runtime.schema import has_streams
 
 KIND = "event"
 TYPES: Final[tuple[str, ...]] = (
@@ -130,7 +129,7 @@ def fan_out(connection: Connection, data_key: DataKey, now: int) -> bool:
 
 def record_of_tenant(connection: Connection, type: str, organization_id: str, now: int) -> None:
     """What the registry knows and no row of tenant one shows. Nobody listens: nothing is written."""
-    if not has_streams(connection) or not are_any(connection)[0]:
+    if not are_any(connection)[0]:
         return
     row = connection.execute(_ORGANIZATION, {"of": organization_id}).one_or_none()
     if row is None:

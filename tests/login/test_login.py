@@ -6,8 +6,6 @@ import time
 
 import pytest
 
-from tenant_runtime.login import throttling
-from tenant_runtime.login.throttling import AttemptMemory
 from tests.login.world import CALLBACK, Visitor, World, answer_of
 
 pytestmark = pytest.mark.anyio
@@ -119,16 +117,6 @@ async def test_a_hundred_wrong_passwords_slow_down_one_account_in_one_tenant(wor
     assert [tuple(row) for row in left] == [(None, 10)], (
         "what was counted from everywhere is not hers to forget"
     )
-
-
-async def test_identifiers_that_nobody_has_are_remembered_within_bounds(world: World) -> None:
-    unknown = AttemptMemory()
-    for number in range(throttling.REMEMBERED + 500):
-        unknown.attempt(world.acme.tenant, f"{number}@example.com", 0)
-    assert len(unknown) == throttling.REMEMBERED
-    waits = [throttling.wait_after(failures) for failures in range(200)]
-    assert waits == sorted(waits)
-    assert (waits[9], waits[10], waits[-1]) == (0, 1000, throttling.LONGEST_WAIT_MS)
 
 
 async def test_attempts_at_once_are_counted_before_they_are_looked_at(world: World) -> None:

@@ -1,7 +1,5 @@
 import pytest
-from sqlalchemy import Connection, text
 
-import migrations
 from tenant_runtime.audit import Event
 from tenant_runtime.audit.retention import sweep_events
 from tests import schema
@@ -121,18 +119,3 @@ async def test_a_log_that_was_kept_longer_shrinks_by_those_who_add_to_it(acme: P
         await audit.flush(acme.tenant)
     left = {row.type for row in await acme.events()}
     assert left == {"s"}
-
-
-async def test_streams_wait_for_the_tenants_migration(acme: Place) -> None:
-    await acme.tenant.database.alone(set_version, migrations.previous("tenant"))
-    sink = {"name": "N", "type": "http", "sink": {"httpEndpoint": "https://a.example.com/"}}
-    for answer in (
-        await acme.api().get("/log-streams"),
-        await acme.api().get("/event-streams/est_x"),
-        await acme.api().post("/log-streams", sink),
-    ):
-        assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
-
-
-def set_version(connection: Connection, version: str) -> None:
-    connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})

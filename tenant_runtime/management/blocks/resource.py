@@ -8,10 +8,8 @@ from sqlalchemy import Connection, bindparam, or_, select
 
 from core.errors import InvalidQuery, NotFound
 from core.http.paging import parse_boolean, parse_text
-from core.tenants import Tenant
 from tenant_runtime.attack_protection import brute_force, suspicious_addresses
 from tenant_runtime.attack_protection.documents import BRUTE_FORCE, SUSPICIOUS_IP
-from tenant_runtime.attack_protection.guard import has_counts, unblock
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.management import escalation
@@ -35,7 +33,7 @@ async def get_user_blocks_by_identifier(call: CallOf) -> dict[str, Any]:
 
 @removing("/user-blocks", "update:users")
 async def delete_user_blocks_by_identifier(call: CallOf) -> None:
-    await call.write(_unblock, call.tenant, call.actor, None, _identifier(call))
+    await call.write(_unblock, call.actor, None, _identifier(call))
 
 
 @reading("/user-blocks/{id:str}", "read:users")
@@ -45,22 +43,21 @@ async def get_user_blocks(call: CallOf, id: FromPath[str]) -> dict[str, Any]:
 
 @removing("/user-blocks/{id:str}", "update:users")
 async def delete_user_blocks(call: CallOf, id: FromPath[str]) -> None:
-    await call.write(_unblock, call.tenant, call.actor, id, None)
+    await call.write(_unblock, call.actor, id, None)
 
 
 @reading("/anomaly/blocks/ips/{id:str}", "read:anomaly_blocks", status_code=200)
 async def check_blocked_ip(call: CallOf, id: FromPath[str]) -> None:
     """200 while it is blocked, 404 while it is not, as Auth0 answers it."""
     current, ip = await call.configuration(), _address(id)
-    if not has_counts(call.tenant) or not await call.read(_is_blocked, current, ip, call.now):
+    if not await call.read(_is_blocked, current, ip, call.now):
         raise NotFound("blocked_ip", "The address is not blocked.")
 
 
 @removing("/anomaly/blocks/ips/{id:str}", "delete:anomaly_blocks")
 async def unblock_ip(call: CallOf, id: FromPath[str]) -> None:
     ip = _address(id)
-    if has_counts(call.tenant):
-        await call.write(_forget, await call.configuration(), ip, call.now)
+    await call.write(_forget, await call.configuration(), ip, call.now)
 
 
 handlers = [
@@ -90,30 +87,27 @@ def _address(text: str) -> str:
 async def _shown(call: Call, *, user_id: str | None = None, identifier: str | None = None) -> dict[str, Any]:
     considers = parse_boolean(call.request.query_params, "consider_brute_force_enablement", default=False)
     enabled = (await call.configuration()).documents.value(BRUTE_FORCE).enabled
-    found = await call.read(_blocked_for, call.tenant, user_id, identifier, call.now)
+    found = await call.read(_blocked_for, user_id, identifier, call.now)
     return {"blocked_for": found if enabled or not considers else []}
 
 
 def _blocked_for(
-    connection: Connection, tenant: Tenant, user_id: str | None, identifier: str | None, now: int
+    connection: Connection, user_id: str | None, identifier: str | None, now: int
 ) -> list[dict[str, str]]:
     blocked: list[dict[str, str]] = []
     for user in _users(connection, user_id, identifier):
         name = identifier or user.email or user.username or user.phone_number or user.user_id
-        blocks = brute_force.blocked_addresses(connection, user.user_id, now) if has_counts(tenant) else []
-        for ip in blocks:
+        for ip in brute_force.blocked_addresses(connection, user.user_id, now):
             blocked.append({"identifier": name} | ({"ip": ip} if ip is not None else {}))
     return blocked
 
 
-def _unblock(
-    connection: Connection, tenant: Tenant, actor: Actor, user_id: str | None, identifier: str | None
-) -> Written:
+def _unblock(connection: Connection, actor: Actor, user_id: str | None, identifier: str | None) -> Written:
     """Whoever ends the wait of an operator of the platform could go on guessing their password."""
     users = _users(connection, user_id, identifier)
     for user in users:
         escalation.check_platform_user(connection, actor, user.user_id)
-    lifted = [user.user_id for user in users if unblock(connection, tenant, user.user_id)]
+    lifted = [user.user_id for user in users if brute_force.unblock(connection, user.user_id)]
     return Written(before={"blocked": lifted}, after={"blocked": []})
 
 

@@ -21,7 +21,6 @@ from tenant_runtime.management.listing import Listing, answer
 from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import creating, reading, removing
 from tenant_runtime.models import ClientGrant, Organization, OrganizationClientGrant
-from tenant_runtime.schema import require_organization_rules
 
 _table, _grant, _organization = (
     model.__table__ for model in (OrganizationClientGrant, ClientGrant, Organization)
@@ -89,17 +88,14 @@ handlers = [
 
 
 def _readable(connection: Connection, id: str, actor: Actor) -> None:
-    require_organization_rules(connection)
     organizations.load_manageable(connection, id, actor, is_reading=True)
 
 
 def _readable_grant(connection: Connection, id: str) -> None:
-    require_organization_rules(connection)
     grants.ENTITY.load(connection, id)
 
 
 def _add(connection: Connection, id: str, grant_id: str, actor: Actor, now: int) -> Written:
-    require_organization_rules(connection)
     organizations.load_manageable(connection, id, actor)
     grant = grants.ENTITY.load(connection, grant_id)
     if grant.organization_usage not in ("allow", "require"):
@@ -113,7 +109,6 @@ def _add(connection: Connection, id: str, grant_id: str, actor: Actor, now: int)
 
 
 def _remove(connection: Connection, id: str, grant_id: str, actor: Actor) -> Written:
-    require_organization_rules(connection)
     organizations.load_manageable(connection, id, actor)
     where = (_table.c.organization_id == id, _table.c.client_grant_id == grant_id)
     if not connection.execute(delete(_table).where(*where)).rowcount:

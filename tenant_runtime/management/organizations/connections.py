@@ -19,7 +19,6 @@ from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.models import OrganizationConnection
-from tenant_runtime.schema import require_organization_rules
 
 _table, _way = OrganizationConnection.__table__, ConnectionRow.__table__
 _FLAGS = ("assign_membership_on_login", "is_signup_enabled", "show_as_button")
@@ -106,7 +105,6 @@ handlers = [
 
 
 def check_readable(connection: Connection, id: str, actor: Actor) -> None:
-    require_organization_rules(connection)
     organizations.load_manageable(connection, id, actor, is_reading=True)
 
 
@@ -128,7 +126,6 @@ def get(connection: Connection, id: str, connection_id: str, actor: Actor) -> di
 
 
 def enable(connection: Connection, id: str, members: dict[str, Any], actor: Actor, now: int) -> Written:
-    require_organization_rules(connection)
     organization = organizations.load_manageable(connection, id, actor)
     connection_id = members["connection_id"]
     if connection.execute(_KNOWN, {"connection": connection_id}).first() is None:
@@ -146,7 +143,6 @@ def enable(connection: Connection, id: str, members: dict[str, Any], actor: Acto
 def change(
     connection: Connection, id: str, connection_id: str, members: dict[str, Any], actor: Actor
 ) -> Written:
-    require_organization_rules(connection)
     organization = organizations.load_manageable(connection, id, actor)
     row = _load(connection, id, connection_id)
     before = shape(row)
@@ -161,7 +157,6 @@ def change(
 
 def disable(connection: Connection, id: str, connection_id: str, actor: Actor) -> Written:
     """Also one that the tenant has no more."""
-    require_organization_rules(connection)
     organizations.load_manageable(connection, id, actor)
     where = (_table.c.organization_id == id, _table.c.connection_id == connection_id)
     if not connection.execute(delete(_table).where(*where)).rowcount:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import Conflict, InsufficientScope, InvalidInput
 from core.tenants import Tenant
-from tenant_runtime.attack_protection import guard
+from tenant_runtime.attack_protection import brute_force
 from tenant_runtime.login.accounts import BY_ADDRESS, move_identities
 from tenant_runtime.login.email_verification import send_verification
 from tenant_runtime.mail.queue import require_mail
@@ -99,7 +99,7 @@ def _update(connection: Connection, change: _Change) -> Written:
     after = _change_own(connection, row, change, values)
     if change.password is not None:
         users.set_password(connection, change.user_id, change.password, change.now)
-        guard.unblock(connection, change.tenant, change.user_id)
+        brute_force.unblock(connection, change.user_id)
     why = _why_logins_end(row, after, change)
     if why is not None:
         end_logins(connection, change.tenant.data_key, change.user_id, change.now, why=why)

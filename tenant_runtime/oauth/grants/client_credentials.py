@@ -146,7 +146,7 @@ def _organization(connection: Connection, asked: _Asked, grant: Row[Any]) -> Org
 
 
 def _is_granted(connection: Connection, asked: _Asked, grant: Row[Any], row: Row[Any] | None) -> bool:
-    if row is None or not asked.rules.chooses:
+    if row is None:
         return False
     return _GRANTED.first(connection, {"organization": row.id, "grant": grant.id}) is not None
 

@@ -135,10 +135,9 @@ def _presented(request: TokenRequest) -> _Presented:
     )
 
 
-def _guard(request: TokenRequest) -> Guard | None:
+def _guard(request: TokenRequest) -> Guard:
     """Of a public client's caller. A confidential one asks for many people from the address of its server."""
-    guard = Guard.of(request.call.tenant, request.configuration, request.call.ip)
-    return guard if guard.is_counted else None
+    return Guard.of(request.configuration, request.call.ip)
 
 
 def _too_many(request: TokenRequest, presented: _Presented, counted: Counted) -> RateLimited:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from core.ids import new_secret
 from core.tenants import Tenant
-from tenant_runtime.attack_protection import guard
+from tenant_runtime.attack_protection import brute_force, guard
 from tenant_runtime.attack_protection.guard import Guard
 from tenant_runtime.attack_protection.leaks import Chosen, is_refused
 from tenant_runtime.audit import Event, record
@@ -126,7 +126,7 @@ def change_own_password(connection: Connection, change: Change) -> ApiSession | 
     was_right(connection, change.shown)
     user_id, now = change.shown.matches.account.user_id, change.event.created_at
     set_password(connection, user_id, change.new_hash, now)
-    guard.unblock(connection, change.tenant, user_id)
+    brute_force.unblock(connection, user_id)
     record(connection, change.event)
     key = change.tenant.data_key
     if change.notice is not None:

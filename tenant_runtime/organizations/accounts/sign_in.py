@@ -137,7 +137,6 @@ async def _enter(
     session = await call.write(enter, entering, verdict.account)
     if session is None:
         raise refused(await wrong(trial, attempt))
-    call.services.attempts.succeed(call.tenant, attempt.subject)
     answer: Answer = {"redirect": False, "token": session.token, "user": session.shown_user()}
     if body.callback_url is None:
         return entered(call, secret, session, answer)
