@@ -1,9 +1,11 @@
 """What an organization asks of its people, as it is said, and as it is asked at `/api/auth`."""
 
+from typing import Any
+
 import pytest
 
 from tests.installation import Installation
-from tests.organizations.people import member, signed_in
+from tests.organizations.people import member, new_address, signed_in
 from tests.organizations.test_joining import owning
 
 pytestmark = pytest.mark.anyio
@@ -114,3 +116,50 @@ async def test_an_address_in_a_domain_of_the_organization_opens_its_session(shar
     refused = await outside.post("/organization/set-active", organizationId=id)
     assert (refused.status, refused.code) == (403, "ORGANIZATION_POLICY_NOT_MET")
     assert (await owner.post("/organization/set-active", organizationId=id)).status == 403
+
+
+async def test_a_session_that_the_organization_would_not_take_does_nothing_in_it(
+    installation: Installation,
+) -> None:
+    owner, id, _ = await owning(installation, "idle", "off")
+    admin, plain = await member(installation, id), await member(installation, id)
+    found = (await owner.get("/organization/list-members")).body["members"]
+    member_ids = {each["userId"]: each["id"] for each in found}
+    raised = {"memberId": member_ids[admin.user_id], "role": "admin"}
+    assert (await owner.post("/organization/update-member-role", **raised)).status == 200
+    await owner.post("/organization/update-settings", data={"sessionMaxAge": 600})
+    acts: dict[str, dict[str, Any]] = {
+        "invite-member": {"email": new_address(), "role": "member"},
+        "update-member-role": {"memberId": member_ids[plain.user_id], "role": "guest"},
+        "remove-member": {"memberIdOrEmail": plain.email},
+        "update": {"data": {"name": "Other"}},
+        "create-team": {"name": "team"},
+        "create-role": {"role": "reader", "permission": {"ac": ["read"]}},
+        "add-domain": {"domain": "idle.example"},
+        "update-settings": {"data": {"sessionMaxAge": None}},
+    }
+    installation.clock.advance(601)
+    for name, body in acts.items():
+        refused = await admin.post(f"/organization/{name}", organizationId=id, **body)
+        assert (refused.status, refused.code) == (403, "ORGANIZATION_POLICY_NOT_MET"), name
+    handed = await owner.post(
+        "/organization/transfer-ownership", organizationId=id, memberId=raised["memberId"]
+    )
+    assert (handed.status, handed.code) == (403, "ORGANIZATION_POLICY_NOT_MET")
+    assert (await plain.post("/organization/leave", organizationId=id)).status == 200, "nobody is kept"
+    stranger = await (await signed_in(installation)).post(
+        "/organization/invite-member", organizationId=id, **acts["invite-member"]
+    )
+    assert stranger.code == "MEMBER_NOT_FOUND", "a stranger learns nothing of it"
+    await admin.sign_in()
+    invited = await admin.post("/organization/invite-member", organizationId=id, **acts["invite-member"])
+    assert invited.status == 200, invited
+    installation.clock.advance(601)
+    answer = {"invitationId": invited.body["id"]}
+    refused = await admin.post("/organization/cancel-invitation", **answer)
+    assert (refused.status, refused.code) == (403, "ORGANIZATION_POLICY_NOT_MET")
+    opened = await owner.post(
+        "/organization/update-settings", organizationId=id, data={"sessionMaxAge": None}
+    )
+    assert opened.status == 200, "an owner has a way back from what nobody can meet"
+    assert (await admin.post("/organization/cancel-invitation", **answer)).status == 200

@@ -250,3 +250,17 @@ async def test_what_was_done_to_roles_is_in_the_log(shared: Installation) -> Non
         "organization_role_updated",
         "organization_role_created",
     ]
+
+
+async def test_who_may_do_less_by_a_changed_role_has_asked_nobody_to_more(shared: Installation) -> None:
+    owner, organization_id = await owner_with_organization(shared)
+    whole = {"invitation": ["create"], "member": ["create", "update", "delete"], "ac": ["read"]}
+    await role_of(owner, "steward", whole)
+    steward = await member_with(owner, shared, organization_id, "steward")
+    for role in ("steward", "member"):
+        await invited(steward, role)
+    await owner.post(
+        "/organization/update-role", roleName="steward", data={"permission": {"member": ["create"]}}
+    )
+    listed = (await owner.get("/organization/list-invitations")).body
+    assert {each["role"]: each["status"] for each in listed} == {"steward": "canceled", "member": "canceled"}

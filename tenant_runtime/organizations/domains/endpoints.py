@@ -136,7 +136,8 @@ def _act(
 
 
 async def _acting(call: ApiCall) -> Acting:
-    return Acting((await call.session()).user_id, await call.options(), call.now)
+    session = await call.session()
+    return Acting(session.user_id, await call.options(), call.now, session.id)
 
 
 def _event(call: ApiCall, type: str, organization_id: str, **about: str) -> Event:

@@ -15,6 +15,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.models import Invitation, Role, TeamMember, User
 from tenant_runtime.organizations.access import MEMBER
+from tenant_runtime.organizations.acting import Acting, acting_member
 from tenant_runtime.organizations.active import set_active
 from tenant_runtime.organizations.admission import NewMember, admit, check_room
 from tenant_runtime.organizations.invitations.inviting import about, check_teams
@@ -26,7 +27,7 @@ from tenant_runtime.organizations.invitations.tickets import (
     Found,
     find,
 )
-from tenant_runtime.organizations.members import Member, in_wire_order, may, member_of
+from tenant_runtime.organizations.members import Member, in_wire_order, member_of
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
@@ -184,18 +185,19 @@ def decline(connection: Connection, invitation_id: str, event: Event) -> Row[Any
     return _over(connection, found, REJECTED, event)
 
 
-def cancel(
-    connection: Connection, invitation_id: str, user_id: str, options: OrganizationOptions, event: Event
-) -> Row[Any]:
+def cancel(connection: Connection, invitation_id: str, acting: Acting, event: Event) -> Row[Any]:
     """Only one that still waits (`specs/organization-api.md` section 0)."""
     found = find(connection, invitation_id)
     if found is None or found.proves_address:
         raise _not_found("Invitation not found")
-    member = member_of(connection, found.row.organization_id, user_id)
-    if member is None:
-        raise refusal(400, "MEMBER_NOT_FOUND")
-    if not may(connection, member, options, {"invitation": ["cancel"]}):
-        raise refusal(403, "YOU_ARE_NOT_ALLOWED_TO_CANCEL_THIS_INVITATION")
+    acting_member(
+        connection,
+        acting,
+        found.row.organization_id,
+        {"invitation": ["cancel"]},
+        stranger=refusal(400, "MEMBER_NOT_FOUND"),
+        otherwise=refusal(403, "YOU_ARE_NOT_ALLOWED_TO_CANCEL_THIS_INVITATION"),
+    )
     return _over(connection, found, CANCELED, event)
 
 

@@ -112,7 +112,7 @@ async def _invite(call: ApiCall, session: ApiSession, email: str, body: _Invitin
     )
     unit = partial(
         invite,
-        acting=Acting(session.user_id, options, call.now),
+        acting=Acting(session.user_id, options, call.now, session.id),
         post=await _post(call),
         event=call.event("organization_invitation_created", "Somebody was invited."),
     )
@@ -195,8 +195,7 @@ async def cancel_invitation(call: CallOf) -> Any:
     unit = partial(
         answering.cancel,
         invitation_id=body.invitation_id,
-        user_id=session.user_id,
-        options=options,
+        acting=Acting(session.user_id, options, call.now, session.id),
         event=call.event("organization_invitation_canceled", "An invitation was taken back."),
     )
     about = await _about(call, "cancel_invitation", body.invitation_id)

@@ -192,7 +192,8 @@ def _event(call: ApiCall, type: str, organization_id: str | None) -> Event:
 
 
 async def _acting(call: ApiCall) -> Acting:
-    return Acting((await call.session()).user_id, await call.options(), call.now)
+    session = await call.session()
+    return Acting(session.user_id, await call.options(), call.now, session.id)
 
 
 async def _post(call: ApiCall) -> Post:

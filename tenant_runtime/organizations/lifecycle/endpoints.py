@@ -101,7 +101,7 @@ async def create_organization(call: CallOf) -> Any:
     new = _new(call, _checked(asked), fields)
     unit = partial(
         _create,
-        acting=Acting(session.user_id, options, call.now),
+        acting=Acting(session.user_id, options, call.now, session.id),
         event=call.event("organization_created", "An organization was made", by=session.user_id),
         session_id=None if body.keep_current_active_organization else session.id,
     )
@@ -152,7 +152,7 @@ async def get_full_organization(call: CallOf) -> Any:
     session, query, options = await call.session(), call.query(FullQuery), await call.options()
     limit = page_size(options) if query.members_limit is None else query.members_limit
     named = (query.organization_id or session.active_organization_id, query.organization_slug)
-    acting = Acting(session.user_id, options, call.now)
+    acting = Acting(session.user_id, options, call.now, session.id)
     shown = await _stands_there(call, session, full.full_organization, acting, *named, limit)
     return answer_null() if shown is None else shown
 
@@ -168,7 +168,7 @@ async def set_active_organization(call: CallOf) -> Any:
     known = by_id or ("" if slug is not None else session.active_organization_id)
     if known is None:
         return answer_null()
-    acting = Acting(session.user_id, options, call.now)
+    acting = Acting(session.user_id, options, call.now, session.id)
     shown = await call.write(_choose, acting, session.id, known, slug)
     if isinstance(shown, ApiError):
         raise shown
@@ -189,7 +189,7 @@ async def update_organization(call: CallOf) -> Any:
         raise rows.not_found()
     unit = partial(
         _update,
-        acting=Acting(session.user_id, options, call.now),
+        acting=Acting(session.user_id, options, call.now, session.id),
         organization_id=organization_id,
         event=call.event(
             "organization_updated",
@@ -215,7 +215,7 @@ async def delete_organization(call: CallOf) -> Any:
     if options.disable_organization_deletion:
         raise refusal(404, "ORGANIZATION_DELETION_DISABLED", "Organization deletion is disabled")
     session, body = await call.session(bare(401)), await call.body(DeleteBody)
-    organization_id, acting = body.organization_id, Acting(session.user_id, options, call.now)
+    organization_id, acting = body.organization_id, Acting(session.user_id, options, call.now, session.id)
     event = call.event("organization_deleted", "An organization was deleted", organization_id=organization_id)
     lifecycle, tenant_id = as_tenants.lifecycle_for(call.tenant, call.services), None
     if lifecycle is not None:

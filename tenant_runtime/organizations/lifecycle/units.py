@@ -11,7 +11,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.management.endings import end_organization
 from tenant_runtime.models import Organization
 from tenant_runtime.organizations.access import OWNER
-from tenant_runtime.organizations.acting import Acting, acting_member
+from tenant_runtime.organizations.acting import Acting, acting_member, policy_not_met
 from tenant_runtime.organizations.active import clear_active, enter, set_active
 from tenant_runtime.organizations.admission import NewMember, admit
 from tenant_runtime.organizations.fields import keep_fields
@@ -110,7 +110,7 @@ def choose_organization(
         return not_a_member(403)
     refused = unmet_by_session(connection, known, session_id, acting.user_id, acting.now)
     if refused is not None:
-        raise refusal(403, "ORGANIZATION_POLICY_NOT_MET", refused.description)
+        raise policy_not_met(refused)
     enter(connection, session_id, known, acting.now)
     return found
 

@@ -5,18 +5,31 @@ Else an owner, on the way down, would leave the door open to another account of 
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from tenant_runtime.models import Invitation
+from tenant_runtime.models import Invitation, Membership, MembershipOrganizationRole
 from tenant_runtime.organizations.access import MEMBER
 from tenant_runtime.organizations.acting import Acting
 from tenant_runtime.organizations.invitations.inviting import check_roles
-from tenant_runtime.organizations.members import Member, in_wire_order, may
+from tenant_runtime.organizations.members import Member, in_wire_order, may, member_of
 from tenant_runtime.organizations.wire.errors import ApiError
 
-_i = Invitation.__table__.c
+_i, _m, _held = (model.__table__.c for model in (Invitation, Membership, MembershipOrganizationRole))
 _PENDING = select(_i.id, _i.role).where(
     _i.inviter_id == bindparam("user"),
     _i.organization_id == bindparam("organization"),
     _i.status == "pending",
+)
+
+
+_HOLDERS = (
+    select(_m.user_id)
+    .join(MembershipOrganizationRole.__table__, _held.membership_id == _m.id)
+    .join(Invitation.__table__, (_i.inviter_id == _m.user_id) & (_i.organization_id == _m.organization_id))
+    .where(
+        _m.organization_id == bindparam("organization"),
+        _held.role == bindparam("held"),
+        _i.status == "pending",
+    )
+    .distinct()
 )
 
 
@@ -28,6 +41,15 @@ def take_back_what_exceeds(connection: Connection, acting: Acting, member: Membe
     if beyond:
         canceled = {"status": "canceled", "updated_at": acting.now}
         connection.execute(update(Invitation.__table__).where(_i.id.in_(beyond)).values(canceled))
+
+
+def take_back_beyond_role(connection: Connection, acting: Acting, organization_id: str, role: str) -> None:
+    """Of everybody who holds a role that permits something else from now on."""
+    holders = connection.execute(_HOLDERS, {"organization": organization_id, "held": role}).scalars().all()
+    for user_id in holders:
+        member = member_of(connection, organization_id, user_id)
+        if member is not None:
+            take_back_what_exceeds(connection, acting, member)
 
 
 def _may_ask(connection: Connection, acting: Acting, member: Member, role: str | None) -> bool:

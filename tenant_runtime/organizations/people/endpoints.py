@@ -109,7 +109,7 @@ async def update_member_role(call: CallOf) -> Any:
     event = _event(
         call, "organization_member_role_changed", "The roles of a member", organization_id, session
     )
-    acting = Acting(session.user_id, options, call.now)
+    acting = Acting(session.user_id, options, call.now, session.id)
     unit = partial(
         _change_role, acting=acting, organization_id=organization_id, member_id=body.member_id, event=event
     )
@@ -130,7 +130,7 @@ async def transfer_ownership(call: CallOf) -> Any:
     event = _event(
         call, "organization_ownership_transferred", "It has another owner", organization_id, session
     )
-    acting = Acting(session.user_id, options, call.now)
+    acting = Acting(session.user_id, options, call.now, session.id)
     unit = partial(
         _transfer, acting=acting, organization_id=organization_id, member_id=body.member_id, event=event
     )
@@ -145,7 +145,7 @@ async def remove_member(call: CallOf) -> Any:
     session, body, options = await call.session(), await call.body(RemoveBody), await call.options()
     organization_id, named = await _organization(call, body.organization_id), body.member_id_or_email
     event = _event(call, "organization_member_removed", "A member was put out", organization_id, session)
-    acting = Acting(session.user_id, options, call.now)
+    acting = Acting(session.user_id, options, call.now, session.id)
     unit = partial(_remove, acting=acting, organization_id=organization_id, named=named, event=event)
     about = {"organization_id": organization_id, "member_id_or_email": named}
     await call.before("remove_member", {}, rehearsal=unit, **about)
@@ -159,7 +159,7 @@ async def leave_organization(call: CallOf) -> Any:
     """Asks no hook: nobody is kept."""
     session, body, options = await call.session(), await call.body(LeaveBody), await call.options()
     event = _event(call, "organization_member_removed", "A member left", body.organization_id, session)
-    acting = Acting(session.user_id, options, call.now)
+    acting = Acting(session.user_id, options, call.now, session.id)
     return await call.write(_leave, acting, body.organization_id, event)
 
 
@@ -190,7 +190,7 @@ async def has_permission(call: CallOf) -> Any:
     if (body.permissions is UNSET) == (body.permission is UNSET):
         raise refusal(400, "VALIDATION_ERROR", "[body.permissions] Expected either permissions or permission")
     organization_id = await _organization(call, body.organization_id)
-    acting = Acting(session.user_id, options, call.now)
+    acting = Acting(session.user_id, options, call.now, session.id)
     asked = {} if body.permissions is UNSET else body.permissions
     success = await call.read(asking.has_permission, acting, organization_id, asked)
     return {"error": None, "success": success}

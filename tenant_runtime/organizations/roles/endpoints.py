@@ -141,7 +141,7 @@ async def _options(call: ApiCall) -> OrganizationOptions:
 
 
 def _acting(call: ApiCall, session: ApiSession, options: OrganizationOptions) -> Acting:
-    return Acting(session.user_id, options, call.now)
+    return Acting(session.user_id, options, call.now, session.id)
 
 
 def _permission(given: Permission) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from tenant_runtime.organizations.acting import Acting, acting_member
 from tenant_runtime.organizations.fields import shown
 from tenant_runtime.organizations.members import Member, statements_of
 from tenant_runtime.organizations.options import OrganizationOptions
+from tenant_runtime.organizations.people.demotion import take_back_beyond_role
 from tenant_runtime.organizations.roles.names import new_name, taken
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 from tenant_runtime.organizations.wire.shapes import date, date_or_none
@@ -98,6 +99,8 @@ def update_role(
         "updated_at": acting.now,
     }
     connection.execute(update(OrganizationRole.__table__).where(_r.id == role.id).values(values))
+    if changed.permission != role.permission:
+        take_back_beyond_role(connection, acting, organization_id, changed.role)
     record(connection, event)
     return changed
 

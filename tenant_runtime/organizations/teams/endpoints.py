@@ -87,7 +87,7 @@ async def create_team(call: CallOf) -> Any:
     new = units.NewTeam(id=new_id("team"), organization_id=organization_id, name=body.name, fields=fields)
     unit = partial(
         units.create_team,
-        acting=Acting(session.user_id, options, call.now),
+        acting=Acting(session.user_id, options, call.now, session.id),
         event=call.event(
             "organization_team_created",
             "A team of an organization was made",
@@ -118,7 +118,7 @@ async def update_team(call: CallOf) -> Any:
         raise refusal(400, "VALIDATION_ERROR", "[body.data] Nothing to update")
     unit = partial(
         units.update_team,
-        acting=Acting(session.user_id, options, call.now),
+        acting=Acting(session.user_id, options, call.now, session.id),
         organization_id=organization_id,
         team_id=body.team_id,
         event=call.event(
@@ -146,7 +146,7 @@ async def remove_team(call: CallOf) -> Any:
         raise bare(401)
     unit = partial(
         units.remove_team,
-        acting=Acting(session.user_id, options, call.now),
+        acting=Acting(session.user_id, options, call.now, session.id),
         organization_id=organization_id,
         team_id=body.team_id,
         active_team_id=session.active_team_id,
@@ -197,7 +197,7 @@ async def list_user_teams(call: CallOf) -> Any:
     user_id, organization_id = query.user_id or session.user_id, query.organization_id
     if user_id != session.user_id:
         organization_id = chosen_organization(session, organization_id)
-    acting = Acting(session.user_id, options, call.now)
+    acting = Acting(session.user_id, options, call.now, session.id)
     teams = await call.read(people.list_user_teams, acting, user_id, organization_id)
     return [team.shown(options) for team in teams]
 
@@ -220,7 +220,7 @@ async def add_team_member(call: CallOf) -> Any:
     place = _place(session, body)
     unit = partial(
         people.add_team_member,
-        acting=Acting(session.user_id, options, call.now),
+        acting=Acting(session.user_id, options, call.now, session.id),
         event=_event(call, "organization_team_member_added", "A member came into a team", place),
     )
     about = _about(place)
@@ -239,7 +239,7 @@ async def remove_team_member(call: CallOf) -> Any:
     place = _place(session, body)
     unit = partial(
         people.remove_team_member,
-        acting=Acting(session.user_id, options, call.now),
+        acting=Acting(session.user_id, options, call.now, session.id),
         place=place,
         event=_event(call, "organization_team_member_removed", "A member was put out of a team", place),
     )
