@@ -124,7 +124,7 @@ class _Work:
             if domain not in known:
                 await self._send(change, "POST", path, item)
         rows = await self._door.ask("GET", path, take=100)
-        for row in (rows.body or {}).get("discovery_domains", []):
+        for row in (rows.body or {}).get("domains", []):
             said = {name: value for name, value in named.get(row["domain"], {}).items() if name != "domain"}
             if row["domain"] not in named:
                 await self._send(change, "DELETE", f"{path}/{row['id']}")

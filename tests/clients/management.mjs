@@ -31,7 +31,7 @@ async function called(step) {
   const names = step.do.split(".").map(camel);
   const method = names.pop();
   const holder = names.reduce((found, name) => found[name], client);
-  const body = Object.keys(step.with).length ? [resolved(step.with)] : [];
+  const body = step.with === null ? [] : [resolved(step.with)];
   return holder[method](...step.of.map(resolved), ...body);
 }
 
@@ -56,7 +56,8 @@ for (const step of steps) {
   assert.equal(step.fails, 0, `${step.do} was to fail`);
   if (step.holds) {
     const wanted = resolved(step.holds);
-    assert.ok((await items(result)).some((item) => has(item, wanted)), `${step.do} does not hold ${JSON.stringify(wanted)}`);
+    result = (await items(result)).find((item) => has(item, wanted));
+    assert.ok(result, `${step.do} does not hold ${JSON.stringify(wanted)}`);
   } else if (step.gives) {
     assert.ok(has(result, resolved(step.gives)), `${step.do} gave ${JSON.stringify(result)}`);
   }

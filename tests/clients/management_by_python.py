@@ -7,6 +7,7 @@ from typing import Any
 from auth0.management import ManagementClient
 from auth0.management.core.api_error import ApiError
 from auth0.management.core.pagination import SyncPager
+from pydantic import BaseModel
 
 from tests.clients.management_steps import Step
 
@@ -20,7 +21,8 @@ def take(client: ManagementClient, steps: Iterable[Step], kept: dict[str, Any]) 
             assert result == step["fails"], (step, result)
         elif step["holds"] is not None:
             wanted = resolved(step["holds"], kept)
-            assert any(_has(item, wanted) for item in _items(result)), step
+            result = next((item for item in _items(result) if _has(item, wanted)), None)
+            assert result is not None, step
         elif step["gives"] is not None:
             assert _has(result, resolved(step["gives"], kept)), (step, result)
         if step["as"]:
@@ -34,7 +36,7 @@ def _called(client: ManagementClient, step: Step, kept: dict[str, Any]) -> Any:
     for name in step["do"].split("."):
         method = getattr(method, name)
     try:
-        said = resolved(step["with"], kept)
+        said = resolved({} if step["with"] is None else step["with"], kept)
         is_whole = "request" in signature(method).parameters  # where bodies are of several types
         return method(*resolved(step["of"], kept), **({"request": said} if is_whole else said))
     except ApiError as error:
@@ -69,4 +71,14 @@ def _member(thing: Any, name: str) -> Any:
 
 
 def _has(thing: Any, wanted: dict[str, Any]) -> bool:
-    return all(_member(thing, name) == value for name, value in wanted.items())
+    return all(_plain(_member(thing, name)) == value for name, value in wanted.items())
+
+
+def _plain(value: Any) -> Any:
+    """As it was on the wire."""
+    match value:
+        case BaseModel():
+            return value.model_dump(by_alias=True, exclude_unset=True)
+        case list():
+            return [_plain(item) for item in value]
+    return value

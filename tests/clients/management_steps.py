@@ -1,7 +1,8 @@
 """What Auth0's clients for the Management API are made to do, said once for both of them.
 
-A step calls a method by its dotted name, `of` these positions and `with_` these members; `$name.member` is a result
-that was kept before. It `gives` these members, `holds` an entry in a list, or `fails` with a status.
+A step calls a method by its dotted name, `of` these positions and `with_` these members, or with a `whole` body that is
+a list or has members of any name; `$name.member` is a result that was kept before. It `gives` these members, `holds` an
+entry in a list (which is what is kept of it), or `fails` with a status.
 """
 
 from collections.abc import Iterator
@@ -10,16 +11,24 @@ from typing import Any
 Step = dict[str, Any]
 API = "https://sdk.example.com"
 PASSWORD = "correct horse battery staple"
-BOTH_PAGINGS = ({"per_page": 2}, {"take": 2})
+LETTERS = {"python": "welcome_email", "node": "stolen_credentials"}
+"""Each client has one of its own to make: nothing takes a template away again."""
 
 
 def step(
-    do: str, *of: str, kept: str = "", gives: Any = None, holds: Any = None, fails: int = 0, **with_: Any
+    do: str,
+    *of: str,
+    kept: str = "",
+    gives: Any = None,
+    holds: Any = None,
+    fails: int = 0,
+    whole: Any = None,
+    **with_: Any,
 ) -> Step:
     return {
         "do": do,
         "of": list(of),
-        "with": with_,
+        "with": (with_ or None) if whole is None else whole,
         "as": kept,
         "gives": gives,
         "holds": holds,
@@ -76,6 +85,13 @@ def steps(mark: str) -> Iterator[Step]:
     yield from _people(mark)
     yield from _organizations(mark)
     yield from _documents()
+    yield from _keys()
+    yield from _letters(LETTERS[mark])
+    yield from _texts(mark)
+    yield from _custom_domains(mark)
+    yield from _connections(mark)
+    yield from _sessions()
+    yield from _blocks()
     yield from _streams(mark)
     yield step("roles.permissions.delete", "$roles.id", permissions=[permission])
     for resource, id in (
@@ -138,6 +154,7 @@ def _organizations(mark: str) -> Iterator[Step]:
     )
     yield step("organizations.members.delete", "$organizations.id", members=["$users.user_id"])
     yield from _invitations(f"invited-{mark}@sdk.example.com")
+    yield from _discovery_domains(f"{mark}.example.com")
 
 
 def _invitations(address: str) -> Iterator[Step]:
@@ -159,15 +176,142 @@ def _invitations(address: str) -> Iterator[Step]:
     yield step("organizations.invitations.get", organization, it, fails=404)
 
 
+def _discovery_domains(domain: str) -> Iterator[Step]:
+    of, organization, it = "organizations.discovery_domains", "$organizations.id", "$discovery.id"
+    yield step(f"{of}.create", organization, kept="discovery", domain=domain, status="pending")
+    yield step(f"{of}.create", organization, fails=409, domain=domain)
+    yield step(f"{of}.get", organization, it, gives={"domain": domain, "status": "pending"})
+    yield step(f"{of}.get_by_name", organization, domain, gives={"id": it})
+    yield step(f"{of}.list", organization, holds={"id": it}, take=1)
+    yield step(f"{of}.update", organization, it, gives={"status": "verified"}, status="verified")
+    yield step(f"{of}.delete", organization, it)
+    yield step(f"{of}.get", organization, it, fails=404)
+
+
 def _documents() -> Iterator[Step]:
     yield step("tenants.settings.update", gives={"friendly_name": "By a client"}, friendly_name="By a client")
     yield step("tenants.settings.get", gives={"friendly_name": "By a client"})
     guard = "attack_protection.brute_force_protection"
     yield step(f"{guard}.update", gives={"max_attempts": 8}, max_attempts=8)
     yield step(f"{guard}.get", gives={"max_attempts": 8})
-    yield step("keys.signing.list", holds={"current": True})
     yield step("logs.list", holds={"type": "sapi"}, per_page=50)
     yield step("branding.get", gives={})
+
+
+def _keys() -> Iterator[Step]:
+    yield step("keys.signing.list", holds={"current": True}, kept="current")
+    yield step("keys.signing.rotate", kept="rotated")
+    yield step("keys.signing.list", holds={"kid": "$rotated.kid", "next": True})
+    yield step("keys.signing.revoke", "$rotated.kid", gives={"kid": "$rotated.kid"})
+    yield step("keys.signing.get", "$rotated.kid", gives={"revoked": True})
+    yield step("keys.signing.get", "$current.kid", gives={"current": True})
+
+
+def _letters(template: str) -> Iterator[Step]:
+    given = {"name": "sendgrid", "default_from_address": "post@example.com", "enabled": False}
+    credentials = {"api_key": "SG.key"}
+    yield step("emails.provider.get", fails=404)
+    yield step("emails.provider.create", gives=given, **given, credentials=credentials)
+    yield step("emails.provider.create", fails=409, **given, credentials=credentials)
+    sender = {"default_from_address": "other@example.com"}
+    yield step("emails.provider.update", gives=sender, **sender)
+    yield step("emails.provider.get", gives={"name": "sendgrid", **sender})
+    yield step("emails.provider.delete")
+    yield step("emails.provider.get", fails=404)
+    letter = {"template": template, "body": "<p>{{ user.name }}</p>", "enabled": False}
+    yield step("email_templates.get", template, fails=404)
+    yield step("email_templates.create", gives=letter, **letter)
+    yield step("email_templates.create", fails=409, **letter)
+    yield step("email_templates.update", template, gives={"subject": "Hello"}, subject="Hello")
+    yield step("email_templates.get", template, gives={**letter, "subject": "Hello"})
+    yield step("email_templates.update", template, fails=400, body="{{ user.name")
+    yield step("email_templates.set", template, gives=letter, **letter)
+
+
+def _texts(mark: str) -> Iterator[Step]:
+    of = ("reset-password", "fr")
+    texts = {"reset-password-request": {"title": f"Par {mark}"}}
+    yield step("prompts.custom_text.set", *of, whole=texts)
+    yield step("prompts.custom_text.get", *of, gives=texts)
+    yield step("prompts.custom_text.set", *of, fails=400, whole={"reset-password-request": {"unheard": "Of"}})
+    yield step("prompts.custom_text.set", *of, whole={})
+    yield step("prompts.custom_text.get", "unheard-of", "fr", fails=404)
+    yield step("prompts.get_settings", gives={"identifier_first": True})
+    yield step("prompts.update_settings", gives={"identifier_first": True}, identifier_first=True)
+
+
+def _custom_domains(mark: str) -> Iterator[Step]:
+    asked = {"domain": f"login-{mark}.example.com", "type": "auth0_managed_certs"}
+    yield from life(
+        "custom_domains",
+        asked,
+        {"domain_metadata": {"region": "eu"}},
+        id="custom_domain_id",
+        pagings=({},),
+    )
+    yield step(
+        "custom_domains.get", "$custom_domains.custom_domain_id", gives={"status": "pending_verification"}
+    )
+    yield step("custom_domains.create", fails=409, **asked)
+    yield step("custom_domains.set_default", fails=409, domain=asked["domain"])
+    yield step("custom_domains.get_default", gives={"domain": "$tenant.host"})
+    yield from end("custom_domains", "custom_domain_id")
+
+
+def _connections(mark: str) -> Iterator[Step]:
+    options = {"client_id": "upstream", "client_secret": "secret", "issuer": "https://idp.example.com"}
+    asked = {"name": f"corporate-{mark}", "strategy": "oidc", "options": options}
+    yield from life("connections", asked, {"display_name": "Corporate"}, pagings=({"take": 1},))
+    yield step("connections.create", fails=409, **asked)
+    it, client = "$connections.id", "$clients.client_id"
+    yield step("connections.clients.update", it, whole=[{"client_id": client, "status": True}])
+    yield step("connections.clients.get", it, holds={"client_id": client}, take=1)
+    yield step("clients.connections.get", client, holds={"id": it}, take=1)
+    yield step("connections.clients.update", it, fails=404, whole=[{"client_id": "nobody", "status": True}])
+    elsewhere = {"client_id": "upstream", "issuer": "https://elsewhere.example.com"}
+    yield step("connections.update", it, fails=400, options=elsewhere)
+    yield from end("connections")
+
+
+def _sessions() -> Iterator[Step]:
+    """Of somebody who has signed in three times, each time for as long as they are not there as well."""
+    person = "$person.user_id"
+    for number in ("first", "second", "third"):
+        sid = f"${number}.session_id"
+        yield step("users.sessions.list", person, holds={"id": sid}, take=2)
+        yield step(
+            "users.refresh_token.list", person, holds={"session_id": sid}, kept=f"{number}_token", take=2
+        )
+    it, token = "$first.session_id", "$first_token.id"
+    yield step("sessions.get", it, gives={"user_id": person})
+    yield step("refresh_tokens.get", token, gives={"user_id": person, "client_id": "$person.client_id"})
+    yield step("refresh_tokens.list", holds={"id": token}, user_id=person, take=1)
+    yield step("sessions.revoke", it)
+    yield step("sessions.get", it, fails=404)
+    yield step("refresh_tokens.get", token, fails=404)
+    it, token = "$second.session_id", "$second_token.id"
+    yield step("sessions.delete", it)
+    yield step("sessions.get", it, fails=404)
+    yield step("refresh_tokens.get", token, gives={"id": token})
+    yield step("refresh_tokens.delete", token)
+    yield step("refresh_tokens.get", token, fails=404)
+    it, token = "$third.session_id", "$third_token.id"
+    yield step("users.sessions.delete", person)
+    yield step("sessions.get", it, fails=404)
+    yield step("users.refresh_token.delete", person)
+    yield step("refresh_tokens.get", token, fails=404)
+
+
+def _blocks() -> Iterator[Step]:
+    """Of somebody whose password was guessed at until no more is heard."""
+    person, identifier = "$blocked.user_id", "$blocked.email"
+    shown = {"blocked_for": [{"identifier": identifier, "ip": "127.0.0.1"}]}
+    yield step("user_blocks.list", person, gives=shown)
+    yield step("user_blocks.list_by_identifier", gives=shown, identifier=identifier)
+    yield step("user_blocks.delete", person)
+    yield step("user_blocks.list", person, gives={"blocked_for": []})
+    yield step("user_blocks.delete_by_identifier", identifier=identifier)
+    yield step("user_blocks.list_by_identifier", fails=404, identifier="nobody@sdk.example.com")
 
 
 def _streams(mark: str) -> Iterator[Step]:

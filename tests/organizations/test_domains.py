@@ -194,7 +194,7 @@ async def test_whoever_administers_the_tenant_says_which_domains_discover(place:
         "verification_host": "_keystead-challenge.manager.example",
         "use_for_organization_discovery": True,
     }
-    assert await manager.get(base) == {"discovery_domains": [made]}
+    assert await manager.get(base) == {"domains": [made]}
     assert await manager.get(f"{base}/{made['id']}") == made
     assert await manager.get(f"{base}/name/MANAGER.example") == made
     changed = await manager.patch(f"{base}/{made['id']}", {"use_for_organization_discovery": False})
@@ -205,4 +205,4 @@ async def test_whoever_administers_the_tenant_says_which_domains_discover(place:
         await manager.post(theirs, {"domain": "manager.example", "status": "verified"})
     for method, body in (("GET", None), ("PATCH", {"status": "pending"})):
         assert await manager.status(method, f"{theirs}/{made['id']}", body) == 404
-    assert await manager.get(theirs) == {"discovery_domains": []}
+    assert await manager.get(theirs) == {"domains": []}

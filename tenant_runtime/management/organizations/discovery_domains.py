@@ -46,7 +46,7 @@ def _page(_: Connection, rows: Rows) -> Items:
 
 
 LISTING = Listing(
-    "discovery_domains",
+    "domains",
     select(_table).where(_table.c.organization_id == bindparam("organization")),
     (_table.c.created_at, _table.c.id),
     _page,
