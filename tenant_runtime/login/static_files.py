@@ -1,7 +1,7 @@
-"""What is served as it is, held in memory: the stylesheet of the pages, and the module that applications load.
+"""What is served as it is, held in memory: the stylesheet of the pages, and the modules that applications load.
 
-The stylesheet's name changes with its content, so an answer may be kept for ever. The module's stands in other people's
-pages and stays.
+The stylesheet's name changes with its content, so an answer may be kept for ever. Those of modules stand in other
+people's pages and stay.
 """
 
 import hashlib
@@ -43,5 +43,7 @@ def _load(path: Path) -> StaticFile:
 
 
 STYLESHEET = _load(_FOLDER / "pages.css")
-SWITCHER = _load(_FOLDER / "organization-switcher.js")
 STATIC: Mapping[str, StaticFile] = MappingProxyType({STYLESHEET.name: STYLESHEET})
+MODULES: Mapping[str, StaticFile] = MappingProxyType(
+    {path.name: _load(path) for path in sorted(_FOLDER.glob("*.js"))}
+)

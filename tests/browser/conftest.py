@@ -48,12 +48,12 @@ class _Blank(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _listening(port: int) -> Iterator[int]:
+def listening(port: int, handler: type[BaseHTTPRequestHandler] = _Blank) -> Iterator[int]:
     """One process of tests at a time: the addresses are the demo's."""
     lock = Path(tempfile.gettempdir()) / f"keystead-tests-{port}.lock"
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with ThreadingHTTPServer(("127.0.0.1", port), _Blank) as server:
+        with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
             thread = threading.Thread(target=server.serve_forever, daemon=True)
             thread.start()
             yield port
@@ -64,14 +64,14 @@ def _listening(port: int) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def application() -> Iterator[int]:
     """A page of the customer's own, where the demo's `spa` client says it lives."""
-    with _listening(APP_PORT) as port:
+    with listening(APP_PORT) as port:
         yield port
 
 
 @pytest.fixture
 def callback() -> Iterator[str]:
     """Where people come back to."""
-    with _listening(urlsplit(CALLBACK).port or 0):
+    with listening(urlsplit(CALLBACK).port or 0):
         yield CALLBACK
 
 
