@@ -21,7 +21,7 @@ def _serving(name: str, module: StaticFile) -> HTTPRouteHandler:
     }
 
     @get(FOLDER + name, include_in_schema=False, name=name)
-    async def serve(request: Request[None, None, dict[str, Any]]) -> Response[bytes]:
+    async def serve(request: Request[Any, Any, Any]) -> Response[bytes]:
         is_known = module.etag in request.headers.get("if-none-match", "")
         body, status = (b"", 304) if is_known else (module.body, 200)
         return Response(body, status_code=status, headers=headers, media_type=module.content_type)
