@@ -357,6 +357,15 @@ async def test_the_session_of_the_sign_on_cookie_alone_ends_too(shared: Installa
     assert (await party.silent())["error"] == "login_required"
 
 
+async def test_where_the_cookies_are_of_two_sessions_both_end(shared: Installation) -> None:
+    robin, sam = await signed_in(shared), await signed_in(shared)
+    both = visitor(shared)
+    session, token = robin.http.cookies["keystead_session"], sam.http.cookies["better-auth.session_token"]
+    both.http.headers["Cookie"] = f"keystead_session={session}; better-auth.session_token={token}"
+    assert (await both.post("/sign-out")).body == {"success": True}
+    assert [await each.session() for each in (robin, sam)] == [None, None]
+
+
 async def test_a_deleted_user_has_invited_nobody(installation: Installation) -> None:
     """And leaves no organization behind that was in the middle of a session."""
     robin, sam = await signed_in(installation), await signed_in(installation)

@@ -153,6 +153,9 @@ async def test_looks_are_counted(place: Place) -> None:
     domain = (await owner.post("/organization/add-domain", domain="counted.example")).body
     answers = [await owner.post("/organization/verify-domain", domainId=domain["id"]) for _ in range(12)]
     assert {answer.status for answer in answers} == {400, 429}
+    await owner.post("/organization/remove-domain", domainId=domain["id"])
+    again = (await owner.post("/organization/add-domain", domain="counted.example")).body
+    assert (await owner.post("/organization/verify-domain", domainId=again["id"])).status == 429
 
 
 async def test_only_who_may_update_the_organization_sees_and_changes_its_domains(place: Place) -> None:

@@ -137,6 +137,7 @@ async def test_a_session_that_the_organization_would_not_take_does_nothing_in_it
         "create-role": {"role": "reader", "permission": {"ac": ["read"]}},
         "add-domain": {"domain": "idle.example"},
         "update-settings": {"data": {"sessionMaxAge": None}},
+        "has-permission": {"permissions": {"member": ["create"]}},
     }
     installation.clock.advance(601)
     for name, body in acts.items():

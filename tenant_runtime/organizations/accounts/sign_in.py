@@ -66,9 +66,8 @@ async def sign_in_email(call: CallOf) -> Response[Answer]:
 
 @write_endpoint("/sign-out")
 async def sign_out(call: CallOf) -> Response[Answer]:
-    """The session of either cookie: both stand for one."""
-    here = await _session_here(call)
-    if here is not None:
+    """Both cookies stand for one session; should they not, neither goes on."""
+    for here in await _sessions_here(call):
         kept = kept_clients(await call.configuration())
         event = replace(call.event("slo", "Signed out."), user_id=here.user_id, user_name=here.email)
         await call.write(end_here, call.tenant.data_key, here.id, kept, event)
@@ -144,9 +143,9 @@ async def _enter(
     return entered(call, secret, session, answer, {"Location": body.callback_url})
 
 
-async def _session_here(call: ApiCall) -> ApiSession | Row[Any] | None:
-    """Either has `id`, `user_id` and `email`."""
-    session = await call.session_or_none()
-    if session is not None:
-        return session
-    return await call.read(load_session, call.browser.session_digest, call.now, call.tenant.issuer)
+async def _sessions_here(call: ApiCall) -> list[ApiSession | Row[Any]]:
+    """Each once; each has `id`, `user_id` and `email`."""
+    by_token = await call.session_or_none()
+    by_secret = await call.read(load_session, call.browser.session_digest, call.now, call.tenant.issuer)
+    found = [session for session in (by_token, by_secret) if session is not None]
+    return list({session.id: session for session in found}.values())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from tenant_runtime.organizations.access import Permissions
-from tenant_runtime.organizations.acting import Acting
+from tenant_runtime.organizations.acting import Acting, check_log_in
 from tenant_runtime.organizations.lifecycle.rows import id_of_named, not_a_member
 from tenant_runtime.organizations.members import Member, may, member_of
 from tenant_runtime.organizations.people.rows import Person, caller_of, person_of
@@ -39,6 +39,7 @@ def has_permission(connection: Connection, acting: Acting, organization_id: str,
     member = member_of(connection, organization_id, acting.user_id)
     if member is None:
         raise not_a_member(401)
+    check_log_in(connection, acting, organization_id)
     return may(connection, member, acting.options, asked)
 
 
