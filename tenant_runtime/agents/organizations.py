@@ -51,8 +51,14 @@ class WantedOrganization(msgspec.Struct, rename="camel", forbid_unknown_fields=T
 async def list_organizations(call: ToolCall, _: Nothing) -> dict[str, Any]:
     found = await call.read(rows.organizations_of, call.agent.user_id)
     own = call.agent.organization_id
-    shown = [{**organization_as_object(row, {}, {}), "isCurrent": row.id == own} for row in found]
-    return {"organizations": shown}
+    return {"organizations": [_listed(organization_as_object(row, {}, {}), own) for row in found]}
+
+
+def _listed(shown: dict[str, Any], own: str | None) -> dict[str, Any]:
+    """Of others than the token's no more than it takes to switch to them."""
+    is_current = shown["id"] == own
+    names = shown if own is None or is_current else ("id", "name", "slug")
+    return {**{name: shown[name] for name in names}, "isCurrent": is_current}
 
 
 async def switch_organization(call: ToolCall, wanted: WantedOrganization) -> dict[str, Any]:

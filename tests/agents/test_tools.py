@@ -172,6 +172,10 @@ async def test_a_token_for_one_organization_opens_no_other(shared: Installation)
     ]
     assert {answer.code for answer in answers} == {"TOKEN_IS_FOR_ANOTHER_ORGANIZATION"}
     assert (await bound.use("list-members", organizationId=mine)).value["total"] == 1
+    listed = (await bound.use("list-organizations")).value["organizations"]
+    shown = {one["id"]: set(one) for one in listed}
+    assert shown[other] == {"id", "name", "slug", "isCurrent"}, "enough to switch to it"
+    assert shown[mine] > shown[other]
 
 
 async def test_who_is_removed_is_out_with_the_token_they_hold(shared: Installation) -> None:
