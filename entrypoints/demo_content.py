@@ -181,7 +181,7 @@ async def _make_clients(api: Api, issuer: str, audience: str) -> dict[str, DemoC
         "app_type": "spa",
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
-        "callbacks": [CALLBACK, app],
+        "callbacks": [CALLBACK, app, f"{app}callback"],
         "allowed_logout_urls": [SIGNED_OUT, app],
         "web_origins": [app.rstrip("/")],
     }

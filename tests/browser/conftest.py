@@ -48,17 +48,22 @@ class _Blank(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def listening(port: int, handler: type[BaseHTTPRequestHandler] = _Blank) -> Iterator[int]:
+def port_alone(port: int) -> Iterator[None]:
     """One process of tests at a time: the addresses are the demo's."""
     lock = Path(tempfile.gettempdir()) / f"keystead-tests-{port}.lock"
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
-            yield port
-            server.shutdown()
-            thread.join()
+        yield
+
+
+@contextmanager
+def listening(port: int, handler: type[BaseHTTPRequestHandler] = _Blank) -> Iterator[int]:
+    with port_alone(port), ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield port
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
