@@ -255,6 +255,7 @@ def verify(connection: Connection, of: str, event: Event, data_key: DataKey) -> 
     now = event.created_at
     good = _good(connection, connection.execute(_CLAIM, {"of": of, "now": now}).scalar_one_or_none())
     if good.new_email is not None:
+        _tell_old_address(connection, good, now, data_key)
         _change_address(connection, good, good.new_email, now)
         end_logins(connection, data_key, good.user_id, now, why=Initiator.EMAIL_CHANGED)
         record(
@@ -272,6 +273,16 @@ def has_expired(connection: Connection, of: str, now: int) -> bool:
     return (
         row is not None and row.expires_at <= now and (row.used_at is None or row.used_at >= row.expires_at)
     )
+
+
+def _tell_old_address(connection: Connection, good: Verification, now: int, data_key: DataKey) -> None:
+    """Who took over somebody's session would else take the account without a sound."""
+    user = _user(connection, good.user_id)
+    if user is None or not user.email_verified:
+        return
+    about: dict[str, Any] = {"user_id": good.user_id, "client_id": good.client_id}
+    notice = posted("email_changed", good.email, expires_at=now + _DAY_MS, **about)
+    enqueue(connection, data_key, notice, now)
 
 
 def _change_address(connection: Connection, good: Verification, new_email: str, now: int) -> None:

@@ -11,6 +11,7 @@ Template: TypeAlias = Literal[
     "verify_email",
     "change_email",
     "new_email",
+    "email_changed",
     "blocked_account",
     "stolen_credentials",
     "attack_notice",
@@ -74,6 +75,13 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "action": "Change to this address",
         "limits": "The link works once, within {hours} hours. Every device is signed out.",
         "otherwise": "If it was not you, ignore this mail: nothing changes without you.",
+    },
+    "email_changed": {
+        "subject": "Your account at {brand} has another address",
+        "heading": "Your account has another address",
+        "lead": "Your account at {brand} does not have the address {email} any more: it was changed by somebody who "
+        "was signed in, and every device is signed out.",
+        "otherwise": "If it was not you, tell whoever runs {brand} at once.",
     },
     "blocked_account": {
         "subject": "Signing in to {brand} is paused",

@@ -62,6 +62,13 @@ LETTERS: Mapping[Template, Mapping[Part, str]] = {
         "limits": "Der Link gilt einmal, {hours} Stunden lang. Alle Geräte werden abgemeldet.",
         "otherwise": "Wenn Sie das nicht waren, ignorieren Sie diese E-Mail: Ohne Sie ändert sich nichts.",
     },
+    "email_changed": {
+        "subject": "Ihr Konto bei {brand} hat eine andere Adresse",
+        "heading": "Ihr Konto hat eine andere Adresse",
+        "lead": "Ihr Konto bei {brand} hat nicht mehr die Adresse {email}: Jemand, der angemeldet war, hat sie "
+        "geändert; alle Geräte sind abgemeldet.",
+        "otherwise": "Wenn Sie das nicht waren, benachrichtigen Sie sofort die Betreiber von {brand}.",
+    },
     "blocked_account": {
         "subject": "Die Anmeldung bei {brand} ist ausgesetzt",
         "heading": "Zu viele falsche Passwörter",

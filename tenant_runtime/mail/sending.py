@@ -33,6 +33,7 @@ WRITERS: Mapping[Template, Writer] = {
     "verify_email": email_verification.write_letter,
     "change_email": email_verification.write_letter,
     "new_email": email_verification.write_letter,
+    "email_changed": reset.write_notice,
     "blocked_account": unblocking.write_link,
     "stolen_credentials": letters.write_stolen,
     "attack_notice": letters.write_notice,

@@ -184,9 +184,20 @@ async def test_an_address_changes_when_the_new_one_is_proved(mail: Mailed) -> No
     assert await robin.session() is None, "with another address everything ends that was begun"
     old = await visitor(mail.installation).post("/sign-in/email", email=robin.email, password=robin.password)
     assert old.status == 401
+    told = (await mail.settle())[-1]
+    assert told.recipients == (robin.email,), "whoever reads the old address hears of it"
+    assert (new in told.text, "http" in told.text) == (False, False)
     robin.email = new
     await robin.sign_in()
     assert await is_verified(robin)
+
+
+async def test_an_address_that_nobody_proved_hears_nothing_of_a_change(mail: Mailed) -> None:
+    robin, new = await signed_in(mail.installation, verified=False), new_address()
+    await robin.post("/change-email", newEmail=new)
+    before = list(await mail.settle())
+    await press(mail, link_in(before[-1]))
+    assert len(await mail.settle()) == len(before)
 
 
 async def test_nobody_takes_an_address_that_is_somebodys(mail: Mailed) -> None:
