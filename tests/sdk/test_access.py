@@ -83,7 +83,9 @@ def test_without_an_organization_nothing_passes(session: Session, nobody: str | 
         access_filter(Report, caller(nobody))
 
 
-@pytest.mark.parametrize("model", [Country, Report.__table__, object(), None], ids=str)
+@pytest.mark.parametrize(
+    "model", [Country, Report.__table__, object(), None], ids=["model", "table", "object", "none"]
+)
 def test_what_has_no_organization_has_no_condition(model: object) -> None:
     with pytest.raises(Misused):
         access_filter(model, caller("org_a"))
