@@ -22,6 +22,7 @@ from tenant_runtime.limits import take
 from tenant_runtime.login.client_card import way_on
 from tenant_runtime.mail.letters import Contents
 from tenant_runtime.mail.limits import PER_ADDRESS
+from tenant_runtime.mail.names import in_letter
 from tenant_runtime.mail.queue import posted
 from tenant_runtime.models import User
 from tenant_runtime.oauth.authorization.redirect_uris import with_query
@@ -36,8 +37,6 @@ KIND = "invitation"
 
 PER_INVITER = Rate(500, 3600)
 """What one person asks for, in whatever organization: nobody uses up what others may. Of one process."""
-
-LONGEST_NAME = 80
 
 _u = User.__table__.c
 _NAME = select(_u.name, _u.email).where(_u.user_id == bindparam("user"))
@@ -104,18 +103,19 @@ async def write_letter(tenant: Tenant, payload: Mapping[str, Any], now: int) -> 
     if looked is None:
         return None
     row = looked.found.row
-    names = {"name": row.organization_name, "display_name": looked.found.organization_label}
+    organization = in_letter(looked.found.organization_label, row.organization_name)
+    names = {"name": row.organization_name, "display_name": organization}
     return Contents(
         template="invitation",
         values={
             "email": payload["to"],
-            "inviter": (looked.inviter_name or looked.found.organization_label)[:LONGEST_NAME],
-            "organization": looked.found.organization_label[:LONGEST_NAME],
+            "inviter": in_letter(looked.inviter_name, organization),
+            "organization": organization,
             "until": datetime.fromtimestamp(row.expires_at / 1000, UTC).strftime("%Y-%m-%d %H:%M"),
         },
         link=link_to(tenant, current, row, secret),
         variables={
-            "inviter": {"name": looked.inviter_name},
+            "inviter": {"name": in_letter(looked.inviter_name) or None},
             "organization": {"id": row.organization_id, **names, "branding": row.organization_branding},
         },
     )

@@ -15,6 +15,7 @@ from tenant_runtime.configuration import Configuration
 from tenant_runtime.deliveries import enqueue
 from tenant_runtime.dependencies import Services
 from tenant_runtime.mail.letters import Contents
+from tenant_runtime.mail.names import in_letter
 from tenant_runtime.mail.queue import posted
 from tenant_runtime.models import JoinRequest, Membership, MembershipOrganizationRole, Organization, User
 from tenant_runtime.organizations.access import ADMIN, OWNER
@@ -22,8 +23,6 @@ from tenant_runtime.organizations.access import ADMIN, OWNER
 LIFETIME_MS = 2 * 86_400_000
 MOST_APPROVERS = 10
 """Owners and admins, those who have been there longest."""
-
-LONGEST_NAME = 80
 
 _j, _o, _u, _m, _h = (
     model.__table__.c for model in (JoinRequest, Organization, User, Membership, MembershipOrganizationRole)
@@ -92,10 +91,11 @@ async def write_letter(tenant: Tenant, payload: Mapping[str, Any], now: int) -> 
     wanted = _STATUS[payload["template"]]
     if row is None or row.status != wanted:
         return None
-    person = f"{row.name} ({row.email})" if row.name and row.name != row.email else row.email or row.user_id
+    name, email = in_letter(row.name), row.email or row.user_id
+    person = f"{name} ({email})" if name and name != email else email
     values = {
-        "person": person[:LONGEST_NAME],
-        "organization": (row.display_name or row.slug)[:LONGEST_NAME],
+        "person": person,
+        "organization": in_letter(row.display_name, row.slug),
         "email": payload["to"],
     }
     return Contents(template=payload["template"], values=values)
