@@ -128,6 +128,25 @@ async def test_members_are_added_once_listed_and_removed(acme: Place) -> None:
     assert (await api.get(f"{path}/{ada}/roles")).json()["errorCode"] == "inexistent_organization_member"
 
 
+async def test_members_come_in_with_what_they_are_to_the_organization(acme: Place) -> None:
+    """As from another system, whose organizations have owners already."""
+    api, organization = acme.api(), await north(acme)
+    ada, ben = await person(acme, "ada"), await person(acme, "ben")
+    path = f"/organizations/{organization}/members"
+    owners = {"members": [ada], "organization_roles": ["owner", "admin", "owner"]}
+    refused = await acme.api("create:organization_members").post(path, owners)
+    assert refused.status_code == 403
+    for unknown in (["billing"], ["Owner"], [], "owner"):
+        assert (await api.post(path, {**owners, "organization_roles": unknown})).status_code == 400
+    assert await acme.rows(Membership) == []
+    assert (await api.post(path, owners)).status_code == 204
+    held = sorted(row.role for row in await acme.rows(MembershipOrganizationRole))
+    assert held == ["admin", "owner"]
+    assert (await api.post(path, {"members": [ada, ben], "organization_roles": ["guest"]})).status_code == 204
+    held = sorted(row.role for row in await acme.rows(MembershipOrganizationRole))
+    assert held == ["admin", "guest", "owner"], "who is a member already stays as they are"
+
+
 async def test_what_does_not_exist_is_linked_to_nothing(world: World) -> None:
     acme, organization = world.acme, await north(world.acme)
     ada, eve = await person(acme, "ada"), await person(world.globex, "eve")
@@ -179,6 +198,8 @@ async def test_the_organization_of_a_tenant_is_managed_with_a_platform_permissio
     ada, path = await person(one, "ada"), "/organizations/org_acme"
     admin, operator = one.with_token(one.token(EVERYTHING)), one.with_token(one.token(PLATFORM_TOO))
     reader = one.with_token(one.token(EVERYTHING | {"read:tenants"}))
+    owner = {"members": [ada], "organization_roles": ["owner"]}
+    assert (await operator.post(f"{path}/members", owner)).status_code == 400, "nor is a tenant given away"
     await operator.post(f"{path}/members", {"members": [ada]})
     role = {"roles": [member_role["id"]]}
     for method, to, body in (

@@ -1,14 +1,14 @@
 """`/api/v2/organizations/{id}/members`: who belongs to an organization, and which roles they hold in it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from core.database.sql import insert
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, InsufficientScope, InvalidInput, NotFound
 from core.http.paging import parse_fields
 from core.ids import new_id
 from tenant_runtime.management import escalation
@@ -30,6 +30,8 @@ from tenant_runtime.schema import has_organization_api
 _table, _role, _user = Membership.__table__, Role.__table__, User.__table__
 _held, _standing = MembershipRole.__table__, MembershipOrganizationRole.__table__
 
+BuiltInRole = Literal["owner", "admin", "member", "guest"]
+
 _FIND = select(_table).where(
     _table.c.organization_id == bindparam("organization"), _table.c.user_id == bindparam("user")
 )
@@ -43,6 +45,11 @@ _ROLES_OF = (
 
 class MembersBody(Body):
     members: Annotated[list[Id], Meta(min_length=1, max_length=100)]
+
+
+class NewMembersBody(MembersBody):
+    organization_roles: Annotated[list[BuiltInRole], Meta(min_length=1)] | None = None
+    """What they may do to the organization itself."""
 
 
 def _page(_: Connection, rows: Rows) -> Items:
@@ -94,11 +101,14 @@ async def list_organization_members(call: CallOf, id: FromPath[str]) -> Any:
 
 
 @creating("/organizations/{id:str}/members", "create:organization_members", status_code=204)
-async def add_organization_members(call: CallOf, id: FromPath[str], data: JSONBody[MembersBody]) -> None:
+async def add_organization_members(call: CallOf, id: FromPath[str], data: JSONBody[NewMembersBody]) -> None:
     escalation.check_not_self(call.actor, *data.members)
+    roles = tuple(dict.fromkeys(data.organization_roles or [MEMBER]))
+    if roles != (MEMBER,) and not call.actor.holds("create:organization_member_roles"):
+        raise InsufficientScope("create:organization_member_roles")
     ids = {user_id: new_id("mem") for user_id in data.members}
     names = call.services.settings.default_member_roles if call.tenant.is_control_plane else ()
-    await call.write(_add, id, ids, names, call.actor, call.now)
+    await call.write(_add, id, ids, roles, names, call.actor, call.now)
 
 
 @removing("/organizations/{id:str}/members", "delete:organization_members")
@@ -140,10 +150,18 @@ def _load(
 
 
 def _add(
-    connection: Connection, id: str, ids: dict[str, str], role_names: Iterable[str], actor: Actor, now: int
+    connection: Connection,
+    id: str,
+    ids: dict[str, str],
+    organization_roles: Sequence[str],
+    role_names: Iterable[str],
+    actor: Actor,
+    now: int,
 ) -> Written:
     """Who is a member already stays as they are."""
     organization = organizations.load_manageable(connection, id, actor)
+    if organization.managed_by is not None and organization_roles != (MEMBER,):
+        raise InvalidInput("Who owns a tenant is the business of its organization's own people.")
     users.check_all_exist(connection, list(ids))
     rows = [
         {"id": membership, "organization_id": id, "user_id": user_id, "created_at": now}
@@ -154,14 +172,18 @@ def _add(
         return Written()
     if has_organization_api(connection) and not has_seats(connection, id, now):
         raise Conflict("All seats of the organization's subscriptions are taken.", code="no_seats_left")
-    connection.execute(insert(_standing), [{"membership_id": row["id"], "role": MEMBER} for row in added])
+    connection.execute(insert(_standing), _standings(added, organization_roles))
     if organization.managed_by is not None:
         _give_default_roles(connection, [str(row["id"]) for row in added], role_names)
     members = [str(row["user_id"]) for row in added]
     return Written(
-        after={"organization": id, "members": members},
+        after={"organization": id, "members": members, "organization_roles": list(organization_roles)},
         told=_told_of_members("organization_member_added", id, members),
     )
+
+
+def _standings(memberships: Iterable[dict[str, Any]], names: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"membership_id": row["id"], "role": name} for row in memberships for name in names]
 
 
 def _give_default_roles(connection: Connection, memberships: Sequence[str], names: Iterable[str]) -> None:
