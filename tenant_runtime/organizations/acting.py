@@ -11,6 +11,8 @@ from tenant_runtime.organizations.policies import Unmet, unmet_by_session
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 from tenant_runtime.organizations.wire.sessions import ApiSession
 
+POLICY_NOT_MET = "ORGANIZATION_POLICY_NOT_MET"
+
 
 @dataclass(frozen=True, slots=True)
 class Acting:
@@ -60,4 +62,4 @@ def check_log_in(connection: Connection, acting: Acting, organization_id: str) -
 
 
 def policy_not_met(refused: Unmet) -> ApiError:
-    return refusal(403, "ORGANIZATION_POLICY_NOT_MET", refused.description)
+    return refusal(403, POLICY_NOT_MET, refused.description)

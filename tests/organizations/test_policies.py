@@ -5,10 +5,14 @@ from typing import Any
 import pytest
 
 from tests.installation import Installation
-from tests.organizations.people import member, new_address, signed_in
+from tests.organizations.people import AuthClient, member, new_address, signed_in
 from tests.organizations.test_joining import owning
 
 pytestmark = pytest.mark.anyio
+
+
+async def entitlements(person: AuthClient) -> int:
+    return (await person.http.get(f"{person.issuer}api/v1/licenses/entitlements")).status_code
 
 
 async def test_what_an_organization_says_is_kept_and_checked(shared: Installation) -> None:
@@ -127,6 +131,9 @@ async def test_a_session_that_the_organization_would_not_take_does_nothing_in_it
     member_ids = {each["userId"]: each["id"] for each in found}
     raised = {"memberId": member_ids[admin.user_id], "role": "admin"}
     assert (await owner.post("/organization/update-member-role", **raised)).status == 200
+    team = (await owner.get("/organization/list-teams")).body[0]["id"]
+    for person in (admin, owner):
+        await owner.post("/organization/add-team-member", teamId=team, userId=person.user_id)
     await owner.post("/organization/update-settings", data={"sessionMaxAge": 600})
     acts: dict[str, dict[str, Any]] = {
         "invite-member": {"email": new_address(), "role": "member"},
@@ -139,6 +146,8 @@ async def test_a_session_that_the_organization_would_not_take_does_nothing_in_it
         "update-settings": {"data": {"sessionMaxAge": None}},
         "has-permission": {"permissions": {"member": ["create"]}},
     }
+    await admin.post("/organization/set-active", organizationId=id)
+    assert await entitlements(admin) == 200
     installation.clock.advance(601)
     for name, body in acts.items():
         refused = await admin.post(f"/organization/{name}", organizationId=id, **body)
@@ -148,6 +157,16 @@ async def test_a_session_that_the_organization_would_not_take_does_nothing_in_it
     )
     assert (handed.status, handed.code) == (403, "ORGANIZATION_POLICY_NOT_MET")
     assert (await plain.post("/organization/leave", organizationId=id)).status == 200, "nobody is kept"
+    assert await entitlements(admin) == 403, "the session still is in it"
+    named = {"organizationId": id}
+    for answer in (
+        await admin.get("/organization/list-members", **named),
+        await admin.get("/organization/list-invitations", **named),
+        await admin.get("/organization/get-full-organization", **named),
+        await admin.get("/organization/list-team-members", teamId=team),
+    ):
+        assert (answer.status, answer.code) == (403, "ORGANIZATION_POLICY_NOT_MET")
+    assert (await admin.session() or {})["activeOrganizationId"] == id
     stranger = await (await signed_in(installation)).post(
         "/organization/invite-member", organizationId=id, **acts["invite-member"]
     )

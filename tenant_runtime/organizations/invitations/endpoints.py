@@ -230,9 +230,8 @@ async def list_invitations(call: CallOf) -> Any:
     organization_id = query.organization_id or session.active_organization_id
     if organization_id is None:
         raise refusal(400, "BAD_REQUEST", "Organization ID is required", has_code=False)
-    rows = await call.read(
-        reading.listed, organization_id, session.user_id, options, query.limit, query.offset
-    )
+    acting = Acting(session.user_id, options, call.now, session.id)
+    rows = await call.read(reading.listed, organization_id, acting, query.limit, query.offset)
     return [shapes.invitation(row, options) for row in rows]
 
 

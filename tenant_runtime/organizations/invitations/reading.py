@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Row, Select, bindparam, select
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.models import Invitation, Organization, User
 from tenant_runtime.organizations.access import OWNER
+from tenant_runtime.organizations.acting import Acting, acting_member
 from tenant_runtime.organizations.invitations.answering import Person, check_recipient, unverified
 from tenant_runtime.organizations.invitations.tickets import PENDING, Found, find
-from tenant_runtime.organizations.members import Member, may, member_of
+from tenant_runtime.organizations.members import Member, member_of
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.wire.errors import refusal
 
@@ -62,18 +63,20 @@ def shown_to_recipient(
 def listed(
     connection: Connection,
     organization_id: str,
-    user_id: str,
-    options: OrganizationOptions,
+    acting: Acting,
     limit: int = MOST,
     offset: int = 0,
 ) -> Sequence[Row[Any]]:
-    member = member_of(connection, organization_id, user_id)
-    if member is None:
-        message = "You are not a member of this organization"
-        raise refusal(403, "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION", message, has_code=False)
-    if not may(connection, member, options, {"invitation": ["create"]}):
-        message = "You are not allowed to list invitations for this organization"
-        raise refusal(403, "YOU_ARE_NOT_ALLOWED_TO_LIST_INVITATIONS", message)
+    no_member = "You are not a member of this organization"
+    may_not = "You are not allowed to list invitations for this organization"
+    member = acting_member(
+        connection,
+        acting,
+        organization_id,
+        {"invitation": ["create"]},
+        stranger=refusal(403, "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION", no_member, has_code=False),
+        otherwise=refusal(403, "YOU_ARE_NOT_ALLOWED_TO_LIST_INVITATIONS", may_not),
+    )
     return visible_to(connection, member, limit, offset)
 
 

@@ -32,6 +32,7 @@ from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 from tenant_runtime.organizations.licensing.entitlements import Entitlements, entitlements_of, shown
 from tenant_runtime.organizations.licensing.features import KEY
 from tenant_runtime.organizations.membership import NotAMember
+from tenant_runtime.organizations.policies import unmet_by_session
 from tenant_runtime.organizations.wire.sessions import load_api_session
 from tenant_runtime.schema import require_organization_api
 
@@ -143,6 +144,11 @@ def _in_session(connection: Connection, token: str, issuer: str, now_ms: int) ->
     id = session.active_organization_id
     if id is not None and _STANDS.first(connection, {"organization": id, "user": session.user_id}) is None:
         raise NotAMember
+    refused = (
+        unmet_by_session(connection, id, session.id, session.user_id, now_ms) if id is not None else None
+    )
+    if refused is not None:
+        raise refused
     return _has(connection, id, now_ms)
 
 

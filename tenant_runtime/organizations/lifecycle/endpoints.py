@@ -15,7 +15,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.login.addresses import origin_of
 from tenant_runtime.organizations import as_tenants
 from tenant_runtime.organizations.access import OWNER
-from tenant_runtime.organizations.acting import Acting
+from tenant_runtime.organizations.acting import POLICY_NOT_MET, Acting
 from tenant_runtime.organizations.active import clear_active
 from tenant_runtime.organizations.fields import given_fields, kept_fields
 from tenant_runtime.organizations.lifecycle import full, rows, units
@@ -290,7 +290,8 @@ async def _stands_there(
     try:
         return await call.read(unit, *args, **kwargs)
     except ApiError as error:
-        if error.status == 403 and session.active_organization_id is not None:
+        is_theirs = error.code == POLICY_NOT_MET
+        if error.status == 403 and not is_theirs and session.active_organization_id is not None:
             await call.write(clear_active, session.id, call.now)
         raise
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tenant_runtime.organizations.acting import Acting
+from tenant_runtime.organizations.acting import Acting, check_log_in
 from tenant_runtime.organizations.fields import kept_fields
 from tenant_runtime.organizations.invitations import reading
 from tenant_runtime.organizations.invitations.shapes import invitation
@@ -24,6 +24,7 @@ def full_organization(
     if known is None:
         return None
     row = of_member(connection, known, acting.user_id)
+    check_log_in(connection, acting, known)
     declared = options.fields("organization")
     kept = kept_fields(connection, "organization", known, [known]) if declared else {}
     page = page_of(connection, known, Wanted(limit=limit))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from tenant_runtime.audit import Event
 from tenant_runtime.organizations.access import OWNER
-from tenant_runtime.organizations.acting import Acting
+from tenant_runtime.organizations.acting import Acting, check_log_in
 from tenant_runtime.organizations.lifecycle.rows import id_of_named
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.options import OrganizationOptions
@@ -95,7 +95,8 @@ async def list_members(call: CallOf) -> Any:
         operator=query.filter_operator,
     )
     named = (query.organization_id or session.active_organization_id, query.organization_slug)
-    return await call.read(_list, session.user_id, *named, wanted, options)
+    acting = Acting(session.user_id, options, call.now, session.id)
+    return await call.read(_list, acting, *named, wanted)
 
 
 @write_endpoint("/organization/update-member-role")
@@ -219,19 +220,19 @@ def _event(call: ApiCall, type: str, description: str, organization_id: str, ses
 
 def _list(
     connection: Connection,
-    user_id: str,
+    acting: Acting,
     organization_id: str | None,
     slug: str | None,
     wanted: Wanted,
-    options: OrganizationOptions,
 ) -> dict[str, Any]:
     known = id_of_named(connection, organization_id, slug)
     if known is None:
         raise asking.no_active_organization()
-    if member_of(connection, known, user_id) is None:
+    if member_of(connection, known, acting.user_id) is None:
         raise asking.stranger()
+    check_log_in(connection, acting, known)
     page = page_of(connection, known, wanted)
-    members = page_shown(connection, known, page.members, options.fields("member"))
+    members = page_shown(connection, known, page.members, acting.options.fields("member"))
     return {"members": members, "total": page.total}
 
 

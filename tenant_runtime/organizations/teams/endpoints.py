@@ -204,12 +204,13 @@ async def list_user_teams(call: CallOf) -> Any:
 
 @read_endpoint("/organization/list-team-members")
 async def list_team_members(call: CallOf) -> Any:
-    await _options(call)
+    options = await _options(call)
     session, query = await call.session(), call.query(TeamQuery)
     team_id = query.team_id or session.active_team_id
     if not team_id:
         raise refusal(400, "YOU_DO_NOT_HAVE_AN_ACTIVE_TEAM")
-    members = await call.read(people.list_team_members, session.user_id, team_id)
+    acting = Acting(session.user_id, options, call.now, session.id)
+    members = await call.read(people.list_team_members, acting, team_id)
     return [member.shown() for member in members]
 
 

@@ -10,7 +10,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Membership, Session, SessionContext
 from tenant_runtime.models import Team as TeamRow
 from tenant_runtime.models import TeamMember as TeamMemberRow
-from tenant_runtime.organizations.acting import Acting, acting_member
+from tenant_runtime.organizations.acting import Acting, acting_member, check_log_in
 from tenant_runtime.organizations.active import set_active
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.options import OrganizationOptions
@@ -95,12 +95,13 @@ def remove_team_member(connection: Connection, acting: Acting, place: TeamPlace,
     return found
 
 
-def list_team_members(connection: Connection, user_id: str, team_id: str) -> list[TeamMember]:
+def list_team_members(connection: Connection, acting: Acting, team_id: str) -> list[TeamMember]:
     """For who is in it: also owners and admins see only what they are part of."""
     team = team_of(connection, team_id)
-    if team is None or member_of(connection, team.organization_id, user_id) is None:
+    if team is None or member_of(connection, team.organization_id, acting.user_id) is None:
         raise refusal(400, "TEAM_NOT_FOUND")
-    if team_member(connection, team_id, user_id) is None:
+    check_log_in(connection, acting, team.organization_id)
+    if team_member(connection, team_id, acting.user_id) is None:
         raise refusal(400, "USER_IS_NOT_A_MEMBER_OF_THE_TEAM")
     return [TeamMember(*row) for row in _OF_TEAM.rows(connection, {"team": team_id})]
 
