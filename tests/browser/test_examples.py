@@ -19,12 +19,17 @@ from tests.serving import ROOT, demo_server
 
 pytestmark = pytest.mark.browser
 
+SHOP_AND_BOOKS = (9873, 9874)
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Path]]:
     data = tmp_path_factory.mktemp("examples") / "data"
-    with demo_server(data) as demo:
-        yield demo, data
+    called = ",".join(f"127.0.0.1:{port}" for port in SHOP_AND_BOOKS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEYSTEAD_OUTBOUND_ALLOWED", called)
+        with demo_server(data) as demo:
+            yield demo, data
 
 
 @contextmanager
@@ -104,3 +109,38 @@ async def test_invoices_of_another_organization_never_appear(
 
         await page.get_by_role("link", name="Sign out").click()
         await page.locator("input[name=email]").wait_for()
+
+
+async def test_two_applications_share_a_session_from_its_begin_to_its_end(
+    made: tuple[Demo, Path], chromium: Browser
+) -> None:
+    demo, data = made
+    shop, books = SHOP_AND_BOOKS
+    with port_alone(shop), example("examples.two_applications.app", data, shop, books):
+        context = await chromium.new_context()
+        page, other = await context.new_page(), await context.new_page()
+        await page.goto(f"http://shop.acme.localhost:{shop}/")
+        await page.get_by_role("link", name="Sign in").click()
+        await sign_in(page, demo.tenants[0].users[0])
+        await expect(page.get_by_text("You are Ada Example.")).to_be_visible()
+
+        await other.goto(f"http://books.acme.localhost:{books}/")
+        await expect(other.get_by_text("You are signed out.")).to_be_visible()
+        await other.get_by_role("link", name="Sign in").click()
+        await expect(other.get_by_text("You are Ada Example.")).to_be_visible()
+
+        async with httpx.AsyncClient() as http:
+            forged = {"logout_token": "eyJhbGciOiJub25lIn0.e30."}
+            answer = await http.post(f"http://127.0.0.1:{shop}/backchannel-logout", data=forged)
+        assert answer.status_code == 400
+        await page.reload()
+        await expect(page.get_by_text("You are Ada Example.")).to_be_visible()
+
+        await other.get_by_role("link", name="Sign out").click()
+        await expect(other.get_by_text("You are signed out.")).to_be_visible()
+        for _ in range(100):
+            await page.reload()
+            if await page.get_by_text("You are signed out.").count():
+                break
+            await page.wait_for_timeout(100)
+        await expect(page.get_by_text("You are signed out.")).to_be_visible()

@@ -103,7 +103,7 @@ async def list_organization_members(call: CallOf, id: FromPath[str]) -> Any:
 @creating("/organizations/{id:str}/members", "create:organization_members", status_code=204)
 async def add_organization_members(call: CallOf, id: FromPath[str], data: JSONBody[NewMembersBody]) -> None:
     escalation.check_not_self(call.actor, *data.members)
-    roles = tuple(dict.fromkeys(data.organization_roles or [MEMBER]))
+    roles: tuple[str, ...] = tuple(dict.fromkeys(data.organization_roles or ())) or (MEMBER,)
     if roles != (MEMBER,) and not call.actor.holds("create:organization_member_roles"):
         raise InsufficientScope("create:organization_member_roles")
     ids = {user_id: new_id("mem") for user_id in data.members}

@@ -1,0 +1,70 @@
+"""Two applications of one tenant: who is signed in to one is signed in to the other, and out of both at once.
+
+The tenant tells each of the end of a session (OpenID Connect Back-Channel Logout 1.0), wherever it was ended.
+"""
+
+import asyncio
+from collections import deque
+from html import escape
+from typing import Annotated
+
+import uvicorn
+from litestar import Litestar, Response, get, post
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+
+from entrypoints.demo_content import DemoClient
+from examples import demo
+from examples.signing_in import AnyRequest, Application, claims_of, sessions
+from examples.two_applications.clients import PORTS, address_of, make_clients
+from examples.two_applications.logout_tokens import session_ended
+
+TENANT = demo.tenant()
+MOST_REMEMBERED = 10_000
+Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>
+<meta name="viewport" content="width=device-width"><style>:root {{ color-scheme: light dark }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }}</style>
+<h1>{name}</h1><p>{said}</p><p><a href="{next}">{does}</a></p><p><a href="{elsewhere}">The other application</a></p>"""
+
+
+def create_app(name: str, client: DemoClient) -> Litestar:
+    application = Application(TENANT, client, address_of(name))
+    ended: deque[str] = deque(maxlen=MOST_REMEMBERED)
+    elsewhere = next(address_of(other) for other in PORTS if other != name)
+
+    @get("/")
+    async def home(request: AnyRequest) -> Response[str]:
+        person = claims_of(request.session.get("id_token", ""))
+        if person.get("sid") in ended:
+            request.clear_session()
+            person = {}
+        said = f"You are {escape(str(person['name']))}." if person else "You are signed out."
+        step = ("/logout", "Sign out") if person else ("/login", "Sign in")
+        page = PAGE.format(name=name.title(), said=said, next=step[0], does=step[1], elsewhere=elsewhere)
+        return Response(page, media_type="text/html", headers={"Cache-Control": "no-store"})
+
+    @post("/backchannel-logout", status_code=200)
+    async def backchannel_logout(data: Form) -> Response[None]:
+        sid = await session_ended(data.get("logout_token", ""), TENANT.issuer, client.client_id)
+        if sid is None:
+            return Response(None, status_code=400)
+        ended.append(sid)
+        return Response(None, headers={"Cache-Control": "no-store"})
+
+    return Litestar(
+        [*application.handlers(), home, backchannel_logout], middleware=[sessions()], openapi_config=None
+    )
+
+
+async def main() -> None:
+    clients = await make_clients(TENANT)
+    servers = [
+        uvicorn.Server(uvicorn.Config(create_app(name, clients[name]), port=port, log_level="warning"))
+        for name, port in PORTS.items()
+    ]
+    await asyncio.gather(*(server.serve() for server in servers))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
