@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tenant_runtime.organizations.roles.units import MOST
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, member, signed_in
 from tests.organizations.places import invited, organization_of, telling
@@ -235,6 +236,16 @@ async def test_the_limit_holds_and_without_dynamic_roles_there_are_no_such_paths
         for method, path in (("GET", "list-roles"), ("GET", "get-role"), ("POST", "create-role")):
             answer = await owner.call(method, f"/organization/{path}")
             assert (answer.status, answer.text) == (404, "")
+
+
+async def test_nobody_heaps_up_roles_where_the_tenant_says_no_number(shared: Installation) -> None:
+    owner, _ = await owner_with_organization(shared)
+    answers = [
+        await owner.post("/organization/create-role", role=f"r{place}", permission=INVITES)
+        for place in range(MOST + 1)
+    ]
+    assert {answer.status for answer in answers[:MOST]} == {200}
+    assert answers[MOST].code == "TOO_MANY_ROLES"
 
 
 async def test_what_was_done_to_roles_is_in_the_log(shared: Installation) -> None:

@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
+from tenant_runtime.models import Team
+from tenant_runtime.organizations.teams.units import MOST
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, member, signed_in
 from tests.organizations.places import invited, organization_of, telling
@@ -178,6 +181,24 @@ async def test_without_a_session_or_an_organization_nothing_is_asked(shared: Ins
     ):
         answer = await owner.post(f"/organization/{path}", **body)
         assert (answer.status, answer.text and answer.code) == answer_to
+
+
+async def test_nobody_heaps_up_teams_where_the_tenant_says_no_number(shared: Installation) -> None:
+    owner, organization_id = await owner_with_organization(shared)
+    tenant = await shared.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    of_it = {
+        "organization_id": organization_id,
+        "name": "n",
+        "fields": {},
+        "created_at": 1,
+        "updated_at": None,
+    }
+    heap = [{"id": f"team_{organization_id}_{place}", **of_it} for place in range(MOST - 2)]
+    await tenant.database.write(lambda connection: connection.execute(insert(Team.__table__), heap) and None)
+    await team_of(owner)
+    more = await owner.post("/organization/create-team", name="more")
+    assert (more.status, more.code) == (400, "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_TEAMS")
 
 
 async def test_limits_hold_and_a_tenant_without_teams_has_no_such_paths(shared: Installation) -> None:

@@ -23,6 +23,9 @@ _r, _i = OrganizationRole.__table__.c, Invitation.__table__.c
 _m, _held = Membership.__table__.c, MembershipOrganizationRole.__table__.c
 _COLUMNS = (_r.id, _r.organization_id, _r.role, _r.permission, _r.fields, _r.created_at, _r.updated_at)
 _NEW = insert(OrganizationRole.__table__).on_conflict_do_nothing()
+MOST = 200
+"""Where the tenant says no number: each act in the organization reads all of them."""
+
 NO_MEMBER = "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION"
 
 
@@ -60,7 +63,7 @@ def create_role(connection: Connection, acting: Acting, new: Role, event: Event)
     new = replace(new, role=new_name(new.role, built_in_names(acting.options)))
     member = _member(connection, acting, new.organization_id, "create", "CREATE_A_ROLE")
     maximum = acting.options.dynamic_access_control.maximum_roles_per_organization
-    if maximum is not None and _number(connection, new.organization_id) >= maximum:
+    if _number(connection, new.organization_id) >= (MOST if maximum is None else maximum):
         raise refusal(400, "TOO_MANY_ROLES", "This organization has too many roles")
     _check_permission(connection, acting, member, new.permission, "CREATE_A_ROLE")
     values = {column.name: getattr(new, column.name) for column in _COLUMNS}

@@ -16,6 +16,9 @@ from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.teams.rows import Team, number_of_teams, t, team_in, teams_of
 from tenant_runtime.organizations.wire.errors import refusal
 
+MOST = 1000
+"""Where the tenant says no number: lists of them have no pages."""
+
 TEAM, TEAM_MEMBER = "team", "tmm"
 _i = Invitation.__table__.c
 
@@ -53,7 +56,7 @@ def create_team(connection: Connection, acting: Acting, new: NewTeam, event: Eve
         otherwise=refusal(403, "YOU_ARE_NOT_ALLOWED_TO_CREATE_TEAMS_IN_THIS_ORGANIZATION"),
     )
     maximum = acting.options.teams.maximum_teams
-    if maximum is not None and number_of_teams(connection, new.organization_id) >= maximum:
+    if number_of_teams(connection, new.organization_id) >= (MOST if maximum is None else maximum):
         raise refusal(400, "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_TEAMS")
     team = Team(new.id, new.organization_id, new.name, new.fields, acting.now, acting.now)
     connection.execute(
