@@ -51,6 +51,8 @@ class Part:
     path: str
     own: tuple[str, ...]
     how: Literal["permissions", "connections", "clients", "domains", "grants"]
+    added: frozenset[str] = frozenset()
+    """Members of its items that only the tenant says; the deploy tool writes them into its files as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,7 @@ _DOMAINS = Part(
     "discovery-domains",
     ("domain", "status", "use_for_organization_discovery"),
     how="domains",
+    added=frozenset({"id", "verification_host", "verification_txt"}),
 )
 _TEMPLATES = (
     "verify_email", "verify_email_by_code", "reset_email", "reset_email_by_code", "welcome_email", "blocked_account",

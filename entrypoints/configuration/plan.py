@@ -71,7 +71,7 @@ def _of_collection(
         if entries:
             faults.append(f"{entries[0].place}: this tenant has no `{kind.name}`, or does not show them.")
         return
-    for said in entries:
+    for said in (Said(_asked(kind, each.entry), each.place) for each in entries):
         label = kind.label_of(said.entry)
         present = _standing(kind, said, label, state)
         if said.entry.get("is_system") or (present is not None and present.is_system):
@@ -146,6 +146,22 @@ def _differing(kind: Kind, wanted: Entry, present: Entry) -> Entry:
         elif not is_same(_without_secrets(kind, name, value), present.get(name)):
             found[name] = value
     return {**found, **secret} if found else {}
+
+
+def _asked(kind: Collection, entry: Entry) -> Entry:
+    """Without what items hold and nobody may say of them."""
+    lists = {
+        part.member: part.added
+        for part in kind.parts
+        if part.added and isinstance(entry.get(part.member), list)
+    }
+    return {**entry, **{name: [_less(item, added) for item in entry[name]] for name, added in lists.items()}}
+
+
+def _less(item: Any, names: frozenset[str]) -> Any:
+    if not isinstance(item, dict):
+        return item
+    return {name: value for name, value in item.items() if name not in names}
 
 
 def _narrowed(present: list[Any], wanted: list[Any]) -> list[Any]:

@@ -109,6 +109,42 @@ EMAIL_TEMPLATES: tuple[dict[str, Any], ...] = (
     },
     {"template": "welcome_email", "body": "<p>Hi</p>", "enabled": False},
 )
+FEDERATED: dict[str, Any] = {
+    "name": "corporate",
+    "strategy": "oidc",
+    "display_name": "Corporate & Sons",
+    "show_as_button": True,
+    "options": {
+        "type": "back_channel",
+        "issuer": "https://idp.example.com",
+        "discovery_url": "https://idp.example.com/.well-known/openid-configuration",
+        "client_id": "upstream",
+        "client_secret": "upstream-secret",
+        "scope": "openid profile email",
+    },
+    "metadata": {"owner": "it"},
+}
+LOG_STREAM: dict[str, Any] = {
+    "name": "Audit: everything",
+    "type": "http",
+    "sink": {
+        "httpEndpoint": "https://audit.example.com/logs",
+        "httpContentType": "application/json",
+        "httpContentFormat": "JSONLINES",
+        "httpAuthorization": "Bearer audit-secret",
+    },
+    "filters": [{"type": "category", "name": "auth.login.fail"}],
+}
+DISCOVERY_DOMAIN = {
+    "domain": "north.example.com",
+    "status": "verified",
+    "use_for_organization_discovery": False,
+}
+TEXTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("login-id", "en"): {"login-id": {"title": "Welcome to ${clientName}", "buttonText": "Go on"}},
+    ("reset-password", "de"): {"reset-password-request": {"title": "Passwort vergessen?"}},
+}
+"""By prompt and language."""
 ORGANIZATIONS: tuple[dict[str, Any], ...] = (
     {
         "name": "north",
@@ -164,6 +200,12 @@ async def fill(api: Api) -> None:
     await api.patch(f"/connections/{database['id']}", {"options": {**database["options"], **DATABASE}})
     statuses = [{"client_id": client["client_id"], "status": client is made[0]} for client in made]
     await api.patch(f"/connections/{database['id']}/clients", statuses)
+    north = await api.get(f"/organizations/name/{ORGANIZATIONS[0]['name']}")
+    await api.post(f"/organizations/{north['id']}/discovery-domains", DISCOVERY_DOMAIN)
+    await api.post("/connections", {**FEDERATED, "enabled_clients": [made[0]["client_id"]]})
+    await api.post("/log-streams", LOG_STREAM)
+    for (prompt, language), texts in TEXTS.items():
+        assert await api.status("PUT", f"/prompts/{prompt}/custom-text/{language}", texts) == 200
     for name, protection in ATTACK_PROTECTION.items():
         await api.patch(f"/attack-protection/{name}", protection)
     await api.patch("/tenants/settings", SETTINGS)

@@ -51,6 +51,7 @@ async def from_afar(action: str, path: Path, domain: str, machine: DemoClient) -
     ended = await asyncio.to_thread(
         command, "config", action, str(path), "--domain", domain, *proof, timeout=300
     )
+    print(ended.stdout, ended.stderr)
     return ended.returncode
 
 

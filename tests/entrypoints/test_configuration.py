@@ -274,8 +274,12 @@ def test_domains_of_an_organization_are_made_changed_and_taken_away(config: Run,
         file.write_text(f"organizations:\n  - name: owner\n    discovery_domains: {domains}\n")
         return file
 
-    assert config("apply", "acme", say("[{domain: one.example}, {domain: two.example}]"))[0] == 0
-    verified = "{domain: one.example, status: verified, use_for_organization_discovery: false}"
+    of_the_tool = "verification_txt: keystead-domain-verification=theirs, verification_host: theirs"
+    one, two = f"{{domain: one.example, {of_the_tool}}}", "{domain: two.example}"
+    assert config("apply", "acme", say(f"[{one}, {two}]"))[0] == 0
+    verified = (
+        f"{{domain: one.example, status: verified, use_for_organization_discovery: false, {of_the_tool}}}"
+    )
     assert config("apply", "acme", say(f"[{verified}]"))[0] == 0
     assert config("plan", "acme", file)[0] == 0, "nothing is left to do"
     config("export", "acme", out)
