@@ -9,7 +9,7 @@ from auth0.management.core.api_error import ApiError
 from auth0.management.core.pagination import SyncPager
 from pydantic import BaseModel
 
-from tests.clients.management_steps import Step
+from tests.clients.management_step import Step
 
 
 def take(client: ManagementClient, steps: Iterable[Step], kept: dict[str, Any]) -> int:

@@ -1,63 +1,16 @@
-"""What Auth0's clients for the Management API are made to do, said once for both of them.
-
-A step calls a method by its dotted name, `of` these positions and `with_` these members, or with a `whole` body that is
-a list or has members of any name; `$name.member` is a result that was kept before. It `gives` these members, `holds` an
-entry in a list (which is what is kept of it), or `fails` with a status.
-"""
+"""What Auth0's clients for the Management API are made to do, said once for both of them."""
 
 from collections.abc import Iterator
-from typing import Any
 
-Step = dict[str, Any]
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.clients.management_step import Step, end, life, step
+from tests.clients.management_steps_of_people import blocks, people, sessions
+
 API = "https://sdk.example.com"
-PASSWORD = "correct horse battery staple"
 LETTERS = {"python": "welcome_email", "node": "stolen_credentials"}
 """Each client has one of its own to make: nothing takes a template away again."""
-
-
-def step(
-    do: str,
-    *of: str,
-    kept: str = "",
-    gives: Any = None,
-    holds: Any = None,
-    fails: int = 0,
-    whole: Any = None,
-    **with_: Any,
-) -> Step:
-    return {
-        "do": do,
-        "of": list(of),
-        "with": (with_ or None) if whole is None else whole,
-        "as": kept,
-        "gives": gives,
-        "holds": holds,
-        "fails": fails,
-    }
-
-
-def life(
-    resource: str,
-    made: dict[str, Any],
-    change: dict[str, Any],
-    *,
-    id: str = "id",
-    pagings: Any = ({"per_page": 2},),
-) -> Iterator[Step]:
-    """Made, read, listed by each paging, changed, refused with what it does not have, and gone."""
-    it = f"${resource}.{id}"
-    yield step(f"{resource}.create", kept=resource, **made)
-    yield step(f"{resource}.get", it, gives={name: made[name] for name in list(made)[:1]})
-    for paging in pagings:
-        yield step(f"{resource}.list", holds={id: it}, **paging)
-    yield step(f"{resource}.update", it, gives=change, **change)
-    yield step(f"{resource}.get", it, gives=change)
-
-
-def end(resource: str, id: str = "id") -> Iterator[Step]:
-    it = f"${resource}.{id}"
-    yield step(f"{resource}.delete", it)
-    yield step(f"{resource}.get", it, fails=404)
 
 
 def steps(mark: str) -> Iterator[Step]:
@@ -77,12 +30,13 @@ def steps(mark: str) -> Iterator[Step]:
     )
     yield step("clients.create", fails=400, name=f"App {mark}", callbacks=["javascript:alert(1)"])
     yield step("clients.rotate_secret", "$clients.client_id", gives={"name": f"App {mark}"})
+    yield from _credentials()
     yield from _grants(api)
     yield from life("roles", {"name": f"Role {mark}", "description": "Works"}, {"description": "Rests"})
     permission = {"resource_server_identifier": api, "permission_name": "read:things"}
     yield step("roles.permissions.add", "$roles.id", permissions=[permission])
     yield step("roles.permissions.list", "$roles.id", holds=permission)
-    yield from _people(mark)
+    yield from people(mark, api)
     yield from _organizations(mark)
     yield from _documents()
     yield from _keys()
@@ -90,8 +44,8 @@ def steps(mark: str) -> Iterator[Step]:
     yield from _texts(mark)
     yield from _custom_domains(mark)
     yield from _connections(mark)
-    yield from _sessions()
-    yield from _blocks()
+    yield from sessions()
+    yield from blocks()
     yield from _streams(mark)
     yield step("roles.permissions.delete", "$roles.id", permissions=[permission])
     for resource, id in (
@@ -101,40 +55,29 @@ def steps(mark: str) -> Iterator[Step]:
         yield from end(resource, id)
 
 
+def _credentials() -> Iterator[Step]:
+    of, client, it = "clients.credentials", "$clients.client_id", "$credential.id"
+    key = {"credential_type": "public_key", "name": "A key", "pem": _public_key()}
+    yield step(f"{of}.create", client, kept="credential", **key, alg="RS256")
+    yield step(f"{of}.list", client, holds={"id": it})
+    yield step(f"{of}.get", client, it, gives={"name": "A key", "alg": "RS256"})
+    yield step(f"{of}.update", client, it, expires_at="2040-01-01T00:00:00.000Z")
+    yield step(f"{of}.create", client, fails=400, credential_type="public_key", pem="no key")
+    yield step(f"{of}.delete", client, it)
+    yield step(f"{of}.get", client, it, fails=404)
+
+
+def _public_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 def _grants(api: str) -> Iterator[Step]:
     asked = {"client_id": "$clients.client_id", "audience": api, "scope": ["read:things"]}
-    yield step("client_grants.create", kept="client_grants", **asked)
+    yield step("client_grants.create", kept="client_grants", **asked, organization_usage="allow")
     yield step("client_grants.list", holds={"id": "$client_grants.id"}, take=2)
     yield step("client_grants.update", "$client_grants.id", gives={"scope": []}, scope=[])
     yield step("client_grants.create", fails=409, **asked)
-
-
-def _people(mark: str) -> Iterator[Step]:
-    address = f"{mark}@sdk.example.com"
-    database = "Username-Password-Authentication"
-    yield step(
-        "users.create",
-        kept="users",
-        connection=database,
-        email=address,
-        password=PASSWORD,
-        email_verified=True,
-    )
-    yield step("users.get", "$users.user_id", gives={"email": address})
-    yield step("users.list", holds={"user_id": "$users.user_id"}, q=f'email:"{address}"')
-    yield step("users.list_users_by_email", holds={"user_id": "$users.user_id"}, email=address)
-    yield step("users.update", "$users.user_id", gives={"nickname": "Sam"}, nickname="Sam")
-    yield step("users.create", fails=409, connection=database, email=address, password=PASSWORD)
-    yield step("users.roles.assign", "$users.user_id", roles=["$roles.id"])
-    yield step("users.roles.list", "$users.user_id", holds={"id": "$roles.id"})
-    yield step("tickets.verify_email", user_id="$users.user_id")
-    imported = f'[{{"email": "imported-{mark}@sdk.example.com", "email_verified": true}}]'
-    yield step(
-        "jobs.users_imports.create", kept="job", connection_id="$database.id", users={"$file": imported}
-    )
-    yield step("jobs.get", "$job.id", gives={"type": "users_import"})
-    yield step("jobs.users_exports.create", kept="export", format="json")
-    yield step("jobs.get", "$export.id", gives={"type": "users_export"})
 
 
 def _organizations(mark: str) -> Iterator[Step]:
@@ -152,9 +95,24 @@ def _organizations(mark: str) -> Iterator[Step]:
     yield step(
         "organizations.enabled_connections.list", "$organizations.id", holds={"connection_id": "$database.id"}
     )
-    yield step("organizations.members.delete", "$organizations.id", members=["$users.user_id"])
+    yield from _member("$organizations.id", "$users.user_id")
+    yield step("organizations.client_grants.create", "$organizations.id", grant_id="$client_grants.id")
+    held = {"id": "$client_grants.id"}
+    yield step("organizations.client_grants.list", "$organizations.id", holds=held, per_page=1)
+    yield step(
+        "client_grants.organizations.list", "$client_grants.id", holds={"id": "$organizations.id"}, take=1
+    )
+    yield step("organizations.client_grants.delete", "$organizations.id", "$client_grants.id")
     yield from _invitations(f"invited-{mark}@sdk.example.com")
     yield from _discovery_domains(f"{mark}.example.com")
+
+
+def _member(organization: str, person: str) -> Iterator[Step]:
+    yield step("users.organizations.list", person, holds={"id": organization}, per_page=1)
+    yield step("organizations.members.roles.assign", organization, person, roles=["$roles.id"])
+    yield step("organizations.members.roles.list", organization, person, holds={"id": "$roles.id"})
+    yield step("organizations.members.roles.delete", organization, person, roles=["$roles.id"])
+    yield step("organizations.members.delete", organization, members=[person])
 
 
 def _invitations(address: str) -> Iterator[Step]:
@@ -195,7 +153,16 @@ def _documents() -> Iterator[Step]:
     yield step(f"{guard}.update", gives={"max_attempts": 8}, max_attempts=8)
     yield step(f"{guard}.get", gives={"max_attempts": 8})
     yield step("logs.list", holds={"type": "sapi"}, per_page=50)
-    yield step("branding.get", gives={})
+    colors = {"colors": {"primary": "#123456"}}
+    yield step("branding.update", gives=colors, **colors)
+    yield step("branding.get", gives=colors)
+    guard = "attack_protection.suspicious_ip_throttling"
+    yield step(f"{guard}.update", gives={"allowlist": ["192.0.2.7"]}, allowlist=["192.0.2.7"])
+    yield step(f"{guard}.get", gives={"allowlist": ["192.0.2.7"]})
+    yield step(
+        "attack_protection.breached_password_detection.update", gives={"enabled": False}, enabled=False
+    )
+    yield step("attack_protection.breached_password_detection.get", gives={"enabled": False})
 
 
 def _keys() -> Iterator[Step]:
@@ -252,6 +219,9 @@ def _custom_domains(mark: str) -> Iterator[Step]:
     yield step(
         "custom_domains.get", "$custom_domains.custom_domain_id", gives={"status": "pending_verification"}
     )
+    yield step(
+        "custom_domains.verify", "$custom_domains.custom_domain_id", gives={"status": "pending_verification"}
+    )
     yield step("custom_domains.create", fails=409, **asked)
     yield step("custom_domains.set_default", fails=409, domain=asked["domain"])
     yield step("custom_domains.get_default", gives={"domain": "$tenant.host"})
@@ -271,47 +241,6 @@ def _connections(mark: str) -> Iterator[Step]:
     elsewhere = {"client_id": "upstream", "issuer": "https://elsewhere.example.com"}
     yield step("connections.update", it, fails=400, options=elsewhere)
     yield from end("connections")
-
-
-def _sessions() -> Iterator[Step]:
-    """Of somebody who has signed in three times, each time for as long as they are not there as well."""
-    person = "$person.user_id"
-    for number in ("first", "second", "third"):
-        sid = f"${number}.session_id"
-        yield step("users.sessions.list", person, holds={"id": sid}, take=2)
-        yield step(
-            "users.refresh_token.list", person, holds={"session_id": sid}, kept=f"{number}_token", take=2
-        )
-    it, token = "$first.session_id", "$first_token.id"
-    yield step("sessions.get", it, gives={"user_id": person})
-    yield step("refresh_tokens.get", token, gives={"user_id": person, "client_id": "$person.client_id"})
-    yield step("refresh_tokens.list", holds={"id": token}, user_id=person, take=1)
-    yield step("sessions.revoke", it)
-    yield step("sessions.get", it, fails=404)
-    yield step("refresh_tokens.get", token, fails=404)
-    it, token = "$second.session_id", "$second_token.id"
-    yield step("sessions.delete", it)
-    yield step("sessions.get", it, fails=404)
-    yield step("refresh_tokens.get", token, gives={"id": token})
-    yield step("refresh_tokens.delete", token)
-    yield step("refresh_tokens.get", token, fails=404)
-    it, token = "$third.session_id", "$third_token.id"
-    yield step("users.sessions.delete", person)
-    yield step("sessions.get", it, fails=404)
-    yield step("users.refresh_token.delete", person)
-    yield step("refresh_tokens.get", token, fails=404)
-
-
-def _blocks() -> Iterator[Step]:
-    """Of somebody whose password was guessed at until no more is heard."""
-    person, identifier = "$blocked.user_id", "$blocked.email"
-    shown = {"blocked_for": [{"identifier": identifier, "ip": "127.0.0.1"}]}
-    yield step("user_blocks.list", person, gives=shown)
-    yield step("user_blocks.list_by_identifier", gives=shown, identifier=identifier)
-    yield step("user_blocks.delete", person)
-    yield step("user_blocks.list", person, gives={"blocked_for": []})
-    yield step("user_blocks.delete_by_identifier", identifier=identifier)
-    yield step("user_blocks.list_by_identifier", fails=404, identifier="nobody@sdk.example.com")
 
 
 def _streams(mark: str) -> Iterator[Step]:

@@ -17,7 +17,8 @@ from entrypoints.network import Api
 from tests.clients.conftest import PACKAGES, Served, node
 from tests.clients.deploy_tool import domain_of
 from tests.clients.management_by_python import take
-from tests.clients.management_steps import PASSWORD, steps
+from tests.clients.management_steps import steps
+from tests.clients.management_steps_of_people import PASSWORD
 from tests.relying_party import RelyingParty
 
 pytestmark = pytest.mark.anyio
