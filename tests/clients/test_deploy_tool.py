@@ -1,7 +1,8 @@
 """Auth0's deploy tool (`auth0-deploy-cli` from npm) carries a tenant into an empty one.
 
 What a tenant's files do not hold: ids, secrets, and what belongs to the client that the tool itself signs in with.
-Beyond that nothing differs: the files of the second tenant are those of the first, byte for byte.
+Beyond that, and the proof that each tenant asks for a domain, nothing differs: the files of the second tenant are those
+of the first, byte for byte.
 """
 
 import asyncio
