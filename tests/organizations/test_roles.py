@@ -238,6 +238,21 @@ async def test_the_limit_holds_and_without_dynamic_roles_there_are_no_such_paths
             assert (answer.status, answer.text) == (404, "")
 
 
+async def test_the_role_of_people_yet_to_come_is_renamed_with_it_and_not_deleted(
+    shared: Installation,
+) -> None:
+    owner, _ = await owner_with_organization(shared)
+    role = await role_of(owner, "reader", {"ac": ["read"]})
+    said = await owner.post("/organization/update-settings", data={"domainJoiningRole": "reader"})
+    assert said.status == 200, said
+    await owner.post("/organization/update-role", roleId=role["id"], data={"roleName": "visitor"})
+    assert (await owner.get("/organization/get-settings")).body["domainJoiningRole"] == "visitor"
+    kept = await owner.post("/organization/delete-role", roleId=role["id"])
+    assert (kept.status, kept.code) == (400, "ROLE_IS_ASSIGNED_TO_MEMBERS")
+    await owner.post("/organization/update-settings", data={"domainJoiningRole": None})
+    assert (await owner.post("/organization/delete-role", roleId=role["id"])).status == 200
+
+
 async def test_nobody_heaps_up_roles_where_the_tenant_says_no_number(shared: Installation) -> None:
     owner, _ = await owner_with_organization(shared)
     answers = [

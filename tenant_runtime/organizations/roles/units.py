@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from core.database.sql import insert
@@ -15,6 +16,7 @@ from tenant_runtime.organizations.fields import shown
 from tenant_runtime.organizations.members import Member, statements_of
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.people.demotion import take_back_beyond_role
+from tenant_runtime.organizations.policies.settings import save_settings, settings_of
 from tenant_runtime.organizations.roles.names import new_name, taken
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 from tenant_runtime.organizations.wire.shapes import date, date_or_none
@@ -115,7 +117,8 @@ def delete_role(
     if named.name is not None and named.name in built_in_names(acting.options):
         raise refusal(400, "CANNOT_DELETE_A_PRE_DEFINED_ROLE", "Cannot delete a pre-defined role")
     role = _found(connection, organization_id, named)
-    if _is_held(connection, role) or _invited(connection, role):
+    is_given = settings_of(connection, organization_id).domain_joining_role == role.role
+    if is_given or _is_held(connection, role) or _invited(connection, role):
         raise refusal(
             400,
             "ROLE_IS_ASSIGNED_TO_MEMBERS",
@@ -199,8 +202,8 @@ def _invited(connection: Connection, role: Role) -> list[Row[Any, Any]]:
 
 
 def _rename(connection: Connection, role: Role, name: str, now: int) -> None:
-    """For whoever holds it and whoever is invited to it, too. Somebody may have kept a role of that name that the
-    tenant once had for all: they hold the one of now."""
+    """For whoever holds it, is invited to it, or is to have it by joining, too. Somebody may have kept a role of that
+    name that the tenant once had for all: they hold the one of now."""
     if name == role.role:
         return
     same = select(_r.id).where(_r.organization_id == role.organization_id, _r.role == name)
@@ -213,6 +216,10 @@ def _rename(connection: Connection, role: Role, name: str, now: int) -> None:
     have_both = select(other.c.membership_id).where(other.c.role == name)
     connection.execute(delete(held).where(theirs, _held.membership_id.in_(have_both)))
     connection.execute(update(held).where(theirs).values(role=name))
+    settings = settings_of(connection, role.organization_id)
+    if settings.domain_joining_role == role.role:
+        changed = structs.replace(settings, domain_joining_role=name)
+        save_settings(connection, role.organization_id, changed, now)
     for row in _invited(connection, role):
         names = [name if each == role.role else each for each in row.role.split(",")]
         values = {"role": ",".join(sorted(set(names))), "updated_at": now}
