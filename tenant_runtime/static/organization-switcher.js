@@ -347,7 +347,10 @@ class OrganizationSwitcher extends HTMLElement {
     });
     if (!answered) return;
     await this.refresh();
-    if (answered.button === "yes") await this.#switchTo(invitation.organizationId);
+    if (answered.button === "no") return;
+    const { organizationId: id, organizationName: name } = invitation;
+    this.#tell("organizationjoin", { organization: { id, name } });
+    await this.#switchTo(id);
   }
 
   #field(text, attributes, ...beside) {

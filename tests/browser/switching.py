@@ -24,7 +24,7 @@ header{display:flex;justify-content:space-between;align-items:start;gap:1rem}"""
 SCRIPT = """
 const switcher = document.querySelector("keystead-organization-switcher");
 window.told = [];
-for (const name of ["organizationchange", "organizationcreate", "organizationerror"]) {{
+for (const name of ["organizationchange", "organizationcreate", "organizationjoin", "organizationerror"]) {{
   switcher.addEventListener(name, ({{detail}}) => told.push([name, detail.organization?.name ?? detail.error.message]));
 }}
 window.chosen = [];

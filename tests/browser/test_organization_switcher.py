@@ -253,6 +253,7 @@ async def test_an_invitation_is_accepted_another_declined(tenant: DemoTenant, ch
         )
         await expect(page.get_by_role("dialog")).to_have_count(0)
     await expect(page.get_by_role("button", name="Organization: sun")).to_be_visible()
+    assert await told(page) == [["organizationjoin", "sun"], ["organizationchange", "sun"]]
     names = [one["name"] for one in await page.evaluate("switcher.organizations")]
     assert "sun" in names
     assert "moon" not in names

@@ -20,6 +20,10 @@ for SLUG in hooli raviga; do
   call GET "$API/organizations/$ID/members?fields=user_id,roles"
   echo
 done
+curl -sS --fail-with-body -c "$WORK/cookies" "${TENANT}api/auth/sign-in/email" \\
+  -H 'Content-Type: application/json' \\
+  -d '{"email": "monica@raviga.example", "password": "old password of 43"}' > /dev/null
+curl -sS -b "$WORK/cookies" "${TENANT}api/auth/organization/get-active-member-role?organizationSlug=raviga"
 """
 
 
@@ -44,7 +48,8 @@ def test_a_product_moves_in_by_copying_the_page(tmp_path: Path) -> None:
     shown, _, inspected = ended.stdout.partition("\n=== END\n")
     assert '"name":"Raviga \\"Capital\\""' in shown, "an organization of the person that signed in"
     assert shown.endswith('{"role":"member"}')
-    hooli, raviga = inspected.strip().splitlines()
+    hooli, raviga, role = inspected.strip().splitlines()
+    assert role == '{"role":"owner"}', "of whom the old product calls the boss"
     assert hooli.count("Writes invoices") == 2
     assert "Writes invoices" not in raviga
     assert set(re.findall(r"auth0\|\d+", raviga)) == {"auth0|42", "auth0|43"}
