@@ -127,6 +127,7 @@ def body_of(route: Route, ids: Mapping[str, str]) -> Any:
         "UsersBody": {"users": [ids["user_id"]]},
         "RolesBody": {"roles": [ids["roles"]]},
         "MembersBody": {"members": [ids["user_id"]]},
+        "NewMembersBody": {"members": [ids["user_id"]], "organization_roles": ["owner"]},
         "ClientIn": {"name": "Taken over", "app_type": "resource_server"}
         | {"resource_server_identifier": ids["identifier"]},
         "RegistrationTokenIn": {"max_uses": 1},

@@ -108,7 +108,7 @@ async def test_ids_of_b_in_bodies_of_a_are_400_or_404_and_link_nothing(
     neighbours: Neighbours, routes: Routes, ids: dict[str, dict[str, str]]
 ) -> None:
     naming = (
-        *("PermissionsBody", "UsersBody", "RolesBody", "MembersBody", "ClientGrantIn", "ClientIn"),
+        *("PermissionsBody", "UsersBody", "RolesBody", "NewMembersBody", "ClientGrantIn", "ClientIn"),
         *("ConnectionIn", "ConnectionPatch", "ClientStatus", "EnabledConnectionIn", "OrganizationGrantIn"),
         *("LinkBody", "VerificationTicketIn", "PasswordTicketIn"),
     )
