@@ -55,7 +55,6 @@ class Presented:
     consent: str = ""
     """That a JWT rests on, by name; an opaque token is found by its row."""
 
-
     def login(self) -> LoggedIn:
         """The one behind it, as far as it says so itself."""
         auth_time, amr = self.claims.get("auth_time"), self.claims.get("amr")
