@@ -39,12 +39,15 @@ LEAST = {
     "userinfo": (2, 3),
     "introspection": (2, 3),
     "authorize with a session": (2, 5),
-    "redeem": (4, 7),
+    "redeem": (4, 8),  # by which connection the log-in was is written down beside the family
     "refresh": (6, 8),
     "revoke": (3, 7),
     "authorize without a session": (4, 6),  # and the page that this leads to
-    "email": (6, 10),
-    "password": (16, 32),  # counted for account and address; and back through /authorize to the client
+    "email": (7, 11),  # whether an organization has its domain
+    "password": (
+        16,
+        33,
+    ),  # what the session is in the middle of; counted for account and address; and back through /authorize to the client
     "list users": (6, 8),
     "client credentials after a change": (5, 22),  # a statement for each table of the snapshot
 }

@@ -1,6 +1,7 @@
 """Authlib's client, as it comes from PyPI: log in, call, refresh, switch, give back; it trusts nothing unchecked."""
 
 import httpx
+import httpx2
 import pytest
 from authlib.common.security import generate_token
 from authlib.integrations.httpx_client import AsyncOAuth2Client
@@ -14,6 +15,21 @@ pytestmark = pytest.mark.anyio
 SCOPE = "openid profile email offline_access read:invoices"
 
 
+class _OurWay(httpx2.AsyncBaseTransport):
+    """Authlib takes the successor of our HTTP library where it is installed."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        asked = httpx.Request(
+            request.method, str(request.url), headers=request.headers.raw, content=await request.aread()
+        )
+        answer = await self._http._transport.handle_async_request(asked)
+        content = b"".join([part async for part in answer.aiter_raw()])
+        return httpx2.Response(answer.status_code, headers=answer.headers.raw, content=content)
+
+
 def client_of(served: Served, http: httpx.AsyncClient, name: str = "web") -> AsyncOAuth2Client:
     chosen = served.tenant.clients[name]
     method = "client_secret_post" if chosen.client_secret else "none"
@@ -24,7 +40,7 @@ def client_of(served: Served, http: httpx.AsyncClient, name: str = "web") -> Asy
         scope=SCOPE,
         redirect_uri=CALLBACK,
         code_challenge_method="S256",
-        transport=http._transport,
+        transport=_OurWay(http),
     )
 
 
