@@ -44,10 +44,7 @@ LEAST = {
     "revoke": (3, 7),
     "authorize without a session": (4, 6),  # and the page that this leads to
     "email": (7, 11),  # whether an organization has its domain
-    "password": (
-        16,
-        33,
-    ),  # what the session is in the middle of; counted for account and address; and back through /authorize to the client
+    "password": (16, 33),  # counted, the session and what it is in the middle of; and back through /authorize
     "list users": (6, 8),
     "client credentials after a change": (5, 22),  # a statement for each table of the snapshot
 }
