@@ -65,6 +65,7 @@ def test_a_tenant_becomes_as_another_ones_files_say_and_then_nothing_changes(
     assert yaml.safe_load(again.read_text()) == yaml.safe_load(renamed.read_text())
 
 
+@pytest.mark.long
 def test_texts_may_be_in_a_language_that_the_same_files_enable(config: Run, tmp_path: Path) -> None:
     file, again = tmp_path / "acme.yaml", tmp_path / "again.yaml"
     config("export", "acme", file)
@@ -253,6 +254,7 @@ def test_a_text_beside_the_file_is_read_and_one_outside_is_not(config: Run, tmp_
     assert f"{file}:3: `body` names a file outside of" in said
 
 
+@pytest.mark.long
 def test_the_control_plane_is_a_tenant_too_and_what_it_shares_is_left_alone(
     config: Run, tmp_path: Path
 ) -> None:
@@ -267,6 +269,7 @@ def test_the_control_plane_is_a_tenant_too_and_what_it_shares_is_left_alone(
     assert "Billing" not in config("plan", "acme", plane)[1]
 
 
+@pytest.mark.long
 def test_domains_of_an_organization_are_made_changed_and_taken_away(config: Run, tmp_path: Path) -> None:
     file, out = tmp_path / "domains.yaml", tmp_path / "out.yaml"
 

@@ -21,9 +21,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql]
 
 SICK = [
     Fault(Kind.BLACK_HOLE),
-    Fault(Kind.CUT_BEFORE),
+    pytest.param(Fault(Kind.CUT_BEFORE), marks=pytest.mark.long),
     Fault(Kind.REFUSED, status=503),
-    Fault(Kind.DELAYED, seconds=2),
+    pytest.param(Fault(Kind.DELAYED, seconds=2), marks=pytest.mark.long),
 ]
 
 
@@ -67,7 +67,7 @@ async def installation(
             yield opened
 
 
-@pytest.mark.parametrize("fault", SICK, ids=lambda fault: fault.kind.name)
+@pytest.mark.parametrize("fault", SICK, ids=lambda fault: str(fault.kind.name))
 async def test_a_tenant_whose_database_does_not_answer_is_503_alone(
     installation: Installation, front: Proxy, fault: Fault, logged: io.BytesIO
 ) -> None:

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.anyio
 
 WORLDS = [
     pytest.param(None, id="files"),
-    pytest.param("libsql", marks=pytest.mark.libsql),
-    pytest.param("postgresql", marks=pytest.mark.postgresql),
+    pytest.param("libsql", marks=[pytest.mark.libsql, pytest.mark.long]),  # the last one has both
+    pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.long]),
     pytest.param("mixed", marks=[pytest.mark.libsql, pytest.mark.postgresql]),
 ]
 

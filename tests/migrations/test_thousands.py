@@ -64,6 +64,7 @@ def versions(data: Path) -> dict[str, int]:
     return found
 
 
+@pytest.mark.long
 async def test_one_is_bad_one_is_locked_and_the_command_is_killed(
     golden: tuple[Path, Demo], tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ async def until(stopped: asyncio.Event, act: Callable[[], Awaitable[Any]]) -> in
     return done
 
 
+@pytest.mark.long
 async def test_nobody_notices_over_http(platform: Platform) -> None:
     installation = platform.installation
     family = await installation.relying_party("acme").sign_in()

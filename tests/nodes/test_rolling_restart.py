@@ -49,6 +49,7 @@ async def is_ready(server: Server) -> bool:
         return False
 
 
+@pytest.mark.long
 async def test_under_load_no_request_fails_while_each_node_is_restarted(cluster: Cluster) -> None:
     nodes = [cluster.node("rolling-a"), cluster.node("rolling-b")]
     servers = [started(node) for node in nodes]
