@@ -120,7 +120,7 @@ async def unblock(request: AnyRequest) -> Response[str]:
         ip=client_ip_of(request),
         request_id=request_id_of(request),
     )
-    await tenant.database.write(_unblock, tenant, digest(ticket), event)
+    await tenant.database.write(_unblock, digest(ticket), event)
     found = await configuration(tenant)
     speech, branding = speech_of(request, found), branding_of(tenant, found.settings)
     texts = speech.of("unblock_done", company=branding.display_name)
@@ -157,7 +157,7 @@ def _find(connection: Connection, of: str, now: int) -> str:
     return str(payload["email"])
 
 
-def _unblock(connection: Connection, tenant: Tenant, of: str, event: Event) -> None:
+def _unblock(connection: Connection, of: str, event: Event) -> None:
     payload = connection.execute(_CLAIM, {"of": of, "now": event.created_at}).scalar_one_or_none()
     if payload is None:
         raise UnblockLinkUsed()
