@@ -7,11 +7,14 @@ from sqlalchemy import Connection
 from tenant_runtime.organizations.access import Permissions
 from tenant_runtime.organizations.members import Member, may, member_of
 from tenant_runtime.organizations.options import OrganizationOptions
-from tenant_runtime.organizations.policies import Unmet, unmet_by_session
+from tenant_runtime.organizations.policies import Suspended, refused_in
+from tenant_runtime.organizations.policies.terms import SUSPENDED
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 from tenant_runtime.organizations.wire.sessions import ApiSession
 
-POLICY_NOT_MET = "ORGANIZATION_POLICY_NOT_MET"
+POLICY_NOT_MET, IS_SUSPENDED = "ORGANIZATION_POLICY_NOT_MET", "ORGANIZATION_IS_SUSPENDED"
+OF_STANDING = (POLICY_NOT_MET, IS_SUSPENDED)
+"""Of a member, who stays one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Acting:
     options: OrganizationOptions
     now: int
     session_id: str | None = None
-    """Of the browser's session behind it; None where it is not one (`check_log_in`)."""
+    """Of the browser's session behind it; None where it is not one (`check_standing`)."""
 
 
 def chosen_organization(session: ApiSession, named: str | None) -> str:
@@ -46,20 +49,29 @@ def acting_member(
     member = member_of(connection, organization_id, acting.user_id)
     if member is None:
         raise stranger
-    check_log_in(connection, acting, organization_id)
+    check_standing(connection, acting, organization_id)
     if not may(connection, member, acting.options, asked):
         raise otherwise
     return member
 
 
-def check_log_in(connection: Connection, acting: Acting, organization_id: str) -> None:
-    """What the organization asks of log-ins holds for whoever acts in it, not only for what is issued."""
-    if not acting.session_id:
-        return
-    refused = unmet_by_session(connection, organization_id, acting.session_id, acting.user_id, acting.now)
+def check_standing(connection: Connection, acting: Acting, organization_id: str) -> None:
+    """Of a member: a suspended organization takes nobody, and what it asks of log-ins holds for whoever reads or acts
+    in it, not only for what is issued."""
+    refused = refused_by(connection, acting, organization_id)
     if refused is not None:
-        raise policy_not_met(refused)
+        raise refused
 
 
-def policy_not_met(refused: Unmet) -> ApiError:
-    return refusal(403, POLICY_NOT_MET, refused.description)
+def refused_by(connection: Connection, acting: Acting, organization_id: str) -> ApiError | None:
+    session_id = acting.session_id or None
+    refused = refused_in(connection, organization_id, session_id, acting.user_id, acting.now)
+    if refused is None:
+        return None
+    return (
+        suspended() if isinstance(refused, Suspended) else refusal(403, POLICY_NOT_MET, refused.description)
+    )
+
+
+def suspended() -> ApiError:
+    return refusal(403, IS_SUSPENDED, SUSPENDED)

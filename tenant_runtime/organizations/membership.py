@@ -18,13 +18,12 @@ from sqlalchemy import (
 from core.database import Prepared
 from core.errors import AccessDenied, InvalidRequest
 from tenant_runtime.models import Membership, Organization, OrganizationConnection
-from tenant_runtime.organizations.policies import LoggedIn, Unmet, asked_of, terms_of, unmet
+from tenant_runtime.organizations.policies import LoggedIn, Suspended, Unmet, asked_of, terms_of, unmet
 from tenant_runtime.organizations.policies.terms import CHOOSES, is_way_of_login
 from tenant_runtime.organizations.rules import Asking, OrganizationRules
 
 UNKNOWN = "The organization is unknown."
 NOT_A_MEMBER = "The user is not a member of this organization."
-SUSPENDED = "This organization is suspended."
 MEMBER = "member"
 """What every member is to the organization itself."""
 
@@ -126,7 +125,7 @@ def resolve_organization(
     if row.membership_id is None:
         raise NotAMember()
     if row.suspended_at is not None:
-        raise AccessDenied(SUSPENDED)
+        raise Suspended()
     refused = unmet(connection, terms_of(row, row.id), login, user_id, now)
     if refused is not None:
         raise refused

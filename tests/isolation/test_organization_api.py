@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from tenant_runtime.models import Organization
 from tests.installation import Installation
 from tests.isolation.conftest import CONTROL_PLANE, A, B
 from tests.isolation.organization_routes import PUBLIC, ApiRoute, api_routes
 from tests.isolation.organization_standing import Standing, made, standing, unknown
 from tests.isolation.rows import TRAIL, all_rows, transitions
-from tests.organizations.people import AuthAnswer, AuthClient, member, visitor
+from tests.organizations.people import AuthAnswer, AuthClient, member, signed_in, visitor
 
 pytestmark = pytest.mark.anyio
 
@@ -228,3 +230,90 @@ async def test_what_one_reads_holds_nothing_of_others(
                 answer,
             )
             assert not [id for id in theirs if json.dumps(id)[1:-1] in answer.text], route
+
+
+STAYS_WITH_THE_MEMBER = frozenset(
+    f"/organization/{name}"
+    for name in ("create", "check-slug", "list", "list-joinable-organizations", "leave")
+)
+"""What asks nothing of the organization: its own entry in the list of one's own, and the way out."""
+
+NOT_FOR_MEMBERS = {
+    "/organization/accept-invitation": 403,
+    "/organization/reject-invitation": 403,
+    "/organization/get-invitation": 403,
+    "/organization/request-to-join": 400,
+    "/organization/join": 400,
+    "/organization/cancel-join-request": 400,
+}
+"""Refused before anybody asks how the organization stands."""
+
+NAMES_NONE = {"/organization/list-user-teams": {}, "/organization/list-user-invitations": {}}
+"""Asked without an organization they answer of all of one's own: of this one, nothing."""
+
+
+@pytest.mark.parametrize("why", ["suspended", "refused by its policy"])
+async def test_an_organization_that_takes_nobody_now_is_neither_read_nor_changed(
+    shared: Installation, why: str
+) -> None:
+    closed = await standing(shared, A, f"closed-{why.split()[0]}")
+    for person in (closed.owner, closed.guest):
+        await made(person, "/organization/set-active", organizationId=closed.ids["organization"])
+    code = await _close(shared, closed, why)
+    says = frozenset({f"/organization/{name}" for name in ("get-settings", "update-settings")})
+    before = await all_rows(shared, without=(*TRAIL, "sessions"))
+    for person in (closed.owner, closed.guest):
+        for route in WITH_SESSION:
+            if not route.is_of_an_organization or route.path in STAYS_WITH_THE_MEMBER:
+                continue
+            if why != "suspended" and person is closed.owner and route.path in says:
+                continue  # an owner may always say less
+            answer = await asked(person, route, closed.ids)
+            assert closed.ids["team"] not in answer.text, route
+            if route.path in NAMES_NONE:
+                answer = await person.call(route.method, route.path, params=NAMES_NONE[route.path])
+                assert (answer.status, answer.body) == (200, []), route
+            elif route.path == ONE_BY_ONE:
+                assert [each["error"]["code"] for each in answer.body["results"]] == [code]
+            elif (expected := NOT_FOR_MEMBERS.get(route.path)) is not None:
+                assert answer.status == expected, (route, answer)
+            else:
+                assert (answer.status, answer.code) == (403, code), (route, answer)
+    for path in ("check?feature=seats", "entitlements"):
+        assert (
+            await closed.owner.http.get(f"{closed.owner.issuer}api/v1/licenses/{path}")
+        ).status_code == 403
+    assert transitions(before, await all_rows(shared, without=(*TRAIL, "sessions"))) == []
+    assert len((await closed.guest.get("/organization/list")).body) == 1
+    await made(closed.guest, "/organization/leave", organizationId=closed.ids["organization"])
+
+
+async def _close(shared: Installation, closed: Standing, why: str) -> str:
+    if why != "suspended":
+        await made(closed.owner, "/organization/update-settings", data={"requireMfa": True})
+        return "ORGANIZATION_POLICY_NOT_MET"
+    tenant = await shared.running.platform.directory.by_id(A)
+    assert tenant is not None
+    table = Organization.__table__
+    suspend = update(table).where(table.c.id == closed.ids["organization"]).values(suspended_at=1)
+    await tenant.database.write(lambda connection: connection.execute(suspend) and None)
+    return "ORGANIZATION_IS_SUSPENDED"
+
+
+async def test_whom_a_suspended_organization_invited_learns_nothing_of_it_and_may_reject(
+    shared: Installation,
+) -> None:
+    closed = await standing(shared, A, "closed-invites")
+    invited = await signed_in(shared, A)
+    about = {"organizationId": closed.ids["organization"]}
+    sent = await made(
+        closed.owner, "/organization/invite-member", email=invited.email, role="member", **about
+    )
+    code = await _close(shared, closed, "suspended")
+    for answer in (
+        await invited.get("/organization/get-invitation", id=sent["id"]),
+        await invited.post("/organization/accept-invitation", invitationId=sent["id"]),
+    ):
+        assert (answer.status, answer.code) == (403, code)
+    assert (await invited.get("/organization/list-user-invitations")).body == []
+    await made(invited, "/organization/reject-invitation", invitationId=sent["id"])

@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from core.clock import now_ms
 from core.errors import Unavailable
 from core.tenants import Tenant
-from tenant_runtime.models import Invitation
+from tenant_runtime.models import Invitation, Organization
 from tenant_runtime.organizations.domains import endpoints as domains
 from tenant_runtime.organizations.in_process import Organizations, Within
 from tenant_runtime.organizations.invitations import endpoints as invitations
@@ -97,6 +97,24 @@ async def test_who_acts_is_asked_as_over_http(shared: Installation) -> None:
     assert unsaid.value.status == 401
     with pytest.raises(TypeError, match="organisationId"):
         await organizations.create_team(by=owner.user_id, organisation_id=organization_id, name="x")
+
+
+async def test_a_suspended_organization_takes_nobody_here_either(shared: Installation) -> None:
+    owner, robin, organizations = await signed_in(shared), await signed_in(shared), await opened(shared)
+    organization_id = await organization_by(owner, organizations)
+    suspend = update(Organization.__table__).values(suspended_at=1)
+    one = suspend.where(Organization.__table__.c.id == organization_id)
+    await (await tenant_of(shared)).database.write(lambda connection: connection.execute(one) and None)
+    about = {"organization_id": organization_id}
+    for refused in (
+        organizations.list_members(by=owner.user_id, **about),
+        organizations.invite_member(by=owner.user_id, email=new_address(), role="member", **about),
+        organizations.delete_organization(by=owner.user_id, **about),
+        organizations.add_member(user_id=robin.user_id, role="member", **about),
+    ):
+        with pytest.raises(ApiError) as why:
+            await refused
+        assert (why.value.status, why.value.code) == (403, "ORGANIZATION_IS_SUSPENDED")
 
 
 async def test_a_session_is_what_it_is_in_the_middle_of(shared: Installation) -> None:

@@ -22,7 +22,8 @@ from tenant_runtime.oauth.policy import machine_scope, shown, split_scope
 from tenant_runtime.oauth.tokens import issuing
 from tenant_runtime.oauth.tokens.families import new_jti
 from tenant_runtime.oauth.tokens.subject import OrganizationClaims
-from tenant_runtime.organizations.membership import SUSPENDED, UNKNOWN
+from tenant_runtime.organizations.membership import UNKNOWN
+from tenant_runtime.organizations.policies import Suspended
 from tenant_runtime.organizations.rules import OrganizationRules
 
 GRANT_TYPE = "client_credentials"
@@ -141,7 +142,7 @@ def _organization(connection: Connection, asked: _Asked, grant: Row[Any]) -> Org
     if row is None:
         raise InvalidRequest(UNKNOWN)
     if row.suspended_at is not None:
-        raise AccessDenied(SUSPENDED)
+        raise Suspended()
     return OrganizationClaims(row.id, row.name)
 
 

@@ -15,7 +15,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.models import Invitation, Role, TeamMember, User
 from tenant_runtime.organizations.access import MEMBER
-from tenant_runtime.organizations.acting import Acting, acting_member
+from tenant_runtime.organizations.acting import Acting, acting_member, suspended
 from tenant_runtime.organizations.active import set_active
 from tenant_runtime.organizations.admission import NewMember, admit, check_room
 from tenant_runtime.organizations.invitations.inviting import about, check_teams
@@ -124,7 +124,7 @@ def acceptable(
     row = found.row
     check_recipient(found, person, options, "ACCEPTING_OR_REJECTING_INVITATION")
     if row.suspended_at is not None:
-        raise refusal(403, "ORGANIZATION_IS_SUSPENDED")
+        raise suspended()
     if member_of(connection, row.organization_id, person.user_id) is not None:
         raise refusal(400, "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION")
     check_room(connection, row.organization_id, options, now)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, select
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.models import Invitation, Organization, User
 from tenant_runtime.organizations.access import OWNER
-from tenant_runtime.organizations.acting import Acting, acting_member
+from tenant_runtime.organizations.acting import Acting, acting_member, suspended
 from tenant_runtime.organizations.invitations.answering import Person, check_recipient, unverified
 from tenant_runtime.organizations.invitations.tickets import PENDING, Found, find
 from tenant_runtime.organizations.members import Member, member_of
@@ -30,7 +30,7 @@ _OF_ORGANIZATION: Select[Any] = (
 _OF_ADDRESS: Select[Any] = (
     select(*_i, _o.name.label("organization_name"), _o.display_name.label("organization_display_name"))
     .join(Organization.__table__, _o.id == _i.organization_id)
-    .where(_i.email == bindparam("to"), _i.status == PENDING)
+    .where(_i.email == bindparam("to"), _i.status == PENDING, _o.suspended_at.is_(None))
     .order_by(_i.created_at, _i.id)
     .limit(MOST)
 )
@@ -52,6 +52,8 @@ def shown_to_recipient(
     if found is None or not found.is_live(now):
         raise refusal(400, "INVITATION_NOT_FOUND")
     check_recipient(found, person, options, "VIEWING")
+    if found.row.suspended_at is not None:
+        raise suspended()
     inviter_id = found.row.inviter_id
     if inviter_id is None:  # invited by the tenant's own software
         return Shown(found, None)

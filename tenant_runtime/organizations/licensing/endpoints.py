@@ -21,7 +21,7 @@ from core.http.errors import as_management
 from core.http.security import ShownToken, shown_token
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.login.cookies import api_token_of
-from tenant_runtime.models import Membership, Organization
+from tenant_runtime.models import Membership
 from tenant_runtime.oauth.clients.authentication import refuse_credentials_in_address
 from tenant_runtime.oauth.dpop.proofs import Proof
 from tenant_runtime.oauth.policy import needs_consent
@@ -32,7 +32,7 @@ from tenant_runtime.oauth.wire import Answer, Call, json_answer, serve
 from tenant_runtime.organizations.licensing.entitlements import Entitlements, entitlements_of, shown
 from tenant_runtime.organizations.licensing.features import KEY
 from tenant_runtime.organizations.membership import NotAMember
-from tenant_runtime.organizations.policies import unmet_by_session
+from tenant_runtime.organizations.policies import refused_in
 from tenant_runtime.organizations.wire.sessions import load_api_session
 from tenant_runtime.schema import require_organization_api
 
@@ -40,15 +40,9 @@ CHECK, ENTITLEMENTS = "/api/v1/licenses/check", "/api/v1/licenses/entitlements"
 SCOPE = "entitlements"
 _FEATURE, _NUMBER = re.compile(KEY), re.compile(r"[1-9][0-9]{0,11}")
 
-_o, _m = Organization.__table__.c, Membership.__table__.c
+_m = Membership.__table__.c
 _STANDS = Prepared(
-    select(_m.id)
-    .join(Organization.__table__, _o.id == _m.organization_id)
-    .where(
-        _m.organization_id == bindparam("organization"),
-        _m.user_id == bindparam("user"),
-        _o.suspended_at.is_(None),
-    )
+    select(_m.id).where(_m.organization_id == bindparam("organization"), _m.user_id == bindparam("user"))
 )
 
 Has = tuple[str, Entitlements]
@@ -144,9 +138,7 @@ def _in_session(connection: Connection, token: str, issuer: str, now_ms: int) ->
     id = session.active_organization_id
     if id is not None and _STANDS.first(connection, {"organization": id, "user": session.user_id}) is None:
         raise NotAMember
-    refused = (
-        unmet_by_session(connection, id, session.id, session.user_id, now_ms) if id is not None else None
-    )
+    refused = refused_in(connection, id, session.id, session.user_id, now_ms) if id is not None else None
     if refused is not None:
         raise refused
     return _has(connection, id, now_ms)

@@ -15,7 +15,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.login.addresses import origin_of
 from tenant_runtime.organizations import as_tenants
 from tenant_runtime.organizations.access import OWNER
-from tenant_runtime.organizations.acting import POLICY_NOT_MET, Acting
+from tenant_runtime.organizations.acting import OF_STANDING, Acting
 from tenant_runtime.organizations.active import clear_active
 from tenant_runtime.organizations.fields import given_fields, kept_fields
 from tenant_runtime.organizations.lifecycle import full, rows, units
@@ -143,7 +143,8 @@ async def list_organizations(call: CallOf) -> Any:
 async def get_organization(call: CallOf) -> Any:
     session, query, options = await call.session(), call.query(Named), await call.options()
     named = (query.organization_id or session.active_organization_id, query.organization_slug)
-    shown = await _stands_there(call, session, _get, session.user_id, *named, options)
+    acting = Acting(session.user_id, options, call.now, session.id)
+    shown = await _stands_there(call, session, _get, acting, *named)
     return answer_null() if shown is None else shown
 
 
@@ -290,7 +291,7 @@ async def _stands_there(
     try:
         return await call.read(unit, *args, **kwargs)
     except ApiError as error:
-        is_theirs = error.code == POLICY_NOT_MET
+        is_theirs = error.code in OF_STANDING
         if error.status == 403 and not is_theirs and session.active_organization_id is not None:
             await call.write(clear_active, session.id, call.now)
         raise
@@ -317,16 +318,12 @@ def _list(connection: Connection, user_id: str, options: OrganizationOptions) ->
 
 
 def _get(
-    connection: Connection,
-    user_id: str,
-    organization_id: str | None,
-    slug: str | None,
-    options: OrganizationOptions,
+    connection: Connection, acting: Acting, organization_id: str | None, slug: str | None
 ) -> dict[str, Any] | None:
     known = rows.id_of_named(connection, organization_id, slug)
     if known is None:
         return None
-    return _as_text(connection, rows.of_member(connection, known, user_id), options)
+    return _as_text(connection, rows.of_member(connection, known, acting), acting.options)
 
 
 def _choose(
@@ -349,7 +346,7 @@ def _delete(connection: Connection, *, acting: Acting, organization_id: str, eve
 def _shown_to_owner(connection: Connection, *, acting: Acting, organization_id: str) -> dict[str, Any]:
     """Of one whose tenant is about to be deleted."""
     as_tenants.tenant_to_delete(connection, acting, organization_id)
-    return _as_text(connection, rows.of_member(connection, organization_id, acting.user_id), acting.options)
+    return _as_text(connection, rows.of_member(connection, organization_id, acting), acting.options)
 
 
 def _as_object(connection: Connection, row: Row[Any], options: OrganizationOptions) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tenant_runtime.organizations.acting import Acting, check_log_in
+from tenant_runtime.organizations.acting import Acting
 from tenant_runtime.organizations.fields import kept_fields
 from tenant_runtime.organizations.invitations import reading
 from tenant_runtime.organizations.invitations.shapes import invitation
@@ -23,8 +23,7 @@ def full_organization(
     known, options = id_of_named(connection, organization_id, slug), acting.options
     if known is None:
         return None
-    row = of_member(connection, known, acting.user_id)
-    check_log_in(connection, acting, known)
+    row = of_member(connection, known, acting)
     declared = options.fields("organization")
     kept = kept_fields(connection, "organization", known, [known]) if declared else {}
     page = page_of(connection, known, Wanted(limit=limit))

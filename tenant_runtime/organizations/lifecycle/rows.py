@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from core.database import Prepared
 from tenant_runtime.models import Membership, Organization
+from tenant_runtime.organizations.acting import Acting, check_standing
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
@@ -58,11 +59,12 @@ def id_of_named(connection: Connection, organization_id: str | None, slug: str |
     return str(found.id)
 
 
-def of_member(connection: Connection, organization_id: str, user_id: str) -> Row[Any]:
-    """One to which the user belongs."""
+def of_member(connection: Connection, organization_id: str, acting: Acting) -> Row[Any]:
+    """One to which the user belongs, and in which they may act."""
     found = organization_by_id(connection, organization_id)
     if found is None:
         raise not_found()
-    if member_of(connection, organization_id, user_id) is None:
+    if member_of(connection, organization_id, acting.user_id) is None:
         raise not_a_member(403)
+    check_standing(connection, acting, organization_id)
     return found

@@ -11,7 +11,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.management.endings import end_organization
 from tenant_runtime.models import Organization
 from tenant_runtime.organizations.access import OWNER
-from tenant_runtime.organizations.acting import Acting, acting_member, policy_not_met
+from tenant_runtime.organizations.acting import Acting, acting_member, check_standing
 from tenant_runtime.organizations.active import clear_active, enter, set_active
 from tenant_runtime.organizations.admission import NewMember, admit
 from tenant_runtime.organizations.fields import keep_fields
@@ -23,7 +23,6 @@ from tenant_runtime.organizations.lifecycle.rows import (
     organization_by_slug,
 )
 from tenant_runtime.organizations.members import Member, member_of
-from tenant_runtime.organizations.policies import unmet_by_session
 from tenant_runtime.organizations.teams.units import create_default_team
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
@@ -108,9 +107,7 @@ def choose_organization(
     if found is None or member_of(connection, known, acting.user_id) is None:
         clear_active(connection, session_id, acting.now)
         return not_a_member(403)
-    refused = unmet_by_session(connection, known, session_id, acting.user_id, acting.now)
-    if refused is not None:
-        raise policy_not_met(refused)
+    check_standing(connection, acting, known)
     enter(connection, session_id, known, acting.now)
     return found
 

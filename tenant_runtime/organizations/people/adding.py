@@ -12,6 +12,7 @@ from core.ids import new_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Organization, User
 from tenant_runtime.organizations.access import built_in_names
+from tenant_runtime.organizations.acting import suspended
 from tenant_runtime.organizations.admission import NewMember, admit
 from tenant_runtime.organizations.fields import given_fields, keep_fields
 from tenant_runtime.organizations.members import defined_roles, in_wire_order, member_of
@@ -84,8 +85,11 @@ def _add(
 
 
 def _check(connection: Connection, new: NewMember, options: OrganizationOptions) -> None:
-    if connection.execute(select(_o.id).where(_o.id == new.organization_id)).one_or_none() is None:
+    organization = connection.execute(select(_o.suspended_at).where(_o.id == new.organization_id)).one_or_none()
+    if organization is None:
         raise refusal(400, "ORGANIZATION_NOT_FOUND")
+    if organization.suspended_at is not None:
+        raise suspended()
     if connection.execute(select(_u.user_id).where(_u.user_id == new.user_id)).one_or_none() is None:
         raise refusal(400, "USER_NOT_FOUND")
     if member_of(connection, new.organization_id, new.user_id) is not None:

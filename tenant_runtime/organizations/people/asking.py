@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from tenant_runtime.organizations.access import Permissions
-from tenant_runtime.organizations.acting import Acting, check_log_in
+from tenant_runtime.organizations.acting import Acting, check_standing
 from tenant_runtime.organizations.lifecycle.rows import id_of_named, not_a_member
 from tenant_runtime.organizations.members import Member, may, member_of
 from tenant_runtime.organizations.people.rows import Person, caller_of, person_of
@@ -18,19 +18,24 @@ class Active:
     person: Person
 
 
-def active_member(connection: Connection, organization_id: str, user_id: str) -> Active:
-    return Active(caller_of(connection, organization_id, user_id), person_of(connection, user_id))
+def active_member(connection: Connection, acting: Acting, organization_id: str) -> Active:
+    member = caller_of(connection, organization_id, acting.user_id)
+    check_standing(connection, acting, organization_id)
+    return Active(member, person_of(connection, acting.user_id))
 
 
 def role_of(
-    connection: Connection, caller_id: str, organization_id: str | None, slug: str | None, user_id: str
+    connection: Connection, acting: Acting, organization_id: str | None, slug: str | None, user_id: str
 ) -> str:
     """Any member may ask about any other."""
     known = id_of_named(connection, organization_id, slug)
     if known is None:
         raise no_active_organization()
-    caller, member = (member_of(connection, known, asked) for asked in (caller_id, user_id))
-    if caller is None or member is None:
+    if member_of(connection, known, acting.user_id) is None:
+        raise stranger()
+    check_standing(connection, acting, known)
+    member = member_of(connection, known, user_id)
+    if member is None:
         raise stranger()
     return member.role
 
@@ -39,7 +44,7 @@ def has_permission(connection: Connection, acting: Acting, organization_id: str,
     member = member_of(connection, organization_id, acting.user_id)
     if member is None:
         raise not_a_member(401)
-    check_log_in(connection, acting, organization_id)
+    check_standing(connection, acting, organization_id)
     return may(connection, member, acting.options, asked)
 
 

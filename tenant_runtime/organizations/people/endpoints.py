@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from tenant_runtime.audit import Event
 from tenant_runtime.organizations.access import OWNER
-from tenant_runtime.organizations.acting import Acting, check_log_in
+from tenant_runtime.organizations.acting import Acting, check_standing
 from tenant_runtime.organizations.lifecycle.rows import id_of_named
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.options import OrganizationOptions
@@ -168,15 +168,16 @@ async def leave_organization(call: CallOf) -> Any:
 async def get_active_member(call: CallOf) -> Any:
     session, options = await call.session(), await call.options()
     organization_id = await _organization(call, None)
-    return await call.read(_active, organization_id, session.user_id, options)
+    acting = Acting(session.user_id, options, call.now, session.id)
+    return await call.read(_active, acting, organization_id)
 
 
 @read_endpoint("/organization/get-active-member-role")
 async def get_active_member_role(call: CallOf) -> Any:
-    session, query = await call.session(), call.query(RoleQuery)
+    session, query, options = await call.session(), call.query(RoleQuery), await call.options()
     role = await call.read(
         asking.role_of,
-        session.user_id,
+        Acting(session.user_id, options, call.now, session.id),
         query.organization_id or session.active_organization_id,
         query.organization_slug,
         query.user_id or session.user_id,
@@ -230,7 +231,7 @@ def _list(
         raise asking.no_active_organization()
     if member_of(connection, known, acting.user_id) is None:
         raise asking.stranger()
-    check_log_in(connection, acting, known)
+    check_standing(connection, acting, known)
     page = page_of(connection, known, wanted)
     members = page_shown(connection, known, page.members, acting.options.fields("member"))
     return {"members": members, "total": page.total}
@@ -260,11 +261,10 @@ def _leave(connection: Connection, acting: Acting, *about: Any) -> dict[str, Any
     return with_user(member_shown(gone.member, acting.options.fields("member"), gone.fields), gone.person)
 
 
-def _active(
-    connection: Connection, organization_id: str, user_id: str, options: OrganizationOptions
-) -> dict[str, Any]:
-    found = asking.active_member(connection, organization_id, user_id)
-    return with_user(shown_with_fields(connection, found.member, options.fields("member")), found.person)
+def _active(connection: Connection, acting: Acting, organization_id: str) -> dict[str, Any]:
+    found = asking.active_member(connection, acting, organization_id)
+    declared = acting.options.fields("member")
+    return with_user(shown_with_fields(connection, found.member, declared), found.person)
 
 
 handlers = [

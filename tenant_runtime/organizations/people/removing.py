@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from tenant_runtime.audit import Event, record
 from tenant_runtime.management.endings import end_membership
 from tenant_runtime.organizations.access import OWNER
-from tenant_runtime.organizations.acting import Acting, check_log_in
+from tenant_runtime.organizations.acting import Acting, check_standing
 from tenant_runtime.organizations.fields import kept_fields
 from tenant_runtime.organizations.members import Member, may
 from tenant_runtime.organizations.people.rows import (
@@ -34,7 +34,7 @@ def remove_member(
     connection: Connection, acting: Acting, organization_id: str, named: str, event: Event
 ) -> Gone:
     caller = caller_of(connection, organization_id, acting.user_id)
-    check_log_in(connection, acting, organization_id)
+    check_standing(connection, acting, organization_id)
     target = member_named(connection, organization_id, named)
     if target is None:
         raise no_member()

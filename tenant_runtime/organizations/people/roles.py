@@ -16,7 +16,7 @@ from tenant_runtime.organizations.access import (
     of_roles,
     permits,
 )
-from tenant_runtime.organizations.acting import Acting, check_log_in
+from tenant_runtime.organizations.acting import Acting, check_standing
 from tenant_runtime.organizations.members import Member, defined_roles, in_wire_order, member_by_id
 from tenant_runtime.organizations.people.demotion import take_back_what_exceeds
 from tenant_runtime.organizations.people.rows import caller_of, is_last_owner, no_member
@@ -41,7 +41,7 @@ def update_member_role(
 ) -> Member:
     roles = in_wire_order(role)
     caller = caller_of(connection, organization_id, acting.user_id)
-    check_log_in(connection, acting, organization_id)
+    check_standing(connection, acting, organization_id)
     target = caller if caller.id == member_id else member_by_id(connection, member_id)
     if target is None:
         raise no_member()
@@ -61,7 +61,7 @@ def transfer_ownership(
 ) -> Transferred:
     """The other becomes an owner beside what they are, the caller steps down; who was nothing else is an admin."""
     caller = caller_of(connection, organization_id, acting.user_id)
-    check_log_in(connection, acting, organization_id)
+    check_standing(connection, acting, organization_id)
     target = member_by_id(connection, member_id)
     if target is None or target.organization_id != organization_id:
         raise no_member()

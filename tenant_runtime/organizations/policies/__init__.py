@@ -8,22 +8,24 @@ which a refresh token comes. An organization that asks nothing costs the stateme
 from tenant_runtime.organizations.policies.logins import LoggedIn
 from tenant_runtime.organizations.policies.settings import OrganizationSettings, settings_of
 from tenant_runtime.organizations.policies.terms import (
+    Suspended,
     Terms,
     Unmet,
     asked_of,
+    refused_in,
     terms_of,
     unmet,
-    unmet_by_session,
 )
 
 __all__ = [
     "LoggedIn",
     "OrganizationSettings",
+    "Suspended",
     "Terms",
     "Unmet",
     "asked_of",
+    "refused_in",
     "settings_of",
     "terms_of",
     "unmet",
-    "unmet_by_session",
 ]

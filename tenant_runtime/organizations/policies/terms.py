@@ -44,6 +44,7 @@ CLOSED = "The organization does not take the way in which the user logs in."
 TOO_OLD = "The organization asks for a more recent log-in."
 ONE_FACTOR = "The organization asks for a second factor."
 FOREIGN_ADDRESS = "The organization asks for a verified address in one of its domains."
+SUSPENDED = "This organization is suspended."
 
 _o = Organization.__table__.c
 _way, _i = OrganizationConnection.__table__.c, Identity.__table__.c
@@ -85,6 +86,12 @@ _OPENNESS: dict[Asking, ColumnElement[Any]] = {
 """An organization that names no connection takes all of them, and the rest is not looked at."""
 
 
+class Suspended(AccessDenied):
+    """Nobody acts in it, whoever they are."""
+
+    description = SUSPENDED
+
+
 class Unmet(AccessDenied):
     """`login_helps`: whoever logs in again may be let in. `is_of_login`: more is asked than this log-in was, whether or
     not another one can be that."""
@@ -116,19 +123,27 @@ def asked_of(asking: Asking) -> tuple[ColumnElement[Any], ...]:
 
 
 _BY_ID = Prepared(
-    select(*asked_of(Asking.LOGINS))
+    select(_o.suspended_at, *asked_of(Asking.LOGINS))
     .select_from(Organization.__table__)
     .where(_o.id == bindparam("organization"))
 )
 
 
-def unmet_by_session(
-    connection: Connection, organization_id: str, session_id: str, user_id: str, now: int
-) -> Unmet | None:
-    """Of a browser's session in an organization to which the user belongs."""
+def refused_in(
+    connection: Connection, organization_id: str, session_id: str | None, user_id: str, now: int
+) -> Suspended | Unmet | None:
+    """Of a member who acts: by a browser's session; without one, nothing is asked of a log-in."""
     login = LoggedIn(session_id=session_id)
     row = _BY_ID.first(connection, {"organization": organization_id, "user_id": user_id, **login.values})
-    return None if row is None else unmet(connection, terms_of(row, organization_id), login, user_id, now)
+    if row is None:
+        return None
+    if row.suspended_at is not None:
+        return Suspended()
+    return (
+        unmet(connection, terms_of(row, organization_id), login, user_id, now)
+        if session_id is not None
+        else None
+    )
 
 
 def terms_of(row: Any, organization_id: str) -> Terms | None:

@@ -169,7 +169,8 @@ async def list_teams(call: CallOf) -> Any:
     options = await _options(call)
     session, query = await call.session(), call.query(OrganizationQuery)
     organization_id = chosen_organization(session, query.organization_id)
-    teams = await call.read(units.list_teams, session.user_id, organization_id)
+    acting = Acting(session.user_id, options, call.now, session.id)
+    teams = await call.read(units.list_teams, acting, organization_id)
     return [team.shown(options) for team in teams]
 
 
@@ -185,8 +186,8 @@ async def set_active_team(call: CallOf) -> Any:
     if not team_id:
         return answer_null()
     organization_id = chosen_organization(session, None)
-    about = (session.id, session.user_id, organization_id, team_id, call.now)
-    team = await call.write(people.enter_team, *about)
+    acting = Acting(session.user_id, options, call.now, session.id)
+    team = await call.write(people.enter_team, acting, session.id, organization_id, team_id)
     return Response(team.shown(options), cookies=cookies_again(call, session))
 
 

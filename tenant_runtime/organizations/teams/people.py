@@ -10,7 +10,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Membership, Session, SessionContext
 from tenant_runtime.models import Team as TeamRow
 from tenant_runtime.models import TeamMember as TeamMemberRow
-from tenant_runtime.organizations.acting import Acting, acting_member, check_log_in
+from tenant_runtime.organizations.acting import Acting, acting_member, check_standing, refused_by
 from tenant_runtime.organizations.active import set_active
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.options import OrganizationOptions
@@ -100,7 +100,7 @@ def list_team_members(connection: Connection, acting: Acting, team_id: str) -> l
     team = team_of(connection, team_id)
     if team is None or member_of(connection, team.organization_id, acting.user_id) is None:
         raise refusal(400, "TEAM_NOT_FOUND")
-    check_log_in(connection, acting, team.organization_id)
+    check_standing(connection, acting, team.organization_id)
     if team_member(connection, team_id, acting.user_id) is None:
         raise refusal(400, "USER_IS_NOT_A_MEMBER_OF_THE_TEAM")
     return [TeamMember(*row) for row in _OF_TEAM.rows(connection, {"team": team_id})]
@@ -109,22 +109,29 @@ def list_team_members(connection: Connection, acting: Acting, team_id: str) -> l
 def list_user_teams(
     connection: Connection, acting: Acting, user_id: str, organization_id: str | None
 ) -> list[Team]:
-    """One's own without an organization are those of all of them."""
+    """One's own without an organization are those of all in which one may act."""
     if organization_id is not None:
         _check_may_look(connection, acting, user_id, organization_id)
     found = [Team(*row) for row in connection.execute(_OF_USER, {"user": user_id})]
-    return [team for team in found if organization_id in (None, team.organization_id)]
+    if organization_id is not None:
+        return [team for team in found if team.organization_id == organization_id]
+    closed = {
+        each for each in {team.organization_id for team in found} if refused_by(connection, acting, each)
+    }
+    return [team for team in found if team.organization_id not in closed]
 
 
 def enter_team(
-    connection: Connection, session_id: str, user_id: str, organization_id: str, team_id: str, now: int
+    connection: Connection, acting: Acting, session_id: str, organization_id: str, team_id: str
 ) -> Team:
     """The session is in the middle of it from now on."""
+    is_member = member_of(connection, organization_id, acting.user_id) is not None
+    if is_member:
+        check_standing(connection, acting, organization_id)
     team = team_in(connection, organization_id, team_id)
-    is_inside = team_member(connection, team_id, user_id) is not None
-    if not is_inside or member_of(connection, organization_id, user_id) is None:
+    if not is_member or team_member(connection, team_id, acting.user_id) is None:
         raise refusal(403, "USER_IS_NOT_A_MEMBER_OF_THE_TEAM")
-    set_active(connection, session_id, organization_id, team_id, now)
+    set_active(connection, session_id, organization_id, team_id, acting.now)
     return team
 
 
@@ -143,6 +150,7 @@ def _check_may_look(connection: Connection, acting: Acting, user_id: str, organi
     if user_id == acting.user_id:
         if member_of(connection, organization_id, user_id) is None:
             raise stranger
+        check_standing(connection, acting, organization_id)
         return
     acting_member(
         connection,

@@ -11,7 +11,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Invitation
 from tenant_runtime.models import Team as TeamRow
 from tenant_runtime.models import TeamMember as TeamMemberRow
-from tenant_runtime.organizations.acting import Acting, acting_member
+from tenant_runtime.organizations.acting import Acting, acting_member, check_standing
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.teams.rows import Team, number_of_teams, t, team_in, teams_of
 from tenant_runtime.organizations.wire.errors import refusal
@@ -131,13 +131,14 @@ def remove_team(
     return team
 
 
-def list_teams(connection: Connection, user_id: str, organization_id: str) -> list[Team]:
-    if member_of(connection, organization_id, user_id) is None:
+def list_teams(connection: Connection, acting: Acting, organization_id: str) -> list[Team]:
+    if member_of(connection, organization_id, acting.user_id) is None:
         raise refusal(
             403,
             "YOU_ARE_NOT_ALLOWED_TO_ACCESS_THIS_ORGANIZATION",
             "You are not allowed to access this organization as an owner",
         )
+    check_standing(connection, acting, organization_id)
     return teams_of(connection, organization_id)
 
 
