@@ -85,7 +85,9 @@ def _add(
 
 
 def _check(connection: Connection, new: NewMember, options: OrganizationOptions) -> None:
-    organization = connection.execute(select(_o.suspended_at).where(_o.id == new.organization_id)).one_or_none()
+    organization = connection.execute(
+        select(_o.suspended_at).where(_o.id == new.organization_id)
+    ).one_or_none()
     if organization is None:
         raise refusal(400, "ORGANIZATION_NOT_FOUND")
     if organization.suspended_at is not None:
