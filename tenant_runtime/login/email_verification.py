@@ -30,7 +30,7 @@ from tenant_runtime.mail.queue import MailUnavailable, admit, posted
 from tenant_runtime.mail.templates import LinkOptions, link_options
 from tenant_runtime.mail.texts import Template
 from tenant_runtime.management.endings import end_logins
-from tenant_runtime.models import Identity, Ticket, User
+from tenant_runtime.models import Identity, Session, Ticket, User
 from tenant_runtime.oauth.backchannel_logout import Initiator
 
 PATH = "/u/email-verification"
@@ -41,7 +41,7 @@ LIFETIME_MS = 432_000_000
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 
-_t, _u, _i = Ticket.__table__.c, User.__table__.c, Identity.__table__.c
+_t, _u, _i, _s = (model.__table__.c for model in (Ticket, User, Identity, Session))
 _IS_GOOD = (
     _t.digest == bindparam("of"),
     _t.kind == KIND,
@@ -57,6 +57,7 @@ _IDENTITY = select(_i.user_id).where(
     _i.provider == bindparam("of_provider"),
     _i.provider_user_id == bindparam("of"),
 )
+_STANDS = select(_s.id).where(_s.id == bindparam("session"), _s.ended_at.is_(None))
 _VERIFY = (
     update(User.__table__)
     .where(_u.user_id == bindparam("user"), _u.email == bindparam("of"))
@@ -80,6 +81,9 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     organization: Mapping[str, str] = {}
     new_email: str | None = None
     """Of a user who wants another address: they have it when it is proved, and no sooner."""
+
+    session_id: str | None = None
+    """Of the session in which they said so."""
 
     @property
     def proves(self) -> str:
@@ -130,9 +134,16 @@ def verification_letter(
 
 
 def letter_to_new_address(
-    user_id: str, email: str, new_email: str, now: int, *, languages: str, result_url: str | None
+    user_id: str,
+    email: str,
+    new_email: str,
+    now: int,
+    *,
+    session_id: str,
+    languages: str,
+    result_url: str | None,
 ) -> Outgoing:
-    about = {"old_email": email, "result_url": result_url}
+    about = {"old_email": email, "session_id": session_id, "result_url": result_url}
     return verification_letter(user_id, new_email, now, None, "new_email", languages, **about)
 
 
@@ -203,6 +214,7 @@ def _make_ticket_of_letter(
         result_url=payload.get("result_url") or options.result_url,
         shows_email=options.shows_email,
         new_email=payload["to"] if payload["template"] == "new_email" else None,
+        session_id=payload.get("session_id"),
     )
     make_ticket(connection, of, asked, now, now + (options.lifetime_ms or LIFETIME_MS))
     record(
@@ -230,7 +242,7 @@ def _reader(connection: Connection, payload: Mapping[str, Any]) -> Any | None:
         return None
     if payload["template"] == "new_email":
         has_moved = user.email != payload["old_email"] or is_taken(connection, user.user_id, to)
-        return None if has_moved else user
+        return user if not has_moved and _stands(connection, payload.get("session_id")) else None
     return user if user.email == to and not user.email_verified else None
 
 
@@ -301,7 +313,14 @@ def _good(connection: Connection, payload: Mapping[str, Any] | None) -> Verifica
     user = _user(connection, good.user_id)
     if user is None or user.blocked or user.email != good.email:
         raise VerificationLinkUsed()
+    if good.new_email is not None and not _stands(connection, good.session_id):
+        raise VerificationLinkUsed()
     return good
+
+
+def _stands(connection: Connection, session_id: str | None) -> bool:
+    """Whether nobody has ended it. Whoever lost the account by a new password would else take it back by a link."""
+    return connection.execute(_STANDS, {"session": session_id}).first() is not None
 
 
 def _user(connection: Connection, user_id: str | None) -> Any | None:

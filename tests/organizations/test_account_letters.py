@@ -16,6 +16,7 @@ from entrypoints.demo_content import Demo
 from tests.conftest import serving, settings_for
 from tests.installation import Installation
 from tests.mailbox import Mailed, link_in, mailed
+from tests.organizations.inviting import set_options
 from tests.organizations.people import AuthAnswer, AuthClient, new_address, signed_in, visitor
 from tests.smtp import Received
 
@@ -29,6 +30,7 @@ HOUR = 3600
 @pytest.fixture
 async def mail(golden: tuple[Path, Demo], tmp_path: Path) -> AsyncIterator[Mailed]:
     async with mailed(golden, tmp_path) as made:
+        await set_options(made, allow_email_change=True)
         yield made
 
 
@@ -108,6 +110,7 @@ async def test_the_secret_of_a_link_is_in_no_line_of_the_log(
 
 
 async def test_without_mail_nothing_that_needs_it_is_begun(installation: Installation) -> None:
+    await (await installation.manager("acme")).patch("/tenants/organizations", {"allow_email_change": True})
     robin = await signed_in(installation, verified=False)
     reset = await robin.post("/request-password-reset", email=robin.email)
     assert (reset.status, reset.code) == (400, "RESET_PASSWORD_DISABLED")
@@ -230,6 +233,38 @@ async def test_a_change_of_address_needs_who_came_in_lately_and_is_as_old_as_the
     mail.installation.clock.advance(24 * HOUR + 60)
     refused = await robin.post("/change-email", newEmail=first)
     assert (refused.status, refused.code) == (403, "SESSION_NOT_FRESH")
+
+
+async def test_a_link_to_a_new_address_is_over_with_the_session_that_asked_for_it(mail: Mailed) -> None:
+    """Else whoever had somebody's account, or their session, takes it back after the password was changed."""
+    robin = await signed_in(mail.installation)
+
+    async def asked_in(session: AuthClient) -> str:
+        assert (await session.post("/change-email", newEmail=new_address())).status == 200
+        return ticket_in(await mail.settle())
+
+    async def is_over(secret: str) -> bool:
+        answer = await visitor(mail.installation).get("/verify-email", token=secret)
+        return (answer.status, answer.code) == (401, "INVALID_TOKEN")
+
+    other = visitor(mail.installation, email=robin.email, password=robin.password)
+    revoked = await asked_in(await other.sign_in())
+    await robin.post("/revoke-other-sessions")
+    signed_out = await asked_in(await other.sign_in())
+    await other.post("/sign-out")
+    of_old_password = await asked_in(await other.sign_in())
+    await ask_reset(mail, robin.email)
+    reset = ticket_in(await mail.settle())
+    await other.post("/change-email", newEmail=(unsent := new_address()))
+    await visitor(mail.installation).post("/reset-password", newPassword=NEW, token=reset)
+    assert (unsent,) not in [letter.recipients for letter in await mail.settle()]
+    robin.password = NEW
+    of_blocked = await asked_in(await robin.sign_in())
+    manager = await mail.installation.manager("acme")
+    for blocked in (True, False):
+        await manager.patch(f"/users/{robin.user_id}", {"blocked": blocked})
+    assert [await is_over(one) for one in (revoked, signed_out, of_old_password, of_blocked)] == [True] * 4
+    await robin.sign_in()
 
 
 async def ask_reset(mail: Mailed, email: str, **body: str) -> AuthAnswer:

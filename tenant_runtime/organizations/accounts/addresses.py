@@ -69,6 +69,8 @@ async def send_verification_email(call: CallOf) -> Answer:
 async def change_email(call: CallOf) -> Answer:
     """Whether somebody else has the new address is asked when the letter is sent, and again when it is proved."""
     session, body = await call.session(), await call.body(ChangeEmailBody)
+    if not (await call.options()).allow_email_change:
+        raise refusal(400, "CHANGE_EMAIL_DISABLED", "Change email is disabled")
     await check_callback(call.tenant, "callbackURL", body.callback_url)
     new_email = normal_email(body.new_email)
     if not is_email(new_email):
@@ -83,6 +85,7 @@ async def change_email(call: CallOf) -> Answer:
         session.email or "",
         new_email,
         call.now,
+        session_id=session.id,
         languages=call.languages,
         result_url=_absolute(body.callback_url),
     )
