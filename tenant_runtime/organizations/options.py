@@ -49,6 +49,7 @@ class OrganizationOptions(msgspec.Struct, frozen=True, kw_only=True):
     everybody holds in an organization who was invited to it."""
 
     allow_user_to_create_organization: bool = True
+    creators_need_verified_address: bool = False
     organization_limit: Limit | None = None
     membership_limit: Limit | None = 100
     invitation_limit: Limit | None = 100
@@ -56,6 +57,8 @@ class OrganizationOptions(msgspec.Struct, frozen=True, kw_only=True):
     cancel_pending_invitations_on_re_invite: bool = False
     require_email_verification_on_invitation: bool = True
     disable_organization_deletion: bool = False
+    allow_email_change: bool = False
+    allow_user_deletion: bool = False
     teams: TeamOptions = TeamOptions()
     dynamic_access_control: DynamicRoles = DynamicRoles()
     statements: Mapping[str, tuple[str, ...]] = {}

@@ -16,6 +16,12 @@ HOUR, DAY = 3_600, 86_400
 GOOD = "seven unrelated words"
 
 
+@pytest.fixture
+async def accounts_may_go(installation: Installation) -> None:
+    manager = await installation.manager("acme")
+    await manager.patch("/tenants/organizations", {"allow_user_deletion": True})
+
+
 async def test_who_signs_up_is_signed_in_until_they_sign_out(shared: Installation) -> None:
     robin, email = visitor(shared), new_address()
     up = await robin.post("/sign-up/email", name="Robin", email=email.upper(), password=GOOD, role="owner")
@@ -298,6 +304,23 @@ async def test_wrong_passwords_of_who_is_signed_in_are_counted_too(installation:
     assert int(answers[-1].headers["x-retry-after"]) > 0
 
 
+async def test_nobody_deletes_an_account_or_changes_its_address_unless_the_tenant_says_so(
+    shared: Installation,
+) -> None:
+    robin = await signed_in(shared)
+    for answer, expected in (
+        (await robin.post("/delete-user", password=robin.password), (404, "")),
+        (await robin.post("/delete-user"), (404, "")),
+    ):
+        assert (answer.status, answer.text) == expected
+    refused = await robin.post("/change-email", newEmail=new_address())
+    assert (refused.status, refused.code) == (400, "CHANGE_EMAIL_DISABLED")
+    for path in ("/delete-user", "/change-email"):
+        assert (await visitor(shared).post(path, newEmail=new_address())).status == 401
+    assert await robin.session() is not None
+
+
+@pytest.mark.usefixtures("accounts_may_go")
 async def test_an_account_goes_with_everything_of_its_owners(installation: Installation) -> None:
     (north, *_) = installation.tenant("acme").organizations
     robin = await member(installation, north.id)
@@ -313,6 +336,7 @@ async def test_an_account_goes_with_everything_of_its_owners(installation: Insta
     assert not [row for row in await rows(installation, "memberships") if row.user_id == robin.user_id]
 
 
+@pytest.mark.usefixtures("accounts_may_go")
 async def test_who_came_in_long_ago_shows_the_password_before_the_account_goes(
     installation: Installation,
 ) -> None:
@@ -323,6 +347,7 @@ async def test_who_came_in_long_ago_shows_the_password_before_the_account_goes(
     assert (await robin.post("/delete-user", password=robin.password)).status == 200
 
 
+@pytest.mark.usefixtures("accounts_may_go")
 async def test_the_only_owner_of_an_organization_cannot_go(installation: Installation) -> None:
     robin = await signed_in(installation)
     made = await robin.post("/organization/create", name="Alone", slug="alone")
@@ -334,6 +359,7 @@ async def test_the_only_owner_of_an_organization_cannot_go(installation: Install
     assert (await robin.post("/delete-user")).status == 200
 
 
+@pytest.mark.usefixtures("accounts_may_go")
 async def test_of_two_owners_who_go_at_once_one_stays(installation: Installation) -> None:
     robin, sam = await signed_in(installation), await signed_in(installation)
     made = await robin.post("/organization/create", name="Pair", slug="pair")
@@ -366,6 +392,7 @@ async def test_where_the_cookies_are_of_two_sessions_both_end(shared: Installati
     assert [await each.session() for each in (robin, sam)] == [None, None]
 
 
+@pytest.mark.usefixtures("accounts_may_go")
 async def test_a_deleted_user_has_invited_nobody(installation: Installation) -> None:
     """And leaves no organization behind that was in the middle of a session."""
     robin, sam = await signed_in(installation), await signed_in(installation)

@@ -11,6 +11,7 @@ from tenant_runtime.models import MembershipOrganizationRole
 from tenant_runtime.organizations.members import member_of
 from tests.installation import Installation
 from tests.organizations.people import DATABASE, AuthClient, member, signed_in, visitor
+from tests.organizations.places import telling
 
 
 def new_slug() -> str:
@@ -114,6 +115,17 @@ async def test_nobody_makes_more_than_they_may(shared: Installation) -> None:
         answer = await owner.post("/organization/create", name="x", slug=new_slug())
         await manager.patch("/tenants/organizations", dict.fromkeys(options))
         assert (answer.status, answer.code) == (403, code)
+
+
+async def test_who_makes_organizations_has_proved_their_address_where_the_tenant_asks_it(
+    shared: Installation,
+) -> None:
+    unproved, proved = await signed_in(shared, verified=False), await signed_in(shared)
+    await made(unproved)
+    async with telling(shared, creators_need_verified_address=True):
+        refused = await unproved.post("/organization/create", name="x", slug=new_slug())
+        assert (refused.status, refused.code) == (403, "EMAIL_NOT_VERIFIED")
+        await made(proved)
 
 
 async def test_without_a_session_each_says_so_in_its_way(shared: Installation) -> None:

@@ -89,6 +89,7 @@ class OrganizationOptionsPatch(Body):
     """`null` returns a member to what is inherited."""
 
     allow_user_to_create_organization: Maybe[bool | None] = UNSET
+    creators_need_verified_address: Maybe[bool | None] = UNSET
     organization_limit: Maybe[Limit | None] = UNSET
     membership_limit: Maybe[Limit | None] = UNSET
     invitation_limit: Maybe[Limit | None] = UNSET
@@ -96,6 +97,8 @@ class OrganizationOptionsPatch(Body):
     cancel_pending_invitations_on_re_invite: Maybe[bool | None] = UNSET
     require_email_verification_on_invitation: Maybe[bool | None] = UNSET
     disable_organization_deletion: Maybe[bool | None] = UNSET
+    allow_email_change: Maybe[bool | None] = UNSET
+    allow_user_deletion: Maybe[bool | None] = UNSET
     teams: Maybe[TeamsPatch | None] = UNSET
     dynamic_access_control: Maybe[DynamicRolesPatch | None] = UNSET
     statements: Maybe[Pairs | None] = UNSET

@@ -15,7 +15,7 @@ from tenant_runtime.organizations.accounts.own_sessions import is_fresh
 from tenant_runtime.organizations.accounts.shapes import Answer, DeleteUserBody
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.people.rows import is_last_owner
-from tenant_runtime.organizations.wire import CallOf, refusal, write_endpoint
+from tenant_runtime.organizations.wire import CallOf, bare, refusal, write_endpoint
 
 _m, _u = Membership.__table__.c, User.__table__.c
 _ORGANIZATIONS = select(_m.organization_id).where(_m.user_id == bindparam("user"))
@@ -25,6 +25,8 @@ _ORGANIZATIONS = select(_m.organization_id).where(_m.user_id == bindparam("user"
 async def delete_user(call: CallOf) -> Response[Answer]:
     """By who shows their password, or came in lately."""
     session, body = await call.session(), await call.body(DeleteUserBody)
+    if not (await call.options()).allow_user_deletion:
+        raise bare(404)
     shown = None
     if body.password is not None:
         shown = await show_password(call, session, body.password)

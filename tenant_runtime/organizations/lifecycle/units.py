@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
+from core.database import Prepared
 from core.database.sql import insert
 from tenant_runtime.audit import Event, record
 from tenant_runtime.management.endings import end_organization
-from tenant_runtime.models import Organization
+from tenant_runtime.models import Organization, User
 from tenant_runtime.organizations.access import OWNER
 from tenant_runtime.organizations.acting import Acting, acting_member, check_standing
 from tenant_runtime.organizations.active import clear_active, enter, set_active
@@ -26,8 +27,9 @@ from tenant_runtime.organizations.members import Member, member_of
 from tenant_runtime.organizations.teams.units import create_default_team
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
-_table = Organization.__table__
+_table, _u = Organization.__table__, User.__table__.c
 _NEW = insert(_table).on_conflict_do_nothing(index_elements=["name"])
+_VERIFIED = Prepared(select(_u.user_id).where(_u.user_id == bindparam("user"), _u.email_verified.is_(True)))
 _FOLLOWS = "This organization stands for a tenant, which its name and existence follow."
 
 
@@ -58,9 +60,15 @@ def check_may_create(connection: Connection, acting: Acting) -> None:
     options = acting.options
     if not options.allow_user_to_create_organization:
         raise refusal(403, "YOU_ARE_NOT_ALLOWED_TO_CREATE_A_NEW_ORGANIZATION")
+    if options.creators_need_verified_address and not _is_verified(connection, acting.user_id):
+        raise refusal(403, "EMAIL_NOT_VERIFIED")
     limit = options.organization_limit
     if limit is not None and number_of_memberships(connection, acting.user_id) >= limit:
         raise refusal(403, "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS")
+
+
+def _is_verified(connection: Connection, user_id: str) -> bool:
+    return bool(_VERIFIED.rows(connection, {"user": user_id}))
 
 
 def create_organization(

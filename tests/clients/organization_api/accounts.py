@@ -47,6 +47,8 @@ ACCOUNTS = Scene(
         step("ada", "listAccounts", differs="an account's id is the one that its connection knows"),
         step("ada", "revokeSessions"),
         step("ada", "getSession"),
+        step("ben", "changeEmail", newEmail="other@accounts.example", fails=(400, "CHANGE_EMAIL_DISABLED")),
+        step("ben", "deleteUser", password=PASSWORD, fails=(404, None)),
         step("ben", "signOut"),
         step("ben", "getSession"),
         step("ben", "signOut"),
@@ -92,6 +94,7 @@ LETTERS = Scene(
         step("ben", "getSession"),
         step("ben", "signIn.email", email="ben" + AT, password=PASSWORD, fails=BAD_LOGIN),
     ),
+    options={"allow_email_change": True, "allow_user_deletion": True},
 )  # fmt: skip
 
 LOGIN = '{"email":"ada@edges.example","password":"wrong"}'

@@ -47,7 +47,8 @@ export async function openReference(options, people) {
   const { createAccessControl } = await from("better-auth/plugins/access");
   const tables = Object.fromEntries([...TABLES, "organizationRole"].map((name) => [name, []]));
   const letters = new Map();
-  const { teams, dynamic_access_control: dynamic, additional_fields: fields, statements, roles, ...rest } = options;
+  const { teams, dynamic_access_control: dynamic, additional_fields: fields, statements, roles, ...others } = options;
+  const { allow_user_deletion: goes = false, allow_email_change: moves = false, ...rest } = others;
   const auth = betterAuth({
     baseURL: ORIGIN,
     secret: "a secret of the tests that is long enough for it",
@@ -58,7 +59,7 @@ export async function openReference(options, people) {
       password: { hash: async (password) => `plain:${password}`, verify: async ({ hash, password }) => hash === `plain:${password}` },
     },
     emailVerification: { sendVerificationEmail: async ({ user, token }) => void letters.set(user.email, token) },
-    user: { deleteUser: { enabled: true }, changeEmail: { enabled: true } },
+    user: { deleteUser: { enabled: goes }, changeEmail: { enabled: moves } },
     rateLimit: { enabled: false },
     telemetry: { enabled: false },
     logger: { disabled: true },
