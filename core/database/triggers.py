@@ -1,7 +1,8 @@
 """Triggers said once, and spelled for SQLite (and libSQL) and for PostgreSQL.
 
-A statement may say `now_ms()`, `random_text()`, `object_of('name', value, ...)` and `json_value(column)`: each of them
-is spelled for the database, too. `since` is the revision that makes what a trigger needs.
+A statement may say `now_ms()`, `random_text()`, `object_of('name', value, ...)`, `json_value(column)` and
+`joined(column, ',')`, of the rows in their order: each of them is spelled for the database, too. `since` is the
+revision that makes what a trigger needs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -86,12 +87,14 @@ _SQLITE = {
     "random_text()": "lower(hex(randomblob(12)))",
     "object_of(": "json_object(",
     "json_value(": "json(",
+    "joined(": "group_concat(",
 }
 _POSTGRESQL = {
     "now_ms()": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
     "random_text()": "substr(replace(CAST(gen_random_uuid() AS text), '-', ''), 1, 24)",
     "object_of(": "json_build_object(",
     "json_value(": "(",
+    "joined(": "string_agg(",
 }
 _TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 _WORDS = "SELECT sql FROM sqlite_master WHERE type = 'trigger'"

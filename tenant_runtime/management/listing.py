@@ -70,17 +70,28 @@ class Listing:
     sortable: dict[str, ColumnElement[Any]] = field(default_factory=dict)
     newest_first: bool = False
     by_checkpoint: bool = False
+    narrow: Select[Any] | None = None
+    """The ids of the same rows, where an index has them in this order: the statement then joins those of the page only,
+    however far it is, and none to count them. The id is the last column of `place`."""
     page: Select[Any] = field(init=False)
     plain: PreparedPage = field(init=False)
     """The page as most ask for it: in the usual order, unfiltered."""
 
     def __post_init__(self) -> None:
-        page = self.statement.order_by(*self.order()).limit(bindparam("limit_")).offset(bindparam("offset_"))
+        page = self._windowed(self.statement)
+        plain = page if self.narrow is None else self._looked_up(self.narrow)
         object.__setattr__(self, "page", page)
-        object.__setattr__(self, "plain", PreparedPage(page))
+        object.__setattr__(self, "plain", PreparedPage(plain))
 
     def order(self) -> list[Any]:
         return [desc(column) if self.newest_first else asc(column) for column in self.place]
+
+    def _windowed(self, statement: Select[Any]) -> Select[Any]:
+        return statement.order_by(*self.order()).limit(bindparam("limit_")).offset(bindparam("offset_"))
+
+    def _looked_up(self, narrow: Select[Any]) -> Select[Any]:
+        ids = self._windowed(narrow).subquery()
+        return self.statement.join(ids, ids.c.id == self.place[-1]).order_by(*self.order())
 
     def after(self, position: Position) -> Criterion:
         place, there = tuple_(*self.place), tuple_(*map(literal, position))
@@ -154,7 +165,8 @@ def _chosen(listing: Listing, asked: _Asked) -> Select[Any]:
 
 
 def _total(connection: Connection, listing: Listing, asked: _Asked) -> int:
-    counted = listing.statement.where(*asked.criteria).limit(MAX_TOTAL).subquery()
+    every = listing.statement if listing.narrow is None or asked.criteria else listing.narrow
+    counted = every.where(*asked.criteria).limit(MAX_TOTAL).subquery()
     return int(connection.execute(select(func.count()).select_from(counted), asked.values).scalar_one())
 
 

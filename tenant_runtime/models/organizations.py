@@ -66,7 +66,8 @@ class OrganizationSetting(TenantBase):
 
 class OrganizationDomain(TenantBase):
     """A domain that an organization says is its own. `status`: pending, verified; two may claim one, and one of them
-    has proved it by the record that `token` stands in. `checked_at` is the last look at that record."""
+    has proved it by the record that `token` stands in. `checked_at` is the last look at that record, `look_at` when it
+    is looked for again (never, where somebody said that it is verified), `misses` how often in a row it was gone."""
 
     __tablename__ = "organization_domains"
     __table_args__ = (
@@ -79,6 +80,7 @@ class OrganizationDomain(TenantBase):
             sqlite_where=text("status = 'verified'"),
             postgresql_where=text("status = 'verified'"),
         ),
+        Index("ix_organization_domains_look_at", "look_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -89,6 +91,8 @@ class OrganizationDomain(TenantBase):
     is_for_discovery: Mapped[bool] = mapped_column(default=True)
     verified_at: Mapped[int | None] = mapped_column(BigInteger)
     checked_at: Mapped[int | None] = mapped_column(BigInteger)
+    look_at: Mapped[int | None] = mapped_column(BigInteger)
+    misses: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[Millis]
     updated_at: Mapped[Millis]
 
@@ -107,19 +111,22 @@ class AdditionalFields(TenantBase):
 
 
 class Membership(TenantBase):
-    """One row per (organization, user), whichever API made it."""
+    """One row per (organization, user), whichever API made it. `role` repeats what `membership_organization_roles` has
+    of it, in alphabetical order, joined by commas: a trigger writes it, and lists are found by it."""
 
     __tablename__ = "memberships"
     __table_args__ = (
         UniqueConstraint("organization_id", "user_id"),
         Index("ix_memberships_user_id", "user_id"),
         Index("ix_memberships_created", "organization_id", "created_at", "id"),
+        Index("ix_memberships_role", "organization_id", "role", "created_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     organization_id: Mapped[str] = mapped_column(owned_by("organizations.id"))
     user_id: Mapped[str] = mapped_column(owned_by("users.user_id"))
     created_at: Mapped[Millis]
+    role: Mapped[str] = mapped_column(server_default="member")
 
 
 class MembershipOrganizationRole(TenantBase):

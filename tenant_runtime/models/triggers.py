@@ -2,8 +2,9 @@
 
 Triggers, because nothing gets past them: ORM flushes, Core statements, bulk updates, imports and raw text in any
 process. They (a) raise `tenant.config_version` with every write to a configuration entity, in the same transaction,
-and (b) refuse writes to system entities and tenant organizations unless the transaction is one of converge
-(`tenant.converging` = 1). The refusal's text is turned into `core.errors.ManagedByControlPlane` by the lane.
+(b) refuse writes to system entities and tenant organizations unless the transaction is one of converge
+(`tenant.converging` = 1); the refusal's text is turned into `core.errors.ManagedByControlPlane` by the lane; and (c)
+keep in the row of a membership what is repeated there of its roles.
 
 They are made anew after every migration (`migrations.upgrade`), so changing the lists below needs a new revision.
 """
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 
 from core.database.triggers import Following, Refusing, Trigger
 from tenant_runtime.models import telling
+from tenant_runtime.models.telling import WITHIN_ORGANIZATIONS
 
 CONFIGURATION = (
     "client_grants",
@@ -61,6 +63,7 @@ def all_triggers() -> Iterator[Trigger]:
                 f"{table}_{event.lower()}_system", event, table, is_system, f"managed_by_control_plane:{kind}"
             )
     yield from _tenant_organizations()
+    yield from _repeated_roles()
     yield from telling.all_triggers()
     yield _refusal(
         "tenant_update_identity",
@@ -86,6 +89,21 @@ def _tenant_organizations() -> Iterator[Trigger]:
             "organizations",
             f"{row}.managed_by IS NOT NULL",
             "managed_by_tenant",
+        )
+
+
+def _repeated_roles() -> Iterator[Trigger]:
+    """A membership that goes takes its roles along, and is not there to be written any more."""
+    table = "membership_organization_roles"
+    for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+        held = f"SELECT role FROM {table} WHERE membership_id = {row}.membership_id ORDER BY role"
+        role = f"COALESCE((SELECT joined(role, ',') FROM ({held}) AS held), 'member')"
+        yield Following(
+            name=f"{table}_{event.lower()}_repeated",
+            event=event,
+            table=table,
+            statement=f"UPDATE memberships SET role = {role} WHERE id = {row}.membership_id AND role <> {role}",
+            since=WITHIN_ORGANIZATIONS,
         )
 
 

@@ -105,5 +105,43 @@ def test_an_older_copy_has_no_trigger_that_needs_what_comes_later(connection: Co
     assert set(found) == {trigger.name for trigger in all_triggers() if trigger.since <= before}
 
 
+def test_what_members_are_stands_in_their_own_row_from_the_upgrade_on() -> None:
+    """And stays true whoever writes their roles."""
+    driver = sqlite3.connect(":memory:", isolation_level=None)
+    driver.execute("BEGIN")
+    connection = connection_over(driver)
+    migrations.upgrade(connection, "tenant", to="0005")
+    put(connection, "organizations", id="o", name="o", branding="{}", metadata="{}")
+    for who, roles in {"a": ["owner", "editor"], "b": ["member"], "c": []}.items():
+        put(connection, "users", user_id=who)
+        put(connection, "memberships", id=who, organization_id="o", user_id=who)
+        for role in roles:
+            put(connection, "membership_organization_roles", membership_id=who, role=role)
+    migrations.upgrade(connection, "tenant")
+    assert roles_of(connection) == {"a": "editor,owner", "b": "member", "c": "member"}
+    put(connection, "membership_organization_roles", membership_id="c", role="guest")
+    held = "membership_organization_roles"
+    connection.execute(text(f"DELETE FROM {held} WHERE membership_id = 'b'"))
+    connection.execute(text(f"UPDATE {held} SET role = 'writer' WHERE role = 'editor'"))
+    assert roles_of(connection) == {"a": "owner,writer", "b": "member", "c": "guest"}
+    driver.close()
+
+
+def put(connection: Connection, table: str, **given: str) -> None:
+    """What must be there and is not given is empty."""
+    columns = connection.execute(text(f"PRAGMA table_info({table})"))
+    needed = {
+        row.name: 0 if "INT" in row.type or "BOOL" in row.type else "{}" for row in columns if row.notnull
+    }
+    values = {**needed, **given}
+    connection.execute(
+        text(f"INSERT INTO {table} ({', '.join(values)}) VALUES (:{', :'.join(values)})"), values
+    )
+
+
+def roles_of(connection: Connection) -> dict[str, str]:
+    return {row.id: row.role for row in connection.execute(text("SELECT id, role FROM memberships"))}
+
+
 def triggers(connection: Connection) -> set[str]:
     return set(connection.execute(text("SELECT sql FROM sqlite_master WHERE type = 'trigger'")).scalars())

@@ -106,6 +106,31 @@ async def test_many_are_filtered_sorted_and_paged(shared: Installation) -> None:
     assert await found(**by("createdAt", "lt", "1577836800000")) == ([], 0)
 
 
+async def test_members_are_found_by_what_they_are_now_whoever_made_them_so(shared: Installation) -> None:
+    company = await Company.of(shared)
+    person, founder = await company.person(), await signed_in(shared)
+
+    async def found(role: str) -> set[str]:
+        query = {"filterField": "role", "filterValue": role, "organizationId": company.id}
+        listed = (await company.owner.get("/organization/list-members", **query)).body
+        assert listed["total"] == len(listed["members"])
+        return {each["userId"] for each in listed["members"]}
+
+    manager = await shared.manager("acme")
+    added = {"members": [founder.user_id], "organization_roles": ["owner", "admin"]}
+    await manager.post(f"/organizations/{company.id}/members", added)
+    assert await found("admin,owner") == {founder.user_id}
+    await company.owner.post("/organization/set-active", organizationId=company.id)
+    role = {"role": "scribe", "permission": {"invitation": ["create"]}}
+    assert (await company.owner.post("/organization/create-role", **role)).status == 200
+    assert (await company.give(company.owner, person, "scribe")).status == 200
+    assert (await found("scribe"), await found("member")) == ({person.user_id}, set())
+    renamed = {"roleName": "scribe", "data": {"roleName": "writer"}}
+    assert (await company.owner.post("/organization/update-role", **renamed)).status == 200
+    assert (await found("scribe"), await found("writer")) == (set(), {person.user_id})
+    assert (await company.roles())[person.user_id] == "writer"
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -20,11 +20,32 @@ PERMISSIONS = {
 
 def upgrade() -> None:
     add_permissions(op.get_bind(), PERMISSIONS)
+    _memberships()
     _sessions()
     _teams()
     _invitations()
     _organizations()
     _licenses()
+
+
+def _memberships() -> None:
+    """What members are, in their own row as well: from now on by a trigger."""
+    op.add_column("memberships", sa.Column("role", sa.String(), nullable=False, server_default="member"))
+    op.create_index(
+        "ix_memberships_role", "memberships", ["organization_id", "role", "created_at", "id"], unique=False
+    )
+    memberships = sa.table("memberships", sa.column("id"), sa.column("role"))
+    held = sa.table(
+        "membership_organization_roles", sa.column("membership_id"), sa.column("role", sa.String())
+    )
+    theirs = sa.select(held.c.role).where(held.c.membership_id == memberships.c.id).order_by(held.c.role)
+    roles = theirs.correlate(memberships).subquery()
+    others = sa.select(held.c.membership_id).where(held.c.role != "member")
+    op.execute(
+        sa.update(memberships)
+        .where(memberships.c.id.in_(others))
+        .values(role=sa.select(sa.func.aggregate_strings(roles.c.role, ",")).scalar_subquery())
+    )
 
 
 def _sessions() -> None:
@@ -174,6 +195,7 @@ def _invitations() -> None:
         "ix_invitations_created", "invitations", ["organization_id", "created_at", "id"], unique=False
     )
     op.create_index("ix_invitations_email", "invitations", ["email"], unique=False)
+    op.create_index("ix_invitations_expires_at", "invitations", ["expires_at"], unique=False)
     op.create_index("ix_invitations_inviter_id", "invitations", ["inviter_id"], unique=False)
     op.create_index(
         "ix_invitations_pending",
@@ -216,6 +238,14 @@ def _invitations() -> None:
         postgresql_where=sa.text("status = 'pending'"),
     )
     op.create_index("ix_join_requests_user_id", "join_requests", ["user_id"], unique=False)
+    op.create_index(
+        "ix_join_requests_over",
+        "join_requests",
+        ["decided_at"],
+        unique=False,
+        sqlite_where=sa.text("status IN ('approved', 'canceled')"),
+        postgresql_where=sa.text("status IN ('approved', 'canceled')"),
+    )
 
 
 def _organizations() -> None:
@@ -243,6 +273,8 @@ def _organizations() -> None:
         sa.Column("is_for_discovery", sa.Boolean(), nullable=False),
         sa.Column("verified_at", sa.BigInteger(), nullable=True),
         sa.Column("checked_at", sa.BigInteger(), nullable=True),
+        sa.Column("look_at", sa.BigInteger(), nullable=True),
+        sa.Column("misses", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -270,6 +302,7 @@ def _organizations() -> None:
         sqlite_where=sa.text("status = 'verified'"),
         postgresql_where=sa.text("status = 'verified'"),
     )
+    op.create_index("ix_organization_domains_look_at", "organization_domains", ["look_at"], unique=False)
     op.create_table(
         "additional_fields",
         sa.Column("kind", sa.String(), nullable=False),

@@ -32,7 +32,7 @@ _held, _standing = MembershipRole.__table__, MembershipOrganizationRole.__table_
 
 BuiltInRole = Literal["owner", "admin", "member", "guest"]
 
-_FIND = select(_table).where(
+_FIND = select(_table.c.id).where(
     _table.c.organization_id == bindparam("organization"), _table.c.user_id == bindparam("user")
 )
 _ROLES_OF = (
@@ -80,8 +80,10 @@ _MEMBERS = (
     .join(_user, _user.c.user_id == _table.c.user_id)
     .where(_table.c.organization_id == bindparam("organization"))
 )
-LISTING = Listing("members", _MEMBERS, (_table.c.created_at, _table.c.id), _page)
-LISTING_WITH_ROLES = Listing("members", _MEMBERS, (_table.c.created_at, _table.c.id), _page_with_roles)
+_PLACE = (_table.c.created_at, _table.c.id)
+_NARROW = select(_table.c.id).where(_table.c.organization_id == bindparam("organization"))
+LISTING = Listing("members", _MEMBERS, _PLACE, _page, narrow=_NARROW)
+LISTING_WITH_ROLES = Listing("members", _MEMBERS, _PLACE, _page_with_roles, narrow=_NARROW)
 ROLES = Listing(
     "roles",
     select(_role)

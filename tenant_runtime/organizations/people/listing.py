@@ -1,7 +1,9 @@
 """Many members: a page of them and how many there are, filtered and sorted as the client asks. Two statements, however
-large the organization is; a page in the order of joining is read from an index.
+large the organization is.
 
-`role` is a member's roles as one text, as the wire has it, in filters and in sorting too.
+`role` is a member's roles as one text, as the wire has it, in filters and in sorting too. Which rows the page has is
+read from an index alone; only these are looked up. In the order of joining and by role, both ways, the index has the
+order as well, and of one role it has those alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
-from tenant_runtime.models import Membership, MembershipOrganizationRole, User
-from tenant_runtime.organizations.access import MEMBER
+from tenant_runtime.models import Membership, User
 from tenant_runtime.organizations.members import Member
 from tenant_runtime.organizations.people.rows import Person
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
@@ -24,20 +25,12 @@ Direction = Literal["asc", "desc"]
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
 
-_m, _u, _held = (model.__table__.c for model in (Membership, User, MembershipOrganizationRole))
-_each = (
-    select(_held.role)
-    .where(_held.membership_id == _m.id)
-    .order_by(_held.role)
-    .correlate(Membership.__table__)
-    .subquery()
-)
-_ROLE = func.coalesce(select(func.aggregate_strings(_each.c.role, ",")).scalar_subquery(), MEMBER)
+_m, _u = Membership.__table__.c, User.__table__.c
 FIELDS: Mapping[str, ColumnElement[Any]] = {
     "id": _m.id,
     "organizationId": _m.organization_id,
     "userId": _m.user_id,
-    "role": _ROLE,
+    "role": _m.role,
     "createdAt": _m.created_at,
 }
 _OF_ORGANIZATION = _m.organization_id == bindparam("organization")
@@ -46,15 +39,16 @@ _MEMBERS = (
         _m.id,
         _m.organization_id,
         _m.user_id,
-        _ROLE.label("role"),
+        _m.role,
         _m.created_at,
         _u.name,
         _u.email,
         _u.picture,
     )
+    .select_from(Membership.__table__)
     .join(User.__table__, _u.user_id == _m.user_id)
-    .where(_OF_ORGANIZATION)
 )
+_IDS = select(_m.id).where(_OF_ORGANIZATION)
 _TOTAL = select(func.count()).select_from(Membership.__table__).where(_OF_ORGANIZATION)
 _IN_ORDER = (_m.created_at, _m.id)
 _COMPARES: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
@@ -93,8 +87,9 @@ class Page:
 
 def page_of(connection: Connection, organization_id: str, wanted: Wanted) -> Page:
     """`total` counts those that the filter leaves."""
-    criteria = _criteria(wanted)
-    statement = _MEMBERS.where(*criteria).order_by(*_order(wanted)).limit(wanted.limit).offset(wanted.offset)
+    criteria, order = _criteria(wanted), _order(wanted)
+    ids = _IDS.where(*criteria).order_by(*order).limit(wanted.limit).offset(wanted.offset).subquery()
+    statement = _MEMBERS.join(ids, ids.c.id == _m.id).order_by(*order)
     of_it = {"organization": organization_id}
     rows = connection.execute(statement, of_it).all()
     total = connection.execute(_TOTAL.where(*criteria), of_it).scalar_one()
@@ -110,8 +105,8 @@ def _order(wanted: Wanted) -> Sequence[ColumnElement[Any]]:
     if wanted.sort_by is None:
         return _IN_ORDER
     column = _field(wanted.sort_by, "sortBy")
-    first = column.desc() if wanted.direction == "desc" else column.asc()
-    return (first, *_IN_ORDER)
+    columns = (column, *(other for other in _IN_ORDER if other is not column))
+    return [each.desc() for each in columns] if wanted.direction == "desc" else columns
 
 
 def _criteria(wanted: Wanted) -> list[ColumnElement[bool]]:
