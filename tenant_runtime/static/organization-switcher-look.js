@@ -61,5 +61,6 @@ small { display: block; margin-top: .2rem; opacity: .8; }
 .actions [value=yes] { background: var(--_accent); border-color: var(--_accent); color: var(--_surface); }
 [role=alert]:empty { display: none; }
 [role=alert] { margin: .5rem 0; overflow-wrap: anywhere; }
+[part=problem] { width: 0; min-width: 100%; } /* as wide as the button, however much it says */
 @media (forced-colors: active) { [role^=menuitem]:focus { outline: 2px solid Highlight; } }
 `);

@@ -7,20 +7,13 @@
    the person's session there: that takes a page of the same site, whose origin a client of the tenant names. What is
    done about a choice is the page's: `switchOrganization`, most simply that of `createTokens`. */
 
+import { asked, field } from "./organization-switcher-dialog.js";
 import { STYLE, TEXTS } from "./organization-switcher-look.js";
+import { element, Menu, menuItem } from "./organization-switcher-menu.js";
 
 export { createTokens } from "./organization-tokens.js";
 
-const PAUSE = 500; // milliseconds after which letters begin another word
 const SETTABLE = ["switchOrganization", "organizations", "texts", "active"];
-
-/** Made without markup in texts: a page's policy may ask for trusted types. */
-function element(name, attributes = {}, ...content) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...content);
-  return made;
-}
 
 /** What a page set before this module had come: it would hide the properties of the class. */
 function setEarly(host) {
@@ -44,28 +37,17 @@ class OrganizationSwitcher extends HTMLElement {
   #turn = 0;
   #reading = 0;
   #isShown = false;
-  #isDrawing = false;
-  #typed = "";
-  #typedAt = -PAUSE;
-  #opener = element("button", { id: "opener", part: "button", type: "button", "aria-haspopup": "menu" }, element("span"));
-  #menu = element("div", { id: "menu", part: "menu", role: "menu", hidden: "" });
+  #menu = new Menu({
+    whenOpened: () => this.#complain(""),
+    whenChosen: ({ kind, id }) => this.#choose(kind, id),
+  });
   #problem = element("p", { role: "alert", part: "problem" });
-  #dialog = null;
   #root = this.attachShadow({ mode: "open" });
 
   constructor() {
     super();
-    this.#root.append(this.#opener, this.#menu, this.#problem);
+    this.#root.append(this.#menu.opener, this.#menu.list, this.#problem);
     this.#root.adoptedStyleSheets = [STYLE]; // no element: a page's policy may forbid those
-    this.#opener.setAttribute("aria-expanded", "false");
-    this.#opener.addEventListener("click", () => (this.#menu.hidden ? this.#open() : this.#close()));
-    this.#opener.addEventListener("keydown", (event) => this.#openByKey(event));
-    this.#opener.addEventListener("mousedown", (event) => {
-      if (!this.#menu.hidden) event.preventDefault(); // the focus stays, so that the click closes what is open
-    });
-    this.#menu.addEventListener("keydown", (event) => this.#move(event));
-    this.#menu.addEventListener("click", (event) => this.#choose(event.target.closest("[role^=menuitem]")));
-    this.#menu.addEventListener("focusout", (event) => this.#leave(event));
     Object.assign(this, this.#early);
   }
 
@@ -79,9 +61,9 @@ class OrganizationSwitcher extends HTMLElement {
     this.#isShown = false;
     this.#turn += 1;
     this.#reading += 1;
-    this.#opener.removeAttribute("aria-busy");
-    this.#close({ focus: false });
-    this.#dialog?.close();
+    this.#menu.opener.removeAttribute("aria-busy");
+    this.#menu.close({ focus: false });
+    this.#root.querySelector("dialog")?.close();
   }
 
   attributeChangedCallback(name, before, after) {
@@ -150,10 +132,6 @@ class OrganizationSwitcher extends HTMLElement {
 
   // ---- What is shown ------------------------------------------------------------------------------------------------
 
-  get #items() {
-    return [...this.#menu.querySelectorAll("[role^=menuitem]")];
-  }
-
   #say(key, values = {}) {
     return this.#texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
   }
@@ -161,148 +139,54 @@ class OrganizationSwitcher extends HTMLElement {
   #draw() {
     const label = this.getAttribute("label") ?? this.#say("label");
     const current = this.organizations.find((one) => one.id === this.active);
-    const name = current?.name ?? this.#say("none");
-    const focused = this.#root.activeElement?.dataset;
-    this.#opener.querySelector("span").textContent = name;
-    this.#opener.setAttribute("aria-label", `${label}: ${name}`);
-    this.#menu.setAttribute("aria-label", label);
-    this.#fill(label);
-    this.#opener.setAttribute("aria-disabled", String(!this.#items.length));
-    if (!focused?.kind) return;
-    const again = this.#items.find((item) => item.dataset.kind === focused.kind && item.dataset.id === focused.id);
-    if (again) again.focus();
-    else this.#close();
-  }
-
-  #fill(label) {
-    const invited = this.#invitations.map((one) =>
-      this.#item("menuitem", this.#say("invitation", { name: one.organizationName }), { kind: "answer", id: one.id }),
-    );
-    const heading = element("div", { class: "heading", "aria-hidden": "true" }, this.#say("invitations"));
+    this.#menu.call(label, current?.name ?? this.#say("none"));
     const groups = [
-      [label, this.organizations.map((one) => this.#item("menuitemradio", one.name, { kind: "switch", id: one.id }))],
-      [this.#say("invitations"), invited.length ? [heading, ...invited] : []],
-      ["", this.hasAttribute("can-create") ? [this.#item("menuitem", this.#say("create"), { kind: "create" })] : []],
+      [label, this.organizations.map((one) => this.#choice(one))],
+      [this.#say("invitations"), this.#invited()],
+      ["", this.hasAttribute("can-create") ? [this.#maker()] : []],
     ];
-    this.#redrawn(() =>
-      this.#menu.replaceChildren(
-        ...groups
-          .filter(([, items]) => items.length)
-          .map(([name, items]) => element("div", { role: "group", ...(name && { "aria-label": name }) }, ...items)),
-      ),
+    this.#menu.fill(
+      groups
+        .filter(([, items]) => items.length)
+        .map(([name, items]) => element("div", { role: "group", ...(name && { "aria-label": name }) }, ...items)),
     );
   }
 
-  /** Taking away what has the focus is not leaving. */
-  #redrawn(draw) {
-    this.#isDrawing = true;
-    draw();
-    this.#isDrawing = false;
+  #maker() {
+    return menuItem("menuitem", this.#say("create"), { kind: "create", id: "" });
   }
 
-  #item(role, text, { kind, id = "" }) {
-    const item = element("div", { role, part: "item", tabindex: "-1" }, text);
-    Object.assign(item.dataset, { kind, id });
-    if (role === "menuitemradio") item.setAttribute("aria-checked", String(id === this.active));
+  #choice({ id, name }) {
+    const item = menuItem("menuitemradio", name, { kind: "switch", id });
+    item.setAttribute("aria-checked", String(id === this.active));
     return item;
   }
 
-  // ---- The menu (WAI-ARIA Authoring Practices, menu button) ----------------------------------------------------------
-
-  #open(place = "checked") {
-    const items = this.#items;
-    if (!items.length) return;
-    this.#complain("");
-    this.#menu.hidden = false;
-    this.#opener.setAttribute("aria-expanded", "true");
-    this.#place();
-    const checked = items.find((item) => item.getAttribute("aria-checked") === "true");
-    const first = place === "last" ? items.at(-1) : items[0];
-    (place === "checked" ? (checked ?? first) : first).focus();
-  }
-
-  /** Inside of the window: moved aside, or above the button where there is more room. */
-  #place() {
-    this.#menu.classList.remove("above");
-    this.#menu.style.translate = "0";
-    const { clientWidth, clientHeight } = document.documentElement;
-    const [menu, opener] = [this.#menu.getBoundingClientRect(), this.#opener.getBoundingClientRect()];
-    this.#menu.classList.toggle("above", menu.bottom > clientHeight && opener.top > clientHeight - opener.bottom);
-    this.#menu.style.translate = `${Math.max(Math.min(0, clientWidth - 8 - menu.right), 8 - menu.left)}px`;
-  }
-
-  #close({ focus = true } = {}) {
-    if (this.#menu.hidden) return;
-    this.#menu.hidden = true;
-    this.#typed = "";
-    this.#opener.setAttribute("aria-expanded", "false");
-    if (focus) this.#opener.focus();
-  }
-
-  #leave(event) {
-    const isInside = this.#menu.contains(event.relatedTarget) || event.relatedTarget === this.#opener;
-    if (!isInside && !this.#isDrawing) this.#close({ focus: false });
-  }
-
-  #openByKey(event) {
-    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-    event.preventDefault();
-    this.#open(event.key === "ArrowUp" ? "last" : "first");
-  }
-
-  #move(event) {
-    const items = this.#items;
-    const at = items.indexOf(this.#root.activeElement);
-    const to = {
-      ArrowDown: (at + 1) % items.length,
-      ArrowUp: (at - 1 + items.length) % items.length,
-      Home: 0,
-      End: items.length - 1,
-    }[event.key];
-    const isLetter = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
-    if (to !== undefined) items[to].focus();
-    else if (event.key === "Escape") this.#close();
-    else if (event.key === "Tab") return this.#close(); // and on from the button, as the browser does
-    else if (event.key === "Enter" || (event.key === " " && !this.#isTyping)) this.#choose(items[at]);
-    else if (isLetter) this.#find(event.key, at);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  get #isTyping() {
-    return this.#typed !== "" && performance.now() - this.#typedAt < PAUSE;
-  }
-
-  /** Letters typed quickly are the beginning of a name; the same one again goes on to the next. */
-  #find(letter, at) {
-    this.#typed = (this.#isTyping ? this.#typed : "") + letter.toLocaleLowerCase();
-    this.#typedAt = performance.now();
-    const isRepeated = [...this.#typed].every((one) => one === this.#typed[0]);
-    const [wanted, from] = isRepeated ? [this.#typed[0], at + 1] : [this.#typed, at];
-    const items = this.#items;
-    const order = items.map((_, place) => items[(from + place) % items.length]);
-    order.find((item) => item.textContent.toLocaleLowerCase().startsWith(wanted))?.focus();
-  }
-
-  #choose(item) {
-    if (!item) return;
-    this.#close();
-    if (item.dataset.kind === "switch") this.#switchTo(item.dataset.id);
-    else if (item.dataset.kind === "create") this.#create();
-    else this.#answer(item.dataset.id);
+  #invited() {
+    if (!this.#invitations.length) return [];
+    const heading = element("div", { class: "heading", "aria-hidden": "true" }, this.#say("invitations"));
+    const items = this.#invitations.map((one) =>
+      menuItem("menuitem", this.#say("invitation", { name: one.organizationName }), { kind: "answer", id: one.id }),
+    );
+    return [heading, ...items];
   }
 
   // ---- What is done --------------------------------------------------------------------------------------------------
 
+  #choose(kind, id) {
+    if (kind === "switch") this.#switchTo(id);
+    else if (kind === "create") this.#create();
+    else this.#answer(id);
+  }
+
   /** The last choice counts: an earlier one that is answered later changes nothing here. */
   async #switchTo(id) {
     const organization = this.organizations.find((one) => one.id === id);
-    const isBusy = this.#opener.hasAttribute("aria-busy");
+    const isBusy = this.#menu.opener.hasAttribute("aria-busy");
     if (!organization || !this.#isShown || (id === this.active && !isBusy)) return;
     const turn = (this.#turn += 1);
     this.#complain("");
-    this.#opener.setAttribute("aria-busy", "true");
+    this.#menu.opener.setAttribute("aria-busy", "true");
     try {
       await this.switchOrganization?.(organization);
       if (turn !== this.#turn) return;
@@ -314,7 +198,7 @@ class OrganizationSwitcher extends HTMLElement {
       this.#complain(error?.message || this.#say("failed"));
       this.#tell("organizationerror", { organization, error });
     } finally {
-      if (turn === this.#turn) this.#opener.removeAttribute("aria-busy");
+      if (turn === this.#turn) this.#menu.opener.removeAttribute("aria-busy");
     }
   }
 
@@ -324,8 +208,8 @@ class OrganizationSwitcher extends HTMLElement {
     const made = await this.#asked({
       title: this.#say("creating"),
       fields: [
-        this.#field(this.#say("name"), { name: "name", maxlength: "150" }),
-        this.#field(this.#say("address"), { ...address, autocapitalize: "none", spellcheck: "false" }, hint),
+        field(this.#say("name"), { name: "name", maxlength: "150" }),
+        field(this.#say("address"), { ...address, autocapitalize: "none", spellcheck: "false" }, hint),
       ],
       buttons: { yes: this.#say("created"), cancel: this.#say("cancel") },
       act: (_, { name, slug }) =>
@@ -353,44 +237,8 @@ class OrganizationSwitcher extends HTMLElement {
     await this.#switchTo(id);
   }
 
-  #field(text, attributes, ...beside) {
-    const input = element("input", { required: "", autocomplete: "off", ...attributes });
-    return element("div", {}, element("label", {}, text, input, ...beside));
-  }
-
-  /** What was answered to what was done about it, and the button; null when it was left. */
-  #asked({ title, fields = [], buttons, act }) {
-    const problem = element("p", { role: "alert" });
-    const choices = Object.entries(buttons).map(([value, text]) => element("button", { value }, text));
-    const form = element("form", {}, ...fields, problem, element("div", { class: "actions" }, ...choices));
-    const heading = element("h2", { id: "title" }, title);
-    const dialog = element("dialog", { part: "dialog", "aria-labelledby": "title" }, heading, form);
-    choices.at(-1).formNoValidate = true;
-    this.#dialog = dialog;
-    this.#root.append(dialog);
-    return new Promise((resolve) => {
-      let isActing = false;
-      dialog.addEventListener("close", () => {
-        dialog.remove();
-        if (!isActing) resolve(null);
-      });
-      form.addEventListener("submit", async (event) => {
-        event.preventDefault();
-        const button = event.submitter?.value ?? "yes";
-        if (button === "cancel") return dialog.close();
-        if (isActing) return;
-        isActing = true;
-        try {
-          resolve({ button, answer: await act(button, Object.fromEntries(new FormData(form))) });
-          dialog.close();
-        } catch (error) {
-          problem.textContent = error.message || this.#say("failed");
-          if (!dialog.open) resolve(null);
-        }
-        isActing = false;
-      });
-      dialog.showModal();
-    });
+  #asked(question) {
+    return asked(this.#root, { failed: this.#say("failed"), ...question });
   }
 
   /** `/api/auth` of the issuer, with the person's session there. */

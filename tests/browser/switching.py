@@ -1,7 +1,7 @@
 """A customer's page with the switcher, under a policy as strict as a page can have, and somebody who is signed in."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -39,12 +39,16 @@ window.claims = (token) => JSON.parse(atob(token.split(".")[1].replace(/-/g, "+"
 """
 
 POLICY = (
-    "default-src 'none'; script-src 'self' {tenant}; connect-src {tenant}; frame-src {tenant}; style-src 'self'; "
-    "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self' {tenant}; connect-src 'self' {tenant}; frame-src {tenant}; "
+    "style-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 
-def pages_of(tenant: DemoTenant) -> type[BaseHTTPRequestHandler]:
+Files = Mapping[str, tuple[str, str]]
+"""From paths to content types and contents."""
+
+
+def pages_of(tenant: DemoTenant, more: Files) -> type[BaseHTTPRequestHandler]:
     """For the address where the demo's `spa` client says it lives."""
     values = {
         "issuer": tenant.issuer,
@@ -55,6 +59,7 @@ def pages_of(tenant: DemoTenant) -> type[BaseHTTPRequestHandler]:
         "/": ("text/html", PAGE.format(**values)),
         "/app.css": ("text/css", STYLE),
         "/app.js": ("text/javascript", SCRIPT.format(**values)),
+        **more,
     }
     policy = POLICY.format(tenant=tenant.issuer.rstrip("/"))
 

@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Route, expect
 from entrypoints.demo_content import APP_PORT, Demo, DemoTenant
 from entrypoints.network import LoopbackTransport
 from tests.browser.conftest import listening
+from tests.browser.reacting import in_react, react_files
 from tests.browser.switching import (
     choose,
     focused,
@@ -23,6 +24,7 @@ from tests.browser.switching import (
     use_tokens,
 )
 from tests.browser.test_journeys import app_address
+from tests.clients.conftest import PACKAGES
 from tests.relying_party import RelyingParty
 
 pytestmark = pytest.mark.browser
@@ -32,9 +34,11 @@ PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
-def tenant(served: Demo) -> Iterator[DemoTenant]:
-    with listening(APP_PORT, pages_of(served.tenants[0])):
-        yield served.tenants[0]
+def tenant(served: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoTenant]:
+    tenant = served.tenants[0]
+    react = react_files(tenant, tmp_path_factory.mktemp("react")) if PACKAGES.exists() else {}
+    with listening(APP_PORT, pages_of(tenant, react)):
+        yield tenant
 
 
 async def test_it_stands_in_a_page_whose_policy_forbids_all_but_its_module(
@@ -332,3 +336,50 @@ async def test_it_is_inside_of_a_small_window(tenant: DemoTenant, chromium: Brow
     assert box is not None
     assert box["y"] >= 0
     assert box["y"] + box["height"] <= PHONE["height"]
+
+
+async def test_what_went_wrong_is_no_wider_than_the_button(tenant: DemoTenant, chromium: Browser) -> None:
+    page = await opened(chromium, tenant, tenant.users[0], viewport=PHONE)
+    before = await page.locator("keystead-organization-switcher").bounding_box()
+    await page.evaluate(
+        """() => { switcher.switchOrganization = async () => {
+        throw new Error("You are no member of it any more. ".repeat(4)); }; }"""
+    )
+    await choose(page, SOUTH)
+    await expect(page.get_by_role("alert")).to_be_visible()
+    after = await page.locator("keystead-organization-switcher").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert (after["x"], after["width"]) == (before["x"], before["width"])
+
+
+@pytest.mark.npm
+@pytest.mark.skipif(not PACKAGES.exists(), reason="needs packages from npm")
+async def test_the_component_for_react_shows_no_organization_what_is_of_another(
+    tenant: DemoTenant, chromium: Browser
+) -> None:
+    page, invoices = await in_react(chromium, tenant)
+    shown = page.locator("li")
+    await choose(page, NORTH)
+    await expect(shown).to_have_text([f"Invoice of {NORTH}"])
+    invoices.held = SOUTH
+    await choose(page, SOUTH)
+    await expect(page.get_by_role("button", name=f"Organization: {SOUTH}")).to_be_visible()
+    await expect(shown).to_have_count(0)
+    await choose(page, NORTH)
+    await expect(shown).to_have_text([f"Invoice of {NORTH}"])
+    invoices.go_on.set()
+    await until(page, "queries.getQueryCache().getAll().every(({state}) => state.status === 'success')")
+    await expect(shown).to_have_text([f"Invoice of {NORTH}"])
+    await choose(page, SOUTH)
+    await expect(shown).to_have_text([f"Invoice of {SOUTH}"])
+    assert await page.evaluate("changes") == 4, "one for each choice, although StrictMode draws all twice"
+
+    await page.get_by_role("button", name="Organization:").click()
+    await page.evaluate("root.unmount()")
+    await expect(page.locator("#app")).to_be_empty()
+    await page.evaluate("mount()")
+    await choose(page, NORTH)
+    await expect(shown).to_have_text([f"Invoice of {NORTH}"])
+    assert invoices.answered == [NORTH, SOUTH], "the rest was kept"
+    assert await page.evaluate("complaints") == []

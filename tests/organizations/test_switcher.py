@@ -4,7 +4,13 @@ import pytest
 
 from tests.installation import Installation
 
-MODULES = ("organization-switcher.js", "organization-switcher-look.js", "organization-tokens.js")
+MODULES = (
+    "organization-switcher.js",
+    "organization-switcher-dialog.js",
+    "organization-switcher-look.js",
+    "organization-switcher-menu.js",
+    "organization-tokens.js",
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
