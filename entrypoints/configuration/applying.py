@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from entrypoints.configuration.comparing import in_order
+from entrypoints.configuration.comparing import is_same_set
 from entrypoints.configuration.doors import Answer, Door
 from entrypoints.configuration.failures import Failed
 from entrypoints.configuration.kinds import Collection, Documents, Part
@@ -72,7 +72,7 @@ class _Work:
         present = await read_part(self._door, kind, id, part, self._state)
         if present is None:
             raise Failed(f"{kind.name}: {change.label}: `{part.member}` is not here to be written")
-        if in_order(present) == in_order(wanted):
+        if is_same_set(wanted, present):
             return
         await _WRITERS[part.how](self, change, path, wanted, present)
 

@@ -35,6 +35,17 @@ def _is_equal(one: Any, other: Any) -> bool:
     return bool(one == other) or (is_empty(one) and is_empty(other))
 
 
-def in_order(items: list[Any]) -> list[Any]:
-    """Of lists that are sets."""
-    return sorted(items, key=repr)
+def is_same_set(wanted: list[Any], present: list[Any]) -> bool:
+    """Of lists whose order says nothing."""
+    return set(map(_written, wanted)) == set(map(_written, present))
+
+
+def _written(item: Any) -> str:
+    """In one way, however its members are ordered."""
+    match item:
+        case dict():
+            said = {str(name): _written(value) for name, value in item.items() if not is_empty(value)}
+            return repr(sorted(said.items()))
+        case list():
+            return repr([_written(each) for each in item])
+    return repr(item)

@@ -79,6 +79,8 @@ class Collection:
     """The folder holds one file with the whole list."""
     unique: frozenset[str] = frozenset()
     """Members beside the label that no two entries may share."""
+    sets: frozenset[str] = frozenset()
+    """Members that are lists whose order says nothing."""
     needed: frozenset[str] = frozenset()
     """Members that are said even where they are empty."""
 
@@ -158,6 +160,7 @@ KINDS: tuple[Kind, ...] = (
         label=("identifier",),
         fixed=frozenset({"identifier"}),
         unique=frozenset({"name"}),
+        sets=frozenset({"scopes"}),
     ),
     Collection(
         name="clients",
@@ -166,6 +169,7 @@ KINDS: tuple[Kind, ...] = (
         id="client_id",
         owned=frozenset({"global", "is_global", "path_id", "client_secret", "signing_keys", "tenant"}),
         secrets=frozenset({"client_secret"}),
+        sets=frozenset({"grant_types"}),
     ),
     Collection(
         name="clientGrants",
@@ -175,6 +179,7 @@ KINDS: tuple[Kind, ...] = (
         fixed=frozenset({"client_id", "audience", "subject_type"}),
         names={"client_id": "clients"},
         needed=frozenset({"scope"}),
+        sets=frozenset({"scope"}),
     ),
     Collection(
         name="databases",

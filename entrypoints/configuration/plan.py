@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from entrypoints.configuration.checking import check_entry, check_references
-from entrypoints.configuration.comparing import in_order, is_same
+from entrypoints.configuration.comparing import is_same, is_same_set
 from entrypoints.configuration.failures import Refused
 from entrypoints.configuration.files import Files, Said
 from entrypoints.configuration.kinds import KINDS, Collection, Documents, Entry, Kind
@@ -133,6 +133,7 @@ def _only_here(
 
 def _differing(kind: Kind, wanted: Entry, present: Entry) -> Entry:
     """A secret alone is no difference: nobody can see whether it is another. It goes along with one."""
+    sets = kind.sets if isinstance(kind, Collection) else frozenset[str]()
     lists = {part.member for part in kind.parts} if isinstance(kind, Collection) else set[str]()
     secret, found = dict[str, Any](), dict[str, Any]()
     for name, value in wanted.items():
@@ -140,8 +141,9 @@ def _differing(kind: Kind, wanted: Entry, present: Entry) -> Entry:
             continue
         if name in kind.secrets:
             secret[name] = value
-        elif name in lists and isinstance(value, list):
-            if in_order(value) != in_order(_narrowed(present.get(name) or [], value)):
+        elif name in sets | lists and isinstance(value, list):
+            there = present.get(name) or []
+            if not is_same_set(value, _narrowed(there, value) if name in lists else there):
                 found[name] = value
         elif not is_same(_without_secrets(kind, name, value), present.get(name)):
             found[name] = value

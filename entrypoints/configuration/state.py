@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from entrypoints.configuration.comparing import in_order, is_empty
+from entrypoints.configuration.comparing import is_empty
 from entrypoints.configuration.doors import Answer, Door
 from entrypoints.configuration.failures import Failed
 from entrypoints.configuration.kinds import KINDS, Collection, Documents, Entry, Kind, Part
@@ -191,7 +191,7 @@ async def read_part(door: Door, kind: Collection, id: str, part: Part, state: St
         else:
             after["page"] += 1
     items = [_item(row, part, state) for row in rows]
-    return in_order([item for place, item in enumerate(items) if item not in items[:place]])
+    return sorted((item for place, item in enumerate(items) if item not in items[:place]), key=repr)
 
 
 def _item(row: Entry, part: Part, state: State) -> Any:

@@ -45,6 +45,18 @@ def entry(whole: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     return found
 
 
+SETS = {"connections", "enabled_clients", "grant_types", "permissions", "scope", "scopes"}
+
+
+def turned_round(value: Any, *, is_set: bool = False) -> Any:
+    """The same, written in another order: members of objects, and items of lists that are sets."""
+    if isinstance(value, list):
+        return [turned_round(item) for item in (reversed(value) if is_set else value)]
+    if not isinstance(value, dict):
+        return value
+    return {name: turned_round(value[name], is_set=name in SETS) for name in reversed(value)}
+
+
 def test_a_tenant_becomes_as_another_ones_files_say_and_then_nothing_changes(
     config: Run, tmp_path: Path
 ) -> None:
@@ -60,7 +72,9 @@ def test_a_tenant_becomes_as_another_ones_files_say_and_then_nothing_changes(
     assert config("plan", "globex", renamed, "--delete")[0] == 2
     told = config("apply", "globex", renamed, "--delete")[1]
     assert told.endswith("0 only here and left alone.\n")
-    assert config("plan", "globex", renamed, "--delete")[0] == 0
+    turned = tmp_path / "turned.yaml"
+    turned.write_text(yaml.safe_dump(turned_round(yaml.safe_load(renamed.read_text())), sort_keys=False))
+    assert config("plan", "globex", turned, "--delete")[:2] == (0, "Nothing to change.\n")
     config("export", "globex", again)
     assert yaml.safe_load(again.read_text()) == yaml.safe_load(renamed.read_text())
 
