@@ -21,10 +21,10 @@ from controlplane.registry.idempotency_keys import (
     keep_answer,
     release_key,
 )
-from controlplane.registry.tenants import find_tenant
+from controlplane.registry.tenants import RegisteredTenant, find_tenant, tenant_removed
 from controlplane.services import PlatformServices, services_of
 from core.clock import now_ms
-from core.errors import Conflict
+from core.database import Database
 from core.http.idempotency import KEPT_MS, idempotent_request
 from core.tenants import RequestKey, TenantState
 from keystead_sdk.litestar import principal_of
@@ -82,23 +82,23 @@ async def answer_of_creation(
     """What the key's first request answered, or would have answered had its process lived."""
     found = await services.registry.read(find_answer, key, now_ms(services.clock))
     if found is None:
-        raise Conflict("The tenant that this Idempotency-Key stands for is gone.", code="tenant_removed")
+        raise tenant_removed()
     if found.status is None:
         tenant_id = _opened(services, found)["tenant_id"]
-        await _settled(services, tenant_id)
+        await settled(services.registry, tenant_id, services.settings.converge_seconds)
         found = await _keep(services, key, await described(tenant_id), 201)
     return _answer(services, found)
 
 
-async def _settled(services: PlatformServices, tenant_id: str) -> None:
+async def settled(registry: Database, tenant_id: str, seconds: float) -> RegisteredTenant:
     """Somebody makes the tenant, this process or a worker: wait for it as long as its maker would have."""
-    deadline = asyncio.get_running_loop().time() + services.settings.converge_seconds
-    while asyncio.get_running_loop().time() < deadline:
-        tenant = await services.registry.read(find_tenant, tenant_id)
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        tenant = await registry.read(find_tenant, tenant_id)
         if tenant is None:
-            raise Conflict("The tenant that this Idempotency-Key stands for is gone.", code="tenant_removed")
-        if tenant.state != TenantState.PROVISIONING:
-            return
+            raise tenant_removed()
+        if tenant.state != TenantState.PROVISIONING or asyncio.get_running_loop().time() >= deadline:
+            return tenant
         await asyncio.sleep(POLL_SECONDS)
 
 

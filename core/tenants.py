@@ -107,6 +107,10 @@ class TenantLifecycle(Protocol):
         """Insert the registry row and converge; answers the operation's id. `Conflict` when taken, `TooManyTenants` for
         who has enough."""
 
+    async def has_made(self, key: RequestKey, tenant_id: str) -> bool:
+        """Whether a request with this key began to make the tenant; waits for it as for one's own. `Conflict` when it
+        is gone again."""
+
     async def refuse_id(self, tenant_id: str) -> None:
         """Raises what creating a tenant by this id would be refused with."""
 

@@ -12,8 +12,9 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from controlplane.idempotency import settled
 from controlplane.registry.hosts import resolve
-from controlplane.registry.idempotency_keys import claim_key
+from controlplane.registry.idempotency_keys import claim_key, find_answer
 from controlplane.registry.ledger import SyncRecord, count_lagging, sync_record
 from controlplane.registry.operations import (
     LEASE_MS,
@@ -37,12 +38,13 @@ from controlplane.registry.tenants import (
     resume,
     suspend,
     tenant_exists,
+    tenant_removed,
     valid_tenant_id,
 )
 from core.crypto.sealing import new_data_key
 from core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from core.ids import new_id
-from core.tenants import NewTenant, RequestKey
+from core.tenants import NewTenant, RequestKey, TenantState
 from provisioning.backends import Backend
 from provisioning.converge import desired_for, ensure_organization
 from provisioning.journal import running
@@ -86,6 +88,15 @@ class Lifecycle:
         await parts.registry.write(begin, tenant, operation, new.request_key, most=new.most_of_creator)
         await self._within_limit(operation, tenant)
         return operation.id
+
+    async def has_made(self, key: RequestKey, tenant_id: str) -> bool:
+        parts = self._parts
+        if await parts.registry.read(find_answer, key, parts.now()) is None:
+            return False
+        tenant = await settled(parts.registry, tenant_id, parts.settings.converge_seconds)
+        if tenant.state in (TenantState.DELETING, TenantState.DELETED):
+            raise tenant_removed()
+        return True
 
     async def refuse_id(self, tenant_id: str) -> None:
         self._check_id(tenant_id)

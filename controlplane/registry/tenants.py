@@ -115,6 +115,10 @@ def tenant_exists() -> Conflict:
     return Conflict("A tenant with this id exists or existed.", code="tenant_exists")
 
 
+def tenant_removed() -> Conflict:
+    return Conflict("The tenant that this Idempotency-Key stands for is gone.", code="tenant_removed")
+
+
 _OF_CREATOR = (
     select(func.count())
     .select_from(_TENANTS)

@@ -76,7 +76,7 @@ class Call:
         if claim is None:
             return SentBefore(None, None)
         kept = await self.read(idempotency.find, claim)
-        return SentBefore(claim.digest, kept.answer if kept is not None else None)
+        return SentBefore(claim, kept.answer if kept is not None else None)
 
     async def write(
         self, unit: Callable[Concatenate[Connection, P], Written], *args: P.args, **kwargs: P.kwargs
@@ -105,9 +105,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class SentBefore:
-    """What is known of a request's `Idempotency-Key`: its digest, if there is one, and what was answered to it."""
+    """What is known of a request's `Idempotency-Key`: the key, if there is one, and what was answered to it."""
 
-    key: str | None
+    claim: idempotency.Claim | None
     answer: Any
 
 

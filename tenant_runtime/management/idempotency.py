@@ -17,6 +17,7 @@ from core.database.sql import insert
 from core.errors import Conflict, Unprocessable
 from core.http.errors import AnyRequest
 from core.http.idempotency import KEPT_MS, idempotent_request
+from core.tenants import RequestKey
 from tenant_runtime.management.access import Actor
 from tenant_runtime.models import IdempotencyKey
 
@@ -80,6 +81,19 @@ def find(connection: Connection, claim: Claim) -> Kept | None:
     return _kept(claim, row)
 
 
+def made_elsewhere(claim: Claim, made: Any) -> RequestKey:
+    """The key as it is written beside what the request makes outside this database."""
+    return RequestKey(
+        digest=claim.digest,
+        request_digest=claim.request_digest,
+        expires_at=claim.now + KEPT_MS,
+        made=_sealed(claim, made),
+    )
+
+
 def keep(connection: Connection, claim: Claim, answer: Any) -> None:
-    sealed = claim.data_key.seal(msgspec.json.encode(answer), "idempotency_keys", "body", claim.digest)
-    connection.execute(_KEEP, {"of": claim.digest, "s": 200, "b": sealed})
+    connection.execute(_KEEP, {"of": claim.digest, "s": 200, "b": _sealed(claim, answer)})
+
+
+def _sealed(claim: Claim, value: Any) -> bytes:
+    return claim.data_key.seal(msgspec.json.encode(value), "idempotency_keys", "body", claim.digest)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from core import failpoints
 from entrypoints.browser import Browser
 from entrypoints.demo_content import CALLBACK, Demo
 from tests.agents.callers import SCOPE, Agent
@@ -236,6 +237,38 @@ async def test_an_operator_makes_and_deletes_them_by_the_management_api(plane: P
     assert (await plane("DELETE", f"/organizations/{organization['id']}")).status_code == 204
     assert (await tenant(plane, name))["state"] == "deleting"
     assert (await plane("GET", f"/organizations/{organization['id']}")).status_code == 404
+
+
+async def test_an_operators_key_makes_one_and_goes_on_with_what_failed(plane: Platform) -> None:
+    body, headers = {"name": new_id()}, {"Idempotency-Key": secrets.token_hex(8)}
+    failpoints.configure("provision.organization.before=raise@1")
+    try:
+        first = await plane("POST", "/organizations", body, headers=headers)
+    finally:
+        failpoints.configure("")
+    assert (first.status_code, first.json()["errorCode"]) == (503, "organization_is_being_made")
+    assert (await plane("POST", f"/tenants/{body['name']}/retry")).json()["state"] == "active"
+    answers = await asyncio.gather(
+        *(plane("POST", "/organizations", body, headers=headers) for _ in range(3))
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    assert {answer.json()["id"] for answer in answers} == {
+        (await tenant(plane, body["name"]))["organization_id"]
+    }
+    another = await plane("POST", "/organizations", {"name": new_id()}, headers=headers)
+    assert another.status_code == 422
+
+
+async def test_an_operators_key_brings_no_deleted_tenant_back(plane: Platform) -> None:
+    body, headers = {"name": new_id()}, {"Idempotency-Key": secrets.token_hex(8)}
+    failpoints.configure("provision.organization.before=raise@1")
+    try:
+        await plane("POST", "/organizations", body, headers=headers)
+    finally:
+        failpoints.configure("")
+    assert (await plane("DELETE", f"/tenants/{body['name']}")).status_code in (200, 202, 204)
+    again = await plane("POST", "/organizations", body, headers=headers)
+    assert (again.status_code, again.json()["errorCode"]) == (409, "tenant_removed")
 
 
 async def test_managing_organizations_is_not_yet_making_or_deleting_tenants(plane: Platform) -> None:

@@ -65,6 +65,38 @@ async def test_an_organization_whose_server_died_is_its_founders_once(ground: Gr
     is_whole(ground.data)
 
 
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param("provision.catalogue.after", marks=pytest.mark.long), "provision.activation.after"],
+)
+async def test_an_operators_key_has_its_organization_and_its_answer_after_the_server_died(
+    ground: Ground, place: str
+) -> None:
+    asked = {"name": "phoenix", "display_name": "Phoenix Ltd", "metadata": {"plan": "gold"}}
+    key = {"Idempotency-Key": "one-and-the-same"}
+    path = f"{ground.plane}/organizations"
+    async with serving(ground.data, f"{place}=exit", **SIGNUP) as server, server.client() as http:
+        operator = await ground.operator(http)
+        with pytest.raises(httpx.TransportError):
+            await operator.call("POST", path, asked, headers=key)
+        assert await server.ended() == EXIT_STATUS
+    async with serving(ground.data, **SIGNUP) as server, server.client() as http:
+        operator = await ground.operator(http)
+        answer = await operator.call("POST", path, asked, headers=key)
+        assert answer.status_code == 201, answer.text
+        assert asked.items() <= answer.json().items()
+        assert (await operator.call("POST", path, asked, headers=key)).json() == answer.json()
+        tenant = (await operator.call("GET", f"{ground.plane}/tenants/phoenix")).json()
+        assert (tenant["state"], tenant["organization_id"]) == ("active", answer.json()["id"])
+        others = await operator.call("POST", path, {**asked, "name": "other"}, headers=key)
+        assert others.status_code == 422
+        assert (await operator.call("POST", path, asked)).status_code == 409
+    assert [(kind, state) for kind, state, _ in operations_of(ground.data, "phoenix")] == [
+        ("create", "succeeded")
+    ]
+    is_whole(ground.data)
+
+
 async def test_a_deleted_organization_whose_server_died_is_deleted(ground: Ground) -> None:
     dying = serving(ground.data, "provision.organization.removed=exit", **SIGNUP)
     async with dying as server, server.client() as http:

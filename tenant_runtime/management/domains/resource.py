@@ -92,7 +92,7 @@ async def create_custom_domain(call: CallOf, data: JSONBody[CustomDomainIn]) -> 
     sent = await call.sent_before()
     if sent.answer is not None:
         return sent.answer
-    id = new_id("cd") if sent.key is None else f"cd_{digest(f'{sent.key} {data.domain}')[:16]}"
+    id = new_id("cd") if sent.claim is None else f"cd_{digest(f'{sent.claim.digest} {data.domain}')[:16]}"
     wanted = WantedDomain(
         domain=data.domain,
         type=data.type,

@@ -13,6 +13,7 @@ from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import Call, Written
 from tenant_runtime.management.editing import merged
 from tenant_runtime.management.entities import Entity
+from tenant_runtime.management.idempotency import made_elsewhere
 from tenant_runtime.models import Organization
 from tenant_runtime.organizations.as_tenants import CREATE, is_being_made
 
@@ -20,13 +21,17 @@ _table = Organization.__table__
 
 
 async def make_tenant(call: Call, lifecycle: TenantLifecycle, members: dict[str, Any]) -> None:
-    """Nobody is in its organization: members are added as to any other."""
+    """Nobody is in its organization: members are added as to any other. Sent again with its `Idempotency-Key`, it goes
+    on with the tenant that it began, whoever died in between."""
     _require(call.actor, CREATE)
-    sent = await call.sent_before()
-    if sent.answer is None:
-        name = members["name"]
-        display_name = members.get("display_name") or name
-        await lifecycle.create(NewTenant(id=name, display_name=display_name, add_creator=False))
+    sent, name = await call.sent_before(), members["name"]
+    if sent.answer is not None:
+        return
+    key = None if sent.claim is None else made_elsewhere(sent.claim, {"tenant_id": name})
+    if key is not None and await lifecycle.has_made(key, name):
+        return
+    display_name = members.get("display_name") or name
+    await lifecycle.create(NewTenant(id=name, display_name=display_name, add_creator=False, request_key=key))
 
 
 def furnish(connection: Connection, entity: Entity, members: dict[str, Any], now: int) -> Written:
