@@ -4,6 +4,8 @@ also of those that nobody signs in for.
 No timer visits idle tenants, so ten thousand of them cost nothing. Used codes stay a day, because a second use must
 be recognised as one; ended sessions stay a month for whoever looks into what happened. A family of refresh tokens goes
 a month after it was over for good and last used, what was revoked a month after: no access token lives longer.
+Invitations stay three months after their time, answered or not, and requests to join as long after they were granted or
+taken back; who was turned away is remembered (`organizations.joining.turned_away`).
 """
 
 from collections.abc import Mapping
@@ -32,6 +34,8 @@ from tenant_runtime.models import (
     AuthorizationRequest,
     Change,
     DeviceCode,
+    Invitation,
+    JoinRequest,
     LoginCode,
     PushedRequest,
     RefreshFamily,
@@ -40,6 +44,7 @@ from tenant_runtime.models import (
     Ticket,
 )
 from tenant_runtime.oauth.single_use import sweep_used_ids
+from tenant_runtime.schema import has_organization_api
 
 SWEEP_WHEN = "00"
 """The first digits of the new code's digest: chance without a die, so that the unit stays pure."""
@@ -97,6 +102,17 @@ _OVER: tuple[tuple[Table, ColumnElement[bool], int], ...] = (
 )
 """What is over, and for how long it is kept all the same."""
 
+_i, _r = Invitation.__table__.c, JoinRequest.__table__.c
+ASKED_KEPT_MS = 90 * _DAY_MS
+_OVER_IN_ORGANIZATIONS: tuple[tuple[Table, ColumnElement[bool], int], ...] = (
+    (Invitation.__table__, _i.expires_at < _before, ASKED_KEPT_MS),
+    (
+        JoinRequest.__table__,
+        _r.status.in_(("approved", "canceled")) & (_r.decided_at < _before),
+        ASKED_KEPT_MS,
+    ),
+)
+
 
 def _removal(table: Table, condition: ColumnElement[bool]) -> Delete:
     (key,) = table.primary_key.columns
@@ -104,10 +120,14 @@ def _removal(table: Table, condition: ColumnElement[bool]) -> Delete:
 
 
 _REMOVALS = [(_removal(table, condition), kept) for table, condition, kept in _OVER]
+_REMOVALS_IN_ORGANIZATIONS = [
+    (_removal(table, condition), kept) for table, condition, kept in _OVER_IN_ORGANIZATIONS
+]
 
 
 def sweep(connection: Connection, now: int) -> None:
-    for removal, kept in _REMOVALS:
+    more = _REMOVALS_IN_ORGANIZATIONS if has_organization_api(connection) else []
+    for removal, kept in (*_REMOVALS, *more):
         connection.execute(removal, {"before": now - kept})
     sweep_jobs(connection, now)
     sweep_events(connection, now)

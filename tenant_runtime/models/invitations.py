@@ -6,7 +6,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tenant_runtime.models.base import JsonList, JsonObject, Millis, TenantBase, owned_by
 
 _PENDING = text("status = 'pending'")
-_OVER = text("status IN ('approved', 'canceled')")
 
 
 class Invitation(TenantBase):
@@ -59,12 +58,7 @@ class JoinRequest(TenantBase):
     __table_args__ = (
         Index("ix_join_requests_created", "organization_id", "created_at", "id"),
         Index("ix_join_requests_user_id", "user_id"),
-        Index(
-            "ix_join_requests_over",
-            "decided_at",
-            sqlite_where=_OVER,
-            postgresql_where=_OVER,
-        ),
+        Index("ix_join_requests_decided", "status", "decided_at"),
         Index(
             "ix_join_requests_pending",
             "organization_id",

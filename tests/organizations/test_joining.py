@@ -6,6 +6,7 @@ import pytest
 
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, member, new_address, signed_in
+from tests.organizations.test_accounts import rows
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +111,11 @@ async def test_who_was_put_out_comes_in_again_only_if_somebody_lets_them(shared:
     request = (await person.post("/organization/request-to-join", organizationId=id)).body["id"]
     assert (await owner.post("/organization/approve-join-request", requestId=request)).status == 200
     assert person.user_id in await members_of(shared, id)
+    await owner.post("/organization/remove-member", memberIdOrEmail=person.email)
+    request = (await person.post("/organization/request-to-join", organizationId=id)).body["id"]
+    await owner.post("/organization/reject-join-request", requestId=request)
+    kept = [row.status for row in await rows(shared, "join_requests") if row.user_id == person.user_id]
+    assert sorted(kept) == ["approved", "rejected"], "each removal once, however often they come and go"
 
 
 async def test_to_whom_it_is_not_open_an_organization_is_not_there(shared: Installation) -> None:

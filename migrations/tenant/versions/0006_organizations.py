@@ -238,14 +238,7 @@ def _invitations() -> None:
         postgresql_where=sa.text("status = 'pending'"),
     )
     op.create_index("ix_join_requests_user_id", "join_requests", ["user_id"], unique=False)
-    op.create_index(
-        "ix_join_requests_over",
-        "join_requests",
-        ["decided_at"],
-        unique=False,
-        sqlite_where=sa.text("status IN ('approved', 'canceled')"),
-        postgresql_where=sa.text("status IN ('approved', 'canceled')"),
-    )
+    op.create_index("ix_join_requests_decided", "join_requests", ["status", "decided_at"], unique=False)
 
 
 def _organizations() -> None:

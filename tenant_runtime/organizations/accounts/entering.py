@@ -15,6 +15,7 @@ from tenant_runtime.login.accounts import Account, NewAccount, create_account, l
 from tenant_runtime.login.authentication import AMR
 from tenant_runtime.login.cookies import api_sign_in_cookies, api_token
 from tenant_runtime.login.sessions import Lifetimes, NewSession, begin_session
+from tenant_runtime.login.sweeping import SWEEP_WHEN, sweep
 from tenant_runtime.organizations.accounts.shapes import Answer
 from tenant_runtime.organizations.wire import ApiCall, ApiError, ApiSession
 from tenant_runtime.organizations.wire.sessions import load_api_session
@@ -62,6 +63,8 @@ def begin(connection: Connection, entering: Entering) -> ApiSession:
     begin_session(connection, new, entering.previous_digest)
     logged_in(connection, new.user_id, new.now, new.ip, entering.new_hash)
     record(connection, *entering.events)
+    if new.token_digest.startswith(SWEEP_WHEN):
+        sweep(connection, new.now)
     session = load_api_session(connection, api_token(new.data_key, new.token_digest), new.issuer, new.now)
     if session is None:
         raise RuntimeError("a session that was just begun is not there")

@@ -18,7 +18,7 @@ from tenant_runtime.organizations.acting import Acting, acting_member
 from tenant_runtime.organizations.admission import NewMember, admit
 from tenant_runtime.organizations.domains.addresses import VERIFIED, has_address_of, proved_domain_of
 from tenant_runtime.organizations.joining.letters import Post, tell_approvers, tell_person
-from tenant_runtime.organizations.joining.turned_away import REJECTED, was_turned_away
+from tenant_runtime.organizations.joining.turned_away import REJECTED, forget_earlier, was_turned_away
 from tenant_runtime.organizations.members import Member, member_of
 from tenant_runtime.organizations.policies import settings_of
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
@@ -199,6 +199,7 @@ def approve(
 
 def reject(connection: Connection, acting: Acting, request_id: str, event: Event, post: Post) -> Row[Any]:
     row = _to_decide(connection, acting, request_id)
+    forget_earlier(connection, row.organization_id, row.user_id)
     decided = _decide(connection, row, REJECTED, acting.user_id, event)
     tell_person(connection, post, row, acting.now, is_approved=False)
     return decided

@@ -3,7 +3,7 @@
 Without it an organization that takes everybody with an address of its own could put nobody out.
 """
 
-from sqlalchemy import BigInteger, Connection, String, bindparam, exists, literal, null, or_, select
+from sqlalchemy import BigInteger, Connection, String, bindparam, delete, exists, literal, null, or_, select
 
 from core.database import Prepared
 from core.database.sql import insert
@@ -13,15 +13,13 @@ from tenant_runtime.models import JoinRequest, Organization, User
 REJECTED, REMOVED = "rejected", "removed"
 
 _j, _o, _u = (model.__table__.c for model in (JoinRequest, Organization, User))
-_WAS = Prepared(
-    select(_j.id)
-    .where(
-        _j.organization_id == bindparam("organization"),
-        _j.user_id == bindparam("user"),
-        or_(_j.status == REJECTED, _j.status == REMOVED),
-    )
-    .limit(1)
+_THAT = (
+    _j.organization_id == bindparam("organization"),
+    _j.user_id == bindparam("user"),
+    or_(_j.status == REJECTED, _j.status == REMOVED),
 )
+_WAS = Prepared(select(_j.id).where(*_THAT).limit(1))
+_FORGET = delete(JoinRequest.__table__).where(*_THAT)
 _COLUMNS = (
     "id",
     "organization_id",
@@ -38,8 +36,14 @@ def was_turned_away(connection: Connection, organization_id: str, user_id: str) 
     return _WAS.first(connection, {"organization": organization_id, "user": user_id}) is not None
 
 
+def forget_earlier(connection: Connection, organization_id: str, user_id: str) -> None:
+    """Before it is written down anew: once is enough, however often somebody comes and goes."""
+    connection.execute(_FORGET, {"organization": organization_id, "user": user_id})
+
+
 def remember_removal(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
     """Of a person and an organization that both stay."""
+    forget_earlier(connection, organization_id, user_id)
     name = digest(f"{organization_id} {user_id} {now}")[:16]
     row = select(
         literal(f"jrq_{name}"),
