@@ -28,8 +28,11 @@ _ENTER = Prepared(
         updated_at=bindparam("now"),
     )
 )
-
-
+_LEAVE_TEAM = Prepared(
+    update(SessionContext.__table__)
+    .where(_c.session_id == bindparam("session"))
+    .values(active_team_id=None, updated_at=bindparam("now"))
+)
 _GET = Prepared(select(_c.active_organization_id).where(_c.session_id == bindparam("session")))
 
 
@@ -50,6 +53,11 @@ def set_active(
 def enter(connection: Connection, session_id: str, organization_id: str, now: int) -> None:
     """Whoever is in it already stays in their team."""
     _ENTER.run(connection, {"session": session_id, "organization": organization_id, "now": now})
+
+
+def leave_team(connection: Connection, session_id: str, now: int) -> None:
+    """The session stays in the organization that it is in by now."""
+    _LEAVE_TEAM.run(connection, {"session": session_id, "now": now})
 
 
 def clear_active(connection: Connection, session_id: str, now: int) -> None:

@@ -83,6 +83,7 @@ class ProcessCall(ApiCall):
         self.services = house.services
         self.now = now_ms(house.services.clock)
         self._session: ApiSession | None = None
+        self._acts_in: str | None = None
         self._configuration: Configuration | None = None
 
     async def session_or_none(self) -> ApiSession | None:

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from core.ids import new_id
 from tenant_runtime.audit import Event
 from tenant_runtime.organizations.acting import Acting, chosen_organization
-from tenant_runtime.organizations.active import set_active
+from tenant_runtime.organizations.active import leave_team
 from tenant_runtime.organizations.fields import given_fields
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.teams import people, units
@@ -142,8 +142,7 @@ async def remove_team(call: CallOf) -> Any:
     organization_id = body.organization_id or (session.active_organization_id if session else None)
     if organization_id is None:
         raise refusal(400, "NO_ACTIVE_ORGANIZATION")
-    if session is None:
-        raise bare(401)
+    session = await call.session(bare(401))
     unit = partial(
         units.remove_team,
         acting=Acting(session.user_id, options, call.now, session.id),
@@ -180,7 +179,7 @@ async def set_active_team(call: CallOf) -> Any:
     options = await _options(call)
     session, body = await call.session(), await call.body(ActiveTeamBody)
     if body.team_id is None:
-        await call.write(set_active, session.id, session.active_organization_id, None, call.now)
+        await call.write(leave_team, session.id, call.now)
         return Response(b"null", media_type=MediaType.JSON, cookies=cookies_again(call, session))
     team_id = body.team_id or session.active_team_id
     if not team_id:

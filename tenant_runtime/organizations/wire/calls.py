@@ -35,7 +35,7 @@ from tenant_runtime.organizations.hooks import Action
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
 from tenant_runtime.organizations.wire.bodies import media_type_of
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
-from tenant_runtime.organizations.wire.sessions import ApiSession, load_api_session
+from tenant_runtime.organizations.wire.sessions import ApiSession, load_api_session, stands
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class _Rehearsed(Exception):
 class ApiCall:
     """A plain class: the framework would otherwise look into its fields as if they had come over the wire."""
 
-    __slots__ = ("_configuration", "_session", "now", "request", "services", "tenant")
+    __slots__ = ("_acts_in", "_configuration", "_session", "now", "request", "services", "tenant")
 
     def __init__(self, request: AnyRequest) -> None:
         self.request = request
@@ -62,15 +62,17 @@ class ApiCall:
         self.services: Services = services_of(request)
         self.now = now_ms(self.services.clock)
         self._session: ApiSession | None = None
+        self._acts_in: str | None = None
         self._configuration: Configuration | None = None
 
     # --- Who asks, and what ---------------------------------------------------------------------------------------
 
     async def session(self, otherwise: ApiError | None = None) -> ApiSession:
-        """Raises 401, or what the endpoint answers instead."""
+        """Raises 401, or what the endpoint answers instead. From now on the call acts for whoever is signed in."""
         found = await self.session_or_none()
         if found is None:
-            raise otherwise or refusal(401, "UNAUTHORIZED", "Unauthorized")
+            raise otherwise or _nobody()
+        self._acts_in = found.id or None
         return found
 
     async def session_or_none(self) -> ApiSession | None:
@@ -150,7 +152,22 @@ class ApiCall:
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self.tenant.database.write(unit, *args, **kwargs)
+        """Whoever acts is asked for again in the unit: a body may take its time to come, and their session end."""
+        if (session_id := self._acts_in) is None:
+            return await self.tenant.database.write(unit, *args, **kwargs)
+        return await self.tenant.database.write(self._acting(session_id, unit), *args, **kwargs)
+
+    def _acting(
+        self, session_id: str, unit: Callable[Concatenate[Connection, P], T]
+    ) -> Callable[Concatenate[Connection, P], T]:
+        now = now_ms(self.services.clock)
+
+        def act(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            if not stands(connection, session_id, now):
+                raise _nobody()
+            return unit(connection, *args, **kwargs)
+
+        return act
 
     @property
     def sends_letters(self) -> bool:
@@ -241,6 +258,10 @@ def decoded(content: bytes, type: type[Body], *, where: str = "body") -> Body:
         raise _invalid(str(error), where) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise refusal(400, "BAD_REQUEST", "Invalid JSON in request body") from None
+
+
+def _nobody() -> ApiError:
+    return refusal(401, "UNAUTHORIZED", "Unauthorized")
 
 
 def _invalid(text: str, where: str) -> ApiError:

@@ -11,6 +11,13 @@ from tenant_runtime.models import Session, SessionContext, User
 from tenant_runtime.organizations.wire.shapes import date
 
 _s, _c, _u = Session.__table__.c, SessionContext.__table__.c, User.__table__.c
+_IS_LIVE = (
+    _s.ended_at.is_(None),
+    is_current(Session.__table__, "authenticated_at"),
+    _s.idle_expires_at > bindparam("now"),
+    _u.blocked.is_(False),
+    _u.sessions_valid_from <= _s.authenticated_at,
+)
 _LIVE = (
     select(
         _s.id,
@@ -40,15 +47,14 @@ _LIVE = (
             User.__table__, _u.user_id == _s.user_id
         )
     )
-    .where(
-        _s.ended_at.is_(None),
-        is_current(Session.__table__, "authenticated_at"),
-        _s.idle_expires_at > bindparam("now"),
-        _u.blocked.is_(False),
-        _u.sessions_valid_from <= _s.authenticated_at,
-    )
+    .where(*_IS_LIVE)
 )
 _LOAD = Prepared(_LIVE.where(_c.token == bindparam("token"), _s.issuer == bindparam("issuer")))
+_STANDS = Prepared(
+    select(_s.id)
+    .join(User.__table__, _u.user_id == _s.user_id)
+    .where(_s.id == bindparam("session"), *_IS_LIVE)
+)
 _OF_USER = Prepared(_LIVE.where(_s.user_id == bindparam("user")).order_by(_s.created_at.desc(), _s.id))
 
 
@@ -110,6 +116,11 @@ class ApiSession:
 def load_api_session(connection: Connection, token: str, issuer: str, now: int) -> ApiSession | None:
     row: Row[Any] | None = _LOAD.first(connection, {"token": token, "issuer": issuer, "now": now})
     return None if row is None else ApiSession(**row._asdict())
+
+
+def stands(connection: Connection, session_id: str, now: int) -> bool:
+    """Whatever secret it goes on under by now."""
+    return _STANDS.first(connection, {"session": session_id, "now": now}) is not None
 
 
 def live_sessions_of(connection: Connection, user_id: str, now: int) -> list[ApiSession]:
