@@ -18,6 +18,7 @@ from tenant_runtime.models import (
     User,
 )
 from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
+from tenant_runtime.organizations.invitations.taking_back import Reason
 from tenant_runtime.organizations.leaving import cancel_invitations_by, forget_answers, leave_behind
 
 _user, _session, _m = User.__table__.c, Session.__table__.c, Membership.__table__.c
@@ -42,7 +43,7 @@ def end_logins(connection: Connection, data_key: DataKey, user_id: str, now: int
     )
     _end_issued(connection, now, lambda issued: issued.user_id == user_id)
     if why is Initiator.ACCOUNT_DEACTIVATED:
-        cancel_invitations_by(connection, user_id, now)
+        cancel_invitations_by(connection, user_id, Reason.BLOCKED, now)
 
 
 def tell_of_logins(
@@ -65,9 +66,9 @@ def end_membership(connection: Connection, organization_id: str, user_id: str, n
 
 def end_memberships(connection: Connection, user_id: str, now: int) -> None:
     """Of a user who is about to be deleted."""
+    cancel_invitations_by(connection, user_id, Reason.DELETED, now)
     for organization_id in connection.execute(_OF_USER, {"user": user_id}).scalars().all():
         end_membership(connection, organization_id, user_id, now)
-    cancel_invitations_by(connection, user_id, now)
     forget_answers(connection, user_id)
 
 

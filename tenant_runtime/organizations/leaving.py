@@ -3,7 +3,7 @@
 Tokens end with `management.endings.end_membership`, which calls this; the places are all that a membership opened.
 """
 
-from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from tenant_runtime.models import (
     AdditionalFields,
@@ -14,6 +14,7 @@ from tenant_runtime.models import (
     TeamMember,
     User,
 )
+from tenant_runtime.organizations.invitations.taking_back import Reason, take_back_for
 from tenant_runtime.organizations.joining.turned_away import remember_removal
 from tenant_runtime.schema import has_organization_api
 
@@ -41,15 +42,16 @@ def leave_behind(
     )
     kept_of_them = (_f.kind == "member", _f.organization_id == organization_id, _f.id == user_id)
     connection.execute(delete(AdditionalFields.__table__).where(*kept_of_them))
-    _cancel(connection, now, _i.inviter_id == user_id, _i.organization_id == organization_id)
+    theirs_there = (_i.inviter_id == user_id, _i.organization_id == organization_id)
+    take_back_for(connection, Reason.GONE, now, *theirs_there)
     if was_member:
         remember_removal(connection, organization_id, user_id, now)
 
 
-def cancel_invitations_by(connection: Connection, user_id: str, now: int) -> None:
+def cancel_invitations_by(connection: Connection, user_id: str, reason: Reason, now: int) -> None:
     """Of all organizations: whoever is blocked or deleted invites nobody."""
     if has_organization_api(connection):
-        _cancel(connection, now, _i.inviter_id == user_id)
+        take_back_for(connection, reason, now, _i.inviter_id == user_id)
 
 
 def forget_answers(connection: Connection, user_id: str) -> None:
@@ -64,9 +66,5 @@ def forget_answers(connection: Connection, user_id: str) -> None:
 def cancel_all_invitations(connection: Connection, now: int) -> None:
     """In a database that was put back as it was: what became of them since, nobody knows any more."""
     if has_organization_api(connection):
-        _cancel(connection, now)
-
-
-def _cancel(connection: Connection, now: int, *which: ColumnElement[bool]) -> None:
-    pending = update(Invitation.__table__).where(_i.status == "pending", *which)
-    connection.execute(pending.values(status="canceled", updated_at=now))
+        pending = update(Invitation.__table__).where(_i.status == "pending")
+        connection.execute(pending.values(status="canceled", updated_at=now))

@@ -25,6 +25,14 @@ async def invited(owner: AuthClient, role: str = "member", **members: Any) -> st
     return str(made.body["id"])
 
 
+async def taken_back(installation: Installation, inviter_id: str) -> list[tuple[str, str, str]]:
+    """As the log tells of invitations that nobody took back by themselves: to whom, as what, why."""
+    manager = await installation.manager("acme")
+    events = await manager.get("/logs", q=f"user_id:{inviter_id}", per_page=100)
+    told = [event["details"] for event in events if event["type"] == "organization_invitation_canceled"]
+    return [(each["email"], each["role"], each["reason"]) for each in told]
+
+
 @asynccontextmanager
 async def telling(installation: Installation, tenant_id: str = "acme", **options: Any) -> AsyncIterator[None]:
     """The tenant's options for a while; then what is inherited."""

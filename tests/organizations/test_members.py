@@ -6,6 +6,7 @@ import pytest
 
 from tests.installation import Installation
 from tests.organizations.people import AuthAnswer, AuthClient, member, signed_in
+from tests.organizations.places import taken_back
 from tests.organizations.test_lifecycle import made, place
 
 ONLY_OWNER = "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER"
@@ -280,6 +281,8 @@ async def test_who_steps_down_has_asked_nobody_to_what_they_were(shared: Install
     assert await pending() == {"admin", "member"}
     await company.give(owner, second, "member")
     assert await pending() == set()
+    written = sorted(await taken_back(shared, second.user_id))
+    assert written == [(address, role, "inviter_roles_changed") for address, role in asked.items()]
 
 
 async def test_members_are_put_out_by_who_may(shared: Installation) -> None:

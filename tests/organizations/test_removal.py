@@ -14,6 +14,7 @@ import pytest
 from entrypoints.demo_content import DemoUser
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, visitor
+from tests.organizations.places import taken_back
 from tests.organizations.test_lifecycle import made, owner_of_a_tenant, place
 from tests.organizations.test_members import Company
 from tests.relying_party import Answer, RelyingParty
@@ -156,6 +157,8 @@ async def test_who_comes_back_comes_back_to_nothing(
     assert await place(held.person) == (None, None)
     listed = (await held.company.owner.get("/organization/list-invitations")).body
     assert [each["status"] for each in listed if each["id"] == held.invitation] == ["canceled"]
+    told = await taken_back(shared, held.person.user_id)
+    assert told == [("friend@out.example", "admin", "inviter_gone")]
 
 
 async def test_whoever_is_deleted_or_blocked_has_invited_nobody(shared: Installation) -> None:
@@ -172,6 +175,8 @@ async def test_whoever_is_deleted_or_blocked_has_invited_nobody(shared: Installa
             "a@out.example": "canceled",
             "b@out.example": "pending",
         }
+        reason = "inviter_deleted" if is_deleted else "inviter_blocked"
+        assert await taken_back(shared, admin.user_id) == [("a@out.example", "member", reason)]
         assert await admin.session() is None
         assert (await place(plain))[0] == company.id
 

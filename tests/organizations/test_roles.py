@@ -7,7 +7,7 @@ import pytest
 from tenant_runtime.organizations.roles.units import MOST
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, member, signed_in
-from tests.organizations.places import invited, organization_of, telling
+from tests.organizations.places import invited, organization_of, taken_back, telling
 
 pytestmark = pytest.mark.anyio
 
@@ -270,11 +270,15 @@ async def test_what_was_done_to_roles_is_in_the_log(shared: Installation) -> Non
     await owner.post("/organization/delete-role", roleName="two")
     manager = await shared.manager("acme")
     events = await manager.get("/logs", q=f"user_id:{owner.user_id}", per_page=100)
-    found = [event["type"] for event in events if event.get("organization_id") == organization_id]
-    assert [type for type in found if type.startswith("organization_role")] == [
-        "organization_role_deleted",
-        "organization_role_updated",
-        "organization_role_created",
+    told = [
+        (event["type"], event["details"])
+        for event in events
+        if event.get("organization_id") == organization_id and event["type"].startswith("organization_role")
+    ]
+    assert told == [
+        ("organization_role_deleted", {"role": "two", "permission": INVITES}),
+        ("organization_role_updated", {"role": "two", "permission": INVITES, "former_role": "one"}),
+        ("organization_role_created", {"role": "one", "permission": INVITES}),
     ]
 
 
@@ -290,3 +294,8 @@ async def test_who_may_do_less_by_a_changed_role_has_asked_nobody_to_more(shared
     )
     listed = (await owner.get("/organization/list-invitations")).body
     assert {each["role"]: each["status"] for each in listed} == {"steward": "canceled", "member": "canceled"}
+    told = await taken_back(shared, steward.user_id)
+    assert sorted((role, reason) for _, role, reason in told) == [
+        ("member", "role_narrowed"),
+        ("steward", "role_narrowed"),
+    ]

@@ -3,12 +3,13 @@
 Else an owner, on the way down, would leave the door open to another account of their own.
 """
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select
 
 from tenant_runtime.models import Invitation, Membership, MembershipOrganizationRole
 from tenant_runtime.organizations.access import MEMBER
 from tenant_runtime.organizations.acting import Acting
 from tenant_runtime.organizations.invitations.inviting import check_roles
+from tenant_runtime.organizations.invitations.taking_back import Reason, take_back_for
 from tenant_runtime.organizations.members import Member, in_wire_order, may, member_of
 from tenant_runtime.organizations.wire.errors import ApiError
 
@@ -33,14 +34,15 @@ _HOLDERS = (
 )
 
 
-def take_back_what_exceeds(connection: Connection, acting: Acting, member: Member) -> None:
+def take_back_what_exceeds(
+    connection: Connection, acting: Acting, member: Member, reason: Reason = Reason.ROLES_CHANGED
+) -> None:
     """`member` as they are from now on."""
     by_them = {"user": member.user_id, "organization": member.organization_id}
     pending = connection.execute(_PENDING, by_them).all()
     beyond = [row.id for row in pending if not _may_ask(connection, acting, member, row.role)]
     if beyond:
-        canceled = {"status": "canceled", "updated_at": acting.now}
-        connection.execute(update(Invitation.__table__).where(_i.id.in_(beyond)).values(canceled))
+        take_back_for(connection, reason, acting.now, _i.id.in_(beyond))
 
 
 def take_back_beyond_role(connection: Connection, acting: Acting, organization_id: str, role: str) -> None:
@@ -49,7 +51,7 @@ def take_back_beyond_role(connection: Connection, acting: Acting, organization_i
     for user_id in holders:
         member = member_of(connection, organization_id, user_id)
         if member is not None:
-            take_back_what_exceeds(connection, acting, member)
+            take_back_what_exceeds(connection, acting, member, Reason.ROLE_NARROWED)
 
 
 def _may_ask(connection: Connection, acting: Acting, member: Member, role: str | None) -> bool:
