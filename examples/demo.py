@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from entrypoints.demo_content import Demo, DemoTenant
+from entrypoints.demo_content import Demo, DemoClient, DemoTenant
 from entrypoints.network import LoopbackTransport
-from keystead_sdk import DiscoveredKeys, TokenVerifier
-from keystead_sdk.fetching import HttpFetch
+from keystead_sdk import TokenVerifier
+from keystead_sdk.litestar_sign_in import SignInPlugin
+from keystead_sdk.sign_in import SignIn
 
 DATA = Path(os.environ.get("DATA", "data"))
-LARGEST_KEY_SET = 256 * 1024
 
 
 def tenant() -> DemoTenant:
@@ -28,6 +28,16 @@ def http() -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=LoopbackTransport(), timeout=10)
 
 
-def verifier(of: DemoTenant) -> TokenVerifier:
-    keys = DiscoveredKeys(fetch=HttpFetch(LARGEST_KEY_SET, http()))
-    return TokenVerifier(issuer=of.issuer, audience=of.api_audience, keys=keys)
+def sign_in(tenant: DemoTenant, client: DemoClient, application: str) -> SignInPlugin:
+    reached = http()
+    begins = SignIn(
+        issuer=tenant.issuer,
+        client_id=client.client_id,
+        client_secret=client.client_secret or "",
+        application=application,
+        audience=tenant.api_audience,
+        client=reached,
+    )
+    return SignInPlugin(
+        begins, TokenVerifier(issuer=tenant.issuer, audience=tenant.api_audience, client=reached)
+    )

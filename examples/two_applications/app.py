@@ -15,9 +15,10 @@ from litestar.params import Body
 
 from entrypoints.demo_content import DemoClient
 from examples import demo
-from examples.signing_in import AnyRequest, Application, claims_of, sessions
 from examples.two_applications.clients import PORTS, address_of, make_clients
 from examples.two_applications.logout_tokens import session_ended
+from keystead_sdk.litestar_sign_in import AnyRequest
+from keystead_sdk.sign_in import claims_of
 
 TENANT = demo.tenant()
 MOST_REMEMBERED = 10_000
@@ -29,13 +30,13 @@ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem aut
 
 
 def create_app(name: str, client: DemoClient) -> Litestar:
-    application = Application(TENANT, client, address_of(name))
     ended: deque[str] = deque(maxlen=MOST_REMEMBERED)
     elsewhere = next(address_of(other) for other in PORTS if other != name)
 
     @get("/")
     async def home(request: AnyRequest) -> Response[str]:
-        person = claims_of(request.session.get("id_token", ""))
+        id_token = request.session.get("id_token")
+        person = claims_of(id_token) if id_token else {}
         if person.get("sid") in ended:
             request.clear_session()
             person = {}
@@ -52,9 +53,8 @@ def create_app(name: str, client: DemoClient) -> Litestar:
         ended.append(sid)
         return Response(None, headers={"Cache-Control": "no-store"})
 
-    return Litestar(
-        [*application.handlers(), home, backchannel_logout], middleware=[sessions()], openapi_config=None
-    )
+    sign_in = demo.sign_in(TENANT, client, address_of(name))
+    return Litestar([home, backchannel_logout], plugins=[sign_in], openapi_config=None)
 
 
 async def main() -> None:

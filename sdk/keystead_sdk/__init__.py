@@ -2,9 +2,10 @@
 
 `TokenVerifier` turns a token into a `Principal` or raises; with `ProofOfPossession` also a token that is bound to a
 key. `keystead_sdk.litestar` has guards, `keystead_sdk.organizations` keeps database statements inside the caller's
-organization, `keystead_sdk.testing` signs tokens for tests. Implements the resource server's side of RFC 9068 (JWT
-access tokens), RFC 6750 (bearer tokens), RFC 9449 (DPoP), RFC 9470 (step-up) and RFC 8725 (JWT practice); it issues
-nothing and knows no database of the identity server.
+organization, `keystead_sdk.sign_in` signs people in to an application, `keystead_sdk.testing` signs tokens for tests.
+Implements the resource server's side of RFC 9068 (JWT access tokens), RFC 6750 (bearer tokens), RFC 9449 (DPoP),
+RFC 9470 (step-up) and RFC 8725 (JWT practice), and the client's side of OpenID Connect Core 1.0; it issues nothing and
+knows no database of the identity server.
 """
 
 from keystead_sdk.admission import Admitted, Shown

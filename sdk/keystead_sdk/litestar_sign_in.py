@@ -1,0 +1,103 @@
+"""Litestar: an application whose pages are for people who signed in.
+
+`SignInPlugin` adds `/login`, `/callback` and `/logout`, an encrypted cookie (Lax: no other site sends a form in
+somebody's name), and the dependency `principal`, verified anew for each request. Who asks for a page without a good
+token goes to `/login`. `/login?organization=org_...` changes the organization; when the issuer refuses, its reason is
+in `request.session["problem"]` of the next page, and everything else stays as it was.
+"""
+
+from secrets import token_bytes
+from typing import Any
+
+from litestar import Request, get
+from litestar.config.app import AppConfig
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware.session.client_side import CookieBackendConfig
+from litestar.params import FromQuery
+from litestar.plugins import InitPlugin
+from litestar.response import Redirect
+
+from keystead_sdk.errors import KeysteadError, TokenInvalid, TokenMissing
+from keystead_sdk.litestar import render_error
+from keystead_sdk.principal import Principal
+from keystead_sdk.sign_in import SignIn, SignInFailed
+from keystead_sdk.verifier import TokenVerifier
+
+AnyRequest = Request[Any, Any, Any]
+TOKEN, ID_TOKEN, PROBLEM = "token", "id_token", "problem"
+_begun = "sign_in"
+
+
+class SignInPlugin(InitPlugin):
+    """Without `secret` (32 bytes) a new one is made: a restart signs everybody out."""
+
+    def __init__(self, sign_in: SignIn, verifier: TokenVerifier, *, secret: bytes | None = None) -> None:
+        self._sign_in = sign_in
+        self._verifier = verifier
+        self._secret = secret or token_bytes(32)
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        is_secure = self._sign_in.application.startswith("https:")
+        sessions = CookieBackendConfig(secret=self._secret, samesite="lax", secure=is_secure)
+        app_config.route_handlers = [*app_config.route_handlers, *self._handlers()]
+        app_config.middleware = [sessions.middleware, *app_config.middleware]
+        app_config.dependencies = {"principal": Provide(self._principal), **app_config.dependencies}
+        app_config.exception_handlers = {
+            KeysteadError: render_error,
+            TokenMissing: _to_login,
+            TokenInvalid: _to_login,
+            **app_config.exception_handlers,
+        }
+        return app_config
+
+    async def _principal(self, request: AnyRequest) -> Principal:
+        if TOKEN not in request.session:
+            raise TokenMissing
+        return await self._verifier.verify(request.session[TOKEN])
+
+    def _handlers(self) -> list[BaseRouteHandler]:
+        @get("/login", include_in_schema=False)
+        async def login(request: AnyRequest, organization: FromQuery[str | None] = None) -> Redirect:
+            begun = await self._sign_in.begin(organization)
+            request.session[_begun] = begun.remembered
+            return Redirect(begun.address)
+
+        @get("/callback", include_in_schema=False)
+        async def callback(request: AnyRequest) -> Redirect:
+            try:
+                await self._finish(request)
+            except SignInFailed as failure:
+                return _after(failure, request)
+            return Redirect("/")
+
+        @get("/logout", include_in_schema=False)
+        async def logout(request: AnyRequest) -> Redirect:
+            id_token = request.session.get(ID_TOKEN, "")
+            request.clear_session()
+            return Redirect(await self._sign_in.end(id_token) if id_token else "/")
+
+        return [login, callback, logout]
+
+    async def _finish(self, request: AnyRequest) -> None:
+        remembered = request.session.pop(_begun, {})
+        tokens = await self._sign_in.finish(request.query_params, remembered)
+        try:
+            await self._verifier.verify(tokens.access_token)
+        except TokenInvalid as error:  # would be refused by every page, and so asked for without an end
+            raise SignInFailed(error.description) from error
+        request.session.update({TOKEN: tokens.access_token, ID_TOKEN: tokens.id_token})
+
+
+def _after(failure: SignInFailed, request: AnyRequest) -> Redirect:
+    if failure.reason == "login_required":
+        return Redirect("/login")
+    if TOKEN not in request.session:
+        raise failure
+    request.session[PROBLEM] = failure.description
+    return Redirect("/")
+
+
+def _to_login(request: AnyRequest, _: KeysteadError) -> Redirect:
+    request.session.pop(TOKEN, None)
+    return Redirect("/login", status_code=303)

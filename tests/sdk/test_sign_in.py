@@ -1,0 +1,230 @@
+"""An application that people sign in to: what it asks of the issuer, and which answers it takes."""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pytest
+from litestar import Litestar, Request, get
+from litestar.di import NamedDependency
+from litestar.testing import TestClient
+
+from keystead_sdk import Principal
+from keystead_sdk.litestar_sign_in import SignInPlugin
+from keystead_sdk.sign_in import SignIn
+from keystead_sdk.testing import FakeIssuer
+
+APPLICATION = "https://app.test/"
+CLIENT_ID, CLIENT_SECRET = "invoices", "known to two"
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+class Issuer:
+    """Its endpoints, and what they answer: good tokens, unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+        self.keys = FakeIssuer(clock=lambda: self.now)
+        self.asked: dict[str, str] = {}
+        self.form: dict[str, str] = {}
+        self.id_claims: dict[str, Any] = {}
+        self.token: dict[str, Any] = {"org_id": "org_north"}
+        self.is_away = False
+
+    @property
+    def answer(self) -> dict[str, str]:
+        return {"code": "the code", "state": self.asked["state"], "iss": self.keys.issuer}
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if self.is_away:
+            raise httpx.ConnectError("away")
+        at = self.keys.issuer
+        if request.url.path == DISCOVERY:
+            endpoints = {
+                "authorization_endpoint": f"{at}authorize",
+                "token_endpoint": f"{at}token",
+                "end_session_endpoint": f"{at}logout",
+            }
+            promised = {"authorization_response_iss_parameter_supported": True}
+            return httpx.Response(200, json={"issuer": at, **endpoints, **promised})
+        self.form = dict(parse_qsl(request.content.decode()))
+        claims = {"iss": at, "aud": "invoices", "sub": "ada", "exp": 9e9, "nonce": self.asked["nonce"]}
+        id_token = self.keys.sign({"alg": "ES256"}, json.dumps(claims | self.id_claims).encode())
+        return httpx.Response(
+            200, json={"access_token": self.keys.token(subject="ada", **self.token), "id_token": id_token}
+        )
+
+
+@get("/")
+async def home(
+    request: Request[Any, Any, Any], principal: NamedDependency[Principal]
+) -> dict[str, str | None]:
+    problem = request.session.pop("problem", None)
+    return {"sub": principal.subject, "org_id": principal.org_id, "problem": problem}
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+def browser(issuer: Issuer) -> Iterator[TestClient[Litestar]]:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(issuer))
+    sign_in = SignIn(
+        issuer=issuer.keys.issuer,
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        application=APPLICATION,
+        audience=issuer.keys.audience,
+        client=http,
+    )
+    app = Litestar([home], plugins=[SignInPlugin(sign_in, issuer.keys.verifier())])
+    with TestClient(app, base_url=APPLICATION) as client:
+        client.follow_redirects = False
+        yield client
+
+
+def go_to_issuer(browser: TestClient[Litestar], issuer: Issuer, path: str = "/login") -> None:
+    address = urlsplit(browser.get(path).headers["location"])
+    assert (address.netloc, address.path) == ("issuer.test", "/authorize")
+    issuer.asked = dict(parse_qsl(address.query))
+
+
+def come_back(browser: TestClient[Litestar], answer: dict[str, str]) -> httpx.Response:
+    return browser.get("/callback", params=answer)
+
+
+def signed_in(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    go_to_issuer(browser, issuer)
+    assert come_back(browser, issuer.answer).headers["location"] == "/"
+
+
+def test_who_is_not_signed_in_is_sent_to_the_issuer_and_comes_back(
+    browser: TestClient[Litestar], issuer: Issuer
+) -> None:
+    assert browser.get("/").headers["location"] == "/login"
+    go_to_issuer(browser, issuer)
+    back = come_back(browser, issuer.answer)
+    assert back.headers["location"] == "/"
+    kept = back.headers["set-cookie"].lower()
+    assert "httponly" in kept
+    assert "secure" in kept
+    assert "samesite=lax" in kept
+    assert browser.get("/").json() == {"sub": "ada", "org_id": "org_north", "problem": None}
+    hashed = hashlib.sha256(issuer.form["code_verifier"].encode()).digest()
+    assert issuer.asked["code_challenge"] == base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
+    assert issuer.asked["audience"] == issuer.keys.audience
+    assert issuer.asked["redirect_uri"] == issuer.form["redirect_uri"] == f"{APPLICATION}callback"
+    assert (issuer.form["client_id"], issuer.form["client_secret"]) == (CLIENT_ID, CLIENT_SECRET)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"state": "made up"}, {"state": ""}, {"iss": "https://other.test/"}, {"iss": None}]
+)
+def test_an_answer_that_is_not_for_this_browser_or_of_this_issuer_signs_nobody_in(
+    browser: TestClient[Litestar], issuer: Issuer, wrong: dict[str, str | None]
+) -> None:
+    go_to_issuer(browser, issuer)
+    answer = {name: value for name, value in (issuer.answer | wrong).items() if value is not None}
+    assert come_back(browser, answer).status_code == 400
+    assert issuer.form == {}, "the code went nowhere"
+    assert browser.get("/").headers["location"] == "/login"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"nonce": "another"},
+        {"aud": "another"},
+        {"azp": "another"},
+        {"iss": "https://other.test/"},
+        {"exp": 1},
+    ],
+)
+def test_an_id_token_that_is_not_for_this_sign_in_signs_nobody_in(
+    browser: TestClient[Litestar], issuer: Issuer, claims: dict[str, Any]
+) -> None:
+    go_to_issuer(browser, issuer)
+    issuer.id_claims = claims
+    assert come_back(browser, issuer.answer).json()["error"] == "sign_in_failed"
+    assert browser.get("/").headers["location"] == "/login"
+
+
+def test_an_access_token_that_no_page_would_take_is_said_once_not_asked_for_without_an_end(
+    browser: TestClient[Litestar], issuer: Issuer
+) -> None:
+    go_to_issuer(browser, issuer)
+    issuer.token = {"aud": "https://another.test"}
+    answer = come_back(browser, issuer.answer)
+    assert answer.status_code == 400
+    assert answer.json()["error_description"] == "The access token is for another audience."
+
+
+def test_an_answer_is_good_once(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    signed_in(browser, issuer)
+    issuer.form = {}
+    come_back(browser, issuer.answer)
+    assert issuer.form == {}
+    assert browser.get("/").json()["problem"] == "This sign-in was not begun in this browser, or is over."
+
+
+def test_another_organization_is_asked_for_silently(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    signed_in(browser, issuer)
+    go_to_issuer(browser, issuer, "/login?organization=org_south")
+    assert (issuer.asked["organization"], issuer.asked["prompt"]) == ("org_south", "none")
+    issuer.token = {"org_id": "org_south"}
+    come_back(browser, issuer.answer)
+    assert browser.get("/").json()["org_id"] == "org_south"
+
+
+def test_who_is_refused_stays_where_they_are_and_reads_why(
+    browser: TestClient[Litestar], issuer: Issuer
+) -> None:
+    signed_in(browser, issuer)
+    go_to_issuer(browser, issuer, "/login?organization=org_south")
+    refused = issuer.answer | {"error": "access_denied", "error_description": "You are no member of it."}
+    assert come_back(browser, refused).headers["location"] == "/"
+    assert browser.get("/").json() == {
+        "sub": "ada",
+        "org_id": "org_north",
+        "problem": "You are no member of it.",
+    }
+    assert browser.get("/").json()["problem"] is None
+
+
+def test_whose_session_is_over_signs_in_by_hand(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    signed_in(browser, issuer)
+    go_to_issuer(browser, issuer, "/login?organization=org_south")
+    assert come_back(browser, issuer.answer | {"error": "login_required"}).headers["location"] == "/login"
+
+
+def test_a_token_that_ran_out_is_asked_for_anew(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    signed_in(browser, issuer)
+    issuer.now += 7200
+    assert browser.get("/").headers["location"] == "/login"
+    signed_in(browser, issuer)
+    assert browser.get("/").status_code == 200
+
+
+def test_who_signs_out_is_out_here_and_at_the_issuer(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    signed_in(browser, issuer)
+    address = urlsplit(browser.get("/logout").headers["location"])
+    assert (address.netloc, address.path) == ("issuer.test", "/logout")
+    asked = dict(parse_qsl(address.query))
+    assert asked["post_logout_redirect_uri"] == APPLICATION
+    assert asked["id_token_hint"]
+    assert browser.get("/").headers["location"] == "/login"
+    assert browser.get("/logout").headers["location"] == "/"
+
+
+def test_an_issuer_that_is_away_is_said_to_be(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    issuer.is_away = True
+    assert browser.get("/login").status_code == 503
+    issuer.is_away = False
+    go_to_issuer(browser, issuer)
