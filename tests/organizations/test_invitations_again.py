@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from entrypoints.demo_content import Demo
+from tenant_runtime.limits import take
+from tenant_runtime.organizations.invitations.letters import LETTERS_PER_INVITER
 from tests.mailbox import Mailed, mailed
 from tests.organizations.inviting import NOT_FOUND, NOT_THIS_ROLE, invited, joins, owner_of, set_options, told
 from tests.organizations.people import new_address, signed_in
@@ -104,6 +107,25 @@ async def test_many_organizations_of_one_person_send_no_more_than_one(mail: Mail
         assert {each["error"]["status"] for each in answer.body["results"]} == {400}
     answer = await owner.post("/organization/invite-member", email=new_address(), role="member")
     assert answer.status == 429
+
+
+async def test_what_one_person_may_send_is_counted_for_all_processes(mail: Mailed) -> None:
+    owner = await owner_of(mail, "many-nodes")
+    mail.begin_a_window()
+    tenant = await mail.installation.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    now = int(mail.installation.clock.now() * 1000)
+
+    def elsewhere(connection: Connection) -> None:
+        for _ in range(499):
+            take(connection, "inviter", owner.user_id, now, LETTERS_PER_INVITER)
+
+    await tenant.database.write(elsewhere)
+    assert (await invited(owner, new_address()))["status"] == "pending"
+    beyond = await owner.post("/organization/invite-member", email=new_address(), role="member")
+    assert beyond.status == 429
+    other = await owner_of(mail, "another-person")
+    assert (await invited(other, new_address()))["status"] == "pending"
 
 
 async def test_an_invitation_leads_into_each_team_once_and_into_no_heap_of_them(mail: Mailed) -> None:

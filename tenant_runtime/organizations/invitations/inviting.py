@@ -86,7 +86,7 @@ def invite(connection: Connection, acting: Acting, asked: Asked, post: Post | No
     """Refuses in the order of `specs/organization-api.md` A.3. `Deliveries.soon` after the commit."""
     row = _invited(connection, acting, asked)
     if post is not None:
-        put_on_its_way(connection, post, row, acting.now)
+        put_on_its_way(connection, post, row, acting.now, inviter=acting.user_id)
     record(connection, about(event, row))
     return row
 

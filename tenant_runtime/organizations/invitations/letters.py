@@ -18,7 +18,7 @@ from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.deliveries import Outgoing, Sender, enqueue
 from tenant_runtime.dependencies import Services
-from tenant_runtime.limits import take
+from tenant_runtime.limits import Limit, take
 from tenant_runtime.login.client_card import way_on
 from tenant_runtime.mail.letters import Contents
 from tenant_runtime.mail.limits import PER_ADDRESS
@@ -36,7 +36,10 @@ KIND = "invitation"
 """Of the delivery, of the letter, and of what is counted."""
 
 PER_INVITER = Rate(500, 3600)
-"""What one person asks for, in whatever organization: nobody uses up what others may. Of one process."""
+"""What one person asks for, in whatever organization, be it refused: nobody uses up what others may. Of one process."""
+
+LETTERS_PER_INVITER = (Limit(500, 3_600_000),)
+"""What goes out, of however many processes."""
 
 _u = User.__table__.c
 _NAME = select(_u.name, _u.email).where(_u.user_id == bindparam("user"))
@@ -59,10 +62,15 @@ class Post:
 # --- In the unit that invites --------------------------------------------------------------------------------------
 
 
-def put_on_its_way(connection: Connection, post: Post, row: Row[Any], now: int) -> None:
-    """Raises `RateLimited` where the address had as many as it may. `Deliveries.soon` after the commit."""
+def put_on_its_way(
+    connection: Connection, post: Post, row: Row[Any], now: int, *, inviter: str | None = None
+) -> None:
+    """Raises `RateLimited` where the address had as many as it may, or the person who asks for it sent as many.
+    `Deliveries.soon` after the commit."""
     if not post.is_there:
         return
+    if inviter is not None:
+        take(connection, "inviter", inviter, now, LETTERS_PER_INVITER)
     take(connection, KIND, row.email, now, PER_ADDRESS)
     enqueue(connection, post.data_key, _outgoing(connection, row), now)
 
