@@ -77,7 +77,7 @@ async def invite_member(call: ToolCall, asked: NewInvitation) -> dict[str, Any]:
         invite,
         acting=call.acting,
         post=Post.of(call.tenant, call.services, call.configuration),
-        event=call.event("organization_invitation_created", "Somebody was invited."),
+        event=call.event("organization_invitation_created", "Somebody was invited"),
     )
     values = await call.before(
         "invite_member",

@@ -105,4 +105,6 @@ class Entity:
     def _taken(self, error: IntegrityError) -> Conflict | None:
         if broken_rule(error) != "unique":
             return None
-        return Conflict(f"A {self.noun.replace('_', ' ')} with this name or identifier already exists.")
+        noun = self.noun.replace("_", " ")
+        article = "An" if noun[0] in "aeio" else "A"
+        return Conflict(f"{article} {noun} with this name or identifier already exists.")

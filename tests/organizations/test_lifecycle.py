@@ -75,6 +75,9 @@ async def test_a_slug_is_a_label_in_small_letters(shared: Installation, slug: st
     for path in ("/organization/create", "/organization/check-slug"):
         answer = await owner.post(path, name="x", slug=slug)
         assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
+        assert answer.body["message"].startswith(
+            "[body.slug] Expected small letters (a-z), digits and hyphens"
+        )
 
 
 async def test_a_slug_is_taken_once_and_some_are_reserved(shared: Installation) -> None:

@@ -114,7 +114,7 @@ async def _invite(call: ApiCall, session: ApiSession, email: str, body: _Invitin
         invite,
         acting=Acting(session.user_id, options, call.now, session.id),
         post=await _post(call),
-        event=call.event("organization_invitation_created", "Somebody was invited."),
+        event=call.event("organization_invitation_created", "Somebody was invited"),
     )
     values = await call.before(
         "invite_member",
@@ -146,7 +146,7 @@ async def _post(call: ApiCall) -> Post | None:
 @write_endpoint("/organization/accept-invitation")
 async def accept_invitation(call: CallOf) -> Any:
     session, body, options = await call.session(), await call.body(AnswerBody), await call.options()
-    event = call.event("organization_invitation_accepted", "An invitation was accepted.")
+    event = call.event("organization_invitation_accepted", "An invitation was accepted")
     unit = partial(
         answering.accept,
         shown=body.invitation_id,
@@ -179,7 +179,7 @@ async def reject_invitation(call: CallOf) -> Any:
         shown=body.invitation_id,
         user_id=session.user_id,
         options=options,
-        event=call.event("organization_invitation_rejected", "An invitation was rejected."),
+        event=call.event("organization_invitation_rejected", "An invitation was rejected"),
     )
     about = await _about(call, "reject_invitation", body.invitation_id)
     await call.before("reject_invitation", {}, rehearsal=unit, **about)
@@ -196,7 +196,7 @@ async def cancel_invitation(call: CallOf) -> Any:
         answering.cancel,
         invitation_id=body.invitation_id,
         acting=Acting(session.user_id, options, call.now, session.id),
-        event=call.event("organization_invitation_canceled", "An invitation was taken back."),
+        event=call.event("organization_invitation_canceled", "An invitation was taken back"),
     )
     about = await _about(call, "cancel_invitation", body.invitation_id)
     await call.before("cancel_invitation", {}, rehearsal=unit, **about)

@@ -36,6 +36,7 @@ from tenant_runtime.organizations.wire import (
     write_endpoint,
 )
 from tenant_runtime.organizations.wire.cookies import cookies_again
+from tenant_runtime.organizations.wire.names import SLUG
 from tenant_runtime.organizations.wire.shapes import answer_null
 from tenant_runtime.registration.rates import Rate
 
@@ -43,7 +44,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Name = Annotated[str, Meta(min_length=1, max_length=300)]
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
+Slug = Annotated[str, Meta(pattern=SLUG)]
 Logo = Annotated[str, Meta(max_length=2048)]
 AnySlug = Annotated[str, Meta(min_length=1, max_length=255)]
 Id = Annotated[str, Meta(max_length=255)]

@@ -71,7 +71,7 @@ def create_role(connection: Connection, acting: Acting, new: Role, event: Event)
     values = {column.name: getattr(new, column.name) for column in _COLUMNS}
     if connection.execute(_NEW, values).rowcount == 0:
         raise taken()
-    record(connection, event)
+    _record(connection, event, new)
     return new
 
 
@@ -106,7 +106,8 @@ def update_role(
     connection.execute(update(OrganizationRole.__table__).where(_r.id == role.id).values(values))
     if changed.permission != role.permission:
         take_back_beyond_role(connection, acting, organization_id, changed.role)
-    record(connection, event)
+    was = {"former_role": role.role} if changed.role != role.role else {}
+    _record(connection, event, changed, **was)
     return changed
 
 
@@ -126,7 +127,7 @@ def delete_role(
             " first",
         )
     connection.execute(delete(OrganizationRole.__table__).where(_r.id == role.id))
-    record(connection, event)
+    _record(connection, event, role)
     return role
 
 
@@ -150,6 +151,12 @@ def _member(connection: Connection, acting: Acting, organization_id: str, action
         stranger=refusal(403, NO_MEMBER),
         otherwise=_not_allowed(what),
     )
+
+
+def _record(connection: Connection, event: Event, role: Role, **more: str) -> None:
+    """With what it permits: whoever asks later who could do what finds it nowhere else."""
+    told = {"role": role.role, "permission": dict(role.permission), **more}
+    record(connection, replace(event, details={**event.details, **told}))
 
 
 def _not_allowed(what: str, **more: Any) -> ApiError:

@@ -35,6 +35,7 @@ from tenant_runtime.organizations.hooks import Action
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
 from tenant_runtime.organizations.wire.bodies import media_type_of
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
+from tenant_runtime.organizations.wire.names import in_words
 from tenant_runtime.organizations.wire.sessions import ApiSession, load_api_session, stands
 
 P = ParamSpec("P")
@@ -272,4 +273,4 @@ def _invalid(text: str, where: str) -> ApiError:
     if absent is not None:
         path, reason = f"{path}.{absent['name']}", "Required"
     at = f"[{where}{path}]" if path else f"[{where}]"
-    return refusal(400, "VALIDATION_ERROR", f"{at} {reason}")
+    return refusal(400, "VALIDATION_ERROR", f"{at} {in_words(reason)}")
