@@ -218,6 +218,12 @@ class Lifecycle:
                 " or digit.",
                 code="invalid_tenant_id",
             )
+        if tenant_id[2:4] == "--":
+            raise InvalidInput(
+                "A tenant's id has no -- as its third and fourth character: such a host name is written, and shown, in"
+                " another script (RFC 5891 section 4.2.3.1).",
+                code="invalid_tenant_id",
+            )
         if self._parts.settings.is_reserved(tenant_id):
             raise InvalidInput("This tenant id is reserved.", code="reserved_tenant_id")
 

@@ -32,7 +32,8 @@ async def plane(
     """With self-service: its people and tenants are new in each test."""
     copy = tmp_path_factory.mktemp("self-service") / "data"
     shutil.copytree(golden[0], copy)
-    async with serving(settings_for(copy, tenant_signup=True), golden[1]) as installation:
+    settings = settings_for(copy, tenant_signup=True, default_member_roles=("Tenant Member",))
+    async with serving(settings, golden[1]) as installation:
         yield await platform_of(installation)
 
 
@@ -102,6 +103,37 @@ async def test_whoever_makes_an_organization_owns_an_isolated_tenant(plane: Plat
     assert refused.code == "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION"
 
 
+async def test_who_owns_a_tenant_s_organization_administers_the_tenant_and_a_guest_does_nothing(
+    plane: Platform,
+) -> None:
+    owner, heir, guest = [await somebody(plane) for _ in range(3)]
+    organization = await made(owner)
+    for person, role in ((heir, "member"), (guest, "guest")):
+        asked = await owner.post("/organization/invite-member", email=person.email, role=role)
+        accepted = await person.post("/organization/accept-invitation", invitationId=asked.body["id"])
+        assert accepted.status == 200, accepted
+        membership = {person.user_id: accepted.body["member"]["id"]}
+        if person is heir:
+            to = membership[heir.user_id]
+
+    async def held() -> list[list[str]]:
+        path = f"/organizations/{organization['id']}/members"
+        listed = {each.user_id: [] for each in (owner, heir, guest)}
+        for user_id in listed:
+            roles = (await plane("GET", f"{path}/{user_id}/roles")).json()
+            listed[user_id] = sorted(role["name"] for role in roles)
+        return list(listed.values())
+
+    assert await held() == [["Tenant Admin"], ["Tenant Member"], []]
+    handed = await owner.post("/organization/transfer-ownership", memberId=to)
+    assert handed.body["formerOwner"]["role"] == "admin"
+    assert await held() == [[], ["Tenant Admin", "Tenant Member"], []]
+    issuer = (await tenant(plane, organization["slug"]))["issuer"]
+    for person, status in ((heir, 201), (owner, 403), (guest, 403)):
+        caller = await administrator(plane, person, organization["id"])
+        assert (await caller.call("POST", f"{issuer}api/v2/roles", {"name": "theirs"})).status_code == status
+
+
 async def test_an_address_that_is_not_proved_makes_no_tenant(plane: Platform) -> None:
     person = await somebody(plane, email_verified=False)
     slug = new_id()
@@ -155,6 +187,7 @@ async def test_without_self_service_operators_alone_make_them(
         ("control-plane", "ORGANIZATION_ALREADY_EXISTS"),
         ("acme", "ORGANIZATION_ALREADY_EXISTS"),
         ("ends-with-", "INVALID_TENANT_ID"),
+        ("xn--cme-7cd", "INVALID_TENANT_ID"),
         ("Upper", "VALIDATION_ERROR"),
     ],
 )
