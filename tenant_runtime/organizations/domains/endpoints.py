@@ -83,7 +83,8 @@ async def verify_domain(call: CallOf) -> Any:
     event = _event(call, "organization_domain_verified", organization_id, domain=domain)
     looked = await call.write(_act, acting, organization_id, None, proving.finish_look, id, texts, event)
     if not looked.is_there:
-        raise refusal(400, "DOMAIN_NOT_VERIFIED", "The record was not found")
+        place = place_of(looked.row.domain)
+        raise refusal(400, "DOMAIN_NOT_VERIFIED", f"{place} has no TXT record with the domain's text yet")
     return domain_shown(looked.row)
 
 
