@@ -12,7 +12,7 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.audit.codes import CODES
 from tenant_runtime.organizations.acting import Acting, chosen_organization
 from tenant_runtime.organizations.domains import proving, units
-from tenant_runtime.organizations.domains.names import claimable
+from tenant_runtime.organizations.domains.names import claimable, place_of
 from tenant_runtime.organizations.domains.shapes import domain_shown
 from tenant_runtime.organizations.policies.rights import require_update
 from tenant_runtime.organizations.wire import ApiCall, CallOf, read_endpoint, refusal, write_endpoint
