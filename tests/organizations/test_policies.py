@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.installation import Installation
-from tests.organizations.people import AuthClient, member, new_address, signed_in
-from tests.organizations.test_joining import owning
+from tests.organizations.people import AuthAnswer, AuthClient, member, new_address, signed_in
+from tests.organizations.test_joining import at, owning
 
 pytestmark = pytest.mark.anyio
 
@@ -63,26 +63,48 @@ async def test_what_an_organization_says_is_kept_and_checked(shared: Installatio
         assert (answer.status, answer.code) == (403, "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION")
 
 
-async def test_nobody_gives_to_people_yet_to_come_what_they_do_not_hold(shared: Installation) -> None:
-    owner, id, _ = await owning(shared, "gives", "off")
+async def keeper_of(installation: Installation, owner: AuthClient, id: str) -> AuthClient:
+    """Who may update the organization and ask people in, and not do what a `boss` may."""
     for role, permission in (
-        ("keeper", {"organization": ["update"]}),
+        ("keeper", {"organization": ["update"], "invitation": ["create"]}),
         ("boss", {"organization": ["update", "delete"]}),
     ):
         made = await owner.post("/organization/create-role", role=role, permission=permission)
         assert made.status == 200, made
-    keeper = await member(shared, id)
+    keeper = await member(installation, id)
     found = (await owner.get("/organization/list-members")).body["members"]
     [membership] = [each["id"] for each in found if each["userId"] == keeper.user_id]
     await owner.post("/organization/update-member-role", memberId=membership, role="keeper")
-    data = {"domainJoining": "automatic", "domainJoiningRole": "boss"}
-    refused = await keeper.post("/organization/update-settings", organizationId=id, data=data)
-    assert refused.status == 403
-    assert refused.body["missingPermissions"] == ["organization:delete"]
-    own = await keeper.post(
-        "/organization/update-settings", organizationId=id, data={"domainJoiningRole": "keeper"}
-    )
-    assert own.status == 200
+    await keeper.post("/organization/set-active", organizationId=id)
+    return keeper
+
+
+def lacks_deletion(answer: AuthAnswer) -> bool:
+    return answer.status == 403 and answer.body["missingPermissions"] == ["organization:delete"]
+
+
+async def test_nobody_gives_to_people_yet_to_come_what_they_do_not_hold(shared: Installation) -> None:
+    owner, id, domain = await owning(shared, "gives", "off")
+    keeper = await keeper_of(shared, owner, id)
+
+    async def says(person: AuthClient, **data: Any) -> AuthAnswer:
+        return await person.post("/organization/update-settings", data=data)
+
+    assert lacks_deletion(await says(keeper, domainJoining="automatic", domainJoiningRole="boss"))
+    assert (await says(keeper, domainJoiningRole="keeper")).status == 200
+    assert (await says(owner, domainJoiningRole="boss")).status == 200
+    assert lacks_deletion(await says(keeper, domainJoining="automatic")), "as what the owner said once"
+    person = await signed_in(shared, email=at(domain))
+    assert (await person.post("/organization/join", organizationId=id)).status == 403
+    assert (await says(owner, domainJoining="request")).status == 200
+    added = (await keeper.post("/organization/add-domain", domain="keepers.example")).body
+    assert lacks_deletion(await keeper.post("/organization/verify-domain", domainId=added["id"]))
+    request = (await person.post("/organization/request-to-join", organizationId=id)).body["id"]
+    assert lacks_deletion(await keeper.post("/organization/approve-join-request", requestId=request))
+    assert (await says(keeper, domainJoiningRole="member")).status == 200
+    assert (await keeper.post("/organization/approve-join-request", requestId=request)).status == 200
+    assert (await says(keeper, domainJoining="automatic")).status == 200
+    assert (await says(keeper, domainJoining="off")).status == 200
 
 
 async def test_a_session_that_the_organization_would_not_take_is_not_in_it(shared: Installation) -> None:

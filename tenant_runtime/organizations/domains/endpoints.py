@@ -14,7 +14,9 @@ from tenant_runtime.organizations.acting import Acting, chosen_organization
 from tenant_runtime.organizations.domains import proving, units
 from tenant_runtime.organizations.domains.names import claimable, place_of
 from tenant_runtime.organizations.domains.shapes import domain_shown
+from tenant_runtime.organizations.policies.letting_in import check_may_let_in
 from tenant_runtime.organizations.policies.rights import require_update
+from tenant_runtime.organizations.policies.settings import settings_of
 from tenant_runtime.organizations.wire import ApiCall, CallOf, read_endpoint, refusal, write_endpoint
 
 P = ParamSpec("P")
@@ -78,10 +80,10 @@ async def verify_domain(call: CallOf) -> Any:
     session, body = await call.session(), await call.body(DomainBody)
     organization_id, acting = chosen_organization(session, body.organization_id), await _acting(call)
     id = body.domain_id
-    domain = await call.write(_act, acting, organization_id, None, proving.begin_look, id, call.now)
+    domain = await call.write(_open, acting, organization_id, None, proving.begin_look, id, call.now)
     texts = await proving.texts_of(call.services.names, domain)
     event = _event(call, "organization_domain_verified", organization_id, domain=domain)
-    looked = await call.write(_act, acting, organization_id, None, proving.finish_look, id, texts, event)
+    looked = await call.write(_open, acting, organization_id, None, proving.finish_look, id, texts, event)
     if not looked.is_there:
         place = place_of(looked.row.domain)
         raise refusal(400, "DOMAIN_NOT_VERIFIED", f"{place} has no TXT record with the domain's text yet")
@@ -134,6 +136,25 @@ def _act(
     if event is not None:
         record(connection, event)
     return done
+
+
+def _open(
+    connection: Connection,
+    acting: Acting,
+    organization_id: str,
+    event: Event | None,
+    unit: Callable[Concatenate[Connection, str, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """As `_act`, of what lets people in who have an address there."""
+    member, settings = (
+        require_update(connection, acting, organization_id),
+        settings_of(connection, organization_id),
+    )
+    if settings.domain_joining != "off":
+        check_may_let_in(connection, member, settings.domain_joining_role, acting.options)
+    return _act(connection, acting, organization_id, event, unit, *args, **kwargs)
 
 
 async def _acting(call: ApiCall) -> Acting:

@@ -21,6 +21,7 @@ from tenant_runtime.organizations.joining.letters import Post, tell_approvers, t
 from tenant_runtime.organizations.joining.turned_away import REJECTED, forget_earlier, was_turned_away
 from tenant_runtime.organizations.members import Member, member_of
 from tenant_runtime.organizations.policies import settings_of
+from tenant_runtime.organizations.policies.letting_in import check_may_let_in
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
 PENDING, APPROVED, CANCELED = "pending", "approved", "canceled"
@@ -28,6 +29,7 @@ BY_REQUEST = ("request", "approval")
 AS_OFTEN = (Limit(3, 86_400_000),)
 """One person, of one organization."""
 
+NOT_THIS_ROLE = "YOU_ARE_NOT_ALLOWED_TO_INVITE_USER_WITH_THIS_ROLE"
 _INVITE = {"invitation": ("create",)}
 _table = JoinRequest.__table__
 _j, _o, _u, _d, _m = (
@@ -177,7 +179,7 @@ def waiting(connection: Connection, acting: Acting, organization_id: str) -> lis
 def approve(
     connection: Connection, acting: Acting, request_id: str, member_id: str, event: Event, post: Post
 ) -> tuple[Row[Any], Member]:
-    row = _to_decide(connection, acting, request_id)
+    row, decider = _to_decide(connection, acting, request_id)
     organization_id, user_id = row.organization_id, row.user_id
     settings = settings_of(connection, organization_id)
     is_open = settings.domain_joining != "off" and has_address_of(connection, organization_id, user_id)
@@ -188,6 +190,7 @@ def approve(
             "The organization does not take people with this address any more",
         )
     role = settings.domain_joining_role
+    check_may_let_in(connection, decider, role, acting.options, otherwise=NOT_THIS_ROLE)
     new = NewMember(
         id=member_id, organization_id=organization_id, user_id=user_id, roles=(role,), now=acting.now
     )
@@ -198,7 +201,7 @@ def approve(
 
 
 def reject(connection: Connection, acting: Acting, request_id: str, event: Event, post: Post) -> Row[Any]:
-    row = _to_decide(connection, acting, request_id)
+    row, _ = _to_decide(connection, acting, request_id)
     forget_earlier(connection, row.organization_id, row.user_id)
     decided = _decide(connection, row, REJECTED, acting.user_id, event)
     tell_person(connection, post, row, acting.now, is_approved=False)
@@ -209,19 +212,19 @@ def not_found() -> ApiError:
     return refusal(400, "JOIN_REQUEST_NOT_FOUND")
 
 
-def _to_decide(connection: Connection, acting: Acting, request_id: str) -> Row[Any]:
-    """A request of an organization in which the caller is nobody is not there."""
+def _to_decide(connection: Connection, acting: Acting, request_id: str) -> tuple[Row[Any], Member]:
+    """With who decides. A request of an organization in which the caller is nobody is not there."""
     row = connection.execute(_FIND, {"request": request_id}).one_or_none()
     if row is None or member_of(connection, row.organization_id, acting.user_id) is None:
         raise not_found()
-    _require_decider(connection, acting, row.organization_id)
+    decider = _require_decider(connection, acting, row.organization_id)
     if row.status != PENDING:
         raise not_found()
-    return row
+    return row, decider
 
 
-def _require_decider(connection: Connection, acting: Acting, organization_id: str) -> None:
-    acting_member(
+def _require_decider(connection: Connection, acting: Acting, organization_id: str) -> Member:
+    return acting_member(
         connection,
         acting,
         organization_id,

@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 
 from tenant_runtime.audit import Event, record
 from tenant_runtime.audit.codes import CODES
-from tenant_runtime.organizations.access import OWNER, missing, of_roles
+from tenant_runtime.organizations.access import OWNER
 from tenant_runtime.organizations.acting import Acting, chosen_organization
-from tenant_runtime.organizations.members import Member, defined_roles, member_of
+from tenant_runtime.organizations.members import Member, member_of
+from tenant_runtime.organizations.policies.letting_in import check_may_let_in
 from tenant_runtime.organizations.policies.rights import require_update
 from tenant_runtime.organizations.policies.settings import (
     Joining,
@@ -90,8 +91,9 @@ def _update(
     connection: Connection, acting: Acting, organization_id: str, changes: dict[str, Any], event: Event
 ) -> dict[str, Any]:
     member = _require_say(connection, acting, organization_id)
-    _check_may_give(connection, acting, member, changes.get("domain_joining_role"))
     before, after = change_settings(connection, organization_id, changes, acting.options, acting.now)
+    if _opens(before, after):
+        check_may_let_in(connection, member, after.domain_joining_role, acting.options)
     if after != before:
         record(connection, event)
     return settings_shown(after, allowed_connections(connection, organization_id))
@@ -105,19 +107,10 @@ def _require_say(connection: Connection, acting: Acting, organization_id: str) -
     return require_update(connection, acting, organization_id)
 
 
-def _check_may_give(connection: Connection, acting: Acting, member: Member, role: str | None) -> None:
-    """Nobody gives what they do not hold, to people yet to come either."""
-    if role is None or OWNER in member.roles:
-        return
-    options, stored = acting.options, defined_roles(connection, member.organization_id)
-    held, [given] = of_roles(member.roles, options, stored), of_roles([role], options, stored)
-    lacking = missing(held, {resource: sorted(actions) for resource, actions in given.items()})
-    if lacking:
-        raise refusal(
-            403,
-            "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION",
-            extra={"missingPermissions": sorted(lacking)},
-        )
+def _opens(before: OrganizationSettings, after: OrganizationSettings) -> bool:
+    """Whether more people come in by it than before, or as something else."""
+    is_another_way = after.domain_joining not in ("off", before.domain_joining)
+    return is_another_way or after.domain_joining_role != before.domain_joining_role
 
 
 async def _acting(call: ApiCall) -> Acting:
