@@ -19,6 +19,7 @@ from tests.controlplane.conftest import Platform, platform_of
 from tests.mailbox import link_in, mailed
 from tests.operators import CONNECTION, Caller
 from tests.organizations.people import AuthClient
+from tests.organizations.test_switching import slowly
 from tests.relying_party import RelyingParty
 
 pytestmark = pytest.mark.anyio
@@ -103,31 +104,36 @@ async def test_whoever_makes_an_organization_owns_an_isolated_tenant(plane: Plat
     assert refused.code == "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION"
 
 
+async def test_no_tenant_is_made_for_whose_session_ended_while_they_asked(plane: Platform) -> None:
+    person, slug = await somebody(plane), new_id()
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app=plane.installation.app))
+    other = await AuthClient(http, plane.issuer, person.email, person.password).sign_in()
+    late = await slowly(person, CREATE, lambda: other.post("/revoke-other-sessions"), name="Late", slug=slug)
+    assert late.status == 401
+    assert (await plane("GET", f"/tenants/{slug}")).status_code == 404
+
+
 async def test_who_owns_a_tenant_s_organization_administers_the_tenant_and_a_guest_does_nothing(
     plane: Platform,
 ) -> None:
     owner, heir, guest = [await somebody(plane) for _ in range(3)]
     organization = await made(owner)
+    members = {}
     for person, role in ((heir, "member"), (guest, "guest")):
         asked = await owner.post("/organization/invite-member", email=person.email, role=role)
         accepted = await person.post("/organization/accept-invitation", invitationId=asked.body["id"])
-        assert accepted.status == 200, accepted
-        membership = {person.user_id: accepted.body["member"]["id"]}
-        if person is heir:
-            to = membership[heir.user_id]
+        members[role] = accepted.body["member"]["id"]
 
-    async def held() -> list[list[str]]:
-        path = f"/organizations/{organization['id']}/members"
-        listed = {each.user_id: [] for each in (owner, heir, guest)}
-        for user_id in listed:
-            roles = (await plane("GET", f"{path}/{user_id}/roles")).json()
-            listed[user_id] = sorted(role["name"] for role in roles)
-        return list(listed.values())
+    async def held_by(person: AuthClient) -> list[str]:
+        path = f"/organizations/{organization['id']}/members/{person.user_id}/roles"
+        return sorted(role["name"] for role in (await plane("GET", path)).json())
 
-    assert await held() == [["Tenant Admin"], ["Tenant Member"], []]
-    handed = await owner.post("/organization/transfer-ownership", memberId=to)
+    people = (owner, heir, guest)
+    assert [await held_by(each) for each in people] == [["Tenant Admin"], ["Tenant Member"], []]
+    handed = await owner.post("/organization/transfer-ownership", memberId=members["member"])
     assert handed.body["formerOwner"]["role"] == "admin"
-    assert await held() == [[], ["Tenant Admin", "Tenant Member"], []]
+    theirs = ["Tenant Admin", "Tenant Member"]
+    assert [await held_by(each) for each in people] == [["Tenant Member"], theirs, []]
     issuer = (await tenant(plane, organization["slug"]))["issuer"]
     for person, status in ((heir, 201), (owner, 403), (guest, 403)):
         caller = await administrator(plane, person, organization["id"])

@@ -14,7 +14,7 @@ from core.ids import new_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.models import Invitation, Role, TeamMember, User
-from tenant_runtime.organizations.access import MEMBER
+from tenant_runtime.organizations.access import GUEST, MEMBER
 from tenant_runtime.organizations.acting import Acting, acting_member, suspended
 from tenant_runtime.organizations.active import set_active
 from tenant_runtime.organizations.admission import NewMember, admit, check_room
@@ -138,12 +138,13 @@ def accept_found(
     """Of one that was `acceptable` in this unit."""
     now = how.now
     row = settle(connection, found.row.id, ACCEPTED, now=now, by=person.user_id)
+    roles = in_wire_order((row.role or MEMBER,))
     new = NewMember(
         id=how.membership_id,
         organization_id=row.organization_id,
         user_id=person.user_id,
-        roles=in_wire_order((row.role or MEMBER,)),
-        tenant_roles=_tenant_roles(connection, found, how.default_roles),
+        roles=roles,
+        tenant_roles=_tenant_roles(connection, found, roles, how.default_roles),
         now=now,
     )
     member = admit(connection, new, options)
@@ -258,10 +259,12 @@ def _add_metadata(connection: Connection, row: Row[Any], user_id: str, now: int)
     connection.execute(_ADD_METADATA, {"user": user_id, "now": now, **new})
 
 
-def _tenant_roles(connection: Connection, found: Found, default_roles: tuple[str, ...]) -> tuple[str, ...]:
+def _tenant_roles(
+    connection: Connection, found: Found, roles: tuple[str, ...], default_roles: tuple[str, ...]
+) -> tuple[str, ...]:
     """Those that the invitation names, as far as they still exist, and in the organization of a tenant those of every
-    member."""
-    names = default_roles if found.row.managed_by is not None else ()
+    member: of whom is a guest there and nothing else, none."""
+    names = default_roles if found.row.managed_by is not None and roles != (GUEST,) else ()
     if not names and not found.row.tenant_roles:
         return ()
     wanted = or_(_r.id.in_(found.row.tenant_roles), _r.name.in_(names))

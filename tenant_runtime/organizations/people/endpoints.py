@@ -133,7 +133,12 @@ async def transfer_ownership(call: CallOf) -> Any:
     )
     acting = Acting(session.user_id, options, call.now, session.id)
     unit = partial(
-        _transfer, acting=acting, organization_id=organization_id, member_id=body.member_id, event=event
+        _transfer,
+        acting=acting,
+        organization_id=organization_id,
+        member_id=body.member_id,
+        event=event,
+        left=call.services.settings.default_member_roles,
     )
     await call.before("update_member_role", {"role": [OWNER]}, rehearsal=unit, **about)
     shown = await call.write(unit)

@@ -20,6 +20,7 @@ from tenant_runtime.organizations.acting import Acting, check_standing
 from tenant_runtime.organizations.members import Member, defined_roles, in_wire_order, member_by_id
 from tenant_runtime.organizations.people.demotion import take_back_what_exceeds
 from tenant_runtime.organizations.people.rows import caller_of, is_last_owner, no_member
+from tenant_runtime.organizations.people.tenant_roles import hand_over_tenant_roles
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
 _table = MembershipOrganizationRole.__table__
@@ -57,9 +58,16 @@ def update_member_role(
 
 
 def transfer_ownership(
-    connection: Connection, acting: Acting, organization_id: str, member_id: str, event: Event
+    connection: Connection,
+    acting: Acting,
+    organization_id: str,
+    member_id: str,
+    event: Event,
+    *,
+    left: Sequence[str] = (),
 ) -> Transferred:
-    """The other becomes an owner beside what they are, the caller steps down; who was nothing else is an admin."""
+    """The other becomes an owner beside what they are, the caller steps down; who was nothing else is an admin.
+    `left`: names of the tenant roles that who administered a tenant keeps."""
     caller = caller_of(connection, organization_id, acting.user_id)
     check_standing(connection, acting, organization_id)
     target = member_by_id(connection, member_id)
@@ -72,7 +80,10 @@ def transfer_ownership(
     owner = _put(connection, acting, target, in_wire_order((*target.roles, OWNER)))
     rest = tuple(role for role in caller.roles if role != OWNER) or (ADMIN,)
     former = _put(connection, acting, caller, rest)
-    record(connection, replace(_told(event, owner, target.role), type="organization_ownership_transferred"))
+    told = replace(_told(event, owner, target.role), type="organization_ownership_transferred")
+    if handed := hand_over_tenant_roles(connection, owner, former, left):
+        told = replace(told, details={**told.details, "tenant_roles": handed})
+    record(connection, told)
     return Transferred(owner, former)
 
 
