@@ -19,7 +19,6 @@ from entrypoints.demo_app import beside
 from entrypoints.demo_content import (
     CALLBACK,
     SIGNED_OUT,
-    Demo,
     DemoClient,
     DemoControlPlane,
     DemoUser,
@@ -101,10 +100,13 @@ async def _demo(settings: Settings, *, as_json: bool) -> int:
         await stack.enter_async_context(app.lifespan())
         demo = known if made is None else await demos.make(app, settings, made)
         assert demo is not None
-        if not as_json:
-            await stack.enter_async_context(beside(demo, settings.mail_folder))
+        if as_json:
+            said = f"READY {msgspec.json.encode(demo).decode()}"
+        else:
+            has_app = await stack.enter_async_context(beside(demo, settings.mail_folder))
+            said = demos.described_for_people(demo, settings, has_app=has_app)
         return await serve_until_stopped(
-            app, settings, listening=lambda: _announce(demo, settings, as_json=as_json), lifespan="off"
+            app, settings, listening=lambda: print(said, flush=True), lifespan="off"
         )
 
 
@@ -130,15 +132,6 @@ async def make_control_plane(settings: Settings, *, one_node: bool = False) -> D
             "m2m": DemoClient(made.machine_client_id, made.machine_client_secret),
         },
     )
-
-
-def _announce(demo: Demo, settings: Settings, *, as_json: bool) -> None:
-    text = (
-        f"READY {msgspec.json.encode(demo).decode()}"
-        if as_json
-        else demos.described_for_people(demo, settings)
-    )
-    print(text, flush=True)
 
 
 def _initialise(

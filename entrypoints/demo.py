@@ -92,20 +92,17 @@ def _remember(data_dir: Path, demo: Demo) -> None:
     partial.replace(data_dir / RECORD)
 
 
-def described_for_people(demo: Demo, settings: Settings) -> str:
+def described_for_people(demo: Demo, settings: Settings, *, has_app: bool = True) -> str:
+    """`has_app`: whether the demo application is served, and the mailbox with it."""
     data_dir, mail_folder = settings.data_dir, settings.mail_folder
-    lines = [
-        "",
-        f"Keystead is listening. Open the demo application and sign in:  http://127.0.0.1:{CALLBACK_PORT}",
-        "",
-    ]
+    lines = ["", *_application(has_app), ""]
     lines += _sign_in("control plane", demo.control_plane.issuer, demo.control_plane.users[0])
     for tenant in demo.tenants:
         lines += _sign_in(tenant.id, tenant.issuer, tenant.users[0])
     lines += [
         "",
         f"Every user, client and secret of this demo is in {RECORD} in the data folder.",
-        *_letters(mail_folder),
+        *_letters(mail_folder, has_app),
         f"See the main line run:  {_walk_command(demo, data_dir)}",
         "Stop with Ctrl-C.",
         "",
@@ -113,9 +110,21 @@ def described_for_people(demo: Demo, settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def _letters(mail_folder: Path | None) -> list[str]:
+def _application(has_app: bool) -> list[str]:
+    address = f"http://127.0.0.1:{CALLBACK_PORT}"
+    if has_app:
+        return [f"Keystead is listening. Open the demo application and sign in:  {address}"]
+    return [
+        "Keystead is listening, without its demo application: something else listens on its port,",
+        f"perhaps another demo. Stop that, and start again for  {address}",
+    ]
+
+
+def _letters(mail_folder: Path | None, has_app: bool) -> list[str]:
     if mail_folder is None:
         return []
+    if not has_app:
+        return [f"Every mail that is sent is a file in {mail_folder}"]
     return [f"Every mail that is sent can be read:  {MAILBOX}  (they are files in {mail_folder})"]
 
 

@@ -146,12 +146,12 @@ class _Guest(uvicorn.Server):
 
 
 @asynccontextmanager
-async def beside(demo: Demo, mail_folder: Path | None) -> AsyncGenerator[None, None]:
-    """Serve it while the block runs; silently not, when something else listens there."""
+async def beside(demo: Demo, mail_folder: Path | None) -> AsyncGenerator[bool, None]:
+    """Serve it while the block runs, or answer that something else, such as another demo, listens there."""
     try:
         listener = socket.create_server(("127.0.0.1", CALLBACK_PORT))
     except OSError:
-        yield
+        yield False
         return
     config = uvicorn.Config(
         create_demo_app(demo, mail_folder),
@@ -163,7 +163,7 @@ async def beside(demo: Demo, mail_folder: Path | None) -> AsyncGenerator[None, N
     server = _Guest(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield
+        yield True
     finally:
         server.should_exit = True
         await serving

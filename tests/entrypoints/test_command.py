@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from entrypoints.demo import demo_settings, described_for_people
+from entrypoints.demo_app import beside
 from entrypoints.demo_content import Demo
 from tests.forks import command
 from tests.serving import command as typed
@@ -68,6 +70,15 @@ def test_a_second_start_serves_the_same_demo(tmp_path: Path) -> None:
     again = msgspec.json.decode((tmp_path / "data" / "demo.json").read_bytes(), type=Demo)
     assert again == first
     assert (tmp_path / "data" / "demo.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_demo_beside_another_says_that_it_has_no_application(served: Demo, tmp_path: Path) -> None:
+    settings = demo_settings({}, tmp_path, "127.0.0.1", 8000)
+    async with beside(served, None), beside(served, settings.mail_folder) as has_app:
+        told = described_for_people(served, settings, has_app=has_app)
+    assert "Stop that, and start again" in told
+    assert "Open the demo application" not in told
+    assert "mailbox" not in told
 
 
 def test_the_demo_listens_on_loopback_only(tmp_path: Path) -> None:
