@@ -153,14 +153,14 @@ class ApiCall:
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Whoever acts is asked for again in the unit: a body may take its time to come, and their session end."""
-        if (session_id := self._acts_in) is None:
-            return await self.tenant.database.write(unit, *args, **kwargs)
-        return await self.tenant.database.write(self._acting(session_id, unit), *args, **kwargs)
+        return await self.tenant.database.write(self._acting(unit), *args, **kwargs)
 
     def _acting(
-        self, session_id: str, unit: Callable[Concatenate[Connection, P], T]
+        self, unit: Callable[Concatenate[Connection, P], T]
     ) -> Callable[Concatenate[Connection, P], T]:
+        """Whoever acts is asked for again in the unit: a body may take its time to come, and their session end."""
+        if (session_id := self._acts_in) is None:
+            return unit
         now = now_ms(self.services.clock)
 
         def act(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -215,7 +215,7 @@ class ApiCall:
         return await hooks.before(action, values, self._about(about))
 
     async def rehearse(self, unit: Callable[[Connection], Any]) -> None:
-        await rehearse(self.tenant.database, unit)
+        await rehearse(self.tenant.database, self._acting(unit))
 
     async def after(self, action: Action, **about: Any) -> None:
         await self.services.organization_hooks.after(action, self._about(about))
