@@ -68,6 +68,7 @@ from tenant_runtime.mail.sending import mail_sender
 from tenant_runtime.oauth import backchannel_logout
 from tenant_runtime.oauth.endpoints import documents
 from tenant_runtime.operators import TenantOneOperators
+from tenant_runtime.organizations.domains.rechecking import Rechecks
 from tenant_runtime.organizations.hooks import InstalledHooks
 from tenant_runtime.organizations.invitations.letters import KIND as INVITATION
 from tenant_runtime.organizations.invitations.letters import invitation_sender
@@ -152,7 +153,9 @@ class Keystead:
                 stack.push_async_callback(running.services.streams.close)
                 platform.databases.on_write = running.services.streams.touched
             stack.push_async_callback(running.services.jobs.close)
-            waiting = WaitingDeliveries(platform.parts, partial(_resume, running.services))
+            rechecks = Rechecks(running.services.names, self._clock, platform.directory.by_id)
+            stack.push_async_callback(rechecks.close)
+            waiting = WaitingDeliveries(platform.parts, partial(_resume, running.services), rechecks.soon)
             stack.push_async_callback(waiting.close)
             platform.start()
             waiting.start()

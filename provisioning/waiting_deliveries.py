@@ -1,5 +1,5 @@
-"""Deliveries that a process left behind when it ended, and tenants that have streams: looked for in every tenant at
-the start, then now and then.
+"""Deliveries that a process left behind when it ended, tenants that have streams, and domains whose records are to be
+looked for again: found in every tenant at the start, then now and then.
 
 Opening ten thousand databases for nothing is what this avoids: a file that has not changed since it was last looked
 into is passed over after two `stat`, and what is opened is read by a plain reader, not by a lane. What was seen is
@@ -25,7 +25,7 @@ from core.database import DatabaseRef, Prepared
 from core.errors import IdentityError
 from provisioning.parts import Parts
 from tenant_runtime.deliveries.queue import LONGEST_WAIT_MS, due_at
-from tenant_runtime.models import Delivery, EventStream, LogStream
+from tenant_runtime.models import Delivery, EventStream, LogStream, OrganizationDomain
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +48,7 @@ _FIRST_DUE = Prepared(
     select(
         select(func.min(due_at(_now))).where(_due_at > 0).scalar_subquery().label("first"),
         select(func.count()).select_from(_LISTENING).scalar_subquery().label("streams"),
+        select(func.min(OrganizationDomain.__table__.c.look_at)).scalar_subquery().label("look"),
     )
 )
 
@@ -56,19 +57,36 @@ Stamp: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True):
-    """`has_streams`: somebody outside listens, whatever is due."""
+    """`has_streams`: somebody outside listens, whatever is due. `look_at`: when the first record of a domain is looked
+    for."""
 
     stamp: Stamp
     due_at: int | None
     has_streams: bool = False
+    look_at: int | None = None
+
+    def waits(self, now: int) -> bool:
+        is_due = self.due_at is not None and not now + _EVERY_MS < self.due_at <= now + LONGEST_WAIT_MS
+        return is_due or self.has_streams
+
+
+def _nobody_looks(tenant_id: str) -> None:
+    """No name servers in this process."""
 
 
 class WaitingDeliveries:
-    """`resume` is told the id of each tenant with streams, or with something that becomes due before the next look."""
+    """`resume` is told the id of each tenant with streams, or with something that becomes due before the next look;
+    `look_again` of each in which records of domains are due."""
 
-    def __init__(self, parts: Parts, resume: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        resume: Callable[[str], Awaitable[None]],
+        look_again: Callable[[str], None] = _nobody_looks,
+    ) -> None:
         self._parts = parts
         self._resume = resume
+        self._look_again = look_again
         self._note = parts.settings.data_dir / "waiting-deliveries"
         self._seen = _noted(self._note)  # by file
         self._task: asyncio.Task[None] | None = None
@@ -116,45 +134,44 @@ class WaitingDeliveries:
         found = 0
         for start in range(0, len(active), HANDFUL):
             began = monotonic()
-            soon = await asyncio.to_thread(self._due_among, active[start : start + HANDFUL])
-            took = monotonic() - began
+            seen = await asyncio.to_thread(self._seen_of, active[start : start + HANDFUL])
+            took, now = monotonic() - began, self._parts.now()
+            soon = [tenant_id for tenant_id, each in seen.items() if each.waits(now)]
             for tenant_id in soon:
                 await self._resume(tenant_id)
             found += len(soon)
+            for tenant_id, each in seen.items():
+                if each.look_at is not None and each.look_at <= now:
+                    self._look_again(tenant_id)
             await asyncio.sleep(REST * took)
         return found
 
-    def _due_among(self, tenants: Sequence[RegisteredTenant]) -> list[str]:
-        now = self._parts.now()
-        found = []
+    def _seen_of(self, tenants: Sequence[RegisteredTenant]) -> dict[str, Seen]:
+        now, found = self._parts.now(), {}
         for tenant in tenants:
             try:
-                first, has_streams = self._next_due(tenant, now)
+                found[tenant.id] = self._look_at(tenant, now)
             except Exception as error:  # noqa: BLE001  (one bad tenant does not hide the others')
                 _log.warning("waiting_deliveries_unknown", tenant=tenant.id, reason=type(error).__name__)
-                continue
-            is_due = first is not None and not now + _EVERY_MS < first <= now + LONGEST_WAIT_MS
-            if is_due or has_streams:
-                found.append(tenant.id)
         return found
 
-    def _next_due(self, tenant: RegisteredTenant, now: int) -> tuple[int | None, bool]:
+    def _look_at(self, tenant: RegisteredTenant, now: int) -> Seen:
         ref = self._parts.ref(tenant)
         if ref.path is None:  # behind a server there is nothing to see but the rows
-            return self._first_due(ref, now)
+            return self._read(ref, now, (None, None))
         stamp = _stamp(ref.path)  # before the read: what is written meanwhile is seen next time
         seen = self._seen.get(str(ref.path))
         if seen is not None and seen.stamp == stamp:
-            return seen.due_at, seen.has_streams
-        first, has_streams = self._first_due(ref, now)
+            return seen
+        seen = self._read(ref, now, stamp)
         if _is_settled(stamp):
-            self._seen[str(ref.path)] = Seen(stamp, first, has_streams)
-        return first, has_streams
+            self._seen[str(ref.path)] = seen
+        return seen
 
-    def _first_due(self, ref: DatabaseRef, now: int) -> tuple[int | None, bool]:
+    def _read(self, ref: DatabaseRef, now: int, stamp: Stamp) -> Seen:
         with self._parts.databases.read_only(ref) as connection:
             [row] = _FIRST_DUE.rows(connection, {"now": now})
-        return row.first, row.streams > 0
+        return Seen(stamp, row.first, row.streams > 0, row.look)
 
 
 def _stamp(database: Path) -> Stamp:

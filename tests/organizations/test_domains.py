@@ -4,12 +4,15 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
 
 from entrypoints.demo_content import Demo
 from entrypoints.network import ApiError
+from provisioning.waiting_deliveries import WaitingDeliveries
+from tenant_runtime.organizations.domains.rechecking import Rechecks
 from tests.conftest import serving, settings_for
 from tests.domains.name_server import NameServer, name_server
 from tests.installation import Installation
@@ -209,3 +212,91 @@ async def test_whoever_administers_the_tenant_says_which_domains_discover(place:
     for method, body in (("GET", None), ("PATCH", {"status": "pending"})):
         assert await manager.status(method, f"{theirs}/{made['id']}", body) == 404
     assert await manager.get(theirs) == {"domains": []}
+
+
+DAY = 86_400
+
+
+class Watched:
+    """A domain that is verified, and people who join by an address in it."""
+
+    def __init__(self, place: Place, organization_id: str, domain: dict[str, Any]) -> None:
+        self.place, self.organization_id, self.domain = place, organization_id, domain
+
+    @classmethod
+    async def of(cls, place: Place, slug: str) -> "Watched":
+        owner, id = await place.owner(slug)
+        domain = (await owner.post("/organization/add-domain", domain=f"{slug}.example")).body
+        place.show(domain)
+        assert (await owner.post("/organization/verify-domain", domainId=domain["id"])).status == 200
+        joining = {"domainJoining": "automatic"}
+        assert (await owner.post("/organization/update-settings", data=joining)).status == 200
+        return cls(place, id, domain)
+
+    async def later(self, days: float) -> None:
+        """As a node does by itself now and then."""
+        installation = self.place.installation
+        installation.clock.advance(days * DAY)
+        installation._tokens.clear()
+        running = installation.running
+        find = running.platform.directory.by_id
+        rechecks = Rechecks(running.services.names, installation.clock, find)
+        await WaitingDeliveries(
+            running.platform.parts, running.services.deliveries.resume, rechecks.soon
+        ).look()
+        await rechecks.done()
+
+    async def state(self) -> tuple[str, int]:
+        manager = await self.place.installation.manager("acme")
+        base = f"/organizations/{self.organization_id}/discovery-domains"
+        status = (await manager.get(f"{base}/{self.domain['id']}"))["status"]
+        return status, self.place.names.asked.count(self.domain["verificationHost"])
+
+    async def joins(self) -> int:
+        person = await signed_in(self.place.installation, email=f"{token_hex(4)}@{self.domain['domain']}")
+        return (await person.post("/organization/join", organizationId=self.organization_id)).status
+
+    async def told(self) -> list[str]:
+        manager = await self.place.installation.manager("acme")
+        events = await manager.get("/logs", q="type:organization_domain_updated", per_page=100)
+        mine = [event for event in events if event.get("organization_id") == self.organization_id]
+        return [event["description"] for event in reversed(mine)]
+
+
+async def test_a_record_is_looked_for_again_and_a_domain_without_one_opens_nothing(place: Place) -> None:
+    watched = await Watched.of(place, "watched")
+    _, said = await place.owner("said")
+    manager = await place.installation.manager("acme")
+    word = {"domain": "said.example", "status": "verified"}
+    theirs = await manager.post(f"/organizations/{said}/discovery-domains", word)
+    await watched.later(29)
+    assert await watched.state() == ("verified", 1)
+    await watched.later(4)
+    assert await watched.state() == ("verified", 2)
+    place.names.refuses = True
+    await watched.later(34)
+    place.names.refuses = False
+    silent = (await watched.state())[1]
+    assert (await watched.state())[0] == "verified", "silence ends nothing"
+    texts = place.names.texts.pop(watched.domain["verificationHost"])
+    await watched.later(0.3)
+    await watched.later(0.5)
+    assert await watched.state() == ("verified", silent + 1), "once a day"
+    place.names.texts[watched.domain["verificationHost"]] = texts
+    await watched.later(1)
+    assert await watched.state() == ("verified", silent + 2)
+    place.names.texts.pop(watched.domain["verificationHost"])
+    await watched.later(34)
+    await watched.later(1)
+    assert (await watched.state(), await watched.joins()) == (("verified", silent + 4), 200)
+    await watched.later(1)
+    assert await watched.state() == ("pending", silent + 5)
+    assert await watched.joins() == 403
+    absent = "The record of an organization's domain is not there: it is looked for again tomorrow"
+    assert (await watched.told())[-3:] == [absent, absent, "A domain of an organization was changed"]
+    await watched.later(40)
+    assert await watched.state() == ("pending", silent + 5), "nobody looks for what is nobody's"
+    manager = await place.installation.manager("acme")
+    members = await manager.get(f"/organizations/{watched.organization_id}/members")
+    assert len(members) == 2, "who is a member stays one"
+    assert theirs["verification_host"] not in place.names.asked, "it is verified by somebody's word"

@@ -1,4 +1,5 @@
-"""Looking for the record: one unit, the question to the name servers, one unit.
+"""Looking for the record: one unit, the question to the name servers, one unit. Nobody has to ask for it again:
+`rechecking`.
 
 Whoever proves a domain that another organization has takes it over when the other's record is gone: both would stand
 at the same name. A name server that is away says nothing, and changes nothing.
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from core.dns import NamesAway, NameServers
 from core.errors import Unavailable
-from core.ids import new_id
+from core.ids import digest, new_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.audit.codes import CODES
 from tenant_runtime.limits import Limit, take
@@ -29,6 +30,13 @@ from tenant_runtime.organizations.domains.units import (
 LOST = "organization_domain_updated"
 LOOKS = (Limit(10, 60_000), Limit(100, 3_600_000))
 """For the record of one domain, however often it is claimed: each look asks a stranger's server."""
+
+_DAY_MS = 86_400_000
+EVERY_MS = 30 * _DAY_MS
+SPREAD_MS = 3 * _DAY_MS
+AGAIN_MS = _DAY_MS
+MISSES = 3
+"""In a row, a day or more between them: a mistake in a zone is mended by then, and a domain that was let go is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +69,45 @@ def finish_look(
     """Of a domain that was verified, too: without its record it is verified no more."""
     now = event.created_at
     row = change_domain(connection, organization_id, id, now, checked_at=now)
-    if record_of(row.token) not in texts:
+    if not shows(texts, row):
         return Looked(_lost(connection, row, event) if row.status == VERIFIED else row, False)
     owner = owner_of(connection, row.domain)
     if owner is not None and owner.id != row.id:
-        if record_of(owner.token) in texts:
+        if shows(texts, owner):
             raise domain_in_use()
         _lost(connection, owner, event)
     if row.status != VERIFIED:
         record(connection, event)
-    return Looked(own_domain(connection, row, now), True)
+    return Looked(own_domain(connection, row, now, look_at=_next_look(row.id, now)), True)
+
+
+def shows(texts: frozenset[str], row: Row[Any]) -> bool:
+    return record_of(row.token) in texts
+
+
+def note_presence(connection: Connection, row: Row[Any], now: int) -> None:
+    values = {"checked_at": now, "look_at": _next_look(row.id, now), "misses": 0}
+    change_domain(connection, row.organization_id, row.id, now, **values)
+
+
+def note_absence(connection: Connection, row: Row[Any], event: Event) -> None:
+    """Each time is in the log of the organization, so that somebody can put the record back."""
+    now, misses = event.created_at, row.misses + 1
+    about = {"domain": row.domain, "misses": misses, "of": MISSES}
+    event = replace(event, details={**event.details, **about})
+    change_domain(connection, row.organization_id, row.id, now, checked_at=now)
+    if misses >= MISSES:
+        _lost(connection, row, event)
+        return
+    values = {"look_at": now + AGAIN_MS, "misses": misses}
+    change_domain(connection, row.organization_id, row.id, now, **values)
+    told = "The record of an organization's domain is not there: it is looked for again tomorrow"
+    record(connection, replace(event, description=told, organization_id=row.organization_id))
+
+
+def _next_look(id: str, now: int) -> int:
+    """Each domain has a time of its own, so that those that were proved together do not come together for ever."""
+    return now + EVERY_MS + int(digest(id)[:8], 16) % SPREAD_MS
 
 
 def _lost(connection: Connection, row: Row[Any], event: Event) -> Row[Any]:

@@ -28,8 +28,12 @@ def domains_of(connection: Connection, organization_id: str) -> list[Row[Any]]:
     return list(connection.execute(_OF_ORGANIZATION, {"organization": organization_id}))
 
 
+def find_domain(connection: Connection, organization_id: str, id: str) -> Row[Any] | None:
+    return connection.execute(_FIND, {"organization": organization_id, "domain_id": id}).one_or_none()
+
+
 def load_domain(connection: Connection, organization_id: str, id: str) -> Row[Any]:
-    row = connection.execute(_FIND, {"organization": organization_id, "domain_id": id}).one_or_none()
+    row = find_domain(connection, organization_id, id)
     if row is None:
         raise NotFound("domain", "The organization has no such domain.")
     return row
@@ -73,6 +77,8 @@ def add_domain(
         "is_for_discovery": is_for_discovery,
         "verified_at": None,
         "checked_at": None,
+        "look_at": None,
+        "misses": 0,
         "created_at": now,
         "updated_at": now,
     }
@@ -86,16 +92,19 @@ def change_domain(connection: Connection, organization_id: str, id: str, now: in
     return load_domain(connection, organization_id, id)
 
 
-def own_domain(connection: Connection, row: Row[Any], now: int) -> Row[Any]:
-    """From now on it is this organization's. The caller has seen to a former owner."""
+def own_domain(connection: Connection, row: Row[Any], now: int, *, look_at: int | None = None) -> Row[Any]:
+    """From now on it is this organization's. The caller has seen to a former owner. `look_at`: when the record by which
+    it is proved is looked for again."""
     if (owner := owner_of(connection, row.domain)) is not None and owner.id != row.id:
         raise domain_in_use()
     at = row.verified_at if row.status == VERIFIED else now
-    return change_domain(connection, row.organization_id, row.id, now, status=VERIFIED, verified_at=at)
+    values = {"status": VERIFIED, "verified_at": at, "look_at": look_at, "misses": 0}
+    return change_domain(connection, row.organization_id, row.id, now, **values)
 
 
 def disown_domain(connection: Connection, row: Row[Any], now: int) -> Row[Any]:
-    return change_domain(connection, row.organization_id, row.id, now, status=PENDING, verified_at=None)
+    values = {"status": PENDING, "verified_at": None, "look_at": None, "misses": 0}
+    return change_domain(connection, row.organization_id, row.id, now, **values)
 
 
 def remove_domain(connection: Connection, organization_id: str, id: str) -> Row[Any]:
