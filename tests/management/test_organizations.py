@@ -7,6 +7,7 @@ from tenant_runtime.models import (
     MembershipOrganizationRole,
     MembershipRole,
     Organization,
+    OrganizationRole,
     RefreshFamily,
 )
 from tests.management.world import EVERYTHING, PLATFORM_TOO, Place, World
@@ -145,6 +146,29 @@ async def test_members_come_in_with_what_they_are_to_the_organization(acme: Plac
     assert (await api.post(path, {"members": [ada, ben], "organization_roles": ["guest"]})).status_code == 204
     held = sorted(row.role for row in await acme.rows(MembershipOrganizationRole))
     assert held == ["admin", "guest", "owner"], "who is a member already stays as they are"
+    listed = (await api.get(path, fields="user_id,organization_roles")).json()
+    shown = {each["user_id"]: each["organization_roles"] for each in listed}
+    assert shown == {ada: ["admin", "owner"], ben: ["guest"]}
+    assert "organization_roles" not in (await api.get(path)).json()[0]
+
+
+async def test_members_come_in_with_roles_of_the_organization_s_own(acme: Place) -> None:
+    api, organization, cleo = acme.api(), await north(acme), await person(acme, "cleo")
+    elsewhere = (await api.made("/organizations", {"name": "south"}))["id"]
+    for id, name in ((organization, "clerk"), (elsewhere, "scribe")):
+        role = {"id": f"orr_{name}", "organization_id": id, "role": name, "permission": {}, "fields": {}}
+        await acme.add(OrganizationRole, **role)
+    await api.patch(
+        "/tenants/organizations", {"statements": {"bill": ["pay"]}, "roles": {"billing": {"bill": ["pay"]}}}
+    )
+    path, wanted = f"/organizations/{organization}/members", {"members": [cleo]}
+    for unknown in (["scribe"], ["clerk", "nobody"], ["Clerk"], ["clerk,member"], [""]):
+        refused = await api.post(path, {**wanted, "organization_roles": unknown})
+        assert refused.status_code == 400, unknown
+    assert await acme.rows(Membership) == []
+    assert (await api.post(path, {**wanted, "organization_roles": ["clerk", "billing"]})).status_code == 204
+    (listed,) = (await api.get(path, fields="roles,organization_roles")).json()
+    assert listed == {"roles": [], "organization_roles": ["billing", "clerk"]}
 
 
 async def test_what_does_not_exist_is_linked_to_nothing(world: World) -> None:

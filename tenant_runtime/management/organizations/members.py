@@ -1,7 +1,7 @@
 """`/api/v2/organizations/{id}/members`: who belongs to an organization, and which roles they hold in it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
@@ -23,14 +23,17 @@ from tenant_runtime.management.routing import creating, reading, removing
 from tenant_runtime.management.users import resource as users
 from tenant_runtime.management.users.bodies import RolesBody
 from tenant_runtime.models import Membership, MembershipOrganizationRole, MembershipRole, Role, User
+from tenant_runtime.organizations.access import built_in_names
 from tenant_runtime.organizations.admission import has_seats
+from tenant_runtime.organizations.members import defined_roles
 from tenant_runtime.organizations.membership import MEMBER
+from tenant_runtime.organizations.options import OPTIONS
 from tenant_runtime.schema import has_organization_api
 
 _table, _role, _user = Membership.__table__, Role.__table__, User.__table__
 _held, _standing = MembershipRole.__table__, MembershipOrganizationRole.__table__
 
-BuiltInRole = Literal["owner", "admin", "member", "guest"]
+OrganizationRoleName = Annotated[str, Meta(min_length=1, max_length=64)]
 
 _FIND = select(_table.c.id).where(
     _table.c.organization_id == bindparam("organization"), _table.c.user_id == bindparam("user")
@@ -41,6 +44,11 @@ _ROLES_OF = (
     .where(_held.c.membership_id.in_(bindparam("ids", expanding=True)))
     .order_by(_role.c.created_at, _role.c.id)
 )
+_STANDINGS_OF = (
+    select(_standing.c.membership_id, _standing.c.role)
+    .where(_standing.c.membership_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_standing.c.role)
+)
 
 
 class MembersBody(Body):
@@ -48,19 +56,40 @@ class MembersBody(Body):
 
 
 class NewMembersBody(MembersBody):
-    organization_roles: Annotated[list[BuiltInRole], Meta(min_length=1)] | None = None
-    """What they may do to the organization itself."""
+    organization_roles: Annotated[list[OrganizationRoleName], Meta(min_length=1, max_length=20)] | None = None
+    """What they may do to the organization itself: built-in roles, or such as the organization defined."""
 
 
-def _page(_: Connection, rows: Rows) -> Items:
-    return [_shape(row) for row in rows]
-
-
-def _page_with_roles(connection: Connection, rows: Rows) -> Items:
+def _with_roles(connection: Connection, rows: Rows, items: Items) -> Items:
     held: dict[str, list[dict[str, Any]]] = {row.membership_id: [] for row in rows}
     for role in connection.execute(_ROLES_OF, {"ids": list(held)}) if held else ():
         held[role.membership_id].append({"id": role.id, "name": role.name})
-    return [{**_shape(row), "roles": held[row.membership_id]} for row in rows]
+    return [{**item, "roles": of} for item, of in zip(items, held.values(), strict=True)]
+
+
+def _with_standings(connection: Connection, rows: Rows, items: Items) -> Items:
+    held: dict[str, list[str]] = {row.membership_id: [] for row in rows}
+    for role in connection.execute(_STANDINGS_OF, {"ids": list(held)}) if held else ():
+        held[role.membership_id].append(role.role)
+    return [
+        {**item, "organization_roles": of or [MEMBER]} for item, of in zip(items, held.values(), strict=True)
+    ]
+
+
+_ADDED = {"roles": _with_roles, "organization_roles": _with_standings}
+"""To what is listed, when `fields` asks for it."""
+
+
+def _listing(*asked: str) -> Listing:
+    added = [_ADDED[name] for name in asked]
+
+    def page(connection: Connection, rows: Rows) -> Items:
+        items: Items = [_shape(row) for row in rows]
+        for add in added:
+            items = add(connection, rows, items)
+        return items
+
+    return Listing("members", _MEMBERS, _PLACE, page, narrow=_NARROW)
 
 
 def _shape(row: Row[Any]) -> dict[str, Any]:
@@ -82,8 +111,10 @@ _MEMBERS = (
 )
 _PLACE = (_table.c.created_at, _table.c.id)
 _NARROW = select(_table.c.id).where(_table.c.organization_id == bindparam("organization"))
-LISTING = Listing("members", _MEMBERS, _PLACE, _page, narrow=_NARROW)
-LISTING_WITH_ROLES = Listing("members", _MEMBERS, _PLACE, _page_with_roles, narrow=_NARROW)
+_LISTINGS = {
+    frozenset(asked): _listing(*asked)
+    for asked in ((), ("roles",), ("organization_roles",), ("roles", "organization_roles"))
+}
 ROLES = Listing(
     "roles",
     select(_role)
@@ -98,8 +129,8 @@ ROLES = Listing(
 @reading("/organizations/{id:str}/members", "read:organization_members")
 async def list_organization_members(call: CallOf, id: FromPath[str]) -> Any:
     await call.read(organizations.load_manageable, id, call.actor, is_reading=True)
-    with_roles = "roles" in parse_fields(call.request.query_params).names
-    return await answer(call, LISTING_WITH_ROLES if with_roles else LISTING, organization=id)
+    asked = parse_fields(call.request.query_params).names
+    return await answer(call, _LISTINGS[frozenset(_ADDED.keys() & asked)], organization=id)
 
 
 @creating("/organizations/{id:str}/members", "create:organization_members", status_code=204)
@@ -110,7 +141,8 @@ async def add_organization_members(call: CallOf, id: FromPath[str], data: JSONBo
         raise InsufficientScope("create:organization_member_roles")
     ids = {user_id: new_id("mem") for user_id in data.members}
     names = call.services.settings.default_member_roles if call.tenant.is_control_plane else ()
-    await call.write(_add, id, ids, roles, names, call.actor, call.now)
+    built_in = built_in_names((await call.configuration()).documents.value(OPTIONS))
+    await call.write(_add, id, ids, roles, built_in, names, call.actor, call.now)
 
 
 @removing("/organizations/{id:str}/members", "delete:organization_members")
@@ -156,6 +188,7 @@ def _add(
     id: str,
     ids: dict[str, str],
     organization_roles: Sequence[str],
+    built_in: frozenset[str],
     role_names: Iterable[str],
     actor: Actor,
     now: int,
@@ -164,6 +197,7 @@ def _add(
     organization = organizations.load_manageable(connection, id, actor)
     if organization.managed_by is not None and organization_roles != (MEMBER,):
         raise InvalidInput("Who owns a tenant is the business of its organization's own people.")
+    _check_known(connection, id, organization_roles, built_in)
     users.check_all_exist(connection, list(ids))
     rows = [
         {"id": membership, "organization_id": id, "user_id": user_id, "created_at": now}
@@ -182,6 +216,15 @@ def _add(
         after={"organization": id, "members": members, "organization_roles": list(organization_roles)},
         told=_told_of_members("organization_member_added", id, members),
     )
+
+
+def _check_known(connection: Connection, id: str, names: Sequence[str], built_in: frozenset[str]) -> None:
+    others = set(names) - built_in
+    defined = defined_roles(connection, id) if others and has_organization_api(connection) else {}
+    if unknown := others - defined.keys():
+        raise InvalidInput(
+            f"`organization_roles` names no role of the organization: {', '.join(sorted(unknown))}."
+        )
 
 
 def _standings(memberships: Iterable[dict[str, Any]], names: Iterable[str]) -> list[dict[str, Any]]:
