@@ -187,6 +187,9 @@ SHAPE = {"message", "code", "missingPermissions"}
 
 @pytest.fixture(scope="module")
 async def place(shared: Installation) -> Standing:
+    """Where every path is there."""
+    allowed = {"allow_user_deletion": True, "allow_email_change": True}
+    await (await shared.manager(A)).patch("/tenants/organizations", allowed)
     return await standing(shared, A, "odd")
 
 
