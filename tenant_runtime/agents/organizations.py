@@ -23,6 +23,7 @@ from tenant_runtime.organizations.membership import MemberOrganization, NotAMemb
 from tenant_runtime.organizations.people.shapes import member_shown
 from tenant_runtime.organizations.teams.units import new_team_ids
 from tenant_runtime.organizations.wire.calls import rehearse
+from tenant_runtime.organizations.wire.names import ONE_LINE
 
 Slug = Annotated[
     str,
@@ -33,6 +34,10 @@ Slug = Annotated[
         description="Its name in addresses: small letters, digits and hyphens",
     ),
 ]
+Name = Annotated[
+    str,
+    Meta(min_length=1, max_length=255, pattern=ONE_LINE, description="Its name for people: one line of text"),
+]
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -40,7 +45,7 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewOrganization(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    name: Annotated[str, Meta(min_length=1, max_length=255, description="Its name for people")]
+    name: Name
     slug: Slug
 
 

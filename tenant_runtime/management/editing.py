@@ -47,19 +47,19 @@ def _check(name: str, value: Any) -> None:
     match value:
         case str() if name not in MULTILINE and _CONTROL.search(value):
             raise ValueError(f"`{name}` must not contain control characters")
-        case dict() | list() if _is_deeper(value, MAX_DEPTH):
+        case dict() | list() if is_deeper(value, MAX_DEPTH):
             raise ValueError(f"`{name}` must be nested {MAX_DEPTH} deep at most")
         case dict() if len(value) > MAX_MEMBERS or len(msgspec.json.encode(value)) > MAX_OBJECT:
             raise ValueError(f"`{name}` must have {MAX_MEMBERS} members and {MAX_OBJECT} bytes at most")
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
+def is_deeper(value: Any, levels: int) -> bool:
     """Never goes deeper than it allows itself, so that no depth is too much for it."""
     match value:
         case dict():
-            return levels == 0 or any(_is_deeper(item, levels - 1) for item in value.values())
+            return levels == 0 or any(is_deeper(item, levels - 1) for item in value.values())
         case list():
-            return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)
+            return levels == 0 or any(is_deeper(item, levels - 1) for item in value)
     return False
 
 

@@ -63,6 +63,7 @@ async def test_who_signs_up_is_signed_in_until_they_sign_out(shared: Installatio
         ({"password": "Password123!"}, 400, "PASSWORD_TOO_COMMON"),
         ({"image": "javascript:alert(1)"}, 400, "VALIDATION_ERROR"),
         ({"name": "n" * 151}, 400, "VALIDATION_ERROR"),
+        ({"name": "two\nlines"}, 400, "VALIDATION_ERROR"),
         ({"callbackURL": "https://evil.example"}, 403, "INVALID_CALLBACK_URL"),
         ({"email": "ADA@acme.example "}, 422, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"),
     ],
@@ -257,6 +258,7 @@ async def test_people_say_what_they_are_called_and_nothing_else(shared: Installa
         ({"blocked": False}, None),
         ({"image": "javascript:1"}, "VALIDATION_ERROR"),
         ({"name": None}, "VALIDATION_ERROR"),
+        ({"name": "a\0b"}, "VALIDATION_ERROR"),
     ):
         refused = await robin.post("/update-user", **body)
         assert (refused.status, refused.code) == (400, code), body

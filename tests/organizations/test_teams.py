@@ -56,8 +56,9 @@ async def test_a_team_is_renamed_where_it_is_and_never_moves(shared: Installatio
         "/organization/update-team", teamId=made["id"], data={"name": "There", "organizationId": other}
     )
     assert (moved.status, moved.code) == (400, "TEAM_NOT_FOUND")
-    nothing = await owner.post("/organization/update-team", teamId=made["id"], data={})
-    assert (nothing.status, nothing.code) == (400, "VALIDATION_ERROR")
+    for data in ({}, {"name": "two\nlines"}):
+        refused = await owner.post("/organization/update-team", teamId=made["id"], data=data)
+        assert (refused.status, refused.code) == (400, "VALIDATION_ERROR")
 
 
 async def test_members_of_the_organization_come_into_a_team_and_go_again(shared: Installation) -> None:

@@ -1,6 +1,9 @@
 """What every endpoint of `/api/auth` has in common (`specs/organization-api.md` A.0, B.1 to B.3; `bad-inputs.md` 98 to
 102, 113)."""
 
+import hmac
+import secrets
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -215,6 +218,7 @@ async def test_only_the_tenants_own_whole_cookie_is_a_session(shared: Installati
         f"{API}={quote(f'{others_token}.{signature}', safe='')}",
         f"{API}={cookie_of(elsewhere)}",
         f"{API}={quote(f'{token}.{foreign_signature}', safe='')}",
+        f"{API}={quote(f'{token}.{signed_with_another_key(token)}', safe='')}",
         f"{API}={cookie}; {API}={cookie}",
         f"{API}={others}; {API}={cookie}",
         f"__Secure-{API}={cookie}",
@@ -235,6 +239,24 @@ async def test_a_cookie_from_before_is_worth_nothing_after_signing_in_again(shar
     assert first is not None
     assert after is not None
     assert (after["id"], after["token"] != first["token"]) == (first["id"], True)
+    for sent in (
+        {"params": {"token": after["token"], API: cookie_of(robin)}},
+        {"headers": {"Authorization": f"Bearer {after['token']}"}},
+    ):
+        assert (await stranger.call("GET", "/get-session", **sent)).text == "null", (
+            "it comes by its cookie only"
+        )
+
+
+@pytest.mark.parametrize(
+    "query", ["organizationId={}&organizationId=x", "organizationSlug=a&organizationSlug=a"]
+)
+async def test_a_parameter_that_comes_twice_means_nothing(shared: Installation, query: str) -> None:
+    robin = await signed_in(shared)
+    created = await robin.post("/organization/create", name="Twice", slug=f"twice-{secrets.token_hex(4)}")
+    for path in ("get-organization", "list-members"):
+        answer = await robin.call("GET", f"/organization/{path}?{query.format(created.body['id'])}")
+        assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
 
 
 async def test_a_suspended_tenant_says_so(installation: Installation) -> None:
@@ -272,6 +294,10 @@ async def test_passwords_are_tried_three_times_in_ten_seconds_from_one_place(bou
     assert (
         await visitor(bounded, "globex").post("/sign-in/email", email="a@b.example", password="x")
     ).status == 401
+
+
+def signed_with_another_key(token: str) -> str:
+    return b64encode(hmac.digest(b"another key", token.encode(), "sha256")).decode()
 
 
 def cookie_of(person: AuthClient) -> str:

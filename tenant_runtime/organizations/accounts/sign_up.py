@@ -1,5 +1,7 @@
 """`POST /sign-up/email`: address, password, name, picture, and nothing else that a person could claim for themself."""
 
+import re
+
 from litestar import Response
 
 from core.ids import new_secret, new_user_id
@@ -21,6 +23,7 @@ from tenant_runtime.organizations.accounts.new_passwords import check_password
 from tenant_runtime.organizations.accounts.shapes import Answer, SignUpBody, no_address
 from tenant_runtime.organizations.accounts.sign_in import account_event, leaked_password
 from tenant_runtime.organizations.wire import ApiCall, CallOf, refusal, write_endpoint
+from tenant_runtime.organizations.wire.names import ONE_LINE
 from tenant_runtime.organizations.wire.origins import check_callback
 
 NAME_LENGTH = 150
@@ -57,6 +60,8 @@ handlers = [sign_up_email]
 def check_profile(name: str, image: str | None) -> None:
     if len(name) > NAME_LENGTH:
         raise refusal(400, "VALIDATION_ERROR", f"[body.name] Must have {NAME_LENGTH} characters at most")
+    if re.match(ONE_LINE, name) is None:
+        raise refusal(400, "VALIDATION_ERROR", "[body.name] Must be one line of text")
     if image and (len(image) > IMAGE_LENGTH or image_of(image) is None):
         raise refusal(400, "VALIDATION_ERROR", "[body.image] Must be the address of an image")
 

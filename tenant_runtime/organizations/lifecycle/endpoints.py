@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row
 from core.ids import new_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.login.addresses import origin_of
+from tenant_runtime.management.editing import MAX_DEPTH, is_deeper
 from tenant_runtime.organizations import as_tenants
 from tenant_runtime.organizations.access import OWNER
 from tenant_runtime.organizations.acting import OF_STANDING, Acting
@@ -36,14 +37,14 @@ from tenant_runtime.organizations.wire import (
     write_endpoint,
 )
 from tenant_runtime.organizations.wire.cookies import cookies_again
-from tenant_runtime.organizations.wire.names import SLUG
+from tenant_runtime.organizations.wire.names import ONE_LINE, SLUG
 from tenant_runtime.organizations.wire.shapes import answer_null
 from tenant_runtime.registration.rates import Rate
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Name = Annotated[str, Meta(min_length=1, max_length=300)]
+Name = Annotated[str, Meta(min_length=1, max_length=300, pattern=ONE_LINE)]
 Slug = Annotated[str, Meta(pattern=SLUG)]
 Logo = Annotated[str, Meta(max_length=2048)]
 AnySlug = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -253,6 +254,8 @@ def _checked(asked: dict[str, Any]) -> dict[str, Any]:
         raise refusal(400, "VALIDATION_ERROR", "[body.logo] Expected a web address")
     if metadata and len(msgspec.json.encode(metadata)) > LONGEST_METADATA:
         raise refusal(400, "VALIDATION_ERROR", "[body.metadata] Too large")
+    if metadata and is_deeper(metadata, MAX_DEPTH):
+        raise refusal(400, "VALIDATION_ERROR", f"[body.metadata] Nested more than {MAX_DEPTH} deep")
     return asked
 
 

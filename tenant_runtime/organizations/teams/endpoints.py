@@ -26,9 +26,10 @@ from tenant_runtime.organizations.wire import (
     write_endpoint,
 )
 from tenant_runtime.organizations.wire.cookies import cookies_again
+from tenant_runtime.organizations.wire.names import ONE_LINE
 from tenant_runtime.organizations.wire.shapes import answer_null
 
-Name = Annotated[str, Meta(max_length=200)]
+Name = Annotated[str, Meta(max_length=200, pattern=ONE_LINE)]
 Id = Annotated[str, Meta(max_length=255)]
 
 

@@ -101,10 +101,13 @@ class ApiCall:
             raise _invalid(str(error), "body") from None
 
     def query(self, type: type[Body]) -> Body:
-        """The query's parameters by name; of one that comes twice, the last."""
-        given = dict(self.request.query_params.multi_items())
+        """The query's parameters by name. One that is known comes once."""
+        given = self.request.query_params
+        for name in type.__struct_encode_fields__:
+            if len(given.getall(name, [])) > 1:
+                raise refusal(400, "VALIDATION_ERROR", f"[query.{name}] Expected one value")
         try:
-            return msgspec.convert(given, type, strict=False)
+            return msgspec.convert(dict(given.multi_items()), type, strict=False)
         except msgspec.ValidationError as error:
             raise _invalid(str(error), "query") from None
 
