@@ -20,11 +20,13 @@ from tenant_runtime.organizations.hooks import Action
 from tenant_runtime.organizations.invitations.letters import letter_of
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
 from tenant_runtime.organizations.wire.calls import ApiCall, Body, decoded
+from tenant_runtime.organizations.wire.errors import ApiError, refusal
 from tenant_runtime.organizations.wire.sessions import ApiSession, load_api_session
 
 P = ParamSpec("P")
 T = TypeVar("T")
 SendInvitation = Callable[[Mapping[str, Any]], Awaitable[None]]
+NOBODY = "Nobody acts: `by` names no user who is there and not blocked, or `session` no session that stands"
 _u = User.__table__.c
 _USER = select(_u.email, _u.email_verified, _u.name, _u.picture, _u.created_at, _u.updated_at)
 
@@ -85,6 +87,10 @@ class ProcessCall(ApiCall):
         self._session: ApiSession | None = None
         self._acts_in: str | None = None
         self._configuration: Configuration | None = None
+
+    async def session(self, otherwise: ApiError | None = None) -> ApiSession:
+        """On the wire some endpoints answer nobody without a word."""
+        return await super().session(refusal(401, "UNAUTHORIZED", NOBODY))
 
     async def session_or_none(self) -> ApiSession | None:
         if self._session is None:
