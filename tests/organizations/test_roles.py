@@ -296,6 +296,30 @@ async def test_who_may_do_less_by_a_changed_role_has_asked_nobody_to_more(shared
     assert {each["role"]: each["status"] for each in listed} == {"steward": "canceled", "member": "canceled"}
     told = await taken_back(shared, steward.user_id)
     assert sorted((role, reason) for _, role, reason in told) == [
-        ("member", "role_narrowed"),
-        ("steward", "role_narrowed"),
+        ("member", "role_changed"),
+        ("steward", "role_changed"),
     ]
+
+
+async def test_nobody_has_asked_others_to_what_a_role_has_become_since(shared: Installation) -> None:
+    """Who asks somebody to a role gives what is in it; what is put in later, they do not hold."""
+    owner, organization_id = await owner_with_organization(shared)
+    await role_of(owner, "helper", {"team": ["create"]})
+    admin = await member_with(owner, shared, organization_id, "admin")
+    for person, role in ((admin, "helper"), (admin, "member"), (owner, "helper")):
+        await invited(person, role)
+    wide = {"organization": ["delete"]}
+    assert (
+        await owner.post("/organization/update-role", roleName="helper", data={"permission": wide})
+    ).status == 200
+    assert [(role, reason) for _, role, reason in await taken_back(shared, admin.user_id)] == [
+        ("helper", "role_changed")
+    ]
+    left = [
+        each
+        for each in (await owner.get("/organization/list-invitations")).body
+        if each["status"] == "pending"
+    ]
+    assert sorted((each["role"], each["inviterId"]) for each in left) == sorted(
+        [("member", admin.user_id), ("helper", owner.user_id)]
+    )

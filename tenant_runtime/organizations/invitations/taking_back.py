@@ -20,13 +20,14 @@ _TOLD = (_i.organization_id, _i.email, _i.role, _i.inviter_id)
 
 
 class Reason(StrEnum):
-    """About the inviter: no member any more; blocked; deleted; with other roles; with a role that changed."""
+    """About the inviter: no member any more; blocked; deleted; with other roles. About a role that changed: they have
+    it, or ask somebody to it, and may not ask as much now."""
 
     GONE = "inviter_gone"
     BLOCKED = "inviter_blocked"
     DELETED = "inviter_deleted"
     ROLES_CHANGED = "inviter_roles_changed"
-    ROLE_NARROWED = "role_narrowed"
+    ROLE_CHANGED = "role_changed"
 
 
 def take_back_for(connection: Connection, reason: Reason, now: int, *which: ColumnElement[bool]) -> None:

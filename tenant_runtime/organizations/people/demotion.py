@@ -5,7 +5,7 @@ Else an owner, on the way down, would leave the door open to another account of 
 
 from sqlalchemy import Connection, bindparam, select
 
-from tenant_runtime.models import Invitation, Membership, MembershipOrganizationRole
+from tenant_runtime.models import Invitation
 from tenant_runtime.organizations.access import MEMBER
 from tenant_runtime.organizations.acting import Acting
 from tenant_runtime.organizations.invitations.inviting import check_roles
@@ -13,22 +13,16 @@ from tenant_runtime.organizations.invitations.taking_back import Reason, take_ba
 from tenant_runtime.organizations.members import Member, in_wire_order, may, member_of
 from tenant_runtime.organizations.wire.errors import ApiError
 
-_i, _m, _held = (model.__table__.c for model in (Invitation, Membership, MembershipOrganizationRole))
+_i = Invitation.__table__.c
 _PENDING = select(_i.id, _i.role).where(
     _i.inviter_id == bindparam("user"),
     _i.organization_id == bindparam("organization"),
     _i.status == "pending",
 )
-
-
-_HOLDERS = (
-    select(_m.user_id)
-    .join(MembershipOrganizationRole.__table__, _held.membership_id == _m.id)
-    .join(Invitation.__table__, (_i.inviter_id == _m.user_id) & (_i.organization_id == _m.organization_id))
+_INVITERS = (
+    select(_i.inviter_id)
     .where(
-        _m.organization_id == bindparam("organization"),
-        _held.role == bindparam("held"),
-        _i.status == "pending",
+        _i.organization_id == bindparam("organization"), _i.status == "pending", _i.inviter_id.is_not(None)
     )
     .distinct()
 )
@@ -45,13 +39,12 @@ def take_back_what_exceeds(
         take_back_for(connection, reason, acting.now, _i.id.in_(beyond))
 
 
-def take_back_beyond_role(connection: Connection, acting: Acting, organization_id: str, role: str) -> None:
-    """Of everybody who holds a role that permits something else from now on."""
-    holders = connection.execute(_HOLDERS, {"organization": organization_id, "held": role}).scalars().all()
-    for user_id in holders:
+def take_back_beyond_roles(connection: Connection, acting: Acting, organization_id: str) -> None:
+    """One of the organization's roles permits something else from now on: to who has it, and to who is asked to it."""
+    for user_id in connection.execute(_INVITERS, {"organization": organization_id}).scalars().all():
         member = member_of(connection, organization_id, user_id)
         if member is not None:
-            take_back_what_exceeds(connection, acting, member, Reason.ROLE_NARROWED)
+            take_back_what_exceeds(connection, acting, member, Reason.ROLE_CHANGED)
 
 
 def _may_ask(connection: Connection, acting: Acting, member: Member, role: str | None) -> bool:

@@ -15,7 +15,7 @@ from tenant_runtime.organizations.acting import Acting, acting_member
 from tenant_runtime.organizations.fields import shown
 from tenant_runtime.organizations.members import Member, statements_of
 from tenant_runtime.organizations.options import OrganizationOptions
-from tenant_runtime.organizations.people.demotion import take_back_beyond_role
+from tenant_runtime.organizations.people.demotion import take_back_beyond_roles
 from tenant_runtime.organizations.policies.settings import save_settings, settings_of
 from tenant_runtime.organizations.roles.names import new_name, taken
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
@@ -105,7 +105,7 @@ def update_role(
     }
     connection.execute(update(OrganizationRole.__table__).where(_r.id == role.id).values(values))
     if changed.permission != role.permission:
-        take_back_beyond_role(connection, acting, organization_id, changed.role)
+        take_back_beyond_roles(connection, acting, organization_id)
     was = {"former_role": role.role} if changed.role != role.role else {}
     _record(connection, event, changed, **was)
     return changed
