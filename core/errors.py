@@ -52,7 +52,8 @@ class Forbidden(IdentityError):
 class InsufficientScope(Forbidden):
     """The token is good, but lacks a permission (RFC 6750 section 3.1)."""
 
-    code, description = "insufficient_scope", "Insufficient scope."
+    code = "insufficient_scope"
+    description = "Insufficient scope: no permission opens this, or there is no such resource here."
 
     def __init__(self, *expected: str) -> None:
         self.expected = expected

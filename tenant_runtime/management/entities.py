@@ -4,7 +4,7 @@ Units of work; the caller hands in ids and times. Whether a row may be changed a
 (`models.triggers`): a change that changes nothing never gets there, and is a success on a system entity too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from core.errors import Conflict, NotFound
 from tenant_runtime.management.calls import Written
 
 Shape = Callable[[Row[Any]], dict[str, Any]]
+NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +109,11 @@ class Entity:
         noun = self.noun.replace("_", " ")
         article = "An" if noun[0] in "aeio" else "A"
         return Conflict(f"{article} {noun} with this name or identifier already exists.")
+
+
+def check_all_known(resource: str, asked: Iterable[str], known: Iterable[str]) -> None:
+    """Some of those that are not there are named: a body may ask for a hundred."""
+    missing = sorted(set(asked) - set(known))
+    if missing:
+        rest = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        raise NotFound(resource, f"There is no {resource} {', '.join(missing[:NAMED])}{rest}.")

@@ -166,6 +166,7 @@ async def test_a_resource_that_does_not_exist_here_is_forbidden_not_missing(worl
     ]:
         answer = await api(method, path)
         assert (answer.status_code, answer.json()["errorCode"]) == (403, "insufficient_scope"), path
+        assert "no such resource" in answer.json()["message"]
         assert (await world.acme.with_token(None)(method, path)).status_code == 401
     assert (await api.get("/actions/actions")).json()["actions"] == []
 

@@ -144,6 +144,20 @@ async def test_a_user_of_another_tenant_gets_no_role_here(world: World) -> None:
     assert (answer.status_code, answer.json()["errorCode"]) == (404, "inexistent_user")
 
 
+async def test_who_of_a_list_is_not_there_is_named(acme: Place) -> None:
+    api = acme.api()
+    role, user = (
+        await api.made("/roles", {"name": "Clerk"}),
+        await api.made("/users", {"email": "bob@acme.example"}),
+    )
+    users = [user["user_id"], *(f"auth0|{number}" for number in range(7))]
+    answer = await api.post(f"/roles/{role['id']}/users", {"users": users})
+    assert answer.json()["message"] == (
+        "There is no user auth0|0, auth0|1, auth0|2, auth0|3, auth0|4 and 2 more."
+    )
+    assert (await api.get(f"/roles/{role['id']}/users")).json() == []
+
+
 async def test_tenant_one_says_which_tenants_a_role_goes_to(one: Place) -> None:
     api = one.api()
     made = await api.made("/roles", {"name": "Clerk", "labels": ["eu"], "metadata": {"sync": False}})

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, false, select
 
 from core.database.sql import insert
-from core.errors import InvalidInput, InvalidQuery, NotFound
+from core.errors import InvalidInput, InvalidQuery
 from core.http.paging import parse_text
 from core.ids import new_id
 from tenant_runtime.management import escalation
@@ -34,7 +34,7 @@ from tenant_runtime.management.editing import (
     merged,
     named,
 )
-from tenant_runtime.management.entities import Entity
+from tenant_runtime.management.entities import Entity, check_all_known
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.management.users import resource as users
@@ -189,8 +189,7 @@ async def assign_users_to_role(call: CallOf, id: FromPath[str], data: JSONBody[U
 
 def check_all_exist(connection: Connection, role_ids: Sequence[str]) -> None:
     known = connection.execute(select(_table.c.id).where(_table.c.id.in_(role_ids))).scalars().all()
-    if missing := set(role_ids) - set(known):
-        raise NotFound("role", f"{len(missing)} of the roles do not exist.")
+    check_all_known("role", role_ids, known)
 
 
 def _without_system(members: Mapping[str, Any], is_system: bool) -> dict[str, Any]:

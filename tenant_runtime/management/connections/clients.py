@@ -14,6 +14,7 @@ from core.database.sql import insert
 from core.errors import InvalidInput, NotFound
 from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.connections.bodies import AT_ONCE, ClientStatus
+from tenant_runtime.management.entities import check_all_known
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, reading
 from tenant_runtime.models import Client, ConnectionClient
@@ -148,5 +149,4 @@ def _enable(connection: Connection, id: str, client_ids: Collection[str]) -> Non
 
 def _check_known(connection: Connection, client_ids: Collection[str]) -> None:
     known = connection.execute(select(_client.c.client_id).where(_client.c.client_id.in_(client_ids)))
-    if missing := set(client_ids) - set(known.scalars()):
-        raise NotFound("client", f"{len(missing)} of the clients do not exist.")
+    check_all_known("client", client_ids, known.scalars())

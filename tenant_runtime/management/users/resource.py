@@ -16,7 +16,7 @@ from core.crypto.sealing import DataKey
 from core.database import PreparedPage
 from core.database.sql import insert as upsert
 from core.database.sql import json_members
-from core.errors import Conflict, InvalidInput, InvalidQuery, NotFound
+from core.errors import Conflict, InvalidInput, InvalidQuery
 from core.http.paging import parse_boolean, parse_fields, parse_text
 from core.http.search import search
 from core.ids import new_user_id
@@ -30,7 +30,7 @@ from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import merged, named
 from tenant_runtime.management.endings import end_memberships, tell_of_logins
-from tenant_runtime.management.entities import Entity
+from tenant_runtime.management.entities import Entity, check_all_known
 from tenant_runtime.management.listing import Listing, Rows, answer
 from tenant_runtime.management.routing import creating, reading, removing
 from tenant_runtime.management.users.bodies import (
@@ -272,8 +272,7 @@ def remove(connection: Connection, user_id: str, actor: Actor, data_key: DataKey
 
 def check_all_exist(connection: Connection, user_ids: Sequence[str]) -> None:
     known = connection.execute(select(_table.c.user_id).where(_table.c.user_id.in_(user_ids))).scalars().all()
-    if missing := set(user_ids) - set(known):
-        raise NotFound("user", f"{len(missing)} of the users do not exist.")
+    check_all_known("user", user_ids, known)
 
 
 handlers = [list_users, list_users_by_email, get_user, create_user, delete_user]
