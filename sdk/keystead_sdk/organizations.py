@@ -26,8 +26,9 @@ from sqlalchemy.orm import (
     with_loader_criteria,
 )
 
-from keystead_sdk.errors import OrganizationRequired, UnscopedStatement
-from keystead_sdk.statements import sets_column, touches
+from keystead_sdk.errors import Misused, OrganizationRequired, UnscopedStatement
+from keystead_sdk.filtered import check_filtered
+from keystead_sdk.statements import sets_column, tables_in, touches
 
 _tables: set[str] = set()
 
@@ -79,6 +80,25 @@ def _remember_tables(mapper: Mapper[Any], class_: type) -> None:
         _tables.update(table.name.lower() for table in mapper.tables)
 
 
+@event.listens_for(Mapper, "mapper_configured")
+def _check_relationships(mapper: Mapper[Any], class_: type) -> None:
+    """What a relationship loads is filtered by the models at its ends, not by the tables behind or between them."""
+    for relationship in mapper.relationships:
+        if issubclass(relationship.mapper.class_, OrgScoped):
+            continue
+        between = None if issubclass(class_, OrgScoped) else relationship.secondary
+        if tables_in(*relationship.mapper.tables, between) & _tables:
+            raise Misused(
+                f"{relationship} reaches a table whose rows belong to organizations, and neither end is OrgScoped."
+            )
+
+
+@event.listens_for(Mapper, "mapper_configured")
+def _check_computed_properties(mapper: Mapper[Any], _: type) -> None:
+    for attribute in mapper.column_attrs:
+        check_filtered(attribute.expression, OrgScoped)
+
+
 @event.listens_for(OrgSession, "do_orm_execute")
 def _stay_inside(state: ORMExecuteState) -> None:
     session = state.session
@@ -126,6 +146,9 @@ def _stamp(session: Session, _: UOWTransaction, __: Any) -> None:
 
 
 def _check_row(row: OrgScoped, organization: str) -> None:
-    changed = inspect(row).attrs.org_id.history.deleted
+    """A stored row's organization is never set: what it was before may not have been read."""
+    state = inspect(row)
+    history = state.attrs.org_id.history
+    changed = history.deleted if state.key is None else (*history.deleted, *history.added)
     if row.org_id != organization or any(one is not None for one in changed):
         raise UnscopedStatement("The row belongs to another organization.")

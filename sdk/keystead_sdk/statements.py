@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Column, Delete, Select, SelectBase, TextClause, Update
-from sqlalchemy.orm import FromStatement, RelationshipProperty
+from sqlalchemy.orm import FromStatement
 from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import ColumnClause
@@ -21,14 +21,14 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, TableClause
 from sqlalchemy.sql.visitors import HasTraverseInternals
 
 from keystead_sdk.errors import UnscopedStatement
+from keystead_sdk.filtered import NOT_WALKED, check_filtered, entity_of, named_by, origin, relationship_of
+from keystead_sdk.loader_options import Brought, brought_by_options
 
 _harmless_text = frozenset({"*", "1"})
 _harmless_operator = re.compile(
     r"(?!.*(--|/\*|\|\|))[^\w\s()'\"`;,\[\]]{1,8}|regexp|rlike|glob|match|div|mod", re.IGNORECASE
 )
 _hidden_name = re.compile(r"\bu&[\"']", re.IGNORECASE)  # spelled by numbers of characters (PostgreSQL)
-_parts_of_select = ("_raw_columns", "_from_obj", "_setup_joins", "_memoized_select_entities")
-_not_walked = (*_parts_of_select, "_correlate", "_correlate_except")
 
 
 def touches(statement: Any, scoped: type, tables: Collection[str]) -> bool:
@@ -38,6 +38,11 @@ def touches(statement: Any, scoped: type, tables: Collection[str]) -> bool:
         raise UnscopedStatement("Definitions change the rows of every organization.")
     if isinstance(statement, LambdaElement):
         raise UnscopedStatement("Lambda statements cannot be kept inside an organization.")
+    walk = _Walk(scoped, tables).walk
+    for brought in brought_by_options(statement):
+        _check_brought(brought, tables)
+        walk(brought.clause, frozenset())
+        check_filtered(brought.clause, scoped)
     elements = list(_everything(statement))
     texts = [text for one in elements for text in _texts(one)]
     if any(_names_a_table(text, tables) for text in texts):
@@ -54,8 +59,21 @@ def touches(statement: Any, scoped: type, tables: Collection[str]) -> bool:
         raise UnscopedStatement("A write inside another statement is not filtered.")
     if isinstance(statement, Update | Delete):
         _check_sources(statement, tables)
-    _Walk(scoped, tables).walk(statement, frozenset())
+    walk(statement, frozenset())
+    check_filtered(statement, scoped)
     return True
+
+
+def _check_brought(brought: Brought, tables: Collection[str]) -> None:
+    if any(True for one in _everything(brought.clause) for _ in _texts(one)):
+        raise UnscopedStatement("SQL text in an option of a statement could undo its filter.")
+    inside = _outside_of_selects if brought.is_filtered_in_subqueries else _everything
+    named = {_table_name(one) for one in (brought.clause, *inside(brought.clause))}
+    own = frozenset().union(*(_names_of(one.tables) for one in brought.mappers))
+    if named & set(tables) - own:
+        raise UnscopedStatement(
+            "An option of a statement names a model whose rows belong to organizations: it is not filtered there."
+        )
 
 
 def _check_sources(statement: Update | Delete, tables: Collection[str]) -> None:
@@ -85,6 +103,12 @@ def _innermost(table: Any) -> Any:
     return table
 
 
+def tables_in(*parts: Any) -> set[str]:
+    """Names of the tables that these are, or are made of."""
+    elements = (element for part in parts if part is not None for element in _everything(part))
+    return {name for name in map(_table_name, elements) if name is not None}
+
+
 def sets_column(statement: Update, name: str) -> bool:
     return any(getattr(column, "key", column) == name for column in statement._values or ())
 
@@ -98,7 +122,7 @@ class _Walk:
         self._tables = tables
 
     def walk(self, element: Any, covered: frozenset[str]) -> None:
-        if _relationship(element) is not None:
+        if relationship_of(element) is not None:
             return
         if isinstance(element, Select):
             self._walk_select(element)
@@ -112,17 +136,17 @@ class _Walk:
 
     def _walk_select(self, select: Select[Any]) -> None:
         """By itself: what it takes from the SELECT around it, it names by the model."""
-        named = list(_named_by(select))
+        named = list(named_by(select))
         own: frozenset[str] = frozenset().union(
             *(self._covers(one) for part in named for one in _shallow(part))
         )
-        for part in (*named, *HasTraverseInternals.get_children(select, omit_attrs=_not_walked)):
+        for part in (*named, *HasTraverseInternals.get_children(select, omit_attrs=NOT_WALKED)):
             self.walk(part, own)
 
     def _children(self, element: Any) -> Iterator[Any]:
         """The table inside an alias of a model is the model's own business; a column of a subquery leads to it."""
         if isinstance(element, ColumnClause):
-            return iter(()) if self._is_model(element) else _origin(element)
+            return iter(()) if self._is_model(element) else origin(element)
         if isinstance(element, AliasedReturnsRows) and isinstance(element.element, TableClause):
             return iter(()) if self._is_model(element) else iter((element.element,))
         if isinstance(element, TableClause) or self._is_inheritance(element):
@@ -130,11 +154,8 @@ class _Walk:
         return iter(element.get_children())
 
     def _covers(self, element: Any) -> frozenset[str]:
-        relationship = _relationship(element)
-        if relationship is not None and issubclass(relationship.mapper.class_, self._scoped):
-            return _names_of(relationship.mapper.tables)
-        entity = _entity(element)
-        if entity is None or not self._is_model(element):
+        entity = entity_of(element)
+        if entity is None or entity.is_aliased_class or not self._is_model(element):
             return frozenset()
         return _names_of(entity.mapper.tables)
 
@@ -142,10 +163,10 @@ class _Walk:
         """A model over several tables stands in a statement as their join, whole."""
         if not isinstance(element, Join) or not self._is_model(element):
             return False
-        return bool(_entity(element).selectable.compare(element))
+        return bool(entity_of(element).selectable.compare(element))
 
     def _is_model(self, element: Any) -> bool:
-        entity = _entity(element)
+        entity = entity_of(element)
         return entity is not None and issubclass(entity.mapper.class_, self._scoped)
 
 
@@ -158,41 +179,16 @@ def _everything(statement: Any) -> Iterator[Any]:
             seen.add(id(element))
             yield element
             waiting.extend(element.get_children())
-            waiting.extend(_origin(element))
-
-
-def _origin(element: Any) -> Iterator[Any]:
-    table = element.table if isinstance(element, ColumnClause) else None
-    return iter((table,)) if isinstance(table, AliasedReturnsRows) else iter(())
-
-
-def _named_by(select: Select[Any]) -> Iterator[Any]:
-    yield from select._raw_columns
-    yield from select._from_obj
-    for holder in (select, *select._memoized_select_entities):
-        for target, on_clause, left, _ in holder._setup_joins:
-            yield from (one for one in (target, left, on_clause) if one is not None)
-    for earlier in select._memoized_select_entities:
-        yield from earlier._raw_columns
+            waiting.extend(origin(element))
 
 
 def _shallow(part: Any) -> Iterator[Any]:
     """A part and what it is made of, without entering another SELECT."""
     yield part
-    if not isinstance(part, Select | AliasedReturnsRows) and _relationship(part) is None:
+    if not isinstance(part, Select | AliasedReturnsRows) and relationship_of(part) is None:
         for child in part.get_children():
             if not isinstance(child, Select):
                 yield from _shallow(child)
-
-
-def _entity(element: Any) -> Any:
-    notes = getattr(element, "_annotations", {})
-    return notes.get("parententity") or notes.get("parentmapper")
-
-
-def _relationship(element: Any) -> RelationshipProperty[Any] | None:
-    found = getattr(element, "property", None)
-    return found if isinstance(found, RelationshipProperty) else None
 
 
 def _names_of(tables: Iterable[Any]) -> frozenset[str]:
@@ -222,5 +218,11 @@ def _texts(element: Any) -> Iterator[str]:
 
 
 def _names_a_table(text: str, tables: Collection[str]) -> bool:
-    words = {word.lower() for word in re.findall(r"\w+", text)}
-    return not words.isdisjoint(tables) or _hidden_name.search(text) is not None
+    small = text.lower()
+    words = set(re.findall(r"\w+", small))
+    odd = (name for name in tables if not re.fullmatch(r"\w+", name))
+    return (
+        not words.isdisjoint(tables)
+        or any(name in small for name in odd)
+        or _hidden_name.search(text) is not None
+    )

@@ -21,9 +21,11 @@ from sqlalchemy import (
     insert,
     literal,
     literal_column,
+    or_,
     select,
     table,
     text,
+    true,
     union,
     union_all,
     update,
@@ -37,17 +39,23 @@ from sqlalchemy.orm import (
     Session,
     aliased,
     column_property,
+    configure_mappers,
     join,
     joinedload,
+    load_only,
     mapped_column,
+    outerjoin,
+    query_expression,
     relationship,
     selectinload,
     sessionmaker,
     subqueryload,
+    with_expression,
+    with_loader_criteria,
 )
 from sqlalchemy.schema import DropTable
 
-from keystead_sdk import OrganizationRequired, UnscopedStatement
+from keystead_sdk import Misused, OrganizationRequired, UnscopedStatement
 from keystead_sdk.organizations import OrgScoped, OrgSession
 
 pytestmark = pytest.mark.anyio
@@ -78,6 +86,12 @@ class Note(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     invoice_id: Mapped[int] = mapped_column(ForeignKey("invoices.id"))
     invoice: Mapped[Invoice] = relationship()
+    counted: Mapped[int] = query_expression()
+
+
+class Oddly(OrgScoped, Base):
+    __tablename__ = "oddly-named"
+    id: Mapped[int] = mapped_column(primary_key=True)
 
 
 class Customer(Base):
@@ -104,7 +118,17 @@ MINE, THEIRS = 1, 2
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = create_engine(f"sqlite:///{tmp_path}/app.db")
+    yield from filled(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sessionmaker[OrgSession]]:
+    for engine in filled(tmp_path_factory.mktemp("read_only")):
+        yield sessionmaker(engine, class_=OrgSession)
+
+
+def filled(directory: Path) -> Iterator[Engine]:
+    engine = create_engine(f"sqlite:///{directory}/app.db")
     Base.metadata.create_all(engine)
     with Session(engine) as session:
         session.add(Invoice(id=MINE, org_id="org_a", amount=10, lines=[Line(id=1, org_id="org_a")]))
@@ -166,23 +190,40 @@ INSIDE: dict[str, tuple[Any, list[Any]]] = {
     "a model over a bare subquery": (select(aliased(Invoice, select(INVOICES).subquery()).id), [1]),
     "an operator of the database": (select(Invoice.id).where(Invoice.id.op("<<")(1) > 0), [1]),
     "another organization by name": (select(Invoice.id).where(Invoice.org_id == "org_b"), []),
+    "a function of the model around": (
+        select(Invoice.id).where(exists(select(Line.id).where(Line.invoice_id == func.abs(Invoice.id)))),
+        [1],
+    ),
+    "a function of a joined model": (
+        select(Note.id).join(Note.invoice).where(func.abs(Invoice.amount) > 0),
+        [1],
+    ),
+    "one expression of two joined models": (select(Note.id + Invoice.amount).join(Note.invoice), [11]),
+    "a join by a joined model": (
+        select(Note.id).join_from(Invoice, Note, Note.invoice_id == Invoice.id),
+        [1],
+    ),
+    "a criterion with a subquery": (
+        select(Note.id).options(with_loader_criteria(Note, Note.invoice_id.in_(select(Invoice.id)))),
+        [1],
+    ),
 }
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_a_statement_on_a_model_stays_inside(sessions: sessionmaker[OrgSession], name: str) -> None:
+def test_a_statement_on_a_model_stays_inside(read_only: sessionmaker[OrgSession], name: str) -> None:
     statement, expected = INSIDE[name]
     for _ in range(2):
-        with sessions(organization="org_b") as theirs:
+        with read_only(organization="org_b") as theirs:
             theirs.scalars(statement).all()
-        with sessions(organization="org_a") as mine:
+        with read_only(organization="org_a") as mine:
             assert list(mine.scalars(statement)) == expected
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_without_an_organization_there_is_an_error(sessions: sessionmaker[OrgSession], name: str) -> None:
+def test_without_an_organization_there_is_an_error(read_only: sessionmaker[OrgSession], name: str) -> None:
     for nobody in (None, ""):
-        with sessions(organization=nobody) as session, pytest.raises(OrganizationRequired):
+        with read_only(organization=nobody) as session, pytest.raises(OrganizationRequired):
             session.execute(INSIDE[name][0])
 
 
@@ -266,12 +307,54 @@ REFUSED: dict[str, Any] = {
     "a change of organization in order": update(Invoice).ordered_values(("org_id", "org_b")),
     "a change of organization": update(Invoice).values(org_id="org_b"),
     "a change of organization by column": update(Invoice).values({Invoice.org_id: "org_b"}),
+    "a bare column beside an alias of the model": select(other.id, INVOICES.c.id),
+    "a bare column in a condition on an alias": select(other.id).where(INVOICES.c.amount > 15),
+    "a bare column beside a relationship to an alias": select(Note.id, INVOICES.c.id).join(
+        Note.invoice.of_type(other)
+    ),
+    "text that names a table with a hyphen": text('SELECT id FROM "oddly-named"'),
+    "a model in a function of a condition": select(Note.id).where(func.coalesce(Invoice.amount, 0) > 15),
+    "a model in a function of exists": select(Note.id).where(exists().where(func.abs(Invoice.amount) > 15)),
+    "a subquery that begins from no model": select(Note.id).where(
+        exists().where(or_(Invoice.amount > 15, Invoice.amount < 0))
+    ),
+    "an alias that the query around has, too": select(other.id).where(
+        exists().where(func.abs(other.id) == 2)
+    ),
+    "a model of the query two around": select(Invoice.id).where(
+        exists(select(Note.id).where(exists(select(Line.id).where(func.abs(Invoice.id) == 2))))
+    ),
+    "the second model of an expression": select(Note.id + Invoice.amount),
+    "the second model of a function": select(func.json_array(Note.id, Invoice.amount)),
+    "the second model of an expression in a bundle": select(Bundle("b", Note.id + Invoice.amount)),
+    "a member of a join": select(Note.id).select_from(join(Note, Invoice, true())),
+    "a member of an outer join": select(func.count()).select_from(outerjoin(Note, Invoice, true())),
+    "the far side of a full join": select(Note.id, Invoice.id).join(Invoice, true(), full=True),
+    "an expression for a row from a bare table": select(Note).options(
+        with_expression(Note.counted, select(func.count(INVOICES.c.id)).scalar_subquery())
+    ),
+    "an expression for a row from a model": select(Note).options(
+        with_expression(Note.counted, select(func.count(Invoice.id)).scalar_subquery())
+    ),
+    "an expression for a row from text": select(Note).options(
+        with_expression(Note.counted, literal_column("(SELECT count(*) FROM invoices)"))
+    ),
+    "a criterion from a bare table": select(Note).options(
+        with_loader_criteria(Note, Note.invoice_id.in_(select(INVOICES.c.id)))
+    ),
+    "a criterion from another model": select(Note).options(
+        with_loader_criteria(Note, lambda note: note.id < Invoice.amount)
+    ),
+    "a criterion of text": select(Invoice).options(with_loader_criteria(Invoice, text("1=1 OR 1=1"))),
+    "a criterion of text along a relationship": select(Note).options(
+        selectinload(Note.invoice.and_(text("1=1 OR 1=1")))
+    ),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_statement_around_the_model_is_refused(session: OrgSession, name: str) -> None:
-    with pytest.raises(UnscopedStatement):
+def test_a_statement_around_the_model_is_refused(read_only: sessionmaker[OrgSession], name: str) -> None:
+    with read_only(organization="org_a") as session, pytest.raises(UnscopedStatement):
         session.execute(REFUSED[name])
 
 
@@ -366,6 +449,86 @@ def test_rows_cannot_be_given_to_or_taken_from_others(sessions: sessionmaker[Org
         session.add(Invoice(id=3, amount=1))
         with pytest.raises(OrganizationRequired):
             session.flush()
+
+
+def test_a_row_that_came_from_elsewhere_is_not_taken_over(
+    sessions: sessionmaker[OrgSession], engine: Engine
+) -> None:
+    with sessions(organization="org_b", expire_on_commit=False) as session:
+        theirs = session.scalars(
+            select(Invoice).options(load_only(Invoice.amount)).filter_by(id=THEIRS)
+        ).one()
+    with sessions(organization="org_a") as session:
+        session.add(theirs)
+        theirs.org_id = "org_a"
+        with pytest.raises(UnscopedStatement):
+            session.commit()
+    with Session(engine) as every:
+        assert every.scalar(select(Invoice.org_id).where(Invoice.id == THEIRS)) == "org_b"
+
+
+def test_a_relationship_that_no_filter_reaches_is_refused() -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Seat(OrgScoped, Own):
+        __tablename__ = "seats"
+        person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True)
+        team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"), primary_key=True)
+
+    class Person(Own):
+        __tablename__ = "people"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        teams: Mapped[list["Team"]] = relationship("Team", secondary="seats", viewonly=True)
+
+    class Team(Own):
+        __tablename__ = "teams"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    with pytest.raises(Misused, match=r"Person\.teams"):
+        configure_mappers()
+    Own.registry.dispose()
+
+
+def test_a_relationship_to_the_unscoped_half_of_a_hierarchy_is_refused() -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Paper(Own):
+        __tablename__ = "papers"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str]
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "paper"}  # noqa: RUF012
+
+    class Bill(OrgScoped, Paper):
+        __tablename__ = "bills"
+        id: Mapped[int] = mapped_column(ForeignKey("papers.id"), primary_key=True)
+        __mapper_args__ = {"polymorphic_identity": "bill"}  # noqa: RUF012
+
+    class Folder(Own):
+        __tablename__ = "folders"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id"))
+        paper: Mapped[Paper] = relationship(Paper)
+
+    assert issubclass(Bill, Paper)
+    with pytest.raises(Misused, match=r"Folder\.paper"):
+        configure_mappers()
+    Own.registry.dispose()
+
+
+def test_a_computed_property_that_no_filter_reaches_is_refused() -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Budget(Own):
+        __tablename__ = "budgets"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        exceeded: Mapped[bool] = column_property(exists().where(func.abs(Invoice.amount) > 15))
+
+    with pytest.raises(UnscopedStatement):
+        Budget()
+    Own.registry.dispose()
 
 
 def test_what_belongs_to_nobody_needs_no_organization(sessions: sessionmaker[OrgSession]) -> None:
