@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,21 @@ curl -sS --fail-with-body -c "$WORK/cookies" "${TENANT}api/auth/sign-in/email" \
   -H 'Content-Type: application/json' \\
   -d '{"email": "monica@raviga.example", "password": "old password of 43"}' > /dev/null
 curl -sS -b "$WORK/cookies" "${TENANT}api/auth/organization/get-active-member-role?organizationSlug=raviga"
+"""
+
+BY_BETTER_AUTH = (
+    "6057ca6fdb04649b1ecbe978fa844310:c881d4a00107027b75dd69c8393d7954f03a7e69efb52e1997f8f72ddba7d62d"
+    "84244740d01b43a90665ea9942f7bc81dc1527df993d29f5cac9ca9234633323"
+)
+"""What `hashPassword("correct horse battery viii")` of `better-auth/crypto` 1.7.24 made."""
+
+FROM_BETTER_AUTH = """
+JOB=$(curl -sS --fail-with-body "$API/jobs/users-imports" -H "Authorization: Bearer $TOKEN" \\
+  -F "connection_id=$CONNECTION" -F "users=@$TMPDIR/users.json" | member id)
+until call GET "$API/jobs/$JOB" | grep -qE '"status": ?"(completed|failed)"'; do sleep 0.2; done
+printf '\\n=== BETTER AUTH\\n'
+curl -sS --fail-with-body "${TENANT}api/auth/sign-in/email" -H 'Content-Type: application/json' \\
+  -d '{"email": "laurie@raviga.example", "password": "correct horse battery viii"}'
 """
 
 HOSTS = """
@@ -68,6 +84,14 @@ def blocks_of(page: str) -> list[tuple[str, str]]:
     return re.findall(r"```(\w+)\n(.*?)```", read(page), re.DOTALL)
 
 
+def of_better_auth() -> dict[str, Any]:
+    [block] = [text for language, text in blocks_of(MOVING_IN) if language == "python"]
+    names: dict[str, Any] = {}
+    exec(compile(block, MOVING_IN, "exec"), names)
+    hashed = names["custom_password_hash"](BY_BETTER_AUTH)
+    return {"email": "laurie@raviga.example", "user_id": "kX9f2", "custom_password_hash": hashed}
+
+
 def done(script: str, data: Path, work: Path) -> str:
     """What one shell prints, that ends at the first command which fails."""
     ended = subprocess.run(
@@ -93,12 +117,15 @@ def done(script: str, data: Path, work: Path) -> str:
 @needs_curl
 def test_a_product_moves_in_by_copying_the_page(data: Path, tmp_path: Path) -> None:
     blocks = [text for language, text in blocks_of(MOVING_IN) if language == "bash"]
-    output = done("\n".join([*blocks, INSPECTION]), data, tmp_path)
+    (tmp_path / "users.json").write_text(json.dumps([of_better_auth()]))
+    output = done("\n".join([*blocks, INSPECTION, FROM_BETTER_AUTH]), data, tmp_path)
     assert '"inserted":3' in output.replace(" ", "")
     assert '"failed":0' in output.replace(" ", "")
     shown, _, inspected = output.partition("\n=== END\n")
     assert '"name":"Raviga \\"Capital\\""' in shown, "an organization of the person that signed in"
     assert shown.endswith('{"role":"member"}')
+    inspected, _, signed_in = inspected.partition("\n=== BETTER AUTH\n")
+    assert json.loads(signed_in)["user"]["id"] == "auth0|kX9f2"
     hooli, raviga, role = inspected.strip().splitlines()
     assert role == '{"role":"owner"}', "of whom the old product calls the boss"
     assert hooli.count("Writes invoices") == 2
