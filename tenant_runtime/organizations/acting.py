@@ -58,19 +58,14 @@ def acting_member(
 def check_standing(connection: Connection, acting: Acting, organization_id: str) -> None:
     """Of a member: a suspended organization takes nobody, and what it asks of log-ins holds for whoever reads or acts
     in it, not only for what is issued."""
-    refused = refused_by(connection, acting, organization_id)
-    if refused is not None:
-        raise refused
-
-
-def refused_by(connection: Connection, acting: Acting, organization_id: str) -> ApiError | None:
     session_id = acting.session_id or None
-    refused = refused_in(connection, organization_id, session_id, acting.user_id, acting.now)
-    if refused is None:
-        return None
-    return (
-        suspended() if isinstance(refused, Suspended) else refusal(403, POLICY_NOT_MET, refused.description)
-    )
+    match refused_in(connection, organization_id, session_id, acting.user_id, acting.now):
+        case None:
+            return
+        case Suspended():
+            raise suspended()
+        case refused:
+            raise refusal(403, POLICY_NOT_MET, refused.description)
 
 
 def suspended() -> ApiError:

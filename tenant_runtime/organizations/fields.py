@@ -35,6 +35,11 @@ _PAGE = PreparedPage(
         *_OF, _f.id.in_(json_members(bindparam("ids", type_=JSON)))
     )
 )
+_OF_ORGANIZATIONS = PreparedPage(
+    select(_f.id, _f["values"].label("fields")).where(
+        _f.kind == "organization", _f.organization_id.in_(json_members(bindparam("ids", type_=JSON)))
+    )
+)
 _FORGET = Prepared(delete(AdditionalFields.__table__).where(*_OF, _f.id == bindparam("of")))
 
 
@@ -107,6 +112,11 @@ def kept_fields(
     """By id; absent where nothing is kept."""
     values = {"of_kind": kind, "of_organization": organization_id, "ids": list(ids)}
     return {row.id: row.fields for row in _PAGE.rows(connection, values)}
+
+
+def kept_of_organizations(connection: Connection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Of many at once."""
+    return {row.id: row.fields for row in _OF_ORGANIZATIONS.rows(connection, {"ids": list(ids)})}
 
 
 def forget_fields(connection: Connection, kind: Kept, organization_id: str, id: str) -> None:

@@ -18,7 +18,7 @@ from tenant_runtime.organizations import as_tenants
 from tenant_runtime.organizations.access import OWNER
 from tenant_runtime.organizations.acting import OF_STANDING, Acting
 from tenant_runtime.organizations.active import clear_active
-from tenant_runtime.organizations.fields import given_fields, kept_fields
+from tenant_runtime.organizations.fields import given_fields, kept_fields, kept_of_organizations
 from tenant_runtime.organizations.lifecycle import full, rows, units
 from tenant_runtime.organizations.lifecycle.shapes import organization_as_object, organization_as_text
 from tenant_runtime.organizations.options import OrganizationOptions
@@ -318,7 +318,9 @@ def _create(
 
 
 def _list(connection: Connection, user_id: str, options: OrganizationOptions) -> list[dict[str, Any]]:
-    return [_as_text(connection, row, options) for row in rows.organizations_of(connection, user_id)]
+    found, declared = rows.organizations_of(connection, user_id), options.fields("organization")
+    kept = kept_of_organizations(connection, [row.id for row in found]) if declared else {}
+    return [organization_as_text(row, declared, kept.get(row.id, {})) for row in found]
 
 
 def _get(

@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Connection,
+    Row,
     String,
     and_,
     bindparam,
@@ -30,6 +31,7 @@ from core.errors import AccessDenied
 from tenant_runtime.models import (
     FamilyLogin,
     Identity,
+    Membership,
     Organization,
     OrganizationConnection,
     OrganizationSetting,
@@ -46,7 +48,7 @@ ONE_FACTOR = "The organization asks for a second factor."
 FOREIGN_ADDRESS = "The organization asks for a verified address in one of its domains."
 SUSPENDED = "This organization is suspended."
 
-_o = Organization.__table__.c
+_o, _m = Organization.__table__.c, Membership.__table__.c
 _way, _i = OrganizationConnection.__table__.c, Identity.__table__.c
 _said = OrganizationSetting.__table__.c
 _family, _context = FamilyLogin.__table__.c, SessionContext.__table__.c
@@ -122,10 +124,12 @@ def asked_of(asking: Asking) -> tuple[ColumnElement[Any], ...]:
     )
 
 
-_BY_ID = Prepared(
-    select(_o.suspended_at, *asked_of(Asking.LOGINS))
-    .select_from(Organization.__table__)
-    .where(_o.id == bindparam("organization"))
+_STANDING = select(_o.id, _o.suspended_at, *asked_of(Asking.LOGINS)).select_from(Organization.__table__)
+_BY_ID = Prepared(_STANDING.where(_o.id == bindparam("organization")))
+_OF_MEMBER = Prepared(
+    _STANDING.join(Membership.__table__, _m.organization_id == _o.id).where(
+        _m.user_id == bindparam("user_id")
+    )
 )
 
 
@@ -135,13 +139,25 @@ def refused_in(
     """Of a member who acts: by a browser's session; without one, nothing is asked of a log-in."""
     login = LoggedIn(session_id=session_id)
     row = _BY_ID.first(connection, {"organization": organization_id, "user_id": user_id, **login.values})
-    if row is None:
-        return None
+    return None if row is None else _refused(connection, row, login, user_id, now)
+
+
+def closed_to(connection: Connection, session_id: str | None, user_id: str, now: int) -> set[str]:
+    """The organizations of which the user is a member, and in which they may not act: one statement, and more only for
+    those that ask something."""
+    login = LoggedIn(session_id=session_id)
+    rows = _OF_MEMBER.rows(connection, {"user_id": user_id, **login.values})
+    return {row.id for row in rows if _refused(connection, row, login, user_id, now) is not None}
+
+
+def _refused(
+    connection: Connection, row: Row[Any], login: LoggedIn, user_id: str, now: int
+) -> Suspended | Unmet | None:
     if row.suspended_at is not None:
         return Suspended()
     return (
-        unmet(connection, terms_of(row, organization_id), login, user_id, now)
-        if session_id is not None
+        unmet(connection, terms_of(row, row.id), login, user_id, now)
+        if login.session_id is not None
         else None
     )
 

@@ -10,10 +10,11 @@ from tenant_runtime.audit import Event, record
 from tenant_runtime.models import Membership, Session, SessionContext
 from tenant_runtime.models import Team as TeamRow
 from tenant_runtime.models import TeamMember as TeamMemberRow
-from tenant_runtime.organizations.acting import Acting, acting_member, check_standing, refused_by
+from tenant_runtime.organizations.acting import Acting, acting_member, check_standing
 from tenant_runtime.organizations.active import set_active
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.options import OrganizationOptions
+from tenant_runtime.organizations.policies import closed_to
 from tenant_runtime.organizations.teams.rows import (
     COLUMNS,
     Team,
@@ -115,9 +116,7 @@ def list_user_teams(
     found = [Team(*row) for row in connection.execute(_OF_USER, {"user": user_id})]
     if organization_id is not None:
         return [team for team in found if team.organization_id == organization_id]
-    closed = {
-        each for each in {team.organization_id for team in found} if refused_by(connection, acting, each)
-    }
+    closed = closed_to(connection, acting.session_id or None, acting.user_id, acting.now)
     return [team for team in found if team.organization_id not in closed]
 
 
