@@ -130,7 +130,15 @@ def _reached(select: Select[Any]) -> Iterator[Any]:
         yield _joined(target)
         yield entity_of(left)
     for condition in select._where_criteria:
-        yield from (entity_of(one) for one in surface_expressions(condition))  # type: ignore[no-untyped-call]
+        compared = map(entity_of, surface_expressions(condition))  # type: ignore[no-untyped-call]
+        yield from (one for one in compared if one is not None and holds_organization(one))
+
+
+def holds_organization(entity: Any) -> bool:
+    """Not so a model whose organization stands in the table of the one that it inherits from: named by no more than its
+    own columns, it would be filtered by a table that nothing joins to it."""
+    organization = entity.mapper.attrs.get("org_id")
+    return organization is None or organization.columns[0].table is entity.mapper.local_table
 
 
 def _first_named(expression: Any) -> Any:

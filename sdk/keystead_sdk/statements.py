@@ -21,7 +21,15 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, TableClause
 from sqlalchemy.sql.visitors import HasTraverseInternals
 
 from keystead_sdk.errors import UnscopedStatement
-from keystead_sdk.filtered import NOT_WALKED, check_filtered, entity_of, named_by, origin, relationship_of
+from keystead_sdk.filtered import (
+    NOT_WALKED,
+    check_filtered,
+    entity_of,
+    holds_organization,
+    named_by,
+    origin,
+    relationship_of,
+)
 from keystead_sdk.loader_options import Brought, brought_by_options
 
 _harmless_text = frozenset({"*", "1"})
@@ -58,6 +66,7 @@ def touches(statement: Any, scoped: type, tables: Collection[str]) -> bool:
     if any(isinstance(one, UpdateBase) for one in elements if one is not statement):
         raise UnscopedStatement("A write inside another statement is not filtered.")
     if isinstance(statement, Update | Delete):
+        _check_target(statement)
         _check_sources(statement, tables)
     walk(statement, frozenset())
     check_filtered(statement, scoped)
@@ -73,6 +82,15 @@ def _check_brought(brought: Brought, tables: Collection[str]) -> None:
     if named & set(tables) - own:
         raise UnscopedStatement(
             "An option of a statement names a model whose rows belong to organizations: it is not filtered there."
+        )
+
+
+def _check_target(statement: Update | Delete) -> None:
+    """Of a model over several tables one is changed; the filter would stand beside it, joined by nothing."""
+    entity = entity_of(statement.table)
+    if entity is not None and not holds_organization(entity):
+        raise UnscopedStatement(
+            f"The organization of {entity} stands in the table of the model that it inherits from: change objects."
         )
 
 

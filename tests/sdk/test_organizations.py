@@ -307,6 +307,14 @@ REFUSED: dict[str, Any] = {
     "a change of organization in order": update(Invoice).ordered_values(("org_id", "org_b")),
     "a change of organization": update(Invoice).values(org_id="org_b"),
     "a change of organization by column": update(Invoice).values({Invoice.org_id: "org_b"}),
+    "an update of a model whose organization stands in its parent's table": update(Credit).values(reason="x"),
+    "a deletion of a model whose organization stands in its parent's table": delete(Credit),
+    "a model that inherits its organization, in a condition alone": select(Note.id).where(
+        Note.invoice_id == Credit.id
+    ),
+    "a model that inherits its organization, in exists": select(Note.id).where(
+        exists().where(Note.invoice_id == Credit.id)
+    ),
     "a bare column beside an alias of the model": select(other.id, INVOICES.c.id),
     "a bare column in a condition on an alias": select(other.id).where(INVOICES.c.amount > 15),
     "a bare column beside a relationship to an alias": select(Note.id, INVOICES.c.id).join(
