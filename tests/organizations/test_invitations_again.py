@@ -55,10 +55,17 @@ async def test_one_that_has_run_its_time_is_invited_anew(mail: Mailed) -> None:
 async def test_the_option_lets_a_new_invitation_take_the_place_of_the_old(mail: Mailed) -> None:
     owner = await owner_of(mail, "replacing")
     await set_options(mail, cancel_pending_invitations_on_re_invite=True)
+    only_asks = {"role": "asker", "permission": {"invitation": ["create"]}}
+    assert (await owner.post("/organization/create-role", **only_asks)).status == 200
+    asker, admin = await joins(mail, owner, role="asker"), await joins(mail, owner, role="admin")
     try:
         email = new_address()
         first, second = await invited(owner, email), await invited(owner, email, role="guest")
         assert (second["id"] != first["id"], second["role"]) == (True, "guest")
+        other = await asker.post("/organization/invite-member", email=email, role="member")
+        assert told(other) == (400, "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION"), "who may not cancel it"
+        assert (await invited(admin, email))["id"] != second["id"]
+        assert (await invited(asker, own := new_address()))["id"] != (await invited(asker, own))["id"]
     finally:
         await set_options(mail, cancel_pending_invitations_on_re_invite=False)
 

@@ -26,6 +26,7 @@ from tenant_runtime.organizations.members import (
     Member,
     defined_roles,
     in_wire_order,
+    may,
     statements_of,
 )
 from tenant_runtime.organizations.options import OrganizationOptions
@@ -115,7 +116,7 @@ def _invited(connection: Connection, acting: Acting, asked: Asked) -> Row[Any]:
     pending = pending_of(connection, asked.organization_id, email, now)
     if pending is not None and asked.resend:
         return _again(connection, inviter, pending, options, now)
-    if pending is not None and not options.cancel_pending_invitations_on_re_invite:
+    if pending is not None and not _may_replace(connection, inviter, pending, options):
         raise _invited_already()
     take_back(connection, asked.organization_id, email, now)
     check_number(connection, asked.organization_id, options, now)
@@ -215,6 +216,16 @@ def _again(
     check_roles(connection, inviter, in_wire_order((pending.role or MEMBER,)), options)
     values = {"of": pending.id, "until": now + lifetime_ms(options), "now": now}
     return connection.execute(_REFRESH, values).one()
+
+
+def _may_replace(
+    connection: Connection, inviter: Member, pending: Row[Any], options: OrganizationOptions
+) -> bool:
+    """Somebody else's is taken back by whoever may cancel it."""
+    if not options.cancel_pending_invitations_on_re_invite:
+        return False
+    is_own = pending.inviter_id == inviter.user_id
+    return is_own or may(connection, inviter, options, {"invitation": ["cancel"]})
 
 
 def _invited_already() -> ApiError:
