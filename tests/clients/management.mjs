@@ -11,9 +11,8 @@ const client = new ManagementClient({ domain, clientId, clientSecret, maxRetries
 const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 
 function resolved(value) {
-  if (typeof value === "string" && /^\$\w+\.\w+$/.test(value)) {
-    const [name, member] = value.slice(1).split(".");
-    return kept[name][member];
+  if (typeof value === "string" && /^\$\w+(\.\w+)+$/.test(value)) {
+    return value.slice(1).split(".").reduce((found, name) => found[name], kept);
   }
   if (Array.isArray(value)) return value.map(resolved);
   if (value && typeof value === "object") {

@@ -1,6 +1,7 @@
 """Takes the steps of `management_steps` with auth0-python."""
 
 from collections.abc import Iterable
+from functools import reduce
 from inspect import signature
 from typing import Any
 
@@ -48,8 +49,8 @@ def _called(client: ManagementClient, step: Step, kept: dict[str, Any]) -> Any:
 def resolved(value: Any, kept: dict[str, Any]) -> Any:
     match value:
         case str() if value.startswith("$") and "." in value:
-            name, _, member = value[1:].rpartition(".")
-            return _member(kept[name], member)
+            name, *members = value[1:].split(".")
+            return reduce(_member, members, kept[name])
         case {"$file": text}:
             return ("users.json", text.encode(), "application/json")
         case dict():
@@ -67,6 +68,8 @@ def _items(result: Any) -> list[Any]:
 
 
 def _member(thing: Any, name: str) -> Any:
+    if isinstance(thing, list):
+        return thing[int(name)]
     return thing.get(name) if isinstance(thing, dict) else getattr(thing, name, None)
 
 

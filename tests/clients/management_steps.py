@@ -95,6 +95,7 @@ def _organizations(mark: str) -> Iterator[Step]:
     yield step(
         "organizations.enabled_connections.list", "$organizations.id", holds={"connection_id": "$database.id"}
     )
+    yield from _connections_of("$organizations.id", "$database.id")
     yield from _member("$organizations.id", "$users.user_id")
     yield step("organizations.client_grants.create", "$organizations.id", grant_id="$client_grants.id")
     held = {"id": "$client_grants.id"}
@@ -105,6 +106,22 @@ def _organizations(mark: str) -> Iterator[Step]:
     yield step("organizations.client_grants.delete", "$organizations.id", "$client_grants.id")
     yield from _invitations(f"invited-{mark}@sdk.example.com")
     yield from _discovery_domains(f"{mark}.example.com")
+
+
+def _connections_of(organization: str, database: str) -> Iterator[Step]:
+    """By the path that Auth0 had first, and by the one that it has beside it."""
+    of, it = "organizations.enabled_connections", (organization, database)
+    yield step(f"{of}.update", *it, assign_membership_on_login=False)
+    yield step(f"{of}.get", *it, gives={"connection_id": database, "assign_membership_on_login": False})
+    yield step(f"{of}.delete", *it)
+    yield step(f"{of}.get", *it, fails=404)
+    of = "organizations.connections"
+    yield step(f"{of}.create", organization, connection_id=database, assign_membership_on_login=True)
+    yield step(f"{of}.list", organization, holds={"connection_id": database}, per_page=1)
+    yield step(f"{of}.update", *it, gives={"is_signup_enabled": True}, is_signup_enabled=True)
+    yield step(f"{of}.get", *it, gives={"assign_membership_on_login": True, "is_signup_enabled": True})
+    yield step(f"{of}.delete", *it)
+    yield step(f"{of}.get", *it, fails=404)
 
 
 def _member(organization: str, person: str) -> Iterator[Step]:
@@ -152,7 +169,8 @@ def _documents() -> Iterator[Step]:
     guard = "attack_protection.brute_force_protection"
     yield step(f"{guard}.update", gives={"max_attempts": 8}, max_attempts=8)
     yield step(f"{guard}.get", gives={"max_attempts": 8})
-    yield step("logs.list", holds={"type": "sapi"}, per_page=50)
+    yield step("logs.list", holds={"type": "sapi"}, kept="event", per_page=50)
+    yield step("logs.get", "$event.log_id", gives={"type": "sapi"})
     colors = {"colors": {"primary": "#123456"}}
     yield step("branding.update", gives=colors, **colors)
     yield step("branding.get", gives=colors)

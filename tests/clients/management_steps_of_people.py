@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tests.clients.management_step import Step, step
 
 PASSWORD = "correct horse battery staple"
+SESSIONS = ("first", "second", "third", "fourth")
 
 
 def people(mark: str, api: str) -> Iterator[Step]:
@@ -25,12 +26,14 @@ def people(mark: str, api: str) -> Iterator[Step]:
     yield step("users.create", fails=409, connection=database, email=address, password=PASSWORD)
     yield step("users.roles.assign", "$users.user_id", roles=["$roles.id"])
     yield step("users.roles.list", "$users.user_id", holds={"id": "$roles.id"})
+    yield step("users.roles.delete", "$users.user_id", roles=["$roles.id"])
     yield step("tickets.verify_email", user_id="$users.user_id")
     imported = f'[{{"email": "imported-{mark}@sdk.example.com", "email_verified": true}}]'
     yield step(
         "jobs.users_imports.create", kept="job", connection_id="$database.id", users={"$file": imported}
     )
     yield step("jobs.get", "$job.id", gives={"type": "users_import"})
+    yield step("jobs.errors.get", "$job.id")
     yield step("jobs.users_exports.create", kept="export", format="json")
     yield step("jobs.get", "$export.id", gives={"type": "users_export"})
     yield from _access(api)
@@ -51,18 +54,23 @@ def _access(api: str) -> Iterator[Step]:
 
 
 def _other(mark: str, database: str) -> Iterator[Step]:
-    """Another account, which becomes an identity of the first."""
-    address = f"other-{mark}@sdk.example.com"
+    """Another account, which becomes an identity of the first, and one of its own again."""
+    address, person, own_id = f"other-{mark}@sdk.example.com", "$users.user_id", "$other.identities.0.user_id"
     yield step("users.create", kept="other", connection=database, email=address, password=PASSWORD)
     asked = {"provider": "auth0", "user_id": "$other.user_id"}
-    yield step("users.identities.link", "$users.user_id", holds={"provider": "auth0"}, **asked)
+    yield step("users.identities.link", person, holds={"user_id": own_id}, **asked)
+    yield step("users.get", "$other.user_id", fails=404)
+    yield step("users.identities.delete", person, "auth0", own_id, holds={"provider": "auth0"})
+    yield step("users.identities.delete", person, "auth0", own_id, fails=404)
+    yield step("users.get", "$other.user_id", gives={"email": address})
+    yield step("connections.users.delete_by_email", "$database.id", email=address)
     yield step("users.get", "$other.user_id", fails=404)
 
 
 def sessions() -> Iterator[Step]:
-    """Of somebody who has signed in three times, each time for as long as they are not there as well."""
+    """Of somebody who has signed in several times, each time for as long as they are not there as well."""
     person = "$person.user_id"
-    for number in ("first", "second", "third"):
+    for number in SESSIONS:
         sid = f"${number}.session_id"
         yield step("users.sessions.list", person, holds={"id": sid}, take=2)
         yield step(
@@ -82,12 +90,21 @@ def sessions() -> Iterator[Step]:
     yield step("refresh_tokens.delete", token)
     yield step("refresh_tokens.get", token, fails=404)
     it, token = "$third.session_id", "$third_token.id"
+    yield step("users.revoke_access", person, session_id=it, preserve_refresh_tokens=True)
+    yield step("sessions.get", it, fails=404)
+    yield step("refresh_tokens.get", token, gives={"id": token})
+    yield step("refresh_tokens.revoke", ids=[token])
+    yield step("refresh_tokens.get", token, fails=404)
+    it, token = "$fourth.session_id", "$fourth_token.id"
     yield step("users.sessions.delete", person)
     yield step("sessions.get", it, fails=404)
     yield step("users.refresh_token.delete", person)
     yield step("refresh_tokens.get", token, fails=404)
     yield step("users.logs.list", person, holds={"type": "s"}, per_page=5)
-    yield step("users.authentication_methods.list", person, holds={"type": "password"}, per_page=5)
+    methods = "users.authentication_methods"
+    yield step(f"{methods}.list", person, holds={"type": "password"}, kept="method", per_page=5)
+    yield step(f"{methods}.get", person, "$method.id", gives={"type": "password"})
+    yield step("user_grants.list", user_id=person, per_page=5)
     yield step("user_grants.delete_by_user_id", user_id=person)
     yield step("device_credentials.list", user_id=person, per_page=5)
 

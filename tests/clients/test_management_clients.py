@@ -18,7 +18,7 @@ from tests.clients.conftest import PACKAGES, Served, node
 from tests.clients.deploy_tool import domain_of
 from tests.clients.management_by_python import take
 from tests.clients.management_steps import steps
-from tests.clients.management_steps_of_people import PASSWORD
+from tests.clients.management_steps_of_people import PASSWORD, SESSIONS
 from tests.relying_party import RelyingParty
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ async def kept(served: Served, mark: str) -> dict[str, dict[str, str]]:
         person, blocked = [
             await _user(api, f"{name}-{mark}@sdk.example.com") for name in ("person", "blocked")
         ]
-    sessions = {number: await _session(served, person["email"]) for number in ("first", "second", "third")}
+    sessions = {number: await _session(served, person["email"]) for number in SESSIONS}
     await _fail(served, blocked["email"])
     return {
         "tenant": {"host": urlsplit(served.tenant.issuer).hostname or ""},
