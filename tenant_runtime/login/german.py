@@ -62,6 +62,7 @@ GERMAN: Mapping[str, str] = {
     "login_link": "Anmelden",
     # organization
     "organization_title": "Wählen Sie eine Organisation",
+    "organization_none_title": "Keine Organisation",
     "organization_none": "Ihr Konto gehört zu keiner Organisation, die diese Anwendung benutzen darf.",
     # invitation
     "invited_to": "um die Einladung zu {organization} anzunehmen",
@@ -74,8 +75,9 @@ GERMAN: Mapping[str, str] = {
     "dieser Adresse an, um sie anzunehmen.",
     "invitation_unverified": "Bestätigen Sie zuerst, dass {email} Ihre Adresse ist.",
     "invitation_letter": "E-Mail zur Bestätigung senden",
-    "invitation_letter_sent": "Eine E-Mail ist unterwegs an {email}. Folgen Sie dem Link darin und öffnen Sie dann "
-    "diese Seite noch einmal.",
+    "invitation_letter_sent": "Eine E-Mail ist unterwegs an {email}. Folgen Sie dem Link darin und machen Sie dann "
+    "hier weiter.",
+    "invitation_again": "Ich bin dem Link gefolgt",
     "invitation_accepted_title": "Willkommen",
     "invitation_accepted_lead": "Sie sind jetzt Mitglied von {organization}.",
     "invitation_accepted_link": "Weiter",

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from core.errors import OAuthError
 from tenant_runtime.login.authorization_requests import RequestKey, load_request, save_progress
+from tenant_runtime.login.cancelling import cancel, is_cancelled, may_cancel
 from tenant_runtime.login.forms import FORM_LIMIT
 from tenant_runtime.login.pages import OrganizationChoice, OrganizationPage
 from tenant_runtime.login.standing import login_of
@@ -39,6 +40,8 @@ async def choose_organization(request: AnyRequest) -> Response[str]:
     visit = await posted(request, ORGANIZATION)
     if visit.session is None:
         return visit.go(RESUME)
+    if is_cancelled(visit):
+        return await cancel(visit)
     chosen = visit.fields.get("organization")
     if chosen is None:
         return await _ask(visit, "organization_missing")
@@ -73,6 +76,7 @@ async def _ask(visit: StepVisit, problem: ProblemKey | None = None) -> Response[
             for one in sorted(found, key=lambda one: one.id != current)
         ),
         switch_url=at(IDENTIFIER, visit.state),
+        may_cancel=may_cancel(visit),
         problems={"": problem} if problem else {},
     )
     return visit.show(page, status=400 if problem else 200)

@@ -141,7 +141,7 @@ class OrganizationChoice:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationPage(FormPage):
-    """Posts `organization`, the id: every choice is a button."""
+    """Posts `organization`, the id: every choice is a button. Or `decision`: `cancel`."""
 
     template: ClassVar[str] = "organization.html"
 
@@ -149,6 +149,7 @@ class OrganizationPage(FormPage):
     email: str
     organizations: tuple[OrganizationChoice, ...]
     switch_url: str | None = None
+    may_cancel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

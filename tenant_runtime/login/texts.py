@@ -94,6 +94,7 @@ ENGLISH: Mapping[str, str] = {
     "login_link": "Sign in",
     # organization
     "organization_title": "Choose an organization",
+    "organization_none_title": "No organization",
     "organization_none": "Your account is not a member of any organization that may use this application.",
     # invitation
     "invited_to": "to accept the invitation to {organization}",
@@ -106,7 +107,8 @@ ENGLISH: Mapping[str, str] = {
     "address to accept it.",
     "invitation_unverified": "Before you accept, prove that {email} is your address.",
     "invitation_letter": "Send a mail to prove it",
-    "invitation_letter_sent": "A mail is on its way to {email}. Follow the link in it, then open this page again.",
+    "invitation_letter_sent": "A mail is on its way to {email}. Follow the link in it, then go on here.",
+    "invitation_again": "I followed the link",
     "invitation_accepted_title": "Welcome",
     "invitation_accepted_lead": "You are a member of {organization} now.",
     "invitation_accepted_link": "Continue",

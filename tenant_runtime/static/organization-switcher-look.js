@@ -24,7 +24,8 @@ STYLE.replaceSync(`
   --_text: var(--keystead-text, light-dark(#1b1f24, #f2f4f7));
   --_surface: var(--keystead-surface, light-dark(#fff, #1d2127));
   --_line: var(--keystead-line, light-dark(#868d98, #7d8590));
-  --_accent: var(--keystead-accent, light-dark(#3538cd, #a4a6ff)); }
+  --_accent: var(--keystead-accent, light-dark(#3538cd, #a4a6ff));
+  --_problem: var(--keystead-problem, light-dark(#b3261e, #ff9d94)); }
 :host([hidden]), [hidden] { display: none; }
 button { font: inherit; color: var(--_text); background: var(--_surface); border: 1px solid var(--_line);
   border-radius: 8px; padding: .55rem .8rem; min-height: 44px; cursor: pointer; }
@@ -60,7 +61,7 @@ small { display: block; margin-top: .2rem; opacity: .8; }
 .actions { display: flex; flex-wrap: wrap; gap: .5rem; }
 .actions [value=yes] { background: var(--_accent); border-color: var(--_accent); color: var(--_surface); }
 [role=alert]:empty { display: none; }
-[role=alert] { margin: .5rem 0; overflow-wrap: anywhere; }
+[role=alert] { margin: .5rem 0; color: var(--_problem); overflow-wrap: anywhere; }
 [part=problem] { width: 0; min-width: 100%; } /* as wide as the button, however much it says */
 @media (forced-colors: active) { [role^=menuitem]:focus { outline: 2px solid Highlight; } }
 `);

@@ -140,9 +140,14 @@ async def test_a_link_that_did_not_come_by_mail_proves_no_address(mail: Mailed) 
         assert "A mail is on its way" in sent.text
         assert shown.status_code == 200
         [*_, letter] = [one for one in await mail.settle() if one.recipients == (email,)]
+        assert ("decision", "again") in page.forms()[0].buttons
+        too_early = await page.submit(button=("decision", "again"))
+        assert "prove that" in too_early.text
+        here = page.response
         await page.open(link_in(letter))
         await page.submit()
-        await page.open(made["invitation_url"])
+        page.response = here  # the other window
+        await page.submit(button=("decision", "again"))
         done = await page.submit(button=ACCEPT)
         assert "You are a member of Byhand now." in done.text
     assert await home.roles(email) == ["member"]

@@ -180,6 +180,23 @@ async def test_where_one_is_required_the_person_chooses(world: World, behavior: 
     assert claims_of(tokens["id_token"])["org_id"] == two
 
 
+@pytest.mark.parametrize("has_one", [True, False])
+async def test_who_would_rather_not_choose_or_cannot_goes_back_to_the_application(
+    world: World, has_one: bool
+) -> None:
+    user = await world.acme.make_user()
+    for name in ("one", "two") if has_one else ():
+        await world.acme.make_organization(name, user)
+    behaviour = {"organization_usage": "require", "organization_require_behavior": "post_login_prompt"}
+    visitor = world.visitor(await world.acme.make_client(**behaviour))
+    await visitor.log_in()
+    heading = "Choose an organization" if has_one else "No organization"
+    assert f"<h1>{heading}</h1>" in visitor.browser.response.text
+    await visitor.browser.submit(button=("decision", "cancel"))
+    answer = visitor.browser.parameters()
+    assert (answer["error"], "code" in answer) == ("access_denied", False)
+
+
 async def test_the_only_organization_needs_no_choice_and_none_is_a_page(world: World) -> None:
     user = await world.acme.make_user()
     await world.acme.make_user("alone@example.com")

@@ -8,8 +8,8 @@ from tenant_runtime.login.pages import FormPage
 
 @dataclass(frozen=True, slots=True)
 class InvitationPage(FormPage):
-    """Posts `decision`: `accept`, `decline`, `switch` (another account) or `letter` (one that proves the address).
-    `email` is whom it is for, `account` who is signed in."""
+    """Posts `decision`: `accept`, `decline`, `switch` (another account), `letter` (one that proves the address) or
+    `again` (once it is proved). `email` is whom it is for, `account` who is signed in."""
 
     template: ClassVar[str] = "invitation.html"
 
