@@ -6,27 +6,39 @@ In the transaction that decides: limits are counted there, so that two at once d
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, exists, func, or_, select
 
 from core.database import Prepared
 from core.database.sql import insert
-from tenant_runtime.models import Invitation, Membership, MembershipOrganizationRole, MembershipRole, Role
+from tenant_runtime.models import (
+    Invitation,
+    Membership,
+    MembershipOrganizationRole,
+    MembershipRole,
+    Role,
+    User,
+)
 from tenant_runtime.organizations.members import Member, in_wire_order
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.seats import seats_of
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
-_m, _i = Membership.__table__.c, Invitation.__table__.c
+_m, _i, _u = Membership.__table__.c, Invitation.__table__.c, User.__table__.c
 _MEMBERS = Prepared(
     select(func.count().label("number")).where(_m.organization_id == bindparam("organization"))
 )
+_IN = exists().where(_m.user_id == _u.user_id, _m.organization_id == bindparam("organization"))
 _INVITED = Prepared(
     select(func.count().label("number")).where(
         _i.organization_id == bindparam("organization"),
         _i.status == "pending",
         _i.expires_at > bindparam("now"),
+        ~exists().where(_u.email == _i.email, or_(_u.user_id == bindparam("comes"), _IN)),
     )
 )
+"""Who may still come, beside whoever comes just now or is there by another way."""
+NOBODY = ""
+
 _NEW = insert(Membership.__table__).on_conflict_do_nothing()
 _HOLDS = insert(MembershipOrganizationRole.__table__)
 _HOLDS_TENANT_ROLE = insert(MembershipRole.__table__).on_conflict_do_nothing()
@@ -34,19 +46,22 @@ _HOLDS_TENANT_ROLE = insert(MembershipRole.__table__).on_conflict_do_nothing()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMember:
-    """`roles`: of the organization. `tenant_roles`: ids of the tenant's, held in the organization."""
+    """`roles`: of the organization. `tenant_roles`: ids of the tenant's, held in the organization. `was_invited`: a
+    seat is kept for them; who comes in another way leaves those alone."""
 
     id: str
     organization_id: str
     user_id: str
     roles: tuple[str, ...]
     tenant_roles: tuple[str, ...] = ()
+    was_invited: bool = False
     now: int
 
 
 def admit(connection: Connection, new: NewMember, options: OrganizationOptions) -> Member:
     """Raises the wire's refusal for whom there is no place, or who is there already."""
-    check_room(connection, new.organization_id, options, new.now)
+    others = None if new.was_invited else new.user_id
+    check_room(connection, new.organization_id, options, new.now, beside=others)
     values = {
         "id": new.id,
         "organization_id": new.organization_id,
@@ -68,9 +83,9 @@ def check_room(
     options: OrganizationOptions,
     now: int,
     *,
-    with_invited: bool = False,
+    beside: str | None = None,
 ) -> None:
-    """`with_invited`: whoever has been asked, and may still come, takes a seat as well."""
+    """`beside`: whoever has been asked, and may still come, takes a seat as well, this user apart (`NOBODY`: none)."""
     taken = _number_of_members(connection, organization_id)
     limit = options.membership_limit
     if limit is not None and taken >= limit:
@@ -78,16 +93,19 @@ def check_room(
     seats = seats_of(connection, organization_id, now)
     if seats is None:
         return
-    if with_invited:
-        taken += _INVITED.rows(connection, {"organization": organization_id, "now": now})[0].number
+    if beside is not None:
+        taken += _number_of_invited(connection, organization_id, now, beside)
     if taken >= seats:
         raise no_seat_left()
 
 
 def has_seats(connection: Connection, organization_id: str, now: int) -> bool:
-    """Whether there is one for each who is a member by now."""
+    """Whether there is one for each who is a member by now or may still come."""
     seats = seats_of(connection, organization_id, now)
-    return seats is None or _number_of_members(connection, organization_id) <= seats
+    if seats is None:
+        return True
+    invited = _number_of_invited(connection, organization_id, now, NOBODY)
+    return _number_of_members(connection, organization_id) + invited <= seats
 
 
 def no_seat_left() -> ApiError:
@@ -96,6 +114,11 @@ def no_seat_left() -> ApiError:
 
 def _number_of_members(connection: Connection, organization_id: str) -> int:
     return int(_MEMBERS.rows(connection, {"organization": organization_id})[0].number)
+
+
+def _number_of_invited(connection: Connection, organization_id: str, now: int, comes: str) -> int:
+    values = {"organization": organization_id, "now": now, "comes": comes}
+    return int(_INVITED.rows(connection, values)[0].number)
 
 
 def _ids(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:

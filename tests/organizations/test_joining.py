@@ -180,7 +180,7 @@ async def test_nobody_comes_in_beyond_the_limit(shared: Installation) -> None:
     manager = await shared.manager("acme")
     product = await manager.post("/products", {"name": "limited-product"})
     sold = {"organization_id": id, "product_id": product["id"], "status": "active", "seats": 1}
-    await manager.post("/subscriptions", sold)
+    bought = await manager.post("/subscriptions", sold)
     person = await signed_in(shared, email=at(domain))
     full = await person.post("/organization/join", organizationId=id)
     assert (full.status, full.code) == (403, "NO_SEATS_LEFT")
@@ -190,6 +190,13 @@ async def test_nobody_comes_in_beyond_the_limit(shared: Installation) -> None:
     assert (still.status, still.code) == (403, "NO_SEATS_LEFT")
     [waiting] = (await owner.get("/organization/list-join-requests")).body
     assert waiting["status"] == "pending"
+    await manager.patch(f"/subscriptions/{bought['id']}", {"seats": 2})
+    asked = {"email": at("elsewhere.example"), "role": "member", "organizationId": id}
+    invitation = (await owner.post("/organization/invite-member", **asked)).body["id"]
+    kept = await owner.post("/organization/approve-join-request", requestId=request)
+    assert (kept.status, kept.code) == (403, "NO_SEATS_LEFT")
+    await owner.post("/organization/cancel-invitation", invitationId=invitation)
+    assert (await owner.post("/organization/approve-join-request", requestId=request)).status == 200
 
 
 async def test_who_asks_and_who_decides_is_in_the_log(shared: Installation) -> None:

@@ -157,3 +157,18 @@ async def test_the_management_api_lets_nobody_in_without_a_seat(shared: Installa
     await firm.sell(seats=0)
     await manager.post(path, {"members": people[:1]})
     assert await firm.members() == {firm.owner.user_id, people[0]}
+
+
+async def test_a_seat_that_is_kept_for_somebody_who_was_asked_is_nobody_else_s(shared: Installation) -> None:
+    firm = await Firm.of(shared, 2)
+    asked, invitation = await firm.guest()
+    other = (await signed_in(shared)).user_id
+    manager, path = await shared.manager("acme"), f"/organizations/{firm.id}/members"
+    taken = await refused(manager, "POST", path, {"members": [other]})
+    assert (taken.status_code, taken.json()["errorCode"]) == (409, "no_seats_left")
+    assert (await accept(asked, invitation)).status == 200
+    await firm.sell(seats=3)
+    late, _ = await firm.guest()
+    await manager.post(path, {"members": [late.user_id]})
+    await firm.sell(seats=4)
+    assert (await firm.invite()).status == 200

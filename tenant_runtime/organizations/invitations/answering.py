@@ -145,6 +145,7 @@ def accept_found(
         user_id=person.user_id,
         roles=roles,
         tenant_roles=_tenant_roles(connection, found, roles, how.default_roles),
+        was_invited=True,
         now=now,
     )
     member = admit(connection, new, options)

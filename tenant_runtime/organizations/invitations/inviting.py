@@ -19,7 +19,7 @@ from tenant_runtime.organizations.access import (
     of_roles,
 )
 from tenant_runtime.organizations.acting import Acting, acting_member
-from tenant_runtime.organizations.admission import check_room
+from tenant_runtime.organizations.admission import NOBODY, check_room
 from tenant_runtime.organizations.invitations.letters import Post, put_on_its_way
 from tenant_runtime.organizations.invitations.tickets import CANCELED, PENDING
 from tenant_runtime.organizations.members import (
@@ -183,7 +183,7 @@ def check_number(
     live = connection.execute(_LIVE, {"organization": organization_id, "now": now}).scalar_one()
     if limit is not None and live >= limit:
         raise refusal(403, "INVITATION_LIMIT_REACHED")
-    check_room(connection, organization_id, options, now, with_invited=True)
+    check_room(connection, organization_id, options, now, beside=NOBODY)
 
 
 def check_teams(
