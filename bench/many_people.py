@@ -1,4 +1,5 @@
-"""W8 once more, at a tenant with a thousand people and at one with a million, in the same run and server.
+"""W8 once more, at a tenant with a thousand people and at one with a million, in the same run and server. All of the
+thousand are members of one organization, and a hundred thousand of the million.
 
 The rows are written straight into the two files while no server has them open: a million sign-ups would take a day.
 They are what the Management API would have made, but for passwords, which no list reads.
@@ -17,11 +18,19 @@ from bench.wire import Connection
 from entrypoints.network import Api
 
 FEW = 1_000
+MEMBERS = 100_000
+ORGANIZATION = "org_000000000000000000000001"
 QUESTIONS = (
-    ("list 50 users", "per_page=50"),
-    ("q by address", 'q=email:"person7@large.example"'),
-    ("q by the beginning of a name, ten people", "q=name:person000012*"),
-    ("newest 50 users", "sort=created_at:-1"),
+    ("list 50 users", "users?per_page=50"),
+    ("q by address", 'users?q=email:"person7@large.example"'),
+    ("q by the beginning of a name, ten people", "users?q=name:person000012*"),
+    ("newest 50 users", "users?sort=created_at:-1"),
+    ("list 50 members", f"organizations/{ORGANIZATION}/members?per_page=50"),
+    ("list members 950 to 999", f"organizations/{ORGANIZATION}/members?per_page=50&page=19"),
+    (
+        "list 50 members and count them",
+        f"organizations/{ORGANIZATION}/members?per_page=50&include_totals=true",
+    ),
 )
 _PEOPLE = """
 INSERT INTO users (user_id, email, email_verified, phone_verified, name, given_name, family_name, nickname, profile,
@@ -35,9 +44,21 @@ INSERT INTO identities (connection_id, provider_user_id, user_id, provider, is_s
 SELECT (SELECT id FROM connections WHERE strategy = 'auth0' ORDER BY created_at LIMIT 1), substr(user_id, 7),
        user_id, 'auth0', 0, email, '{}' FROM users
 """
-_TRIGGERS = (
-    "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('users', 'identities')"
+_ORGANIZATION = """
+INSERT INTO organizations (id, name, display_name, branding, metadata, created_at, updated_at)
+VALUES (:organization, 'everybody', 'Everybody', '{}', '{}', 1700000000000, 1700000000000)
+"""
+_MEMBERSHIPS = """
+INSERT INTO memberships (id, organization_id, user_id, created_at)
+SELECT 'mem_' || substr(user_id, 7), :organization, user_id, created_at FROM users ORDER BY created_at LIMIT :members
+"""
+_ROLES = (
+    "INSERT INTO membership_organization_roles (membership_id, role) SELECT id, 'member' FROM memberships"
 )
+_TRIGGERS = """
+SELECT name, sql FROM sqlite_master
+WHERE type = 'trigger' AND tbl_name IN ('users', 'identities', 'organizations', 'memberships')
+"""
 
 
 async def measure(installation: Installation, many: int, effort: Effort) -> list[Row]:
@@ -71,6 +92,9 @@ def _fill(file: Path, count: int) -> None:
             connection.execute(f'DROP TRIGGER "{name}"')
         connection.execute(_PEOPLE, {"count": count})
         connection.execute(_IDENTITIES)
+        connection.execute(_ORGANIZATION, {"organization": ORGANIZATION})
+        connection.execute(_MEMBERSHIPS, {"organization": ORGANIZATION, "members": MEMBERS})
+        connection.execute(_ROLES)
         for _, sql in triggers:
             connection.execute(sql)
         connection.execute("COMMIT")
@@ -94,7 +118,7 @@ async def _row(
         for tenant_id in ("many-people", "few-people"):
             mine = [await Connection.open(installation.port) for _ in range(CONNECTIONS)]
             opened += mine
-            message = bearer_request(installation.host(tenant_id), f"/api/v2/users?{query}", token)
+            message = bearer_request(installation.host(tenant_id), f"/api/v2/{query}", token)
             sides.append(Side(installation.program, [repeat(connection, message) for connection in mine]))
         measured, beside = await take_turns(sides, effort)
     finally:
