@@ -15,6 +15,7 @@ from structlog._config import BoundLoggerLazyProxy
 
 from core.logs import configure_logs
 from tests.installation import Installation
+from tests.isolation.organization_standing import Standing, standing
 from tests.operators import Caller, give_roles, machine_token, make_user, operator_token, token_of
 
 CONTROL_PLANE, A, B = "control_plane", "acme", "globex"
@@ -104,6 +105,22 @@ async def _those_of(found: Neighbours, tenant_id: str, letter: str) -> None:
 @pytest.fixture(scope="module")
 async def neighbours(shared: Installation) -> Neighbours:
     return await neighbours_of(shared)
+
+
+@pytest.fixture(scope="module")
+async def own(shared: Installation) -> Standing:
+    return await standing(shared, A, "own")
+
+
+@pytest.fixture(scope="module")
+async def other(shared: Installation) -> Standing:
+    """Another organization of the same tenant."""
+    return await standing(shared, A, "other")
+
+
+@pytest.fixture(scope="module")
+async def neighbour(shared: Installation) -> Standing:
+    return await standing(shared, B, "neighbour")
 
 
 def _loggers() -> Iterator[BoundLoggerLazyProxy]:

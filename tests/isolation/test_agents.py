@@ -13,7 +13,7 @@ from tenant_runtime.agents.tools import TOOLS, Tool
 from tests.agents.callers import Agent, agent_for, message
 from tests.installation import Installation
 from tests.isolation.conftest import A, B
-from tests.isolation.organization_standing import Standing, standing
+from tests.isolation.organization_standing import Standing
 from tests.isolation.rows import TRAIL, all_rows, transitions
 from tests.organizations.people import AuthClient
 
@@ -43,21 +43,6 @@ def arguments(tool: Tool, ids: dict[str, str]) -> dict[str, Any]:
 
 async def agent_of(installation: Installation, tenant_id: str, person: AuthClient) -> Agent:
     return await agent_for(installation, tenant_id, DemoUser(person.email, person.password))
-
-
-@pytest.fixture(scope="module")
-async def own(shared: Installation) -> Standing:
-    return await standing(shared, A, "own")
-
-
-@pytest.fixture(scope="module")
-async def other(shared: Installation) -> Standing:
-    return await standing(shared, A, "other")
-
-
-@pytest.fixture(scope="module")
-async def neighbour(shared: Installation) -> Standing:
-    return await standing(shared, B, "neighbour")
 
 
 @pytest.fixture(scope="module")

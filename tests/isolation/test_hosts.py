@@ -16,6 +16,7 @@ from tests.conftest import serving, settings_for
 from tests.installation import Installation
 from tests.isolation.conftest import A, B, Neighbours, neighbours_of
 from tests.isolation.raw import Header, ask, listening, send_bytes
+from tests.relying_party import RelyingParty
 
 pytestmark = pytest.mark.anyio
 
@@ -305,6 +306,39 @@ async def test_t15_a_client_of_b_at_as_authorize_is_a_page_and_no_redirect(neigh
     assert answer.status_code == 400
     assert "location" not in answer.headers
     assert client not in answer.text
+
+
+async def test_s114_what_is_kept_for_one_tenant_is_never_shown_to_another(shared: Installation) -> None:
+    """The same paths of two tenants in turn, with whatever is kept in between, here or by who asked before."""
+    shown: dict[str, list[str]] = {A: [], B: []}
+    kept: dict[str, str] = {}
+    for tenant_id in (A, B, A, B):
+        tenant = shared.tenant(tenant_id)
+        texts = []
+        for path in (
+            METADATA,
+            "/.well-known/oauth-authorization-server",
+            "/.well-known/jwks.json",
+            "/api/auth/ok",
+        ):
+            answer = await shared.http.get(f"{tenant.issuer[:-1]}{path}", headers=kept)
+            assert answer.status_code == 200, path
+            kept |= {"If-None-Match": answer.headers["etag"]} if "etag" in answer.headers else {}
+            texts.append(answer.text)
+        async with shared.browser() as http:
+            rp = RelyingParty(
+                http, tenant.issuer, tenant.clients["web"], tenant.api_audience, tenant.users[0]
+            )
+            page = await rp.authorize(ui_locales="en")
+            texts.append(page.text)
+        assert tenant.issuer in texts[0]
+        assert tenant_id.title() in page.text
+        (other,) = {A, B} - {tenant_id}
+        assert not any(word in text for word in (other, other.title()) for text in texts)
+        shown[tenant_id] += texts[:-1]
+    for texts in shown.values():
+        assert texts[: len(texts) // 2] == texts[len(texts) // 2 :]
+    assert not {text for text in shown[A] if "ok" not in text} & set(shown[B])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ compared with what it was, but for what a session is in the middle of.
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -33,22 +34,6 @@ ONE_BY_ONE = "/organization/invite-members"
 """Answers for each address by itself."""
 
 OWN = frozenset({"organization", "slug"})
-
-
-@pytest.fixture(scope="module")
-async def own(shared: Installation) -> Standing:
-    return await standing(shared, A, "own")
-
-
-@pytest.fixture(scope="module")
-async def other(shared: Installation) -> Standing:
-    """Another organization of the same tenant."""
-    return await standing(shared, A, "other")
-
-
-@pytest.fixture(scope="module")
-async def neighbour(shared: Installation) -> Standing:
-    return await standing(shared, B, "neighbour")
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +161,28 @@ async def test_what_is_not_there_is_told_as_what_is_elsewhere(own: Standing, nei
         if route.names and route.is_of_an_organization and not _is_about_a_name(route, "a neighbour"):
             there, nowhere = [await asked(own.owner, route, ids) for ids in (neighbour.ids, nothing)]
             assert (there.status, there.text) == (nowhere.status, nowhere.text), route
+
+
+@pytest.mark.usefixtures("nothing_changes")
+async def test_a_page_of_somebody_else_does_nothing_by_any_route(own: Standing) -> None:
+    """With the cookies of who may everything there: `specs/bad-inputs.md` 99 and 104."""
+    strange = ("https://evil.example", f"{own.owner.origin}.evil.example", own.owner.origin.replace(A, B))
+    for route in ROUTES:
+        if route.method != "POST":
+            continue
+        for origin, code in (
+            ("null", "MISSING_OR_NULL_ORIGIN"),
+            *((each, "INVALID_ORIGIN") for each in strange),
+        ):
+            answer = await asked(own.owner, route, own.ids, headers={"Origin": origin})
+            assert (answer.status, answer.code) == (403, code), (route, origin)
+        if ApiRoute("GET", route.path) not in ROUTES:
+            answer = await own.owner.call("GET", route.path, params=_flat(route.sent(own.ids)["json"]))
+            assert (answer.status, answer.text) == (404, ""), route
+
+
+def _flat(body: dict[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
 
 
 FOR_ANYBODY = frozenset(

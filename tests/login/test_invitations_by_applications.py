@@ -125,6 +125,7 @@ async def test_what_is_wrong_with_an_invitation_is_one_error(mail: Mailed) -> No
         ):
             asked: dict[str, str | None] = {"invitation": invitation["id"], "organization": home.id}
             assert await error(party, **{**asked, **changes}) == wrong
+            assert (await person.get("/organization/list")).body == []
         mail.installation.clock.advance(48 * 3600 + 1)
         mail.installation._tokens.clear()
         assert await error(party, invitation=invitation["id"], organization=home.id) == wrong

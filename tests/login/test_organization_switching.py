@@ -159,6 +159,8 @@ async def test_a_client_may_deny_or_require_organizations(world: World) -> None:
     denying = world.visitor(await world.acme.make_client(organization_usage="deny"))
     requiring = world.visitor(await world.acme.make_client(organization_usage="require"))
     assert answer_of(await denying.authorize(organization=one))["error"] == "invalid_request"
+    tokens = (await denying.redeem((await denying.log_in(audience=API))["code"])).json()
+    assert not any("org_id" in claims_of(tokens[name]) for name in ("access_token", "id_token"))
     assert answer_of(await requiring.authorize())["error"] == "invalid_request"
     assert (await requiring.authorize(organization=one)).headers["location"].startswith("/u/login/")
 

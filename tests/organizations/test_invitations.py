@@ -106,6 +106,7 @@ async def test_nobody_gives_a_role_that_they_do_not_hold(mail: Mailed) -> None:
         refused = await ask(recruiter, role)
         assert told(refused) == NOT_THIS_ROLE
         assert "team:create" in refused.body["missingPermissions"]
+    assert "pending" not in await statuses(owner)
     for role in ("member", "guest", "recruiter"):
         assert (await ask(recruiter, role)).status == 200
     assert (await ask(admin, "steward")).status == 200
