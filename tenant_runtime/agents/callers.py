@@ -44,6 +44,7 @@ class Agent:
     organization_id: str | None
     session_id: str | None
     family_id: str
+    presented: Presented = field(repr=False)
     proof: Proof | None = field(default=None, repr=False)
 
     def require(self, scope: str) -> None:
@@ -82,9 +83,7 @@ async def _agent(call: Call, current: Configuration, token: str, proof: Proof | 
     client = current.clients.get(presented.client_id)
     run = call.tenant.database.read if proof is None else call.tenant.database.write
     subject = await run(_person, presented, proof)
-    if client is None or subject is None or subject.session_is_dead:
-        raise InvalidToken
-    if subject.refusal(presented.issued_at) is not None:
+    if client is None or subject is None:
         raise InvalidToken
     user = subject.user
     return Agent(
@@ -98,6 +97,7 @@ async def _agent(call: Call, current: Configuration, token: str, proof: Proof | 
         organization_id=presented.organization_id,
         session_id=presented.session_id,
         family_id=presented.family_id,
+        presented=presented,
         proof=proof,
     )
 
@@ -121,7 +121,12 @@ def _verified(call: Call, current: Configuration, token: str) -> Presented:
 def _person(connection: Connection, presented: Presented, proof: Proof | None) -> Subject | None:
     if proof is not None:
         claim(connection, (proof.used,))
-    return load_subject(
+    return standing(connection, presented)
+
+
+def standing(connection: Connection, presented: Presented) -> Subject | None:
+    """The person behind a token; None where it is good no more."""
+    subject = load_subject(
         connection,
         user_id=presented.user_id,
         session_id=presented.session_id,
@@ -131,3 +136,6 @@ def _person(connection: Connection, presented: Presented, proof: Proof | None) -
         consent=presented.consent,
         issued_at=presented.issued_at,
     )
+    if subject is None or subject.session_is_dead or subject.refusal(presented.issued_at) is not None:
+        return None
+    return subject

@@ -22,7 +22,6 @@ from tenant_runtime.organizations.lifecycle.units import NewOrganization as New
 from tenant_runtime.organizations.membership import MemberOrganization, NotAMember
 from tenant_runtime.organizations.people.shapes import member_shown
 from tenant_runtime.organizations.teams.units import new_team_ids
-from tenant_runtime.organizations.wire.calls import rehearse
 from tenant_runtime.organizations.wire.names import ONE_LINE
 
 Slug = Annotated[
@@ -104,7 +103,7 @@ async def create_organization(call: ToolCall, asked: NewOrganization) -> dict[st
     unit: Callable[..., units.Created] = units.create_organization
     event = call.event("organization_created", "An organization was made")
     rehearsed = partial(unit, acting=call.acting, new=new, event=event)
-    await rehearse(call.tenant.database, rehearsed)
+    await call.rehearse(rehearsed)
     given: dict[str, Any] = {
         "name": asked.name,
         "slug": asked.slug,

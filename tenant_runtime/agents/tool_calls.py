@@ -7,9 +7,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, InvalidToken
 from core.tenants import Tenant
-from tenant_runtime.agents.callers import Agent
+from tenant_runtime.agents.callers import Agent, standing
 from tenant_runtime.audit import Event
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.dependencies import Services
@@ -86,7 +86,22 @@ class ToolCall:
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self.tenant.database.write(unit, *args, **kwargs)
+        return await self.tenant.database.write(self._acting(unit), *args, **kwargs)
+
+    async def rehearse(self, unit: Callable[[Connection], Any]) -> None:
+        await rehearse(self.tenant.database, self._acting(unit))
+
+    def _acting(
+        self, unit: Callable[Concatenate[Connection, P], T]
+    ) -> Callable[Concatenate[Connection, P], T]:
+        """The token is looked at again in the unit: a body may take its time to come."""
+
+        def act(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            if standing(connection, self.agent.presented) is None:
+                raise InvalidToken
+            return unit(connection, *args, **kwargs)
+
+        return act
 
     def event(self, type: str, description: str, *, organization_id: str | None = None, **more: Any) -> Event:
         """Names the client as well as the person: a log that did not would say that the person did it."""
@@ -119,7 +134,7 @@ class ToolCall:
         if not hooks.has_before(action):
             return dict(values)
         if rehearsal is not None:
-            await rehearse(self.tenant.database, rehearsal)
+            await self.rehearse(rehearsal)
         return await hooks.before(action, values, self._about(about))
 
     async def after(self, action: Action, **about: Any) -> None:

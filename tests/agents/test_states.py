@@ -1,4 +1,7 @@
-"""`/mcp` of a tenant that does not serve as usual."""
+"""`/mcp` of a tenant that does not serve as usual, and of a token that is over before its request is."""
+
+import json
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
@@ -39,3 +42,27 @@ async def test_an_api_that_a_tenant_made_there_before_keeps_its_address(installa
     await tenant.database.write(lambda connection: connection.execute(moved, values).rowcount)
     agent = await agent_for(installation, "acme", acme.users[0], scope="openid")
     assert (await agent.post(message("tools/list"))).status_code == 401
+
+
+async def test_nothing_is_done_for_whose_token_is_over_while_a_body_comes_in(
+    installation: Installation,
+) -> None:
+    acme, manager = installation.tenant("acme"), await installation.manager("acme")
+    agent = await agent_for(installation, "acme", acme.users[0])
+    asked = message(
+        "tools/call", {"name": "create-organization", "arguments": {"name": "Late", "slug": "late"}}
+    )
+    [person] = await manager.get("/users-by-email", email=acme.users[0].email)
+
+    async def content() -> AsyncIterator[bytes]:
+        whole = json.dumps(asked).encode()
+        yield whole[:1]
+        for blocked in (True, False):
+            await manager.patch(f"/users/{person['user_id']}", {"blocked": blocked})
+        yield whole[1:]
+
+    headers = {"Authorization": f"Bearer {agent.token}", "Content-Type": "application/json"}
+    late = await agent.http.post(f"{agent.issuer}mcp", content=content(), headers=headers)
+    assert late.json()["result"]["isError"] is True
+    assert late.json()["result"]["structuredContent"]["code"] == "INVALID_TOKEN"
+    assert [each["name"] for each in await manager.get("/organizations") if each["name"] == "late"] == []
