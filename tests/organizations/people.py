@@ -74,6 +74,14 @@ def visitor(installation: Installation, tenant_id: str = "acme", **members: Any)
     return AuthClient(http, installation.tenant(tenant_id).issuer, **members)
 
 
+def another(person: AuthClient) -> AuthClient:
+    """Another browser of theirs."""
+    http = type(person.http)(transport=person.http._transport, timeout=30)
+    return AuthClient(
+        http, person.issuer, email=person.email, password=person.password, user_id=person.user_id
+    )
+
+
 def new_address(tenant_id: str = "acme") -> str:
     return f"{secrets.token_hex(6)}@{tenant_id}.example"
 

@@ -1,25 +1,15 @@
 """Accounts and sessions at `/api/auth` (`specs/organization-api.md` B.1 and B.4)."""
 
-import asyncio
-from typing import Any
-
 import pytest
-from sqlalchemy import text
 
 from entrypoints.demo_content import DemoUser
 from tests.installation import Installation
-from tests.organizations.people import AuthAnswer, AuthClient, member, new_address, signed_in, visitor
+from tests.organizations.people import AuthAnswer, AuthClient, another, new_address, signed_in, visitor
 
 pytestmark = pytest.mark.anyio
 
 HOUR, DAY = 3_600, 86_400
 GOOD = "seven unrelated words"
-
-
-@pytest.fixture
-async def accounts_may_go(installation: Installation) -> None:
-    manager = await installation.manager("acme")
-    await manager.patch("/tenants/organizations", {"allow_user_deletion": True})
 
 
 async def test_who_signs_up_is_signed_in_until_they_sign_out(shared: Installation) -> None:
@@ -322,59 +312,6 @@ async def test_nobody_deletes_an_account_or_changes_its_address_unless_the_tenan
     assert await robin.session() is not None
 
 
-@pytest.mark.usefixtures("accounts_may_go")
-async def test_an_account_goes_with_everything_of_its_owners(installation: Installation) -> None:
-    (north, *_) = installation.tenant("acme").organizations
-    robin = await member(installation, north.id)
-    laptop = await another(robin).sign_in()
-    wrong = await robin.post("/delete-user", password="wrong")
-    assert (wrong.status, wrong.code) == (400, "INVALID_PASSWORD")
-    gone = await robin.post("/delete-user", password=robin.password)
-    assert (gone.status, gone.body) == (200, {"success": True, "message": "User deleted"})
-    assert not [cookie for cookie in robin.http.cookies if cookie.startswith("better-auth")]
-    assert await laptop.session() is None
-    manager = await installation.manager("acme")
-    assert await manager.status("GET", f"/users/{robin.user_id}") == 404
-    assert not [row for row in await rows(installation, "memberships") if row.user_id == robin.user_id]
-
-
-@pytest.mark.usefixtures("accounts_may_go")
-async def test_who_came_in_long_ago_shows_the_password_before_the_account_goes(
-    installation: Installation,
-) -> None:
-    robin = await signed_in(installation)
-    installation.clock.advance(DAY + 60)
-    stale = await robin.post("/delete-user")
-    assert (stale.status, stale.code) == (400, "SESSION_EXPIRED")
-    assert (await robin.post("/delete-user", password=robin.password)).status == 200
-
-
-@pytest.mark.usefixtures("accounts_may_go")
-async def test_the_only_owner_of_an_organization_cannot_go(installation: Installation) -> None:
-    robin = await signed_in(installation)
-    made = await robin.post("/organization/create", name="Alone", slug="alone")
-    assert made.status == 200, made
-    refused = await robin.post("/delete-user")
-    assert (refused.status, refused.code) == (400, "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER")
-    assert await robin.session() is not None
-    assert (await robin.post("/organization/delete", organizationId=made.body["id"])).status == 200
-    assert (await robin.post("/delete-user")).status == 200
-
-
-@pytest.mark.usefixtures("accounts_may_go")
-async def test_of_two_owners_who_go_at_once_one_stays(installation: Installation) -> None:
-    robin, sam = await signed_in(installation), await signed_in(installation)
-    made = await robin.post("/organization/create", name="Pair", slug="pair")
-    asked = await robin.post("/organization/invite-member", email=sam.email, role="owner")
-    assert (await sam.post("/organization/accept-invitation", invitationId=asked.body["id"])).status == 200
-    answers = await asyncio.gather(robin.post("/delete-user"), sam.post("/delete-user"))
-    assert sorted(answer.status for answer in answers) == [200, 400]
-    (left,) = [
-        row for row in await rows(installation, "memberships") if row.organization_id == made.body["id"]
-    ]
-    assert left.user_id in (robin.user_id, sam.user_id)
-
-
 async def test_the_session_of_the_sign_on_cookie_alone_ends_too(shared: Installation) -> None:
     robin, thief = await signed_in(shared), visitor(shared)
     thief.http.headers["Cookie"] = f"keystead_session={robin.http.cookies['keystead_session']}"
@@ -394,36 +331,7 @@ async def test_where_the_cookies_are_of_two_sessions_both_end(shared: Installati
     assert [await each.session() for each in (robin, sam)] == [None, None]
 
 
-@pytest.mark.usefixtures("accounts_may_go")
-async def test_a_deleted_user_has_invited_nobody(installation: Installation) -> None:
-    """And leaves no organization behind that was in the middle of a session."""
-    robin, sam = await signed_in(installation), await signed_in(installation)
-    made = await robin.post("/organization/create", name="Two", slug="two")
-    asked = await robin.post("/organization/invite-member", email=sam.email, role="owner")
-    assert (await sam.post("/organization/accept-invitation", invitationId=asked.body["id"])).status == 200
-    await sam.post(
-        "/organization/invite-member", email=new_address(), role="member", organizationId=made.body["id"]
-    )
-    assert (await sam.post("/delete-user")).status == 200
-    (invitation,) = [row for row in await rows(installation, "invitations") if row.status != "accepted"]
-    assert invitation.status == "canceled"
-
-
-def another(person: AuthClient) -> AuthClient:
-    """Another browser of theirs."""
-    http = type(person.http)(transport=person.http._transport, timeout=30)
-    return AuthClient(
-        http, person.issuer, email=person.email, password=person.password, user_id=person.user_id
-    )
-
-
 async def token(person: AuthClient) -> str:
     session = await person.session()
     assert session is not None
     return str(session["token"])
-
-
-async def rows(installation: Installation, table: str, tenant_id: str = "acme") -> list[Any]:
-    tenant = await installation.running.platform.directory.by_id(tenant_id)
-    assert tenant is not None
-    return list(await tenant.database.read(lambda c: c.execute(text(f"SELECT * FROM {table}")).all()))
