@@ -32,7 +32,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test checks lint fix types layers tests faults bench lock test-packages venv-package clean
+.PHONY: help setup run test checks lint fix types layers tests quick faults bench lock test-packages venv-package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,13 +66,16 @@ layers: setup ## Check who imports whom
 # Without Chromium, Node, sqld or PostgreSQL (possible only when not root: see test-packages) their tests are left out,
 # and said to be.
 tests: setup ## Run the tests (ARGS='tests/login -k password' for some of them)
-	@marks=("not long"); \
+	@marks=("not long" $(MARKS)); \
 	command -v chromium chromium-browser google-chrome >/dev/null || marks+=("not browser"); \
 	[ -d $(NPM_CLIENTS)/node_modules ] || marks+=("not npm"); \
 	[ -d $(NPM_ENGINES)/node_modules ] || marks+=("not libsql"); \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || marks+=("not postgresql"); \
 	chosen="$${marks[*]/#/and }"; chosen="$${chosen#and }"; \
-	$(VENV)/bin/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile -m "$$chosen" $(ARGS)
+	$(VENV)/bin/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m "$$chosen" $(ARGS)
+
+quick: ## As tests, without those that start processes, engines and browsers by the dozen
+	@$(MAKE) --no-print-directory tests MARKS='"not slow"'
 
 faults: setup test-packages ## Faults and fleets that take minutes (ARGS='-k f35'; FAULTS_SEED, FAULTS_SECONDS)
 	@$(VENV)/bin/pytest -m long --capture no $(ARGS)

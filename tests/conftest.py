@@ -49,6 +49,22 @@ def _trust(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+TESTS = Path(__file__).parent
+SLOW = frozenset(TESTS / folder for folder in (
+    "backends", "backups", "browser", "clients", "faults", "moving", "nodes"
+))  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is slow begins first: a long test that begins last is waited for by all the other processes."""
+    for item in items:
+        if not SLOW.isdisjoint(item.path.parents):
+            item.add_marker("slow")
+    modules = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in modules)
+
+
 RATES = {"registration": 1000.0, "organizations": 20_000.0, "accounts": 20_000.0, "account_mail": 20_000.0}
 
 
