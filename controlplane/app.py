@@ -16,6 +16,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from controlplane import backups, fleet, migrations, moves, operations, tenants
 from controlplane.access import agrees, as_platform, is_known, stands
 from core.errors import InvalidInput
+from core.http.application import Application
 from core.http.security import API_HEADERS
 from keystead_sdk.litestar import add_answer_headers
 
@@ -53,7 +54,7 @@ def platform_app() -> Litestar:
         request_max_body_size=BODY_LIMIT,
         response_headers=[ResponseHeader(name=name, value=value) for name, value in API_HEADERS.items()],
     )
-    return Litestar(
+    return Application(
         [router],
         exception_handlers={Exception: as_platform},
         before_send=[add_answer_headers],

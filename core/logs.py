@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
-_QUIET = ("alembic", "authlib", "aiosqlite", "httpx", "httpcore", "asyncio", "uvicorn.access")
+_QUIET = ("alembic", "authlib", "aiosqlite", "httpx", "httpcore", "asyncio", "mcp", "uvicorn.access")
 """Libraries that would log requests, statements or addresses at info and debug."""
 
 

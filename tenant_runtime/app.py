@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from core.http.application import Application
 from core.http.errors import AnyRequest, Handler, as_management, as_oauth, page_renderer
 from tenant_runtime.agents import endpoint as agents
 from tenant_runtime.login import handlers as pages
@@ -47,7 +48,7 @@ def tenant_app() -> Litestar:
         request_max_body_size=FORM_LIMIT,
         include_in_schema=False,
     )
-    return Litestar(
+    return Application(
         [protocol, browser, api.router(), organizations.router(), licenses.router()],
         exception_handlers={Exception: _by_path(as_page, as_organization_api)},
         openapi_config=OpenAPIConfig(

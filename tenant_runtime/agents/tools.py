@@ -1,7 +1,7 @@
 """The tools: what each is called and takes, what a token must say for it, and what does it.
 
 A tool that is refused answers `isError` with the code and the sentence of the organization API, so that the agent can
-tell its person why; only a call that is none (no such tool) is an error of the protocol.
+tell its person why.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +12,6 @@ import msgspec
 
 from core.errors import IdentityError
 from tenant_runtime.agents import organizations, people
-from tenant_runtime.agents.messages import INVALID_PARAMS, RpcError
 from tenant_runtime.agents.resource import READ, WRITE
 from tenant_runtime.agents.tool_calls import ToolCall
 
@@ -112,33 +111,41 @@ TOOLS = (
         takes_away=True,
     ),
 )
-DESCRIBED = [tool.described() for tool in TOOLS]
-_BY_NAME = {tool.name: tool for tool in TOOLS}
+BY_NAME = {tool.name: tool for tool in TOOLS}
+
+_NUL = b"\\u0000"
 
 
-async def run(call: ToolCall, params: Mapping[str, Any]) -> dict[str, Any]:
-    name, given = params.get("name"), params.get("arguments")
-    tool = _BY_NAME.get(name) if isinstance(name, str) else None
-    if tool is None:
-        raise RpcError(INVALID_PARAMS, "There is no such tool.")
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    value: dict[str, Any]
+    is_error: bool
+
+
+async def run(tool: Tool, call: ToolCall, given: Mapping[str, Any]) -> Outcome:
     call.agent.require(tool.scope)
     try:
-        arguments = msgspec.convert({} if given is None else given, tool.arguments)
+        arguments = _arguments(tool, given)
     except msgspec.ValidationError as error:
-        return _failed({"code": "VALIDATION_ERROR", "message": str(error)})
+        return _failed("VALIDATION_ERROR", str(error))
     try:
-        return _told(await tool.run(call, arguments), is_error=False)
+        return Outcome(await tool.run(call, arguments), is_error=False)
     except IdentityError as error:
         if error.status >= 500:
             raise
-        return _failed({"code": error.code.upper(), "message": error.description})
+        return _failed(error.code.upper(), error.description)
 
 
-def _failed(told: dict[str, Any]) -> dict[str, Any]:
-    return _told(told, is_error=True)
+def _arguments(tool: Tool, given: Mapping[str, Any]) -> Any:
+    """JSON can spell texts that nothing can store: lone surrogates, and NUL."""
+    try:
+        storable = _NUL not in msgspec.json.encode(given)
+    except (UnicodeEncodeError, RecursionError):
+        storable = False
+    if not storable:
+        raise msgspec.ValidationError("A text holds characters that are not allowed")
+    return msgspec.convert(given, tool.arguments)
 
 
-def _told(value: dict[str, Any], *, is_error: bool) -> dict[str, Any]:
-    """As text as well, for clients that read nothing else."""
-    text = msgspec.json.encode(value).decode()
-    return {"content": [{"type": "text", "text": text}], "structuredContent": value, "isError": is_error}
+def _failed(code: str, message: str) -> Outcome:
+    return Outcome({"code": code, "message": message}, is_error=True)

@@ -74,6 +74,11 @@ def json_answer(body: Mapping[str, Any], *, status: int = 200) -> Answer:
     return Answer(_encode(body), _JSON_HEADERS, status)
 
 
+def encoded_answer(body: bytes, *, status: int = 200) -> Answer:
+    """The same, of JSON that somebody else wrote."""
+    return Answer(body, _JSON_HEADERS, status)
+
+
 def jwt_answer(token: str) -> Answer:
     return Answer(token.encode(), [(b"content-type", b"application/jwt"), *_PLAIN])
 

@@ -9,7 +9,17 @@ from entrypoints.demo_content import DemoUser
 from tests.installation import Installation
 from tests.relying_party import Answer, RelyingParty
 
+VERSION = "2025-11-25"
+"""The newest with a handshake, which is forgotten as soon as it is over."""
+
 SCOPE = "openid offline_access organizations:read organizations:write"
+
+
+WITHOUT_HANDSHAKE = "2026-07-28"
+_META = {
+    "io.modelcontextprotocol/protocolVersion": WITHOUT_HANDSHAKE,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class Agent:
     token: str
 
     async def post(self, body: Any, **headers: str) -> httpx.Response:
-        sent = {"Authorization": f"Bearer {self.token}", **headers}
+        sent = {"Authorization": f"Bearer {self.token}", "MCP-Protocol-Version": VERSION, **headers}
         if isinstance(body, bytes):
             return await self.http.post(f"{self.issuer}mcp", content=body, headers=sent)
         return await self.http.post(f"{self.issuer}mcp", json=body, headers=sent)
@@ -43,6 +53,13 @@ class Agent:
         body = answer.json()
         assert (body["jsonrpc"], body["id"]) == ("2.0", 1)
         return body.get("result", body.get("error"))
+
+    async def alone(self, method: str, **params: Any) -> httpx.Response:
+        """A request as the version without a handshake has it: it says everything itself."""
+        headers = {"MCP-Protocol-Version": WITHOUT_HANDSHAKE, "Mcp-Method": method}
+        if "name" in params:
+            headers["Mcp-Name"] = params["name"]
+        return await self.post(message(method, {**params, "_meta": _META}), **headers)
 
     async def use(self, tool: str, **arguments: Any) -> Told:
         result = await self.ask("tools/call", {"name": tool, "arguments": arguments})

@@ -1,3 +1,4 @@
+from tests.isolation.conftest import log
 from tests.organizations.conftest import behind
 
-__all__ = ["behind"]
+__all__ = ["behind", "log"]

@@ -82,13 +82,16 @@ async def test_each_tool_needs_its_scope_and_the_challenge_names_it(shared: Inst
     acme = shared.tenant("acme")
     reader = await agent_for(shared, "acme", acme.users[0], scope="openid organizations:read")
     assert not (await reader.use("list-organizations")).is_error
-    asked = message("tools/call", {"name": "create-organization", "arguments": {"name": "x", "slug": "x"}})
-    refused = await reader.post(asked)
-    assert refused.status_code == 403
-    challenge = refused.headers["www-authenticate"]
-    assert 'error="insufficient_scope"' in challenge
-    assert 'scope="organizations:write"' in challenge
-    assert f'resource_metadata="{acme.issuer}{WELL_KNOWN}/mcp"' in challenge
+    asked = {"name": "create-organization", "arguments": {"name": "x", "slug": "x"}}
+    for refused in (
+        await reader.post(message("tools/call", asked)),
+        await reader.alone("tools/call", **asked),
+    ):
+        assert refused.status_code == 403
+        challenge = refused.headers["www-authenticate"]
+        assert 'error="insufficient_scope"' in challenge
+        assert 'scope="organizations:write"' in challenge
+        assert f'resource_metadata="{acme.issuer}{WELL_KNOWN}/mcp"' in challenge
 
 
 async def test_a_token_ends_with_its_time(installation: Installation) -> None:

@@ -4,10 +4,13 @@ import ast
 import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from itertools import chain
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from controlplane.app import platform_app
+from tenant_runtime.app import tenant_app
 from tests.documents.repository import PACKAGES, ROOT, project
 
 NOT_IMPORTED_YET = {"authlib"}
@@ -39,6 +42,31 @@ def test_imports_and_declared_dependencies_are_the_same() -> None:
     declared = names(project()["dependencies"])
     optional = names([text for name, texts in extras.items() if name != "dev" for text in texts])
     assert declared - NOT_IMPORTED_YET == imported_distributions(declared) - (optional - declared)
+
+
+def test_what_agents_need_is_imported_at_their_first_call() -> None:
+    """The library of their protocol by one module, and that one by nobody's start."""
+    speaks, starts = set(), set()
+    for path in chain.from_iterable((ROOT / package).rglob("*.py") for package in PACKAGES):
+        source = path.read_text(encoding="utf-8")
+        if "mcp" not in source and "agents.protocol" not in source:
+            continue
+        for node in ast.parse(source).body:
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            if module is not None and module.partition(".")[0] == "mcp":
+                speaks.add(str(path.relative_to(ROOT)))
+            if module == "tenant_runtime.agents.protocol":
+                starts.add(str(path.relative_to(ROOT)))
+    assert (speaks, starts) == ({"tenant_runtime/agents/protocol.py"}, set())
+
+
+def test_no_library_that_happens_to_be_installed_joins_in() -> None:
+    """Litestar would import pydantic and attrs, which the protocol's library brings along, at every start."""
+    plugins = [type(plugin).__module__ for app in (tenant_app(), platform_app()) for plugin in app.plugins]
+    assert plugins
+    assert not [
+        name for name in plugins if name.startswith(("litestar.plugins.pydantic", "litestar.plugins.attrs"))
+    ]
 
 
 def names(requirements: list[str]) -> set[str]:
