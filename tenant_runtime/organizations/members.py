@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select, union_all
 
 from core.database import Prepared
 from tenant_runtime.models import Membership, MembershipOrganizationRole, OrganizationRole
@@ -14,6 +14,12 @@ from tenant_runtime.organizations.options import OrganizationOptions
 _m = Membership.__table__.c
 _held = MembershipOrganizationRole.__table__.c
 _defined = OrganizationRole.__table__.c
+_IN_IT = _m.organization_id == bindparam("organization")
+NO_PLAIN_MEMBERS = union_all(
+    select(_m.id).where(_IN_IT, _m.role < MEMBER), select(_m.id).where(_IN_IT, _m.role > MEMBER)
+)
+"""Those who are more or something else: few, whom an index has apart, however large the organization is."""
+
 _COLUMNS = (_m.id, _m.organization_id, _m.user_id, _m.created_at, _held.role)
 _WITH_ROLES = Membership.__table__.outerjoin(
     MembershipOrganizationRole.__table__, _held.membership_id == _m.id

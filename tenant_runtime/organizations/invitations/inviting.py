@@ -41,8 +41,10 @@ _OF_ADDRESS = (_i.organization_id == bindparam("organization"), _i.email == bind
 _PENDING = select(*_i).where(*_OF_ADDRESS, _i.status == PENDING)
 _IS_MEMBER = (
     select(_m.id)
-    .join(User.__table__, _u.user_id == _m.user_id)
-    .where(_m.organization_id == bindparam("organization"), _u.email == bindparam("to"))
+    .where(
+        _m.organization_id == bindparam("organization"),
+        _m.user_id.in_(select(_u.user_id).where(_u.email == bindparam("to"))),
+    )
     .limit(1)
 )
 _LIVE = (

@@ -19,6 +19,7 @@ from tenant_runtime.mail.names import in_letter
 from tenant_runtime.mail.queue import posted
 from tenant_runtime.models import JoinRequest, Membership, MembershipOrganizationRole, Organization, User
 from tenant_runtime.organizations.access import ADMIN, OWNER
+from tenant_runtime.organizations.members import NO_PLAIN_MEMBERS
 
 LIFETIME_MS = 2 * 86_400_000
 MOST_APPROVERS = 10
@@ -33,7 +34,7 @@ _APPROVERS = (
     .join(Membership.__table__, _m.user_id == _u.user_id)
     .join(MembershipOrganizationRole.__table__, _h.membership_id == _m.id)
     .where(
-        _m.organization_id == bindparam("organization"),
+        _m.id.in_(NO_PLAIN_MEMBERS),
         _h.role.in_((OWNER, ADMIN)),
         _u.blocked.is_(False),
         _u.email_verified.is_(True),

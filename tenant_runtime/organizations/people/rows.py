@@ -8,22 +8,22 @@ from core.database import Prepared
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.models import Membership, MembershipOrganizationRole, User
 from tenant_runtime.organizations.access import OWNER
-from tenant_runtime.organizations.members import Member, member_by_id, member_of
+from tenant_runtime.organizations.members import NO_PLAIN_MEMBERS, Member, member_by_id, member_of
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
 _m, _u, _held = (model.__table__.c for model in (Membership, User, MembershipOrganizationRole))
 _USER = Prepared(select(_u.user_id, _u.name, _u.email, _u.picture).where(_u.user_id == bindparam("user")))
 _BY_EMAIL = Prepared(
-    select(_m.user_id)
-    .join(User.__table__, _u.user_id == _m.user_id)
-    .where(_m.organization_id == bindparam("organization"), _u.email == bindparam("address"))
-    .order_by(_m.created_at, _m.id)
+    select(_m.user_id, _m.created_at, _m.id).where(
+        _m.organization_id == bindparam("organization"),
+        _m.user_id.in_(select(_u.user_id).where(_u.email == bindparam("address"))),
+    )
 )
 _ANOTHER_OWNER = Prepared(
     select(_m.id)
     .join(MembershipOrganizationRole.__table__, _held.membership_id == _m.id)
     .where(
-        _m.organization_id == bindparam("organization"),
+        _m.id.in_(NO_PLAIN_MEMBERS),
         _m.id != bindparam("member"),
         _held.role == OWNER,
     )
@@ -64,8 +64,11 @@ def member_named(connection: Connection, organization_id: str, id_or_email: str)
     if "@" not in id_or_email:
         return member_by_id(connection, id_or_email)
     values = {"organization": organization_id, "address": normal_email(id_or_email)}
-    found = _BY_EMAIL.first(connection, values)
-    return None if found is None else member_of(connection, organization_id, found.user_id)
+    found = _BY_EMAIL.rows(connection, values)
+    if not found:
+        return None
+    first = min(found, key=lambda row: (row.created_at, row.id))
+    return member_of(connection, organization_id, first.user_id)
 
 
 def is_last_owner(connection: Connection, member: Member) -> bool:

@@ -13,7 +13,7 @@ from tenant_runtime.models import Invitation, Membership, MembershipOrganization
 from tenant_runtime.organizations.access import Permissions, built_in_names, missing, resources
 from tenant_runtime.organizations.acting import Acting, acting_member
 from tenant_runtime.organizations.fields import shown
-from tenant_runtime.organizations.members import Member, statements_of
+from tenant_runtime.organizations.members import NO_PLAIN_MEMBERS, Member, statements_of
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.people.demotion import take_back_beyond_roles
 from tenant_runtime.organizations.policies.settings import save_settings, settings_of
@@ -193,9 +193,10 @@ def _is_held(connection: Connection, role: Role) -> bool:
     holders = (
         select(_held.membership_id)
         .join(Membership.__table__, _m.id == _held.membership_id)
-        .where(_m.organization_id == role.organization_id, _held.role == role.role)
+        .where(_m.id.in_(NO_PLAIN_MEMBERS), _held.role == role.role)
     )
-    return connection.execute(holders.limit(1)).one_or_none() is not None
+    of_it = {"organization": role.organization_id}
+    return connection.execute(holders.limit(1), of_it).one_or_none() is not None
 
 
 def _invited(connection: Connection, role: Role) -> list[Row[Any, Any]]:
