@@ -9,6 +9,7 @@ import pytest
 from entrypoints.demo_content import DemoUser
 from tests.agents.callers import Agent, agent_for, message, tokens
 from tests.installation import Installation
+from tests.organizations.places import suspend
 
 pytestmark = pytest.mark.anyio
 
@@ -189,6 +190,22 @@ async def test_who_is_removed_is_out_with_the_token_they_hold(shared: Installati
     assert (await bound.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).status_code == 401
     refused = await free.use("list-members", organizationId=organization)
     assert refused.code == "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION"
+
+
+async def test_in_a_suspended_organization_nothing_is_done_for_anybody(shared: Installation) -> None:
+    ada = await agent(shared, "ada")
+    organization = await new_organization(ada)
+    bound = await agent(shared, "ada", organization=organization)
+    await suspend(shared, organization)
+    for answer in (
+        await ada.use("list-members", organizationId=organization),
+        await ada.use("invite-member", organizationId=organization, email="x@elsewhere.example"),
+        await ada.use("update-member-role", organizationId=organization, memberId="mem_x", roles=["member"]),
+        await ada.use("remove-member", organizationId=organization, memberIdOrEmail="ada@acme.example"),
+        await ada.use("switch-organization", organizationId=organization),
+    ):
+        assert (answer.code, answer.value["message"]) == ("ACCESS_DENIED", "This organization is suspended.")
+    assert (await bound.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).status_code == 401
 
 
 async def test_of_two_agents_that_make_the_same_organization_one_does(shared: Installation) -> None:

@@ -11,15 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import update
 
-from tenant_runtime.models import Organization
 from tests.installation import Installation
 from tests.isolation.conftest import CONTROL_PLANE, A, B
 from tests.isolation.organization_routes import PUBLIC, ApiRoute, api_routes
 from tests.isolation.organization_standing import Standing, made, standing, unknown
 from tests.isolation.rows import TRAIL, all_rows, transitions
 from tests.organizations.people import AuthAnswer, AuthClient, member, signed_in, visitor
+from tests.organizations.places import suspend
 
 pytestmark = pytest.mark.anyio
 
@@ -255,7 +254,10 @@ NOT_FOR_MEMBERS = {
 }
 """Refused before anybody asks how the organization stands."""
 
-NAMES_NONE = {"/organization/list-user-teams": {}, "/organization/list-user-invitations": {}}
+NAMES_NONE: dict[str, dict[str, str]] = {
+    "/organization/list-user-teams": {},
+    "/organization/list-user-invitations": {},
+}
 """Asked without an organization they answer of all of one's own: of this one, nothing."""
 
 
@@ -299,11 +301,7 @@ async def _close(shared: Installation, closed: Standing, why: str) -> str:
     if why != "suspended":
         await made(closed.owner, "/organization/update-settings", data={"requireMfa": True})
         return "ORGANIZATION_POLICY_NOT_MET"
-    tenant = await shared.running.platform.directory.by_id(A)
-    assert tenant is not None
-    table = Organization.__table__
-    suspend = update(table).where(table.c.id == closed.ids["organization"]).values(suspended_at=1)
-    await tenant.database.write(lambda connection: connection.execute(suspend) and None)
+    await suspend(shared, closed.ids["organization"])
     return "ORGANIZATION_IS_SUSPENDED"
 
 

@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from sqlalchemy import update
+
+from tenant_runtime.models import Organization
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, new_address
 
@@ -31,6 +34,14 @@ async def taken_back(installation: Installation, inviter_id: str) -> list[tuple[
     events = await manager.get("/logs", q=f"user_id:{inviter_id}", per_page=100)
     told = [event["details"] for event in events if event["type"] == "organization_invitation_canceled"]
     return [(each["email"], each["role"], each["reason"]) for each in told]
+
+
+async def suspend(installation: Installation, organization_id: str) -> None:
+    table = Organization.__table__
+    of_it = update(table).where(table.c.id == organization_id).values(suspended_at=1)
+    tenant = await installation.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    await tenant.database.write(lambda connection: connection.execute(of_it) and None)
 
 
 @asynccontextmanager

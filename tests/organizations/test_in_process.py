@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from core.clock import now_ms
 from core.errors import Unavailable
 from core.tenants import Tenant
-from tenant_runtime.models import Invitation, Organization
+from tenant_runtime.models import Invitation
 from tenant_runtime.organizations.domains import endpoints as domains
 from tenant_runtime.organizations.in_process import Organizations, Within
 from tenant_runtime.organizations.invitations import endpoints as invitations
@@ -23,7 +23,7 @@ from tenant_runtime.organizations.wire import ApiError
 from tests.conftest import serving, settings_for
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, new_address, signed_in
-from tests.organizations.places import telling
+from tests.organizations.places import suspend, telling
 
 pytestmark = pytest.mark.anyio
 
@@ -102,9 +102,7 @@ async def test_who_acts_is_asked_as_over_http(shared: Installation) -> None:
 async def test_a_suspended_organization_takes_nobody_here_either(shared: Installation) -> None:
     owner, robin, organizations = await signed_in(shared), await signed_in(shared), await opened(shared)
     organization_id = await organization_by(owner, organizations)
-    suspend = update(Organization.__table__).values(suspended_at=1)
-    one = suspend.where(Organization.__table__.c.id == organization_id)
-    await (await tenant_of(shared)).database.write(lambda connection: connection.execute(one) and None)
+    await suspend(shared, organization_id)
     about = {"organization_id": organization_id}
     for refused in (
         organizations.list_members(by=owner.user_id, **about),
