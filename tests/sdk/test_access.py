@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, delete, select, update
+from sqlalchemy import Engine, ForeignKey, create_engine, delete, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
 from keystead_sdk import Misused, NotAccessible, OrganizationRequired, Principal
@@ -20,6 +20,14 @@ class Report(OrgScoped, Base):
     __tablename__ = "reports"
     id: Mapped[int] = mapped_column(primary_key=True)
     pages: Mapped[int] = mapped_column(default=1)
+
+
+class Appendix(Report):
+    """Its organization stands in the table of reports."""
+
+    __tablename__ = "appendices"
+    id: Mapped[int] = mapped_column(ForeignKey("reports.id"), primary_key=True)
+    title: Mapped[str] = mapped_column(default="")
 
 
 class Country(Base):
@@ -64,6 +72,18 @@ def test_a_condition_keeps_a_statement_inside(session: Session) -> None:
     assert session.scalars(select(Report.pages).order_by(Report.id)).all() == [2, 1]
     session.execute(delete(Report).where(access_filter(Report, me)))
     assert session.scalars(select(Report.id)).all() == [THEIRS]
+
+
+def test_a_condition_keeps_a_statement_on_an_inherited_organization_inside(session: Session) -> None:
+    me, other = caller("org_a"), aliased(Appendix)
+    session.add_all([Appendix(id=3, org_id="org_a"), Appendix(id=4, org_id="org_b")])
+    session.flush()
+    assert session.scalars(select(Appendix.id).where(access_filter(Appendix, me))).all() == [3]
+    assert session.scalars(select(other.id).where(access_filter(other, me))).all() == [3]
+    session.execute(update(Appendix).where(access_filter(Appendix, me)).values(title="mine"))
+    assert session.scalars(select(Appendix.title).order_by(Appendix.id)).all() == ["mine", ""]
+    session.execute(delete(Appendix).where(access_filter(Appendix, me)))
+    assert session.scalars(select(Appendix.id)).all() == [4]
 
 
 def test_a_row_is_given_to_its_organization_only(session: Session) -> None:

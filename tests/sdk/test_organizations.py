@@ -315,6 +315,9 @@ REFUSED: dict[str, Any] = {
     "a model that inherits its organization, in exists": select(Note.id).where(
         exists().where(Note.invoice_id == Credit.id)
     ),
+    "columns that take the place of a model after a join": select(Invoice)
+    .join(Line, Line.invoice_id == Invoice.id)
+    .with_only_columns(func.count()),
     "a bare column beside an alias of the model": select(other.id, INVOICES.c.id),
     "a bare column in a condition on an alias": select(other.id).where(INVOICES.c.amount > 15),
     "a bare column beside a relationship to an alias": select(Note.id, INVOICES.c.id).join(
