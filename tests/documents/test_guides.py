@@ -17,9 +17,16 @@ from tests.clients.conftest import PACKAGES, node, node_release
 from tests.documents.repository import ROOT, read
 from tests.serving import demo_server, free_port
 
+TRYING = "docs/trying.md"
 MOVING_IN = "docs/moving-in.md"
 QUICKSTART = "docs/organizations-quickstart.md"
 HERE = Path(__file__).parent
+
+RECEIVER_PORT = "9870"
+"""That of the page. Here it is a free one: who runs these tests beside others, or the page itself, has one machine."""
+
+EXPECTED_ERRORS = {"use_dpop_nonce", "invalid_token"}
+"""What the page shows to be refused: a proof without a nonce, a bound token without a proof."""
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the pages are written with curl")
 
@@ -69,10 +76,18 @@ until curl -s -o /dev/null http://127.0.0.1:8001/; do sleep 0.1; done
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def receiver_port() -> str:
+    """Where the demo may call a receiver of logouts."""
+    return str(free_port())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, receiver_port: str) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("demo") / "data"
-    with demo_server(folder):
-        yield folder
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("KEYSTEAD_OUTBOUND_ALLOWED", f"127.0.0.1:{receiver_port}")
+        with demo_server(folder):
+            yield folder
 
 
 def issuer_of(data: Path) -> str:
@@ -92,13 +107,25 @@ def of_better_auth() -> dict[str, Any]:
     return {"email": "laurie@raviga.example", "user_id": "kX9f2", "custom_password_hash": hashed}
 
 
+def with_headings(page: str) -> str:
+    """All blocks, and before those of each part its heading."""
+    named = re.findall(r"^## (.*?)$|```bash\n(.*?)```", read(page), re.MULTILINE | re.DOTALL)
+    return "\n".join(block or f"printf '\\n=== %s\\n' '{heading}'" for heading, block in named)
+
+
+def parts(output: str) -> dict[str, str]:
+    return {
+        heading: text for heading, _, text in (part.partition("\n") for part in output.split("\n=== ")[1:])
+    }
+
+
 def done(script: str, data: Path, work: Path) -> str:
     """What one shell prints, that ends at the first command which fails."""
     ended = subprocess.run(
         ["bash", "-c", f"set -euo pipefail\n{script}"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         cwd=ROOT,
         env={
             **os.environ,
@@ -111,6 +138,22 @@ def done(script: str, data: Path, work: Path) -> str:
     )
     assert ended.returncode == 0, ended.stderr + ended.stdout[-2000:]
     return ended.stdout
+
+
+@pytest.mark.slow
+@needs_curl
+def test_every_flow_can_be_done_by_copying_it(data: Path, receiver_port: str, tmp_path: Path) -> None:
+    output = done(with_headings(TRYING).replace(RECEIVER_PORT, receiver_port), data, tmp_path)
+    assert set(re.findall(r'"error": ?"(\w+)"', output)) == EXPECTED_ERRORS
+    assert not re.search(r'"statusCode": ?[45]', output), output
+    shown = parts(output)
+    assert shown.keys() == set(re.findall(r"^## (.*)$", read(TRYING), re.MULTILINE))
+    assert output.count('"active":true') == 3
+    assert '"token_type":"DPoP"' in shown["FAPI 2.0"]
+    assert "Your device is connected" in shown["Devices (RFC 8628)"]
+    assert '"act":' in shown["An API asks, and calls another one"]
+    assert "backchannel-logout" in shown["Back-channel logout"]
+    assert "Your password is changed" in shown["Accounts, sign-in by code, a forgotten password"]
 
 
 @pytest.mark.slow
