@@ -26,6 +26,7 @@ from core.errors import IdentityError
 from provisioning.parts import Parts
 from tenant_runtime.deliveries.queue import LONGEST_WAIT_MS, due_at
 from tenant_runtime.models import Delivery, EventStream, LogStream, OrganizationDomain
+from tenant_runtime.organizations.domains.proving import LONGEST_WAIT_MS as LONGEST_LOOK_MS
 
 _log = structlog.get_logger(__name__)
 
@@ -68,6 +69,9 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
     def waits(self, now: int) -> bool:
         is_due = self.due_at is not None and not now + _EVERY_MS < self.due_at <= now + LONGEST_WAIT_MS
         return is_due or self.has_streams
+
+    def looks(self, now: int) -> bool:
+        return self.look_at is not None and not now < self.look_at <= now + LONGEST_LOOK_MS
 
 
 def _nobody_looks(tenant_id: str) -> None:
@@ -141,7 +145,7 @@ class WaitingDeliveries:
                 await self._resume(tenant_id)
             found += len(soon)
             for tenant_id, each in seen.items():
-                if each.look_at is not None and each.look_at <= now:
+                if each.looks(now):
                     self._look_again(tenant_id)
             await asyncio.sleep(REST * took)
         return found

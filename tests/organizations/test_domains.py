@@ -8,10 +8,12 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from entrypoints.demo_content import Demo
 from entrypoints.network import ApiError
 from provisioning.waiting_deliveries import WaitingDeliveries
+from tenant_runtime.models import OrganizationDomain
 from tenant_runtime.organizations.domains.rechecking import Rechecks
 from tests.conftest import serving, settings_for
 from tests.domains.name_server import NameServer, name_server
@@ -300,3 +302,15 @@ async def test_a_record_is_looked_for_again_and_a_domain_without_one_opens_nothi
     members = await manager.get(f"/organizations/{watched.organization_id}/members")
     assert len(members) == 2, "who is a member stays one"
     assert theirs["verification_host"] not in place.names.asked, "it is verified by somebody's word"
+
+
+async def test_a_look_that_was_put_off_while_the_clock_was_ahead_is_not_waited_for(place: Place) -> None:
+    watched = await Watched.of(place, "ahead")
+    tenant = await place.installation.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    years = int(place.installation.clock.now() * 1000) + 20 * 365 * DAY * 1000
+    d = OrganizationDomain.__table__
+    put_off = update(d).where(d.c.id == watched.domain["id"]).values(look_at=years)
+    await tenant.database.write(lambda connection: connection.execute(put_off) and None)
+    await watched.later(34)
+    assert await watched.state() == ("verified", 2)

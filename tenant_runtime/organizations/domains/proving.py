@@ -34,6 +34,7 @@ LOOKS = (Limit(10, 60_000), Limit(100, 3_600_000))
 _DAY_MS = 86_400_000
 EVERY_MS = 30 * _DAY_MS
 SPREAD_MS = 3 * _DAY_MS
+LONGEST_WAIT_MS = EVERY_MS + SPREAD_MS
 AGAIN_MS = _DAY_MS
 MISSES = 3
 """In a row, a day or more between them: a mistake in a zone is mended by then, and a domain that was let go is gone."""

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from core.clock import Clock, now_ms
 from core.dns import NamesAway, NameServers
@@ -26,7 +26,13 @@ from tenant_runtime.audit import Event
 from tenant_runtime.models import OrganizationDomain
 from tenant_runtime.organizations.domains.addresses import VERIFIED
 from tenant_runtime.organizations.domains.names import place_of
-from tenant_runtime.organizations.domains.proving import LOST, note_absence, note_presence, shows
+from tenant_runtime.organizations.domains.proving import (
+    LONGEST_WAIT_MS,
+    LOST,
+    note_absence,
+    note_presence,
+    shows,
+)
 from tenant_runtime.organizations.domains.units import find_domain
 
 _log = structlog.get_logger(__name__)
@@ -38,7 +44,7 @@ AT_ONCE = 16
 _d = OrganizationDomain.__table__.c
 _DUE = (
     select(_d.id)
-    .where(_d.look_at <= bindparam("now"), _d.status == VERIFIED)
+    .where(or_(_d.look_at <= bindparam("now"), _d.look_at > bindparam("latest")), _d.status == VERIFIED)
     .order_by(_d.look_at, _d.id)
     .limit(AT_ONCE)
 )
@@ -53,8 +59,10 @@ Find = Callable[[str], Awaitable[Tenant | None]]
 
 
 def claim_due(connection: Connection, now: int) -> Sequence[Row[Any]]:
-    """No other process looks for the same ones meanwhile."""
-    return connection.execute(_CLAIM, {"now": now, "until": now + HELD_MS}).all()
+    """No other process looks for the same ones meanwhile. What is to be looked for later than it can be was written
+    while the clock was ahead."""
+    times = {"now": now, "latest": now + LONGEST_WAIT_MS, "until": now + HELD_MS}
+    return connection.execute(_CLAIM, times).all()
 
 
 def note_look(connection: Connection, organization_id: str, id: str, texts: frozenset[str], now: int) -> None:
