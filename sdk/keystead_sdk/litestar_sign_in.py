@@ -21,7 +21,7 @@ from litestar.response import Redirect
 from keystead_sdk.errors import KeysteadError, TokenInvalid, TokenMissing
 from keystead_sdk.litestar import render_error
 from keystead_sdk.principal import Principal
-from keystead_sdk.sign_in import SignIn, SignInFailed
+from keystead_sdk.sign_in import SignIn, SignInFailed, claims_of
 from keystead_sdk.verifier import TokenVerifier
 
 AnyRequest = Request[Any, Any, Any]
@@ -83,10 +83,21 @@ class SignInPlugin(InitPlugin):
         remembered = request.session.pop(_begun, {})
         tokens = await self._sign_in.finish(request.query_params, remembered)
         try:
-            await self._verifier.verify(tokens.access_token)
+            principal = await self._verifier.verify(tokens.access_token)
         except TokenInvalid as error:  # would be refused by every page, and so asked for without an end
             raise SignInFailed(error.description) from error
+        if wanted := remembered.get("organization"):
+            before = request.session.get(ID_TOKEN) if TOKEN in request.session else None
+            _check_change(wanted, before, principal)
         request.session.update({TOKEN: tokens.access_token, ID_TOKEN: tokens.id_token})
+
+
+def _check_change(organization: str, id_token: str | None, principal: Principal) -> None:
+    """A change of organization is one of nothing else: in this browser somebody else may have signed in since."""
+    if id_token is not None and claims_of(id_token).get("sub") != principal.subject:
+        raise SignInFailed("Somebody else is signed in by now.")
+    if organization not in (principal.org_id, principal.org_name):
+        raise SignInFailed("The issuer answered for another organization.")
 
 
 def _after(failure: SignInFailed, request: AnyRequest) -> Redirect:

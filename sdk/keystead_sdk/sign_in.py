@@ -109,7 +109,8 @@ class SignIn:
         }
         silently = {"organization": organization, "prompt": "none"} if organization else {}
         address = _with_query(await self._endpoint("authorization_endpoint"), asked | silently)
-        return Begun(address, {"state": state, "nonce": nonce, "verifier": verifier})
+        wanted = {"organization": organization} if organization else {}
+        return Begun(address, {"state": state, "nonce": nonce, "verifier": verifier} | wanted)
 
     async def finish(self, answer: Mapping[str, str], remembered: Mapping[str, str]) -> Tokens:
         """`answer` is the query of the callback. What is remembered is good for one answer: forget it before."""

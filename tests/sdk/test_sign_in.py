@@ -183,6 +183,22 @@ def test_another_organization_is_asked_for_silently(browser: TestClient[Litestar
     assert browser.get("/").json()["org_id"] == "org_south"
 
 
+@pytest.mark.parametrize("other", [{"sub": "robin"}, {"org_id": "org_east"}, {"org_id": None}])
+def test_a_change_of_organization_brings_nobody_else_and_no_other_organization(
+    browser: TestClient[Litestar], issuer: Issuer, other: dict[str, str | None]
+) -> None:
+    signed_in(browser, issuer)
+    go_to_issuer(browser, issuer, "/login?organization=org_south")
+    issuer.token = {"org_id": "org_south"} | other
+    assert come_back(browser, issuer.answer).headers["location"] == "/"
+    page = browser.get("/").json()
+    assert page["problem"] in (
+        "Somebody else is signed in by now.",
+        "The issuer answered for another organization.",
+    )
+    assert (page["sub"], page["org_id"]) == ("ada", "org_north")
+
+
 def test_who_is_refused_stays_where_they_are_and_reads_why(
     browser: TestClient[Litestar], issuer: Issuer
 ) -> None:
