@@ -45,7 +45,7 @@ class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 def _check(name: str, value: Any) -> None:
     match value:
-        case str() if name not in MULTILINE and _CONTROL.search(value):
+        case str() if "\0" in value or (name not in MULTILINE and _CONTROL.search(value)):
             raise ValueError(f"`{name}` must not contain control characters")
         case dict() | list() if is_deeper(value, MAX_DEPTH):
             raise ValueError(f"`{name}` must be nested {MAX_DEPTH} deep at most")

@@ -92,6 +92,7 @@ async def test_no_password_stands_in_an_answer_or_in_the_log(acme: Place) -> Non
         {"password": "short"},
         {"password": "password123"},
         {"password": "x" * 5000},
+        {"password": "seven unrelated\0words"},
         {"connection": "nowhere"},
         {"blocked": "yes"},
         {"phone_number": "0123"},

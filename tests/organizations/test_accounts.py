@@ -49,6 +49,7 @@ async def test_who_signs_up_is_signed_in_until_they_sign_out(shared: Installatio
         ({"email": None}, 400, "VALIDATION_ERROR"),
         ({"password": "short"}, 400, "PASSWORD_TOO_SHORT"),
         ({"password": ""}, 400, "PASSWORD_TOO_SHORT"),
+        ({"password": "seven unrelated\0words"}, 400, "VALIDATION_ERROR"),
         ({"password": "x y" * 2000}, 400, "PASSWORD_TOO_LONG"),
         ({"password": "Password123!"}, 400, "PASSWORD_TOO_COMMON"),
         ({"image": "javascript:alert(1)"}, 400, "VALIDATION_ERROR"),

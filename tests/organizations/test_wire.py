@@ -88,6 +88,8 @@ async def test_a_page_of_somebody_else_changes_nothing(shared: Installation) -> 
     for missing in ({"Origin": "null"}, {"Origin": ""}, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}):
         refused = await robin.call("POST", "/sign-out", headers=missing)
         assert (refused.status, refused.code) == (403, "MISSING_OR_NULL_ORIGIN"), missing
+    twice = [("Origin", "null"), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")]
+    assert (await robin.http.post(f"{robin.base}/sign-out", headers=twice)).status_code == 403
     referred = await robin.call("POST", "/sign-out", headers={"Origin": "", "Referer": f"{own}/some/page?x"})
     assert referred.status == 403, "an empty Origin is none that may be looked past"
     assert await robin.session() is not None

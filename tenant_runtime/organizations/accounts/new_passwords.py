@@ -7,6 +7,8 @@ from tenant_runtime.organizations.wire import refusal
 
 def check_password(password: str, database: ConnectionConfiguration, *names: str) -> None:
     """`names`: what belongs to the account or the tenant, and is guessed first."""
+    if "\0" in password:  # no page could send it
+        raise refusal(400, "VALIDATION_ERROR", "Password must not contain the character NUL")
     rules = database.database
     match problem_of(password, *names, *rules.blocked_words, least=rules.least_length):
         case None:

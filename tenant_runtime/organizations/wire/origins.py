@@ -62,7 +62,7 @@ async def check_origin(request: AnyRequest, tenant: Tenant) -> None:
         raise refusal(403, "CROSS_SITE_NAVIGATION_LOGIN_BLOCKED", message)
     shown = header_values(request.headers, "origin") or _referers(request)
     if shown in ([], [""], ["null"]):
-        if shown == ["null"] and request.headers.get("sec-fetch-site") == "same-origin":
+        if shown == ["null"] and header_values(request.headers, "sec-fetch-site") == ["same-origin"]:
             return
         raise refusal(403, "MISSING_OR_NULL_ORIGIN", "Missing or null Origin")
     if len(shown) != 1 or shown[0] not in await trusted_origins(tenant):
