@@ -28,6 +28,7 @@ export function asked(root, { title, fields = [], buttons, failed, act }) {
       if (button === "cancel") return dialog.close();
       if (isActing) return;
       isActing = true;
+      form.setAttribute("aria-busy", "true");
       try {
         resolve({ button, answer: await act(button, Object.fromEntries(new FormData(form))) });
         dialog.close();
@@ -36,6 +37,7 @@ export function asked(root, { title, fields = [], buttons, failed, act }) {
         if (!dialog.open) resolve(null);
       }
       isActing = false;
+      form.removeAttribute("aria-busy");
     });
     dialog.showModal();
   });

@@ -59,6 +59,7 @@ input { font: inherit; display: block; width: 100%; box-sizing: border-box; min-
   margin-top: .2rem; color: inherit; background: transparent; border: 1px solid var(--_line); border-radius: 7px; }
 small { display: block; margin-top: .2rem; opacity: .8; }
 .actions { display: flex; flex-wrap: wrap; gap: .5rem; }
+form[aria-busy=true] [value=yes] { cursor: progress; opacity: .7; }
 .actions [value=yes] { background: var(--_accent); border-color: var(--_accent); color: var(--_surface); }
 [role=alert]:empty { display: none; }
 [role=alert] { margin: .5rem 0; color: var(--_problem); overflow-wrap: anywhere; }

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page
 
+from core.mail import letters_in
 from entrypoints.demo_content import Demo, DemoTenant
 from entrypoints.network import Api, LoopbackTransport, client_credentials
 from tests.browser.test_password_reset import SIZES, fits, link_sent
@@ -36,6 +37,13 @@ async def invite(tenant: DemoTenant, email: str) -> None:
         asked = {"inviter": {"name": "Grace Hopper"}, "invitee": {"email": email}}
         client_id = tenant.clients["spa"].client_id
         await api.post(f"/organizations/{organization['id']}/invitations", {**asked, "client_id": client_id})
+
+
+def html_sent(folder: Path, address: str) -> str:
+    [letter] = [one for one in letters_in(folder) if one["to"] == address]
+    body = letter.get_body(("html",))
+    assert body is not None
+    return str(body.get_content())
 
 
 async def opened(chromium: Browser, size: str, link: str) -> Page:
@@ -99,9 +107,13 @@ async def test_somebody_known_logs_in_as_the_invited_person(
 
 async def test_who_says_no_is_left_alone(mailing: tuple[Demo, Path], chromium: Browser) -> None:
     demo, folder = mailing
-    await invite(demo.tenants[0], "no@example.org")
-    link = await link_sent(folder, "no@example.org")
+    email = f"{'no' * 30}@example.org"
+    await invite(demo.tenants[0], email)
+    link = await link_sent(folder, email)
     page = await opened(chromium, "phone", link)
+    letter = await page.context.new_page()
+    await letter.set_content(html_sent(folder, email))
+    assert await fits(letter)
     await page.get_by_role("button", name="Decline").click()
     await page.get_by_role("heading", name="You declined").wait_for()
     await page.goto(link)

@@ -230,7 +230,16 @@ async def test_an_organization_is_made_and_entered(tenant: DemoTenant, chromium:
     await pressed(page, "Enter")
     await expect(dialog.get_by_role("alert")).to_have_text("Organization already exists")
     await dialog.get_by_label("Short name").fill("west")
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await go_on.wait()
+        await route.continue_()
+
+    await page.route("**/organization/create", hold)
     await pressed(page, "Enter")
+    await expect(dialog.locator("form")).to_have_attribute("aria-busy", "true")
+    go_on.set()
     await expect(page.get_by_role("button", name="Organization: West & Sons")).to_be_visible()
     await expect(dialog).to_have_count(0)
     assert await told(page) == [["organizationcreate", "West & Sons"], ["organizationchange", "West & Sons"]]
