@@ -137,6 +137,14 @@ async def authenticate(connection: AnyConnection) -> Actor:
     return actor
 
 
+async def require_standing(connection: AnyConnection) -> None:
+    """Once more, when the body is there: it may take its time to come, and its sender's power end."""
+    if connection.scope["state"].get(AT_THE_MACHINE) is not None:
+        return
+    if not await _still_stands(actor_of(connection), tenant_of(connection), services_of(connection), None):
+        raise Unauthenticated()
+
+
 async def _with_proof(connection: AnyConnection, token: str) -> Actor:
     """RFC 9449 section 7. The nonce that the answer may carry is put where the edge finds it."""
     tenant, services, scope = tenant_of(connection), services_of(connection), connection.scope

@@ -23,7 +23,7 @@ from tenant_runtime.audit import record
 from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import Services, services_of, tenant_of
 from tenant_runtime.management import idempotency
-from tenant_runtime.management.access import Actor, actor_of
+from tenant_runtime.management.access import Actor, actor_of, require_standing
 from tenant_runtime.management.trail import Trail, trail_of
 
 P = ParamSpec("P")
@@ -158,8 +158,12 @@ class ManagementRequest(Request[Any, Any, Any]):
             raise InvalidInput(
                 "The content type must be application/json.", code="unsupported_media_type", status=415
             )
-        wanted = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        wanted, content = (
+            self.route_handler.parsed_fn_signature.parameters["data"].annotation,
+            await self.body(),
+        )
+        await require_standing(self)
         try:
-            return msgspec.json.decode(await self.body() or b"{}", type=wanted)
+            return msgspec.json.decode(content or b"{}", type=wanted)
         except RecursionError:
             raise InvalidInput("The request is nested too deeply.") from None

@@ -1,5 +1,8 @@
 """A token for the Management API has no power once its holder, or it itself, was ended."""
 
+import json
+from collections.abc import AsyncIterator, Awaitable
+
 from entrypoints.network import Api, client_credentials
 from tests.installation import Installation
 from tests.relying_party import RelyingParty
@@ -10,12 +13,27 @@ async def status(installation: Installation, issuer: str, token: str) -> int:
     return (await installation.http.get(f"{issuer}api/v2/roles", headers=headers)).status_code
 
 
+async def slowly(
+    installation: Installation, url: str, token: str, body: dict[str, str], meanwhile: Awaitable[object]
+) -> int:
+    """The status of what is asked while something else happens: after the token was looked at."""
+
+    async def content() -> AsyncIterator[bytes]:
+        whole = json.dumps(body).encode()
+        yield whole[:1]
+        await meanwhile
+        yield whole[1:]
+
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    return (await installation.http.post(url, content=content(), headers=headers)).status_code
+
+
 async def machine(
     installation: Installation, manager: Api, audience: str, issuer: str
 ) -> tuple[dict[str, str], str]:
     """A client with a grant of its own, and a token for it."""
     client = await manager.post("/clients", {"name": "Short-lived", "app_type": "non_interactive"})
-    grant = {"client_id": client["client_id"], "audience": audience, "scope": ["read:roles"]}
+    grant = {"client_id": client["client_id"], "audience": audience, "scope": ["read:roles", "create:roles"]}
     await manager.post("/client-grants", grant)
     token = await client_credentials(
         installation.http, issuer, client["client_id"], client["client_secret"], audience
@@ -35,8 +53,11 @@ async def test_a_revoked_token_is_refused(installation: Installation) -> None:
 async def test_a_token_of_a_deleted_client_is_refused(installation: Installation) -> None:
     acme, manager = installation.tenant("acme"), await installation.manager("acme")
     client, token = await machine(installation, manager, acme.management_audience, acme.issuer)
-    await manager.delete(f"/clients/{client['client_id']}")
+    gone = manager.delete(f"/clients/{client['client_id']}")
+    asked = f"{acme.issuer}api/v2/roles", token, {"name": "late"}
+    assert await slowly(installation, *asked, gone) == 401, "nor is what was begun before"
     assert await status(installation, acme.issuer, token) == 401
+    assert "late" not in [role["name"] for role in await manager.get("/roles")]
 
 
 async def test_a_blocked_operator_is_refused_at_every_tenant(installation: Installation) -> None:
@@ -45,9 +66,16 @@ async def test_a_blocked_operator_is_refused_at_every_tenant(installation: Insta
     issuer = installation.tenant("acme").issuer
     token = await operator_token(installation)
     assert await status(installation, issuer, token) == 200
-    await operator.patch(f"/users/{users[0]['user_id']}", {"blocked": True})
+    person = f"/users/{users[0]['user_id']}"
+    asked = f"{issuer}api/v2/roles", token, {"name": "late"}
+    blocked = operator.patch(person, {"blocked": True})
+    assert await slowly(installation, *asked, blocked) == 401, "nor is what was begun before"
     assert await status(installation, issuer, token) == 401
     assert await status(installation, plane.issuer, token) == 401
+    await operator.patch(person, {"blocked": False})
+    again = f"{plane.issuer}api/v2/tenants", await operator_token(installation), {"id": "late"}
+    assert await slowly(installation, *again, operator.patch(person, {"blocked": True})) == 401
+    assert "late" not in [tenant["id"] for tenant in await operator.get("/tenants")]
 
 
 async def operator_token(installation: Installation) -> str:

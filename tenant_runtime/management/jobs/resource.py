@@ -18,6 +18,7 @@ from core.tenants import Tenant
 from tenant_runtime.jobs import queue
 from tenant_runtime.login.email_verification import OfIdentity, send_verification
 from tenant_runtime.mail.queue import require_mail
+from tenant_runtime.management.access import require_standing
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.documentation import ManagementOperation
 from tenant_runtime.management.editing import Body, Id, Maybe, named
@@ -86,6 +87,7 @@ async def create_users_import(call: CallOf) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     try:
         await receive(call.request, call.tenant, upload)
+        await require_standing(call.request)
         members = _import_members(call, upload.fields)
         answer = await call.write_of(
             upload.as_body(), _create_import, call.tenant.data_key, upload, members, call.now

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row
 from core.clock import to_iso
 from core.crypto.sealing import DataKey
 from core.errors import InsufficientScope, InvalidInput, NotFound
+from tenant_runtime.management.access import require_standing
 from tenant_runtime.management.calls import Call, CallOf, Written
 from tenant_runtime.management.editing import Body
 from tenant_runtime.management.routing import creating, reading, replacing
@@ -84,6 +85,7 @@ def _require_both(call: Call) -> None:
 
 async def _rotation_body(call: Call) -> RotationBody:
     body = await call.request.body()
+    await require_standing(call.request)
     if not body:
         return RotationBody()
     if call.request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
