@@ -205,7 +205,7 @@ KINDS: tuple[Kind, ...] = (
         name="organizations",
         folder="organizations",
         path="/organizations",
-        owned=frozenset({"managed_by"}),
+        owned=frozenset({"managed_by", "suspended"}),
         parts=(_ORGANIZATION_CONNECTIONS, _GRANTS, _DOMAINS),
     ),
     Documents(

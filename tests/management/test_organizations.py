@@ -171,6 +171,23 @@ async def test_members_come_in_with_roles_of_the_organization_s_own(acme: Place)
     assert listed == {"roles": [], "organization_roles": ["billing", "clerk"]}
 
 
+async def test_an_organization_is_suspended_until_it_is_not(world: World) -> None:
+    api, organization = world.acme.api(), await north(world.acme)
+    path = f"/organizations/{organization}"
+    assert (await api.post("/organizations", {"name": "south", "suspended": True})).status_code == 400
+    for wrong in (None, "true", 1):
+        assert (await api.patch(path, {"suspended": wrong})).status_code == 400
+    assert "suspended" not in (await api.get(path)).json()
+    assert (await api.patch(path, {"suspended": True})).json()["suspended"] is True
+    (before,) = await world.acme.rows(Organization)
+    world.clock.time += 1
+    await api.patch(path, {"suspended": True, "display_name": "North"})
+    (after,) = await world.acme.rows(Organization)
+    assert after.suspended_at == before.suspended_at, "it has been since then"
+    assert "suspended" not in (await api.patch(path, {"suspended": False})).json()
+    assert [row.suspended_at for row in await world.acme.rows(Organization)] == [None]
+
+
 async def test_what_does_not_exist_is_linked_to_nothing(world: World) -> None:
     acme, organization = world.acme, await north(world.acme)
     ada, eve = await person(acme, "ada"), await person(world.globex, "eve")
@@ -241,10 +258,15 @@ async def test_the_organization_of_a_tenant_is_managed_with_a_platform_permissio
     assert len((await reader.get(f"{path}/members")).json()) == 1
     held = (await operator.get(f"{path}/members/{ada}/roles")).json()
     assert [item["name"] for item in held] == ["Tenant Member"], "what the installation gives new members"
-    for method, body in (("PATCH", {"name": "mine"}), ("PATCH", {"display_name": "Mine"}), ("DELETE", None)):
+    for method, body in (
+        ("PATCH", {"name": "mine"}),
+        ("PATCH", {"display_name": "Mine"}),
+        ("PATCH", {"suspended": True}),
+        ("DELETE", None),
+    ):
         refused = await operator(method, path, body)
         assert (refused.status_code, refused.json()["errorCode"]) == (403, "operation_not_supported")
-    assert (await operator.patch(path, {"name": "acme"})).status_code == 200
+    assert (await operator.patch(path, {"name": "acme", "suspended": False})).status_code == 200
 
 
 async def test_a_deleted_organization_of_a_tenant_ends_nothing_because_it_stays(world: World) -> None:

@@ -5,9 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import update
-
-from tenant_runtime.models import Organization
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, new_address
 
@@ -37,11 +34,8 @@ async def taken_back(installation: Installation, inviter_id: str) -> list[tuple[
 
 
 async def suspend(installation: Installation, organization_id: str) -> None:
-    table = Organization.__table__
-    of_it = update(table).where(table.c.id == organization_id).values(suspended_at=1)
-    tenant = await installation.running.platform.directory.by_id("acme")
-    assert tenant is not None
-    await tenant.database.write(lambda connection: connection.execute(of_it) and None)
+    manager = await installation.manager("acme")
+    await manager.patch(f"/organizations/{organization_id}", {"suspended": True})
 
 
 @asynccontextmanager

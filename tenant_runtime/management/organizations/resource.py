@@ -46,20 +46,26 @@ class Branding(Body):
     colors: Maybe[Colors | None] = UNSET
 
 
-class OrganizationPatch(Body):
+class OrganizationBody(Body):
     name: Maybe[OrganizationName] = UNSET
     display_name: Maybe[Name | None] = UNSET
     branding: Maybe[Branding | None] = UNSET
     metadata: Maybe[Metadata | None] = UNSET
 
 
-class OrganizationIn(OrganizationPatch, kw_only=True):
+class OrganizationIn(OrganizationBody, kw_only=True):
     name: OrganizationName
+
+
+class OrganizationPatch(OrganizationBody):
+    suspended: Maybe[bool] = UNSET
+    """Nobody acts in it until it is false again."""
 
 
 def shape(row: Row[Any]) -> dict[str, Any]:
     shown = {"id": row.id, "name": row.name, "display_name": row.display_name or row.name}
-    kept = {"branding": row.branding, "metadata": row.metadata, "managed_by": row.managed_by}
+    kept: dict[str, Any] = {"branding": row.branding, "metadata": row.metadata, "managed_by": row.managed_by}
+    kept["suspended"] = row.suspended_at is not None
     return {**shown, **{name: value for name, value in kept.items() if value}}
 
 
@@ -135,7 +141,7 @@ def load_manageable(connection: Connection, id: str, actor: Actor, *, is_reading
     return row
 
 
-def _checked(data: OrganizationPatch) -> dict[str, Any]:
+def _checked(data: OrganizationBody) -> dict[str, Any]:
     members = named(data)
     if members.get("name", "").startswith(ID_PREFIX):
         raise InvalidInput(f"`name` must not look like an id: it begins with {ID_PREFIX}.")
@@ -163,7 +169,17 @@ def _update(connection: Connection, id: str, members: dict[str, Any], actor: Act
         for name in ("branding", "metadata")
         if name in members
     }
-    return ENTITY.changed(row, ENTITY.change(connection, row, {**members, **objects}, now))
+    values = {**members, **objects}
+    if (suspended := values.pop("suspended", None)) is not None:
+        values["suspended_at"] = _suspended_at(row, now) if suspended else None
+    return ENTITY.changed(row, ENTITY.change(connection, row, values, now))
+
+
+def _suspended_at(row: Row[Any], now: int) -> int:
+    if row.managed_by is not None:
+        message = "The organization of a tenant is not suspended: the tenant is."
+        raise Forbidden(message, code="operation_not_supported")
+    return int(row.suspended_at or now)
 
 
 def _delete(connection: Connection, id: str, now: int) -> Written:
