@@ -4,6 +4,7 @@ Pages of any origin may call it: no cookie is asked, and a name that leads here 
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -63,4 +64,6 @@ async def _loaded() -> Protocol:
 def _imported() -> Protocol:
     from tenant_runtime.agents.protocol import answer_to
 
+    if gc.get_freeze_count():
+        gc.freeze()  # as the server did with what its start made: it stays, and is not looked at again and again
     return answer_to
