@@ -149,7 +149,8 @@ async def _make_user(api: Api, user: DemoUser, role_id: str) -> str:
 async def _make_organizations(
     api: Api, tenant_id: str, users: list[DemoUser], user_ids: list[str], role_id: str
 ) -> list[DemoOrganization]:
-    """The first user belongs to the first two organizations, the second to the last two, the third to all."""
+    """The first user belongs to the first two organizations, the second to the last two, the third to all. Each has an
+    owner, so that somebody can invite."""
     belongs = {"north": (0, 2), "south": (0, 1, 2), "east": (1, 2)}
     made = []
     for name in ORGANIZATIONS:
@@ -157,12 +158,12 @@ async def _make_organizations(
             "/organizations",
             {"name": f"{tenant_id}-{name}", "display_name": f"{_title(tenant_id)} {name.title()}"},
         )
-        members = [user_ids[index] for index in belongs[name]]
-        await api.post(f"/organizations/{organization['id']}/members", {"members": members})
+        owner, *others = members = [user_ids[index] for index in belongs[name]]
+        its_members = f"/organizations/{organization['id']}/members"
+        await api.post(its_members, {"members": [owner], "organization_roles": ["owner"]})
+        await api.post(its_members, {"members": others})
         for user_id in members:
-            await api.post(
-                f"/organizations/{organization['id']}/members/{user_id}/roles", {"roles": [role_id]}
-            )
+            await api.post(f"{its_members}/{user_id}/roles", {"roles": [role_id]})
         emails = [users[index].email for index in belongs[name]]
         made.append(DemoOrganization(organization["id"], organization["name"], emails))
     return made

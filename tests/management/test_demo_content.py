@@ -22,6 +22,12 @@ async def test_a_demo_is_filled_through_the_front_door(world: World) -> None:
     clients = await demo_content._make_clients(api, world.acme.tenant.issuer, audience)
 
     assert [organization.name for organization in organizations] == ["acme-north", "acme-south", "acme-east"]
+    for organization in organizations:
+        path = f"/organizations/{organization.id}/members"
+        standing = [
+            member["organization_roles"] for member in await api.get(path, fields="organization_roles")
+        ]
+        assert sorted(standing) == [["member"]] * (len(standing) - 1) + [["owner"]]
     assert {name: bool(client.client_secret) for name, client in clients.items()} == {
         "web": True,
         "web2": True,

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from entrypoints.demo_content import CALLBACK, DemoClient
+from tenant_runtime.organizations.access import resources
+from tenant_runtime.organizations.options import OrganizationOptions
 from tests.installation import Installation
 from tests.organizations.people import DATABASE, member, new_address, signed_in
 from tests.organizations.test_licenses import subscribed
@@ -18,6 +20,9 @@ from tests.relying_party import Answer, RelyingParty
 
 NORTH, SOUTH = "acme-north", "acme-south"
 EVERYTHING = "openid offline_access licenses entitlements org_permissions"
+OF_OWNERS = sorted(
+    f"{on}.{action}" for on, actions in resources(OrganizationOptions()).items() for action in actions
+)
 ASKED = ("licenses", "entitlements", "org_permissions")
 
 
@@ -66,7 +71,7 @@ async def test_who_asks_by_scope_is_told_in_every_place(shared: Installation) ->
         assert told["org_id"] == north
         assert told["licenses"] == [name]
         assert told["entitlements"] == {"projects": 5, "sso": True}
-        assert told["org_permissions"] == ["ac.read"]
+        assert told["org_permissions"] == OF_OWNERS
         assert "org_role" not in told
 
 
@@ -145,8 +150,8 @@ async def test_the_role_is_told_where_the_tenant_says_so(shared: Installation) -
         answer = await party.sign_in(organization=NORTH)
         userinfo = (await party.userinfo(answer.access_token)).json()
         without = await refreshed(party, answer)
-    assert [told["org_role"] for told in (answer.claims, answer.id_claims, userinfo)] == ["member"] * 3
-    assert without.claims["org_role"] == "member"
+    assert [told["org_role"] for told in (answer.claims, answer.id_claims, userinfo)] == ["owner"] * 3
+    assert without.claims["org_role"] == "owner"
     async with browser(shared) as party:
         assert "org_role" not in (await party.sign_in(organization=NORTH)).claims
 
@@ -159,7 +164,7 @@ async def test_other_names_stand_beside_the_claims_and_never_instead(shared: Ins
         userinfo = (await party.userinfo(answer.access_token)).json()
     for told in (answer.claims, answer.id_claims, userinfo):
         assert told["org_id"] == told["organization_id"] == told["organizationId"] == north
-        assert told["role"] == "member"
+        assert told["role"] == "owner"
         assert "org_role" not in told
 
 
