@@ -6,7 +6,7 @@ import pytest
 
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, member, new_address, signed_in
-from tests.organizations.test_accounts import rows
+from tests.organizations.test_accounts_that_go import rows
 
 pytestmark = pytest.mark.anyio
 
