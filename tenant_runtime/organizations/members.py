@@ -10,6 +10,7 @@ from core.database import Prepared
 from tenant_runtime.models import Membership, MembershipOrganizationRole, OrganizationRole
 from tenant_runtime.organizations.access import MEMBER, Permissions, Statements, of_roles, permits
 from tenant_runtime.organizations.options import OrganizationOptions
+from tenant_runtime.organizations.roles.names import normalized
 
 _m = Membership.__table__.c
 _held = MembershipOrganizationRole.__table__.c
@@ -72,10 +73,9 @@ def may(connection: Connection, member: Member, options: OrganizationOptions, as
 
 
 def in_wire_order(roles: Iterable[str]) -> tuple[str, ...]:
-    """Trimmed, in small letters, each once, in one order: as they are stored."""
-    return tuple(
-        sorted({name for role in roles for part in role.split(",") if (name := part.strip().lower())})
-    )
+    """Each once, in one order: as they are stored."""
+    parts = (part.strip() for role in roles for part in normalized(role).split(","))
+    return tuple(sorted({name for name in parts if name}))
 
 
 def _member(rows: list[Row[Any]]) -> Member | None:

@@ -1,5 +1,7 @@
-"""Names of roles: trimmed and in small letters before they are compared and before they are stored."""
+"""Names of roles: trimmed, in small letters and in their usual form (NFKC) before they are compared and before they are
+stored. A name that only looks wider than `owner` would be `owner` to an application that folds what a token says."""
 
+import unicodedata
 from collections.abc import Container
 
 from tenant_runtime.organizations.wire.errors import refusal
@@ -8,7 +10,7 @@ LONGEST = 64
 
 
 def normalized(name: str) -> str:
-    return name.strip().lower()
+    return unicodedata.normalize("NFKC", name).strip().lower()
 
 
 def new_name(name: str, built_in: Container[str]) -> str:
