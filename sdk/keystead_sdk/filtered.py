@@ -13,7 +13,7 @@ from sqlalchemy import CompoundSelect, Select, SelectBase
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import ColumnClause
-from sqlalchemy.sql.selectable import AliasedReturnsRows, TableClause
+from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, TableClause
 from sqlalchemy.sql.util import extract_first_column_annotation, surface_expressions
 from sqlalchemy.sql.visitors import HasTraverseInternals
 
@@ -101,7 +101,7 @@ class _Check:
         """Scoped models, without entering another SELECT."""
         if isinstance(element, SelectBase) or relationship_of(element) is not None:
             return
-        if isinstance(element, ColumnClause | TableClause | AliasedReturnsRows):
+        if isinstance(element, ColumnClause | TableClause | AliasedReturnsRows | Join):
             yield from (one for one in (entity_of(element),) if self._is_scoped(one))
         if not isinstance(element, AliasedReturnsRows | ColumnClause):
             for child in element.get_children():
@@ -114,17 +114,34 @@ class _Check:
 def _filtered(select: Select[Any]) -> Entities:
     if select._propagate_attrs.get("compile_state_plugin") != "orm":
         return _nothing
-    return frozenset(_reached(select)) - _in_full_joins(select) - {None}
+    reached = frozenset(_reached(select)) - _in_full_joins(select) - {None}
+    return reached - _overlapping(select, reached)
 
 
 def _in_full_joins(select: Select[Any]) -> Entities:
     return frozenset(_joined(target) for target, _, _, flags in joins_of(select) if flags["full"])
 
 
+def _overlapping(select: Select[Any], reached: Entities) -> Entities:
+    """A model that is joined to one that it inherits from, or the other way round, is renamed by SQLAlchemy, and the
+    filters of both with it."""
+    joined = {_joined(target) for target, *_ in joins_of(select)}
+    return frozenset(
+        one
+        for one in reached
+        for other in reached
+        if one is not other and joined & {one, other} and _are_related(one, other)
+    )
+
+
+def _are_related(one: Any, other: Any) -> bool:
+    return isinstance(one, Mapper) and isinstance(other, Mapper) and (one.isa(other) or other.isa(one))
+
+
 def _reached(select: Select[Any]) -> Iterator[Any]:
-    for column in select._raw_columns:
-        for one in column.get_children() if "bundle" in column._annotations else (column,):
-            yield entity_of(one) or _first_named(one)
+    for entity in _in_columns(select):
+        if entity is not None and (holds_organization(entity) or _begins_from(select, entity)):
+            yield entity
     yield from (entity_of(one) for one in select._from_obj)
     for target, _, left, _ in joins_of(select):
         yield _joined(target)
@@ -132,6 +149,24 @@ def _reached(select: Select[Any]) -> Iterator[Any]:
     for condition in select._where_criteria:
         compared = map(entity_of, surface_expressions(condition))  # type: ignore[no-untyped-call]
         yield from (one for one in compared if one is not None and holds_organization(one))
+
+
+def _in_columns(select: Select[Any]) -> Iterator[Any]:
+    for column in select._raw_columns:
+        for one in column.get_children() if "bundle" in column._annotations else (column,):
+            yield entity_of(one) or _first_named(one)
+
+
+def _begins_from(select: Select[Any], entity: Any) -> bool:
+    """Whether the model stands among the sources as the join that it is; beside others its own table would alone."""
+    if select._from_obj:
+        return False
+    for target, on_clause, left, _ in joins_of(select):
+        along = next((one for one in (target, on_clause) if relationship_of(one) is not None), None)
+        if left is not None or along is not None:
+            return left is None and along is not None and along.parent is entity
+        return set(_in_columns(select)) == {entity}
+    return True
 
 
 def holds_organization(entity: Any) -> bool:

@@ -236,6 +236,9 @@ def test_a_model_that_inherits_its_organization_stays_inside(sessions: sessionma
         assert session.scalars(select(Invoice.id).order_by(Invoice.id)).all() == [MINE, 7]
         assert [row.id for row in session.scalars(select(Invoice).order_by(Invoice.id))] == [MINE, 7]
         assert session.get(Credit, 8) is None
+        lines = select(func.count(Line.id)).select_from(Credit).outerjoin(Credit.lines)
+        assert session.scalar(lines) == 0
+        assert session.scalars(select(Credit.reason).join(Line, Line.id < Credit.id)).all() == [""]
         with pytest.raises(UnscopedStatement):
             session.execute(select(Note.id, Credit.__table__.c.id))
         with pytest.raises(UnscopedStatement):

@@ -141,6 +141,13 @@ REFUSED: dict[str, Any] = {
     "columns that take the place of a model after a join": select(Invoice)
     .join(Line, Line.invoice_id == Invoice.id)
     .with_only_columns(func.count()),
+    "a model that inherits its organization, beside what is joined": select(func.abs(Credit.id)).join_from(
+        Note, Note.invoice
+    ),
+    "a model that inherits its organization, beside what is selected from": select(Credit).select_from(Note),
+    "a model joined to the one that it inherits from": select(Invoice.id).join(
+        Credit, Credit.id > Invoice.id
+    ),
     "a bare column beside an alias of the model": select(other.id, INVOICES.c.id),
     "a bare column in a condition on an alias": select(other.id).where(INVOICES.c.amount > 15),
     "a bare column beside a relationship to an alias": select(Note.id, INVOICES.c.id).join(
