@@ -27,6 +27,9 @@ from keystead_sdk.fetching import HttpFetch
 from keystead_sdk.strict_json import read_object
 
 SECONDS = 10.0
+LONGEST_ORGANIZATION = 255
+"""Of an id or a name: anybody may write one into a link, and it is remembered with every request."""
+
 _random_bytes = 32
 
 
@@ -95,6 +98,8 @@ class SignIn:
     async def begin(self, organization: str | None = None) -> Begun:
         """With an organization nobody types anything: whoever is signed in changes to it, or `finish` says
         `login_required`."""
+        if organization is not None and len(organization) > LONGEST_ORGANIZATION:
+            raise SignInFailed("There is no such organization.", "invalid_request")
         state, nonce, verifier = (token_urlsafe(_random_bytes) for _ in range(3))
         asked = {
             "response_type": "code",

@@ -73,19 +73,26 @@ def issuer() -> Issuer:
     return Issuer()
 
 
-@pytest.fixture
-def browser(issuer: Issuer) -> Iterator[TestClient[Litestar]]:
+SECRET = bytes(range(32))
+
+
+def application_of(issuer: Issuer, path: str = "") -> Litestar:
     http = httpx.AsyncClient(transport=httpx.MockTransport(issuer))
     sign_in = SignIn(
         issuer=issuer.keys.issuer,
         client_id=CLIENT_ID,
         client_secret=CLIENT_SECRET,
-        application=APPLICATION,
+        application=f"{APPLICATION}{path}",
         audience=issuer.keys.audience,
         client=http,
     )
-    app = Litestar([home], plugins=[SignInPlugin(sign_in, issuer.keys.verifier())])
-    with TestClient(app, base_url=APPLICATION) as client:
+    plugin = SignInPlugin(sign_in, issuer.keys.verifier(), secret=SECRET)
+    return Litestar([home], path=f"/{path}", plugins=[plugin])
+
+
+@pytest.fixture
+def browser(issuer: Issuer) -> Iterator[TestClient[Litestar]]:
+    with TestClient(application_of(issuer), base_url=APPLICATION) as client:
         client.follow_redirects = False
         yield client
 
@@ -112,6 +119,7 @@ def test_who_is_not_signed_in_is_sent_to_the_issuer_and_comes_back(
     go_to_issuer(browser, issuer)
     back = come_back(browser, issuer.answer)
     assert back.headers["location"] == "/"
+    assert back.headers["set-cookie"].startswith("__Host-session="), "no neighbouring domain plants one"
     kept = back.headers["set-cookie"].lower()
     assert "httponly" in kept
     assert "secure" in kept
@@ -172,6 +180,57 @@ def test_an_answer_is_good_once(browser: TestClient[Litestar], issuer: Issuer) -
     come_back(browser, issuer.answer)
     assert issuer.form == {}
     assert browser.get("/").json()["problem"] == "This sign-in was not begun in this browser, or is over."
+
+
+def test_people_sign_in_in_whichever_of_their_tabs(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    tabs = []
+    for _ in range(3):
+        go_to_issuer(browser, issuer)
+        tabs.append(issuer.asked)
+    come_back(browser, {"code": "the code", "state": "made up"})  # by a link of somebody else's
+    for asked in tabs:
+        issuer.asked = asked
+        assert come_back(browser, issuer.answer).headers["location"] == "/"
+    assert browser.get("/").json()["problem"] is None
+
+
+def test_an_answer_that_took_its_time_brings_nothing_back(
+    browser: TestClient[Litestar], issuer: Issuer
+) -> None:
+    signed_in(browser, issuer)
+    assert "set-cookie" not in browser.get("/").headers
+
+
+def test_a_script_is_told_and_begins_no_sign_in(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    script = {"Sec-Fetch-Mode": "cors"}
+    go_to_issuer(browser, issuer)
+    answer = browser.get("/", headers=script)
+    assert (answer.status_code, answer.json()["error"]) == (401, "unauthenticated")
+    come_back(browser, issuer.answer)
+    issuer.now += 7200
+    answer = browser.get("/", headers=script)
+    assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
+    assert browser.get("/", headers={"Sec-Fetch-Mode": "navigate"}).headers["location"] == "/login"
+
+
+def test_a_link_does_not_fill_the_cookie(browser: TestClient[Litestar], issuer: Issuer) -> None:
+    signed_in(browser, issuer)
+    refused = browser.get(f"/login?organization={'a' * 256}")
+    assert (refused.status_code, "set-cookie" in refused.headers) == (400, False)
+    for _ in range(9):
+        browser.get(f"/login?organization={'a' * 255}")
+    assert sum(len(cookie.value or "") for cookie in browser.cookies.jar) < 8000, (
+        "what servers take in a header"
+    )
+
+
+def test_an_application_below_a_path_stays_there(issuer: Issuer) -> None:
+    with TestClient(application_of(issuer, "app"), base_url=APPLICATION) as browser:
+        browser.follow_redirects = False
+        assert browser.get("/app").headers["location"] == "/app/login"
+        go_to_issuer(browser, issuer, "/app/login")
+        assert issuer.asked["redirect_uri"] == f"{APPLICATION}app/callback"
+        assert browser.get("/app/callback", params=issuer.answer).headers["location"] == "/app/"
 
 
 def test_another_organization_is_asked_for_silently(browser: TestClient[Litestar], issuer: Issuer) -> None:
@@ -237,6 +296,19 @@ def test_who_signs_out_is_out_here_and_at_the_issuer(browser: TestClient[Litesta
     assert asked["id_token_hint"]
     assert browser.get("/").headers["location"] == "/login"
     assert browser.get("/logout").headers["location"] == "/"
+
+
+def test_who_signs_out_while_the_issuer_is_away_is_out_here_and_can_do_it_again(
+    browser: TestClient[Litestar], issuer: Issuer
+) -> None:
+    signed_in(browser, issuer)
+    with TestClient(application_of(issuer), base_url=APPLICATION, cookies=browser.cookies) as restarted:
+        restarted.follow_redirects = False
+        issuer.is_away = True
+        assert restarted.get("/logout").status_code == 503
+        assert restarted.get("/").headers["location"] == "/login"
+        issuer.is_away = False
+        assert restarted.get("/logout").headers["location"].startswith(f"{issuer.keys.issuer}logout?")
 
 
 def test_an_issuer_that_is_away_is_said_to_be(browser: TestClient[Litestar], issuer: Issuer) -> None:
