@@ -123,15 +123,19 @@ def _in_full_joins(select: Select[Any]) -> Entities:
 
 
 def _overlapping(select: Select[Any], reached: Entities) -> Entities:
-    """A model that is joined to one that it inherits from, or the other way round, is renamed by SQLAlchemy, and the
-    filters of both with it."""
-    joined = {_joined(target) for target, *_ in joins_of(select)}
-    return frozenset(
+    """A model that is joined to itself, to one that it inherits from, or the other way round, is renamed by SQLAlchemy,
+    and the filters of both with it."""
+    joins = list(joins_of(select))
+    joined = [_joined(target) for target, *_ in joins]
+    sources = {*map(entity_of, select._from_obj), *(entity_of(left) for _, _, left, _ in joins)}
+    twice = {one for one in joined if one in sources or joined.count(one) > 1 or _begins_from(select, one)}
+    related = {
         one
         for one in reached
         for other in reached
-        if one is not other and joined & {one, other} and _are_related(one, other)
-    )
+        if one is not other and (one in joined or other in joined) and _are_related(one, other)
+    }
+    return frozenset(twice | related)
 
 
 def _are_related(one: Any, other: Any) -> bool:

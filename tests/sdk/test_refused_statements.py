@@ -148,6 +148,7 @@ REFUSED: dict[str, Any] = {
     "a model joined to the one that it inherits from": select(Invoice.id).join(
         Credit, Credit.id > Invoice.id
     ),
+    "a model joined to itself": select(Credit.id).join(Credit, Credit.id > 0),
     "a bare column beside an alias of the model": select(other.id, INVOICES.c.id),
     "a bare column in a condition on an alias": select(other.id).where(INVOICES.c.amount > 15),
     "a bare column beside a relationship to an alias": select(Note.id, INVOICES.c.id).join(
