@@ -138,6 +138,12 @@ async def test_who_owns_a_tenant_s_organization_administers_the_tenant_and_a_gue
     for person, status in ((heir, 201), (owner, 403), (guest, 403)):
         caller = await administrator(plane, person, organization["id"])
         assert (await caller.call("POST", f"{issuer}api/v2/roles", {"name": "theirs"})).status_code == status
+    path = "/organization/update-member-role"
+    assert (await heir.post(path, memberId=members["member"], role=["guest", "owner"])).status == 200
+    back = handed.body["formerOwner"]["id"]
+    handed = await heir.post("/organization/transfer-ownership", memberId=back)
+    assert handed.body["formerOwner"]["role"] == "guest"
+    assert [await held_by(each) for each in people] == [theirs, [], []]
 
 
 async def test_an_address_that_is_not_proved_makes_no_tenant(plane: Platform) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from core.database.sql import insert
 from tenant_runtime.models import MembershipRole, Organization, Role
+from tenant_runtime.organizations.access import GUEST
 from tenant_runtime.organizations.members import Member
 
 _table = MembershipRole.__table__
@@ -26,14 +27,15 @@ def hand_over_tenant_roles(
     connection: Connection, owner: Member, former: Member, left: Sequence[str]
 ) -> list[str]:
     """Names of those that the new owner holds from now on. `left`: of those of any member, which is what the former one
-    is then. Only in the organization of a tenant: elsewhere they say nothing of who owns."""
+    is then, unless a guest. Only in the organization of a tenant: elsewhere they say nothing of who owns."""
     stands_for = connection.execute(_STANDS_FOR, {"organization": owner.organization_id}).scalar_one()
     held = connection.execute(_HELD, {"of": former.id}).all() if stands_for is not None else []
     if not held:
         return []
     _give(connection, owner, [role.id for role in held])
     connection.execute(delete(_table).where(_held.membership_id == former.id))
-    _give(connection, former, connection.execute(_NAMED, {"names": list(left)}).scalars().all())
+    names = list(left) if former.roles != (GUEST,) else []
+    _give(connection, former, connection.execute(_NAMED, {"names": names}).scalars().all())
     return [role.name for role in held]
 
 
