@@ -271,6 +271,7 @@ async def test_its_name_follows_the_tenant(plane: Platform) -> None:
 async def test_an_operator_makes_and_deletes_them_by_the_management_api(plane: Platform) -> None:
     name = new_id()
     body = {"name": name, "display_name": "Theirs", "metadata": {"plan": "gold"}}
+    assert (await plane("POST", "/organizations", {**body, "suspended": True})).status_code == 403
     answer = await plane("POST", "/organizations", body)
     assert answer.status_code == 201, answer.text
     organization = answer.json()

@@ -174,7 +174,6 @@ async def test_members_come_in_with_roles_of_the_organization_s_own(acme: Place)
 async def test_an_organization_is_suspended_until_it_is_not(world: World) -> None:
     api, organization = world.acme.api(), await north(world.acme)
     path = f"/organizations/{organization}"
-    assert (await api.post("/organizations", {"name": "south", "suspended": True})).status_code == 400
     for wrong in (None, "true", 1):
         assert (await api.patch(path, {"suspended": wrong})).status_code == 400
     assert "suspended" not in (await api.get(path)).json()
@@ -186,6 +185,13 @@ async def test_an_organization_is_suspended_until_it_is_not(world: World) -> Non
     assert after.suspended_at == before.suspended_at, "it has been since then"
     assert "suspended" not in (await api.patch(path, {"suspended": False})).json()
     assert [row.suspended_at for row in await world.acme.rows(Organization)] == [None]
+
+
+async def test_what_was_exported_suspended_comes_in_suspended(world: World) -> None:
+    made = await world.acme.api().post("/organizations", {"name": "south", "suspended": True})
+    assert (made.status_code, made.json()["suspended"]) == (201, True)
+    (south,) = await world.acme.rows(Organization)
+    assert south.suspended_at == south.created_at
 
 
 async def test_what_does_not_exist_is_linked_to_nothing(world: World) -> None:

@@ -46,20 +46,18 @@ class Branding(Body):
     colors: Maybe[Colors | None] = UNSET
 
 
-class OrganizationBody(Body):
+class OrganizationPatch(Body):
+    """`suspended`: nobody acts in it until it is false again."""
+
     name: Maybe[OrganizationName] = UNSET
     display_name: Maybe[Name | None] = UNSET
     branding: Maybe[Branding | None] = UNSET
     metadata: Maybe[Metadata | None] = UNSET
-
-
-class OrganizationIn(OrganizationBody, kw_only=True):
-    name: OrganizationName
-
-
-class OrganizationPatch(OrganizationBody):
     suspended: Maybe[bool] = UNSET
-    """Nobody acts in it until it is false again."""
+
+
+class OrganizationIn(OrganizationPatch, kw_only=True):
+    name: OrganizationName
 
 
 def shape(row: Row[Any]) -> dict[str, Any]:
@@ -106,6 +104,8 @@ async def get_organization_by_name(call: CallOf, name: FromPath[str]) -> dict[st
 async def create_organization(call: CallOf, data: JSONBody[OrganizationIn]) -> dict[str, Any]:
     members = _checked(data)
     if (lifecycle := lifecycle_for(call.tenant, call.services)) is not None:
+        if members.get("suspended"):
+            raise _stands_for_tenant()
         await tenants.make_tenant(call, lifecycle, members)
         return await call.write(tenants.furnish, ENTITY, members, call.now)
     return await call.write(_create, new_id("org"), members, call.now)
@@ -141,7 +141,7 @@ def load_manageable(connection: Connection, id: str, actor: Actor, *, is_reading
     return row
 
 
-def _checked(data: OrganizationBody) -> dict[str, Any]:
+def _checked(data: OrganizationPatch) -> dict[str, Any]:
     members = named(data)
     if members.get("name", "").startswith(ID_PREFIX):
         raise InvalidInput(f"`name` must not look like an id: it begins with {ID_PREFIX}.")
@@ -158,7 +158,7 @@ def _by_name(connection: Connection, name: str) -> Row[Any]:
 
 def _create(connection: Connection, id: str, members: dict[str, Any], now: int) -> Written:
     objects = {name: merged({}, members.get(name)) for name in ("branding", "metadata")}
-    values = {**members, **objects, "id": id, "created_at": now, "updated_at": now}
+    values = {**_stored(members, None, now), **objects, "id": id, "created_at": now, "updated_at": now}
     return ENTITY.made(ENTITY.create(connection, values))
 
 
@@ -169,17 +169,23 @@ def _update(connection: Connection, id: str, members: dict[str, Any], actor: Act
         for name in ("branding", "metadata")
         if name in members
     }
-    values = {**members, **objects}
-    if (suspended := values.pop("suspended", None)) is not None:
-        values["suspended_at"] = _suspended_at(row, now) if suspended else None
+    if members.get("suspended") and row.managed_by is not None:
+        raise _stands_for_tenant()
+    values = {**_stored(members, row.suspended_at, now), **objects}
     return ENTITY.changed(row, ENTITY.change(connection, row, values, now))
 
 
-def _suspended_at(row: Row[Any], now: int) -> int:
-    if row.managed_by is not None:
-        message = "The organization of a tenant is not suspended: the tenant is."
-        raise Forbidden(message, code="operation_not_supported")
-    return int(row.suspended_at or now)
+def _stored(members: dict[str, Any], suspended_at: int | None, now: int) -> dict[str, Any]:
+    """`suspended_at`: since when it has been."""
+    values = {name: value for name, value in members.items() if name != "suspended"}
+    if "suspended" in members:
+        values["suspended_at"] = (suspended_at or now) if members["suspended"] else None
+    return values
+
+
+def _stands_for_tenant() -> Forbidden:
+    message = "The organization of a tenant is not suspended: the tenant is."
+    return Forbidden(message, code="operation_not_supported")
 
 
 def _delete(connection: Connection, id: str, now: int) -> Written:
