@@ -7,8 +7,11 @@ restore is refused: each user's sign-ins count from it on.
 
 Taken over from the database that is replaced, as long as it can be read: the signing keys as they are now (so what
 was revoked stays revoked, and what is published stays verifiable), revoked tokens and consents, ids that were used
-up. Of the consents in the backup only those stay that hold today, as far as they go today. When it cannot be read,
-nobody knows: then every signing key is revoked and new ones are made, and every consent is asked for again.
+up; whom organizations turned away or put out. Of the consents in the backup only those stay that hold today, as far as
+they go today, and of its streams only those are on that tell the same receiver today. When it cannot be read, nobody
+knows: then every signing key is revoked and new ones are made, and every consent is asked for again.
+
+Domains that are an organization's by a record are looked for at once, and lost where it is gone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +47,11 @@ from tenant_runtime.models import (
 )
 from tenant_runtime.oauth.keys.changes import Spare, load_all, revoke
 from tenant_runtime.oauth.keys.life import PUBLISHED
+from tenant_runtime.organizations.domains.rechecking import look_at_once
+from tenant_runtime.organizations.joining.turned_away import bring_over, turned_away_in
 from tenant_runtime.organizations.leaving import cancel_all_invitations
+from tenant_runtime.schema import has_organization_api
+from tenant_runtime.streams.receivers import receivers_in, switch_off_all_but
 
 SHORT_LIVED: tuple[Table, ...] = tuple(
     model.__table__
@@ -78,6 +85,8 @@ class Present:
     used: Rows
     consents: Mapping[str, Sequence[str]]  # by id: the scope
     erased: Sequence[tuple[str, int]]
+    turned_away: Rows
+    receivers: Mapping[str, str]  # addresses, by id of the stream
 
 
 def read_present(connection: Connection) -> Present:
@@ -88,6 +97,8 @@ def read_present(connection: Connection) -> Present:
         used=_rows(connection, UsedId.__table__),
         consents={row.id: tuple(row.scope) for row in consents},
         erased=erasures_in(connection),
+        turned_away=turned_away_in(connection) if has_organization_api(connection) else (),
+        receivers=receivers_in(connection),
     )
 
 
@@ -98,6 +109,8 @@ def end_what_was_begun(connection: Connection, now: int) -> None:
     connection.execute(delete(Delivery.__table__).where(is_waiting))
     connection.execute(update(User.__table__).values(sessions_valid_from=_later(now)))
     cancel_all_invitations(connection, now)
+    if has_organization_api(connection):
+        look_at_once(connection, now)
 
 
 def _later(now: int) -> ColumnElement[int]:
@@ -114,11 +127,18 @@ def erase(connection: Connection, data_key: DataKey, erased: Mapping[str, int], 
     return len(user_ids)
 
 
-def take_over(connection: Connection, present: Present) -> None:
+def take_over(connection: Connection, present: Present, now: int) -> None:
     connection.execute(delete(SigningKeyRow.__table__))
     _put(connection, SigningKeyRow.__table__, present.signing_keys)
     _put(connection, RevokedFamily.__table__, present.revoked)
     _put(connection, UsedId.__table__, present.used)
+    switch_off_all_but(connection, present.receivers, now)
+    if present.turned_away and has_organization_api(connection):
+        bring_over(connection, present.turned_away)
+    _keep_consents(connection, present)
+
+
+def _keep_consents(connection: Connection, present: Present) -> None:
     for id, scope in connection.execute(select(_grant.id, _grant.scope)).all():
         held = present.consents.get(id)
         if held is None:

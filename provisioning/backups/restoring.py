@@ -202,7 +202,7 @@ class _Restoration:
             )
         else:
             erased = _latest(erased, present)
-            await asyncio.to_thread(self._converging, draft, outdated.take_over, present)
+            await asyncio.to_thread(self._converging, draft, outdated.take_over, present, self._now)
         await asyncio.to_thread(self._converging, draft, outdated.erase, self._data_key, erased, self._now)
         if not tenant.is_control_plane:
             with suppress(Unavailable):  # with tenant one away it follows later, as everybody

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from tenant_runtime.models import OrganizationDomain
 from tests.backups.keeper import Keeper
 from tests.installation import Installation
 from tests.organizations.people import signed_in
+from tests.organizations.test_joining import at, owning
 from tests.provisioning.installations import sql
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +22,9 @@ PERSON = {
     "password": "correct horse battery",
     "connection": "Username-Password-Authentication",
 }
+
+
+TWENTY_DAYS_MS = 20 * 86_400_000
 
 
 async def kids(installation: Installation, tenant_id: str) -> set[str]:
@@ -31,6 +37,28 @@ async def run_in(installation: Installation, tenant_id: str, statement: str) -> 
     found = await installation.running.platform.directory.by_id(tenant_id)
     assert found is not None
     return await found.database.read(sql(statement))
+
+
+async def proved_by_record(installation: Installation, organization_id: str, domain: str) -> int:
+    """Its record was seen a while ago; answers when it is looked for again."""
+    manager = await installation.manager("acme")
+    said = {"domain": domain, "status": "verified"}
+    made = await manager.post(f"/organizations/{organization_id}/discovery-domains", said)
+    found = await installation.running.platform.directory.by_id("acme")
+    assert found is not None
+    look_at, d = int(installation.clock.now() * 1000) + TWENTY_DAYS_MS, OrganizationDomain.__table__
+    seen = update(d).where(d.c.id == made["id"]).values(look_at=look_at)
+    await found.database.write(lambda connection: connection.execute(seen) and None)
+    return look_at
+
+
+def events_to(url: str) -> dict[str, Any]:
+    destination = {"type": "webhook", "configuration": {"webhook_endpoint": url}}
+    return {"subscriptions": [{"event_type": "organization.created"}], "destination": destination}
+
+
+def logs_to(url: str) -> dict[str, Any]:
+    return {"name": "SIEM", "type": "http", "sink": {"httpEndpoint": url}}
 
 
 async def test_what_was_changed_since_is_as_it_was(keeper: Keeper) -> None:
@@ -101,6 +129,49 @@ async def test_an_invitation_that_the_backup_has_lets_nobody_in(keeper: Keeper) 
     assert (await keeper.restore(backup))["state"] == "succeeded"
     assert await owner.session() is None
     assert await run_in(keeper.installation, "acme", "SELECT status FROM invitations") == [("canceled",)]
+
+
+async def test_whom_an_organization_put_out_since_comes_in_by_no_address(keeper: Keeper) -> None:
+    """The backup knows them as somebody who may join. A domain that is its own by a record is looked for at once."""
+    owner, id, domain = await owning(keeper.installation, "put-out-since", "automatic")
+    person = await signed_in(keeper.installation, email=at(domain))
+    look_at = await proved_by_record(keeper.installation, id, "by-record.example")
+    backup = await keeper.back_up("acme")
+    assert (await person.post("/organization/join", organizationId=id)).status == 200
+    assert (await owner.post("/organization/remove-member", memberIdOrEmail=person.email)).status == 200
+    assert (await keeper.restore(backup))["state"] == "succeeded"
+    again = await (await person.sign_in()).post("/organization/join", organizationId=id)
+    assert (again.status, again.code) == (403, "YOU_ARE_NOT_ALLOWED_TO_JOIN_THIS_ORGANIZATION")
+    looked = "SELECT look_at, misses FROM organization_domains WHERE domain = 'by-record.example'"
+    [(next_look, misses)] = await run_in(keeper.installation, "acme", looked)
+    was_looked_for_and_lost = next_look is None
+    assert was_looked_for_and_lost or (next_look < look_at, misses) == (True, 2)
+
+
+async def test_a_stream_that_was_taken_from_a_receiver_since_tells_them_nothing(keeper: Keeper) -> None:
+    manager = await keeper.installation.manager("acme")
+    here, there = "https://here.example.com/in", "https://there.example.com/in"
+    made = {
+        name: await manager.post("/event-streams", events_to(here))
+        for name in ("kept", "moved", "off", "gone")
+    }
+    logs = [await manager.post("/log-streams", logs_to(here)) for _ in range(2)]
+    backup = await keeper.back_up("acme")
+    await manager.patch(
+        f"/event-streams/{made['moved']['id']}", {"destination": events_to(there)["destination"]}
+    )
+    await manager.patch(f"/event-streams/{made['off']['id']}", {"status": "disabled"})
+    await manager.delete(f"/event-streams/{made['gone']['id']}")
+    await manager.delete(f"/log-streams/{logs[1]['id']}")
+    assert (await keeper.restore(backup))["state"] == "succeeded"
+    states = {
+        name: (await manager.get(f"/event-streams/{each['id']}"))["status"] for name, each in made.items()
+    }
+    assert states == {"kept": "enabled", "moved": "disabled", "off": "disabled", "gone": "disabled"}
+    assert [(await manager.get(f"/log-streams/{each['id']}"))["status"] for each in logs] == [
+        "active",
+        "paused",
+    ]
 
 
 async def test_keys_are_as_they_are_now_so_a_revoked_one_stays_revoked(keeper: Keeper) -> None:
