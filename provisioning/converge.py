@@ -268,7 +268,8 @@ async def ensure_organization(parts: Parts, tenant: RegisteredTenant, operation:
     if tenant.activated_at is not None and await one.read(organization_is, wanted):
         return
     members = await _members(parts, tenant, operation)
-    await one.alone(put_organization, wanted, members, now=parts.now(), converge=True)
+    rules = operation.parameters.get("rules")
+    await one.alone(put_organization, wanted, members, now=parts.now(), rules=rules, converge=True)
 
 
 async def _members(parts: Parts, tenant: RegisteredTenant, operation: OperationRecord) -> list[Member]:

@@ -354,10 +354,10 @@ def begin_restore(
         raise Conflict("The tenant is not waiting to be destroyed.", code="invalid_tenant_state")
     deletion = latest_operation(connection, tenant_id, "delete")
     cancel_operations(connection, tenant_id, now, kinds=("delete",))
-    members = deletion.parameters.get("members") if deletion is not None else None
-    operation = msgspec.structs.replace(
-        operation, parameters={"members": members} if members is not None else {"add_creator": False}
-    )
+    noted = deletion.parameters if deletion is not None else {}
+    kept = {name: noted[name] for name in ("members", "rules") if name in noted}
+    parameters = kept if "members" in kept else {"add_creator": False}
+    operation = msgspec.structs.replace(operation, parameters=parameters)
     insert_operation(connection, operation)
     change_tenant(connection, tenant_id, now, state="provisioning", purge_after=None)
     return operation

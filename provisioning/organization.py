@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from core.database.sql import insert as upsert
 from core.errors import Conflict
 from provisioning.control_plane_rows import TENANT_ADMIN
+from provisioning.organization_rules import Rules, put_rules
 from tenant_runtime.management.endings import end_organization
 from tenant_runtime.models import TenantBase
 
@@ -80,9 +81,14 @@ _UPDATE = (
 
 
 def put_organization(
-    connection: Connection, wanted: TenantOrganization, members: Sequence[Member], *, now: int
+    connection: Connection,
+    wanted: TenantOrganization,
+    members: Sequence[Member],
+    *,
+    now: int,
+    rules: Rules | None = None,
 ) -> bool:
-    """Upsert by id; `members` join it only if it is new. Answers whether it was."""
+    """Upsert by id; `members` join it, and `rules` hold in it, only if it is new. Answers whether it was."""
     refuse_taken_name(connection, wanted.name)
     values: dict[str, Any] = {
         "name": wanted.name,
@@ -93,6 +99,7 @@ def put_organization(
     if not connection.execute(_INSERT, {"id": wanted.id, "created_at": now, **values}).rowcount:
         connection.execute(_UPDATE, {**values, "key_id": wanted.id})
         return False
+    put_rules(connection, rules or {}, now)
     for member in members:
         _add_member(connection, wanted.id, member, now)
     return True

@@ -1,6 +1,6 @@
 """Unmaking a tenant. Sign-in stops in the transaction that records the wish; what follows may take its time.
 
-    organization  its organization leaves tenant one; its members are noted, to come back with a restore
+    organization  its organization leaves tenant one; its members and rules are noted, to come back with a restore
     grace         the operation sleeps until `purge_after`
     key           the wrapped data key is destroyed: what the file holds sealed is unreadable from here on
     file          the database goes, and with it its backups and what it replaced
@@ -27,6 +27,7 @@ from core.failpoints import failpoint
 from provisioning.backups.orders import destroy_backups
 from provisioning.journal import Journal, Steps
 from provisioning.organization import read_members, remove_organization
+from provisioning.organization_rules import read_rules
 from provisioning.parts import Parts
 from provisioning.replacing import delete_retired
 
@@ -80,6 +81,7 @@ async def _leave_tenant_one(parts: Parts, tenant: RegisteredTenant, journal: Jou
         parameters: dict[str, Any] = {
             **operation.parameters,
             "members": [asdict(member) for member in members],
+            "rules": await one.read(read_rules, tenant.organization_id),
         }
         await parts.registry.write(
             write_operation, operation.id, operation.fencing, parts.now(), parameters=parameters

@@ -1,17 +1,20 @@
 """Deleting stops sign-in at once, destroys after the grace, and keeps the id for ever."""
 
 import pytest
+from sqlalchemy import Connection, insert
 
 from controlplane.registry.operations import get_operation
 from controlplane.registry.tenants import RegisteredTenant, get_tenant
 from core.errors import Conflict, Forbidden, NotFound
 from core.tenants import TenantState
 from provisioning.platform import Platform
+from tenant_runtime.models import OrganizationConnection, OrganizationRole, OrganizationSetting
 from tests.provisioning.installations import MovableClock, create, files_in, settle, sql
 
 pytestmark = pytest.mark.anyio
 
 DAY = 86_400
+RULES = tuple(model.__table__ for model in (OrganizationSetting, OrganizationConnection, OrganizationRole))
 
 
 async def registered(platform: Platform) -> RegisteredTenant:
@@ -57,6 +60,23 @@ async def test_after_the_grace_file_and_key_are_gone_and_the_id_stays_taken(
         await platform.lifecycle.restore("acme")
 
 
+def asks_for_more(connection: Connection, organization_id: str) -> None:
+    """Its settings, the one connection that it takes, a role of its own."""
+    settings, ways, roles = RULES
+    said = {"settings": {"require_mfa": True}, "updated_at": 1}
+    connection.execute(insert(settings), {"organization_id": organization_id, **said})
+    way = {"connection_id": "con_x", "created_at": 1}
+    connection.execute(insert(ways), {"organization_id": organization_id, **way})
+    role = {
+        "id": "orl_x",
+        "role": "auditor",
+        "permission": {"member": ["read"]},
+        "fields": {},
+        "created_at": 1,
+    }
+    connection.execute(insert(roles), {"organization_id": organization_id, **role})
+
+
 async def test_restore_brings_it_back_with_its_people_and_its_state(
     platform: Platform, clock: MovableClock
 ) -> None:
@@ -71,12 +91,19 @@ async def test_restore_brings_it_back_with_its_people_and_its_state(
     assert len(before) == 1
     await platform.lifecycle.suspend("acme")
     organization = (await registered(platform)).organization_id
+    assert organization is not None
+    await one.database.write(asks_for_more, organization)
+    rules = [sql(f"SELECT * FROM {table.name}") for table in RULES]
+    asked = [await one.database.read(each) for each in rules]
+    assert all(len(rows) == 1 for rows in asked)
     await platform.lifecycle.delete("acme")
     assert await one.database.read(members) == []
+    assert [await one.database.read(each) for each in rules] == [[]] * len(RULES)
     await platform.lifecycle.restore("acme")
     tenant = await registered(platform)
     assert (tenant.state, tenant.purge_after, tenant.organization_id) == ("suspended", None, organization)
     assert await one.database.read(members) == before
+    assert [await one.database.read(each) for each in rules] == asked, "it asks for no less than it did"
     clock.ahead += 30 * DAY
     await settle(platform)
     await platform.lifecycle.resume("acme")
