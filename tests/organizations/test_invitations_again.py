@@ -162,7 +162,7 @@ async def test_teams_of_an_invitation_are_the_members_and_one_alone_is_the_sessi
 async def test_nobody_has_the_letter_lead_strangers_anywhere_by_what_they_are_called(mail: Mailed) -> None:
     owner = await signed_in(mail.installation)
     await owner.post("/update-user", name="Eve https://evil.example/now")
-    name = "Booking.com\nwww.evil.example evil.example/now"
+    name = "Booking.com www.evil.example evil.example/now"
     assert (await owner.post("/organization/create", name=name, slug="booking")).status == 200
     await invited(owner, (email := new_address()))
     [letter] = [one for one in await mail.settle() if one.recipients == (email,)]
