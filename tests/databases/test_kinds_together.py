@@ -37,7 +37,7 @@ from tests.databases.on_every_kind import database, engine, other_node, pool, re
 
 __all__ = ["database", "engine", "other_node", "pool", "ref"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 # --- whose it is -------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from tests.engines.postgres import Postgres
 from tests.engines.proxy import Kind
 from tests.engines.tcp_proxy import TcpProxy
 
-pytestmark = [pytest.mark.anyio, pytest.mark.postgresql]
+pytestmark = [pytest.mark.anyio, pytest.mark.postgresql, pytest.mark.slow]
 
 
 @pytest.fixture

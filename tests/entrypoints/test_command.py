@@ -15,6 +15,8 @@ from tests.forks import command
 from tests.serving import command as typed
 from tests.serving import demo_server
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "a long and unrelated sentence"
 
 

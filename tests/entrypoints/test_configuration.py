@@ -12,6 +12,8 @@ from core.settings import Secret
 from tests.engines.registries import registry_of
 from tests.forks import command
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -17,7 +17,7 @@ from tests.isolation.standing import ids_of
 from tests.operators import CONNECTION
 from tests.relying_party import RelyingParty
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WORLDS = [
     pytest.param(None, id="files"),

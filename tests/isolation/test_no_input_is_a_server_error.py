@@ -21,7 +21,7 @@ from tests.isolation.routes import (
 )
 from tests.isolation.standing import ids_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SECONDS = 15.0
 SERVER_ERROR = 500

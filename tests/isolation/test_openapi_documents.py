@@ -31,7 +31,7 @@ from controlplane.app import platform_app
 from tenant_runtime.app import tenant_app
 from tests.installation import Installation
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 SEED = 20261128
 REFUSED = {401, 403, 404}

@@ -12,7 +12,7 @@ from entrypoints.network import Api
 from tests.installation import Installation
 from tests.isolation.conftest import A, B
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WORKERS, ROUNDS, GIVEN_UP = 4, 20, 0.5
 

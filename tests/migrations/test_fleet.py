@@ -22,7 +22,7 @@ from tests.matrices import in_ci
 from tests.migrations.older import make_older, mend, poison, version_in
 from tests.provisioning.installations import create, ended, in_child, opened, sql, start_child
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 HEAD, BEFORE = migrations.head("tenant"), migrations.previous("tenant")
 NAMES = tuple(f"t{number}" for number in range(6))

@@ -18,7 +18,7 @@ from tests.engines.sqld import Sqld
 from tests.migrations.next_release import NEXT, THIS, next_release
 from tests.provisioning.installations import create, settings_for, sql
 
-pytestmark = [pytest.mark.anyio, pytest.mark.libsql, pytest.mark.postgresql]
+pytestmark = [pytest.mark.anyio, pytest.mark.libsql, pytest.mark.postgresql, pytest.mark.slow]
 
 NAMES = tuple(f"t{number}" for number in range(6))
 

@@ -30,7 +30,7 @@ from tests.provisioning.installations import (
     start_child,
 )
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 CREATING = [f"provision.{step}.{when}" for step in STEPS for when in ("before", "after")]
 DELETING = [
