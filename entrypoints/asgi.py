@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 import structlog
-from litestar import Request
 
 from controlplane.app import platform_app
 from controlplane.custom_domains import RegistryCustomDomains
@@ -24,15 +23,6 @@ from core.dns import NameServers
 from core.errors import IdentityError, Unavailable
 from core.http.allowances import Allowances
 from core.http.edge import AsgiApp, Edge, Receive, Scope, Send
-from core.http.errors import (
-    AnyRequest,
-    Handler,
-    as_authentication,
-    as_management,
-    as_oauth,
-    as_problem,
-    page_renderer,
-)
 from core.mail import open_mailer
 from core.outbound import Outbound
 from core.settings import Settings, SettingsError
@@ -43,7 +33,8 @@ from entrypoints.installed import installed_hooks, only_entry_point
 from entrypoints.metrics import Metrics
 from entrypoints.platform_proofs import PlatformProofs
 from entrypoints.process import Vitals, process_app
-from entrypoints.routing import PROCESS_PATHS, Routes
+from entrypoints.refusals import refuse
+from entrypoints.routing import Routes
 from keystead_sdk.dpop import ProofOfPossession
 from keystead_sdk.verifier import TokenVerifier
 from provisioning.backends import Backend
@@ -61,7 +52,6 @@ from tenant_runtime.dependencies import Services
 from tenant_runtime.jobs.queue import KIND as JOB
 from tenant_runtime.jobs.running import AT_ONCE as JOBS_AT_ONCE
 from tenant_runtime.jobs.running import job_sender
-from tenant_runtime.login.answers import error_page
 from tenant_runtime.mail.mailers import Mailers
 from tenant_runtime.mail.queue import KIND as EMAIL
 from tenant_runtime.mail.sending import mail_sender
@@ -72,9 +62,7 @@ from tenant_runtime.organizations.domains.rechecking import Rechecks
 from tenant_runtime.organizations.hooks import InstalledHooks
 from tenant_runtime.organizations.invitations.letters import KIND as INVITATION
 from tenant_runtime.organizations.invitations.letters import invitation_sender
-from tenant_runtime.organizations.wire.cross_origin import PREFIX as ORGANIZATION_API
 from tenant_runtime.organizations.wire.cross_origin import CrossOrigin
-from tenant_runtime.organizations.wire.errors import renderer as as_organization_api
 from tenant_runtime.streams import Streams
 from tenant_runtime.streams.changes import KIND as EVENT
 from tenant_runtime.streams.sending import event_sender
@@ -121,7 +109,7 @@ class Keystead:
         elif scope["type"] != "http":
             raise RuntimeError("only HTTP is served")
         elif self.running is None:
-            await _refuse(scope, Unavailable("Starting."))(scope, receive, send)
+            await refuse(scope, Unavailable("Starting."))(scope, receive, send)
         else:
             await self.running.edge(scope, receive, send)
 
@@ -234,8 +222,8 @@ class Keystead:
             ),
             documents=documents(self._clock),
             certificates=CertificateAsk(platform.directory, self.settings.trusted_proxies),
-            process=process_app(vitals.health, vitals.check_ready, _refuse),
-            refuse=_refuse,
+            process=process_app(vitals.health, vitals.check_ready, refuse),
+            refuse=refuse,
         )
 
         def observe(method: str, status: int, seconds: float, tenant_id: str | None) -> None:
@@ -244,7 +232,7 @@ class Keystead:
 
         edge = Edge(
             route=routes,
-            refuse=_refuse,
+            refuse=refuse,
             observe=observe,
             trusted_proxies=self.settings.trusted_proxies,
         )
@@ -383,30 +371,3 @@ async def _resume(services: Services, tenant_id: str) -> None:
     await services.jobs.resume(tenant_id)
     if services.streams is not None:
         services.streams.soon(tenant_id)
-
-
-_as_page: Handler = page_renderer(error_page)
-_SHAPES: tuple[tuple[str, Handler], ...] = (
-    (ORGANIZATION_API, as_organization_api()),
-    ("/api/", as_management),
-    ("/oauth/", as_oauth),
-    ("/passwordless/", as_oauth),
-    ("/dbconnections/", as_authentication),
-    ("/oidc/register", as_oauth),
-    ("/userinfo", as_oauth),
-    ("/mcp", as_oauth),
-    ("/.well-known/", as_oauth),
-    *((path, as_problem) for path in PROCESS_PATHS),
-)
-
-
-def _refuse(scope: Scope, error: IdentityError) -> AsgiApp:
-    """An answer where no router is reached, in the shape that the path's clients expect."""
-    shape = next((render for prefix, render in _SHAPES if scope["path"].startswith(prefix)), _as_page)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        request: AnyRequest = Request(cast("Any", scope), cast("Any", receive))
-        response = shape(request, error).to_asgi_response(None, request)
-        await response(cast("Any", scope), cast("Any", receive), cast("Any", send))
-
-    return app
