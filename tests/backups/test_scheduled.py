@@ -132,6 +132,7 @@ async def test_a_failing_one_is_named_tried_again_and_keeps_its_older_backups(
     clock.ahead += 6 * HOUR
     await platform.backup_schedule.run_due()
     kept = await backups_of(platform)
+    await change(platform)
     tenant = await platform.directory.by_id("acme")
     assert tenant is not None
     file, away = tenant.database.ref.file, tenant.database.ref.file.with_suffix(".away")
