@@ -32,10 +32,8 @@ class PlatformRequest(Request[Any, Any, Any]):
             raise InvalidInput(
                 "The content type must be application/json.", code="unsupported_media_type", status=415
             )
-        wanted, content = (
-            self.route_handler.parsed_fn_signature.parameters["data"].annotation,
-            await self.body(),
-        )
+        wanted = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        content = await self.body()
         await stands(self, self.route_handler)  # it may have taken its time to come
         return msgspec.json.decode(content or b"{}", type=wanted)
 

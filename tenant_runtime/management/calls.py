@@ -158,10 +158,8 @@ class ManagementRequest(Request[Any, Any, Any]):
             raise InvalidInput(
                 "The content type must be application/json.", code="unsupported_media_type", status=415
             )
-        wanted, content = (
-            self.route_handler.parsed_fn_signature.parameters["data"].annotation,
-            await self.body(),
-        )
+        wanted = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        content = await self.body()
         await require_standing(self)
         try:
             return msgspec.json.decode(content or b"{}", type=wanted)

@@ -25,7 +25,12 @@ class Acting:
     options: OrganizationOptions
     now: int
     session_id: str | None = None
-    """Of the browser's session behind it; None where it is not one (`check_standing`)."""
+    """Of the browser's session behind it; none, or empty, where it is not one (a program's call in the process)."""
+
+    @property
+    def log_in(self) -> str | None:
+        """The session whose log-in is held against what an organization asks."""
+        return self.session_id or None
 
 
 def chosen_organization(session: ApiSession, named: str | None) -> str:
@@ -58,8 +63,7 @@ def acting_member(
 def check_standing(connection: Connection, acting: Acting, organization_id: str) -> None:
     """Of a member: a suspended organization takes nobody, and what it asks of log-ins holds for whoever reads or acts
     in it, not only for what is issued."""
-    session_id = acting.session_id or None
-    match refused_in(connection, organization_id, session_id, acting.user_id, acting.now):
+    match refused_in(connection, organization_id, acting.log_in, acting.user_id, acting.now):
         case None:
             return
         case Suspended():

@@ -80,10 +80,10 @@ async def verify_domain(call: CallOf) -> Any:
     session, body = await call.session(), await call.body(DomainBody)
     organization_id, acting = chosen_organization(session, body.organization_id), await _acting(call)
     id = body.domain_id
-    domain = await call.write(_open, acting, organization_id, None, proving.begin_look, id, call.now)
+    domain = await call.write(_act, acting, organization_id, None, proving.begin_look, id, call.now)
     texts = await proving.texts_of(call.services.names, domain)
     event = _event(call, "organization_domain_verified", organization_id, domain=domain)
-    looked = await call.write(_open, acting, organization_id, None, proving.finish_look, id, texts, event)
+    looked = await call.write(_act, acting, organization_id, None, proving.finish_look, id, texts, event)
     if not looked.is_there:
         place = place_of(looked.row.domain)
         raise refusal(400, "DOMAIN_NOT_VERIFIED", f"{place} has no TXT record with the domain's text yet")
@@ -121,6 +121,9 @@ async def remove_domain(call: CallOf) -> Any:
 
 handlers = [add_domain, list_domains, verify_domain, update_domain, remove_domain]
 
+_LETTING_IN = (proving.begin_look, proving.finish_look)
+"""Units that let people in who have an address there."""
+
 
 def _act(
     connection: Connection,
@@ -131,30 +134,15 @@ def _act(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    require_update(connection, acting, organization_id)
+    member = require_update(connection, acting, organization_id)
+    if unit in _LETTING_IN:
+        settings = settings_of(connection, organization_id)
+        if settings.domain_joining != "off":
+            check_may_let_in(connection, member, settings.domain_joining_role, acting.options)
     done = unit(connection, organization_id, *args, **kwargs)
     if event is not None:
         record(connection, event)
     return done
-
-
-def _open(
-    connection: Connection,
-    acting: Acting,
-    organization_id: str,
-    event: Event | None,
-    unit: Callable[Concatenate[Connection, str, P], T],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> T:
-    """As `_act`, of what lets people in who have an address there."""
-    member, settings = (
-        require_update(connection, acting, organization_id),
-        settings_of(connection, organization_id),
-    )
-    if settings.domain_joining != "off":
-        check_may_let_in(connection, member, settings.domain_joining_role, acting.options)
-    return _act(connection, acting, organization_id, event, unit, *args, **kwargs)
 
 
 async def _acting(call: ApiCall) -> Acting:

@@ -116,7 +116,7 @@ def list_user_teams(
     found = [Team(*row) for row in connection.execute(_OF_USER, {"user": user_id})]
     if organization_id is not None:
         return [team for team in found if team.organization_id == organization_id]
-    closed = closed_to(connection, acting.session_id or None, acting.user_id, acting.now)
+    closed = closed_to(connection, acting.log_in, acting.user_id, acting.now)
     return [team for team in found if team.organization_id not in closed]
 
 
