@@ -126,6 +126,7 @@ async def remove_member(call: ToolCall, asked: LeavingMember) -> dict[str, Any]:
     unit = partial(
         take_out,
         acting=call.acting,
+        data_key=call.tenant.data_key,
         organization_id=organization_id,
         named=named,
         event=call.event(

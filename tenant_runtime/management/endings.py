@@ -19,7 +19,9 @@ from tenant_runtime.models import (
 )
 from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
 from tenant_runtime.organizations.invitations.taking_back import Reason
+from tenant_runtime.organizations.joining.turned_away import remember_removal
 from tenant_runtime.organizations.leaving import cancel_invitations_by, forget_answers, leave_behind
+from tenant_runtime.schema import has_organization_api
 
 _user, _session, _m = User.__table__.c, Session.__table__.c, Membership.__table__.c
 _family, _token = RefreshFamily.__table__.c, RefreshToken.__table__.c
@@ -54,13 +56,15 @@ def tell_of_logins(
     tell_clients(connection, data_key, are_alive, why, now)
 
 
-def end_membership(connection: Connection, organization_id: str, user_id: str, now: int) -> bool:
-    """The one way out of an organization, by whoever's will. The session stays; what was issued for the organization
-    does not, nor does what they were there. Answers whether they were a member."""
-    gone = delete(Membership.__table__).where(_m.organization_id == organization_id, _m.user_id == user_id)
-    was_member = connection.execute(gone).rowcount > 0
-    leave_behind(connection, organization_id, user_id, now, was_member=was_member)
-    _end_issued(connection, now, lambda issued: issued.user_id == user_id, organization_id=organization_id)
+def end_membership(
+    connection: Connection, data_key: DataKey, organization_id: str, user_id: str, now: int
+) -> bool:
+    """The one way out of an organization for who stays a user, by whoever's will. The session stays; what was issued
+    for the organization does not, nor does what they were there; and signing in does not make them a member again.
+    Answers whether they were one."""
+    was_member = _end_membership(connection, organization_id, user_id, now)
+    if was_member and has_organization_api(connection):
+        remember_removal(connection, data_key, organization_id, user_id, now)
     return was_member
 
 
@@ -68,7 +72,7 @@ def end_memberships(connection: Connection, user_id: str, now: int) -> None:
     """Of a user who is about to be deleted."""
     cancel_invitations_by(connection, user_id, Reason.DELETED, now)
     for organization_id in connection.execute(_OF_USER, {"user": user_id}).scalars().all():
-        end_membership(connection, organization_id, user_id, now)
+        _end_membership(connection, organization_id, user_id, now)
     forget_answers(connection, user_id)
 
 
@@ -76,6 +80,14 @@ def end_organization(connection: Connection, organization_id: str, now: int) -> 
     """Of one that is deleted. Memberships, teams, invitations and the places in sessions go with its row."""
     _end_issued(connection, now, lambda issued: issued.user_id.is_not(None), organization_id=organization_id)
     connection.execute(delete(Grant.__table__).where(Grant.__table__.c.organization_id == organization_id))
+
+
+def _end_membership(connection: Connection, organization_id: str, user_id: str, now: int) -> bool:
+    gone = delete(Membership.__table__).where(_m.organization_id == organization_id, _m.user_id == user_id)
+    was_member = connection.execute(gone).rowcount > 0
+    leave_behind(connection, organization_id, user_id, now)
+    _end_issued(connection, now, lambda issued: issued.user_id == user_id, organization_id=organization_id)
+    return was_member
 
 
 def _end_issued(

@@ -15,7 +15,6 @@ from tenant_runtime.models import (
     User,
 )
 from tenant_runtime.organizations.invitations.taking_back import Reason, take_back_for
-from tenant_runtime.organizations.joining.turned_away import remember_removal
 from tenant_runtime.schema import has_organization_api
 
 _c, _i, _t = SessionContext.__table__.c, Invitation.__table__.c, Team.__table__.c
@@ -23,11 +22,9 @@ _u = User.__table__.c
 _member, _session, _f = TeamMember.__table__.c, Session.__table__.c, AdditionalFields.__table__.c
 
 
-def leave_behind(
-    connection: Connection, organization_id: str, user_id: str, now: int, *, was_member: bool
-) -> None:
+def leave_behind(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
     """Every session of theirs is in that organization no more, nor in one of its teams; what they invited to is taken
-    back, for they may invite no longer; and signing in does not make them a member again."""
+    back, for they may invite no longer."""
     if not has_organization_api(connection):
         return
     theirs = select(_session.id).where(_session.user_id == user_id)
@@ -44,8 +41,6 @@ def leave_behind(
     connection.execute(delete(AdditionalFields.__table__).where(*kept_of_them))
     theirs_there = (_i.inviter_id == user_id, _i.organization_id == organization_id)
     take_back_for(connection, Reason.GONE, now, *theirs_there)
-    if was_member:
-        remember_removal(connection, organization_id, user_id, now)
 
 
 def cancel_invitations_by(connection: Connection, user_id: str, reason: Reason, now: int) -> None:

@@ -278,7 +278,9 @@ async def test_who_was_put_out_does_not_come_in_again_by_signing_in(
         await asks(world.acme, organization, domain_joining="automatic")
     visitor = world.visitor(await world.acme.make_client())
     assert "code" in await visitor.log_in(organization=organization)
-    await world.acme.tenant.database.write(end_membership, organization, user, world.acme.ms)
+    await world.acme.tenant.database.write(
+        end_membership, world.acme.tenant.data_key, organization, user, world.acme.ms
+    )
     assert (await visitor.silent(organization=organization))["error"] == "access_denied"
     assert answer_of(await visitor.authorize(organization=organization))["error"] == "access_denied"
     await visitor.open(prompt="login")

@@ -118,6 +118,40 @@ async def test_who_was_put_out_comes_in_again_only_if_somebody_lets_them(shared:
     assert sorted(kept) == ["approved", "rejected"], "each removal once, however often they come and go"
 
 
+@pytest.mark.parametrize("way", ["put out", "left", "put out by the tenant"])
+async def test_no_other_account_with_the_address_of_who_is_out_comes_in_by_it(
+    shared: Installation, way: str
+) -> None:
+    owner, id, domain = await owning(shared, f"same-{way.replace(' ', '-')}", "automatic")
+    person, manager = await signed_in(shared, email=at(domain)), await shared.manager("acme")
+    assert (await person.post("/organization/join", organizationId=id)).status == 200
+    if way == "put out":
+        await owner.post("/organization/remove-member", memberIdOrEmail=person.email)
+    elif way == "left":
+        await person.post("/organization/leave", organizationId=id)
+    else:
+        await manager.delete(f"/organizations/{id}/members", {"members": [person.user_id]})
+    await manager.delete(f"/users/{person.user_id}")
+    again = await signed_in(shared, email=person.email)
+    assert again.user_id != person.user_id
+    refused = await again.post("/organization/join", organizationId=id)
+    assert (refused.status, refused.code) == (403, "YOU_ARE_NOT_ALLOWED_TO_JOIN_THIS_ORGANIZATION")
+    request = await again.post("/organization/request-to-join", organizationId=id)
+    approved = await owner.post("/organization/approve-join-request", requestId=request.body["id"])
+    assert approved.status == 200
+    colleague = await signed_in(shared, email=at(domain))
+    assert (await colleague.post("/organization/join", organizationId=id)).status == 200
+
+
+async def test_whose_account_is_deleted_was_not_put_out(shared: Installation) -> None:
+    _, id, domain = await owning(shared, "made-anew", "automatic")
+    person, manager = await signed_in(shared, email=at(domain)), await shared.manager("acme")
+    await person.post("/organization/join", organizationId=id)
+    await manager.delete(f"/users/{person.user_id}")
+    again = await signed_in(shared, email=person.email)
+    assert (await again.post("/organization/join", organizationId=id)).status == 200
+
+
 async def test_to_whom_it_is_not_open_an_organization_is_not_there(shared: Installation) -> None:
     _, asks, domain = await owning(shared, "not-there", "request")
     _, closed, closed_domain = await owning(shared, "closed-door", "off")

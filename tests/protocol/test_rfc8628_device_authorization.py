@@ -292,7 +292,9 @@ async def test_who_left_the_organization_or_was_deleted_has_nothing(issuers: Iss
     await acme.remove(models.User, user_id="auth0|bob")
     assert error_of(await poll(acme, left)) == (400, "invalid_grant")
     assert error_of(await poll(acme, deleted)) == (400, "invalid_grant")
-    await acme.tenant.database.write(end_membership, "org_north", "auth0|ann", acme.now_ms)
+    await acme.tenant.database.write(
+        end_membership, acme.tenant.data_key, "org_north", "auth0|ann", acme.now_ms
+    )
     again = {"organization_id": "org_north", "user_id": "auth0|ann", "created_at": acme.now_ms}
     await acme.add(models.Membership, id="mem_again", **again)
     assert error_of(await poll(acme, left)) == (400, "invalid_grant"), "who comes back approves anew"

@@ -7,6 +7,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
+from core.crypto.sealing import DataKey
 from core.database.sql import insert
 from core.errors import Conflict, InsufficientScope, InvalidInput, NotFound
 from core.http.paging import parse_fields
@@ -147,7 +148,7 @@ async def add_organization_members(call: CallOf, id: FromPath[str], data: JSONBo
 
 @removing("/organizations/{id:str}/members", "delete:organization_members")
 async def remove_organization_members(call: CallOf, id: FromPath[str], data: JSONBody[MembersBody]) -> None:
-    await call.write(_remove, id, data.members, call.actor, call.now)
+    await call.write(_remove, id, data.members, call.actor, call.tenant.data_key, call.now)
 
 
 @reading("/organizations/{id:str}/members/{user_id:str}/roles", "read:organization_member_roles")
@@ -239,9 +240,12 @@ def _give_default_roles(connection: Connection, memberships: Sequence[str], name
         connection.execute(insert(_held), rows)
 
 
-def _remove(connection: Connection, id: str, user_ids: Sequence[str], actor: Actor, now: int) -> Written:
+def _remove(
+    connection: Connection, id: str, user_ids: Sequence[str], actor: Actor, data_key: DataKey, now: int
+) -> Written:
     organizations.load_manageable(connection, id, actor)
-    removed = [user_id for user_id in dict.fromkeys(user_ids) if end_membership(connection, id, user_id, now)]
+    each = dict.fromkeys(user_ids)
+    removed = [user_id for user_id in each if end_membership(connection, data_key, id, user_id, now)]
     return Written(
         before={"organization": id, "members": removed} if removed else None,
         told=_told_of_members("organization_member_removed", id, removed),

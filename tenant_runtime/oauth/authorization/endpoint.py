@@ -293,7 +293,7 @@ def _way_in(visit: Visit, accepted: AcceptedRequest) -> WayIn:
     post = None
     if not accepted.parameters.is_silent:
         post = Post.of(visit.tenant, visit.services, visit.configuration)
-    return WayIn.of(visit.configuration, visit.event(JOINED), new_id("mem"), post)
+    return WayIn.of(visit.tenant, visit.configuration, visit.event(JOINED), new_id("mem"), post)
 
 
 async def _told_to_the_client(visit: Visit, act: Callable[[], Awaitable[Response[str]]]) -> Response[str]:

@@ -266,7 +266,8 @@ def _organization(
     try:
         return switched_organization(connection, request, named, user_id, how)
     except NotAMember:
-        way_in = WayIn.of(request.configuration, presented.joined, presented.membership_id)
+        tenant, configured = request.call.tenant, request.configuration
+        way_in = WayIn.of(tenant, configured, presented.joined, presented.membership_id)
         if not join_at_login(connection, way_in, named, user_id, how):
             raise
     return switched_organization(connection, request, named, user_id, how)

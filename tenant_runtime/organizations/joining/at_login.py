@@ -1,10 +1,12 @@
 """Who logs in for an organization, is no member, and may become one by that."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, insert
 
+from core.crypto.sealing import DataKey
 from core.errors import AccessDenied
+from core.tenants import Tenant
 from tenant_runtime.audit import Event, record
 from tenant_runtime.audit.codes import CODES
 from tenant_runtime.configuration import Configuration
@@ -34,6 +36,7 @@ class Asked(AccessDenied):
 class WayIn:
     """`joined` is the event, to be completed; its time is now. `post` None: nobody is asked to let anybody in."""
 
+    data_key: DataKey = field(repr=False)
     rules: OrganizationRules
     options: OrganizationOptions
     joined: Event
@@ -42,10 +45,15 @@ class WayIn:
 
     @classmethod
     def of(
-        cls, configuration: Configuration, joined: Event, membership_id: str, post: Post | None = None
+        cls,
+        tenant: Tenant,
+        configuration: Configuration,
+        joined: Event,
+        membership_id: str,
+        post: Post | None = None,
     ) -> "WayIn":
         options = configuration.documents.value(OPTIONS)
-        return cls(configuration.organization_rules, options, joined, membership_id, post)
+        return cls(tenant.data_key, configuration.organization_rules, options, joined, membership_id, post)
 
 
 def join_at_login(connection: Connection, way: WayIn, named: str, user_id: str, login: LoggedIn) -> bool:
@@ -61,7 +69,8 @@ def join_at_login(connection: Connection, way: WayIn, named: str, user_id: str, 
         if settings.domain_joining != "automatic" or not has_address_of(connection, organization_id, user_id):
             return False
         role = settings.domain_joining_role
-    if way.rules.has_settings and was_turned_away(connection, organization_id, user_id):
+    now = way.joined.created_at
+    if way.rules.has_settings and was_turned_away(connection, way.data_key, organization_id, user_id, now):
         return False
     _admit(connection, way, organization_id, user_id, role)
     record(connection, replace(way.joined, user_id=user_id, organization_id=organization_id))

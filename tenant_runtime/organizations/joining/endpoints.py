@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import Connection, Row
 
+from core.crypto.sealing import DataKey
 from core.ids import new_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.audit.codes import CODES
@@ -44,8 +45,9 @@ class OrganizationQuery(msgspec.Struct, rename="camel"):
 
 @read_endpoint("/organization/list-joinable-organizations")
 async def list_joinable_organizations(call: CallOf) -> Any:
-    session = await call.session()
-    return [_joinable_shown(each) for each in await call.read(requests.joinable_by, session.user_id)]
+    session, key = await call.session(), call.tenant.data_key
+    found = await call.read(requests.joinable_by, key, session.user_id, call.now)
+    return [_joinable_shown(each) for each in found]
 
 
 @write_endpoint("/organization/request-to-join")
@@ -114,8 +116,8 @@ async def join(call: CallOf) -> Any:
     """Where the organization takes everybody with an address in its domains."""
     session, body = await call.session(), await call.body(JoinBody)
     event = _event(call, ADDED, body.organization_id)
-    acting = await _acting(call)
-    member = await call.write(_join, acting, session.id, body.organization_id, new_id("mem"), event)
+    acting, key = await _acting(call), call.tenant.data_key
+    member = await call.write(_join, acting, key, session.id, body.organization_id, new_id("mem"), event)
     return _member_shown(member)
 
 
@@ -133,12 +135,13 @@ handlers = [
 def _join(
     connection: Connection,
     acting: Acting,
+    data_key: DataKey,
     session_id: str,
     organization_id: str,
     member_id: str,
     event: Event,
 ) -> Member:
-    require_joinable(connection, organization_id, acting.user_id, "automatic")
+    require_joinable(connection, data_key, organization_id, acting.user_id, acting.now, "automatic")
     role = settings_of(connection, organization_id).domain_joining_role
     new = NewMember(
         id=member_id,

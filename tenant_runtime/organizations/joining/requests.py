@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, exists, select, update
 
+from core.crypto.sealing import DataKey
 from core.database.sql import insert
 from tenant_runtime.audit import Event, record
 from tenant_runtime.limits import Limit, take
@@ -18,7 +19,12 @@ from tenant_runtime.organizations.acting import Acting, acting_member
 from tenant_runtime.organizations.admission import NewMember, admit
 from tenant_runtime.organizations.domains.addresses import VERIFIED, has_address_of, proved_domain_of
 from tenant_runtime.organizations.joining.letters import Post, tell_approvers, tell_person
-from tenant_runtime.organizations.joining.turned_away import REJECTED, forget_earlier, was_turned_away
+from tenant_runtime.organizations.joining.turned_away import (
+    REJECTED,
+    forget_earlier,
+    remember_address,
+    was_turned_away,
+)
 from tenant_runtime.organizations.members import Member, member_of
 from tenant_runtime.organizations.policies import settings_of
 from tenant_runtime.organizations.policies.letting_in import check_may_let_in
@@ -97,7 +103,7 @@ def not_joinable() -> ApiError:
     )
 
 
-def joinable_by(connection: Connection, user_id: str) -> list[Joinable]:
+def joinable_by(connection: Connection, data_key: DataKey, user_id: str, now: int) -> list[Joinable]:
     """Those that the person's address opens, of which they are no member yet."""
     domain = proved_domain_of(connection, user_id)
     found = connection.execute(_OWNER, {"domain": domain}).one_or_none() if domain is not None else None
@@ -106,17 +112,19 @@ def joinable_by(connection: Connection, user_id: str) -> list[Joinable]:
     joining = settings_of(connection, found.id).domain_joining
     if joining == "off":
         return []
-    if joining == "automatic" and was_turned_away(connection, found.id, user_id):
+    if joining == "automatic" and was_turned_away(connection, data_key, found.id, user_id, now):
         joining = "request"
     return [Joinable(found, joining, _of_user(connection, found.id, user_id, PENDING))]
 
 
-def require_joinable(connection: Connection, organization_id: str, user_id: str, *ways: str) -> Joinable:
+def require_joinable(
+    connection: Connection, data_key: DataKey, organization_id: str, user_id: str, now: int, *ways: str
+) -> Joinable:
     """By one of these ways."""
     require_proved(connection, user_id)
     if member_of(connection, organization_id, user_id) is not None:
         raise refusal(400, "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION")
-    for joinable in joinable_by(connection, user_id):
+    for joinable in joinable_by(connection, data_key, user_id, now):
         if joinable.organization.id == organization_id and joinable.joining in ways:
             return joinable
     raise not_joinable()
@@ -124,7 +132,8 @@ def require_joinable(connection: Connection, organization_id: str, user_id: str,
 
 def ask(connection: Connection, asking: Asking, post: Post) -> Row[Any]:
     """Those who decide are written to. `Deliveries.soon` after the commit."""
-    joinable = require_joinable(connection, asking.organization_id, asking.user_id, *BY_REQUEST)
+    organization_id, user_id, now = asking.organization_id, asking.user_id, asking.event.created_at
+    joinable = require_joinable(connection, post.data_key, organization_id, user_id, now, *BY_REQUEST)
     if joinable.request is not None:
         raise refusal(400, "JOIN_REQUEST_ALREADY_PENDING")
     return _ask(connection, asking, post)
@@ -132,12 +141,13 @@ def ask(connection: Connection, asking: Asking, post: Post) -> Row[Any]:
 
 def ask_at_login(connection: Connection, asking: Asking, post: Post) -> bool:
     """Whether a request waits. Nobody who was turned away asks again by signing in."""
-    for joinable in joinable_by(connection, asking.user_id):
-        if joinable.organization.id != asking.organization_id or joinable.joining != "approval":
+    organization_id, user_id, now = asking.organization_id, asking.user_id, asking.event.created_at
+    for joinable in joinable_by(connection, post.data_key, user_id, now):
+        if joinable.organization.id != organization_id or joinable.joining != "approval":
             continue
         if joinable.request is not None:
             return True
-        if was_turned_away(connection, asking.organization_id, asking.user_id):
+        if was_turned_away(connection, post.data_key, organization_id, user_id, now):
             return False
         _ask(connection, asking, post)
         return True
@@ -202,6 +212,7 @@ def approve(
 
 def reject(connection: Connection, acting: Acting, request_id: str, event: Event, post: Post) -> Row[Any]:
     row, _ = _to_decide(connection, acting, request_id)
+    remember_address(connection, post.data_key, row.organization_id, row.user_id, acting.now)
     forget_earlier(connection, row.organization_id, row.user_id)
     decided = _decide(connection, row, REJECTED, acting.user_id, event)
     tell_person(connection, post, row, acting.now, is_approved=False)

@@ -1,19 +1,26 @@
 """Who was turned away, put out, or has left: they come in again if somebody lets them, and never by signing in.
 
-Without it an organization that takes everybody with an address of its own could put nobody out.
+Without it an organization that takes everybody with an address of its own could put nobody out. Another account with
+the same address is no way around: for a year a digest of a proved address is kept, made with a key of the tenant's,
+which says nothing without it and is read by nothing else.
 """
 
+import hmac
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, String, bindparam, delete, exists, literal, null, or_, select
 
+from core.crypto.sealing import DataKey
 from core.database import Prepared
 from core.database.sql import insert
 from core.ids import digest
-from tenant_runtime.models import JoinRequest, Organization, User
+from tenant_runtime.models import JoinRequest, Organization, UsedId, User
 
 REJECTED, REMOVED = "rejected", "removed"
+PURPOSE = "addresses that were turned away"
+KEPT_MS = 365 * 86_400_000
 
 _j, _o, _u = (model.__table__.c for model in (JoinRequest, Organization, User))
 _THAT = (
@@ -28,6 +35,13 @@ _BOTH_STAND = select(
     exists().where(_o.id == bindparam("organization")) & exists().where(_u.user_id == bindparam("user"))
 )
 _FORGET = delete(JoinRequest.__table__).where(*_THAT)
+_ADDRESS = Prepared(select(_u.email).where(_u.user_id == bindparam("user"), _u.email_verified.is_(True)))
+_used = UsedId.__table__.c
+_KEPT = Prepared(
+    select(_used.digest).where(_used.digest == bindparam("digest"), _used.expires_at > bindparam("now"))
+)
+_new = insert(UsedId.__table__)
+_KEEP = _new.on_conflict_do_update(index_elements=["digest"], set_={"expires_at": _new.excluded.expires_at})
 _COLUMNS = (
     "id",
     "organization_id",
@@ -40,8 +54,13 @@ _COLUMNS = (
 )
 
 
-def was_turned_away(connection: Connection, organization_id: str, user_id: str) -> bool:
-    return _WAS.first(connection, {"organization": organization_id, "user": user_id}) is not None
+def was_turned_away(
+    connection: Connection, data_key: DataKey, organization_id: str, user_id: str, now: int
+) -> bool:
+    if _WAS.first(connection, {"organization": organization_id, "user": user_id}) is not None:
+        return True
+    address = _address(connection, data_key, organization_id, user_id)
+    return address is not None and _KEPT.first(connection, {"digest": address, "now": now}) is not None
 
 
 def forget_earlier(connection: Connection, organization_id: str, user_id: str) -> None:
@@ -49,8 +68,19 @@ def forget_earlier(connection: Connection, organization_id: str, user_id: str) -
     connection.execute(_FORGET, {"organization": organization_id, "user": user_id})
 
 
-def remember_removal(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
+def remember_address(
+    connection: Connection, data_key: DataKey, organization_id: str, user_id: str, now: int
+) -> None:
+    address = _address(connection, data_key, organization_id, user_id)
+    if address is not None:
+        connection.execute(_KEEP, {"digest": address, "expires_at": now + KEPT_MS})
+
+
+def remember_removal(
+    connection: Connection, data_key: DataKey, organization_id: str, user_id: str, now: int
+) -> None:
     """Of a person and an organization that both stay."""
+    remember_address(connection, data_key, organization_id, user_id, now)
     forget_earlier(connection, organization_id, user_id)
     name = digest(f"{organization_id} {user_id} {now}")[:16]
     row = select(
@@ -65,6 +95,15 @@ def remember_removal(connection: Connection, organization_id: str, user_id: str,
     ).where(_o.id == organization_id, _u.user_id == user_id)
     row = row.where(~exists().where(_j.id == f"jrq_{name}"))
     connection.execute(insert(JoinRequest.__table__).from_select(_COLUMNS, row))
+
+
+def _address(connection: Connection, data_key: DataKey, organization_id: str, user_id: str) -> str | None:
+    """None where there is none that is proved: by another no address opens anything, and nobody is kept out by it."""
+    row = _ADDRESS.first(connection, {"user": user_id})
+    if row is None or row.email is None:
+        return None
+    about = f"{organization_id}\0{row.email}".encode()
+    return hmac.new(data_key.derive(PURPOSE), about, sha256).hexdigest()
 
 
 def turned_away_in(connection: Connection) -> Sequence[Mapping[str, Any]]:

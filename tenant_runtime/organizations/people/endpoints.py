@@ -152,7 +152,14 @@ async def remove_member(call: CallOf) -> Any:
     organization_id, named = await _organization(call, body.organization_id), body.member_id_or_email
     event = _event(call, "organization_member_removed", "A member was put out", organization_id, session)
     acting = Acting(session.user_id, options, call.now, session.id)
-    unit = partial(_remove, acting=acting, organization_id=organization_id, named=named, event=event)
+    unit = partial(
+        _remove,
+        acting=acting,
+        data_key=call.tenant.data_key,
+        organization_id=organization_id,
+        named=named,
+        event=event,
+    )
     about = {"organization_id": organization_id, "member_id_or_email": named}
     await call.before("remove_member", {}, rehearsal=unit, **about)
     shown = await call.write(unit)
@@ -166,7 +173,7 @@ async def leave_organization(call: CallOf) -> Any:
     session, body, options = await call.session(), await call.body(LeaveBody), await call.options()
     event = _event(call, "organization_member_removed", "A member left", body.organization_id, session)
     acting = Acting(session.user_id, options, call.now, session.id)
-    return await call.write(_leave, acting, body.organization_id, event)
+    return await call.write(_leave, acting, call.tenant.data_key, body.organization_id, event)
 
 
 @read_endpoint("/organization/get-active-member")

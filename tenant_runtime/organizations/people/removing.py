@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from core.crypto.sealing import DataKey
 from tenant_runtime.audit import Event, record
 from tenant_runtime.management.endings import end_membership
 from tenant_runtime.organizations.access import OWNER
@@ -31,7 +32,7 @@ class Gone:
 
 
 def remove_member(
-    connection: Connection, acting: Acting, organization_id: str, named: str, event: Event
+    connection: Connection, acting: Acting, data_key: DataKey, organization_id: str, named: str, event: Event
 ) -> Gone:
     caller = caller_of(connection, organization_id, acting.user_id)
     check_standing(connection, acting, organization_id)
@@ -47,19 +48,21 @@ def remove_member(
         raise refusal(401, "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER")
     if not is_here:
         raise no_member()
-    return _out(connection, acting, target, event)
+    return _out(connection, acting, data_key, target, event)
 
 
-def leave_organization(connection: Connection, acting: Acting, organization_id: str, event: Event) -> Gone:
+def leave_organization(
+    connection: Connection, acting: Acting, data_key: DataKey, organization_id: str, event: Event
+) -> Gone:
     caller = caller_of(connection, organization_id, acting.user_id)
     if is_last_owner(connection, caller):
         raise _only_owner()
-    return _out(connection, acting, caller, event)
+    return _out(connection, acting, data_key, caller, event)
 
 
-def _out(connection: Connection, acting: Acting, member: Member, event: Event) -> Gone:
+def _out(connection: Connection, acting: Acting, data_key: DataKey, member: Member, event: Event) -> Gone:
     person, kept = person_of(connection, member.user_id), _fields(connection, acting, member)
-    end_membership(connection, member.organization_id, member.user_id, acting.now)
+    end_membership(connection, data_key, member.organization_id, member.user_id, acting.now)
     details = {**event.details, "role": member.role}
     record(connection, replace(event, user_id=member.user_id, user_name=person.email, details=details))
     return Gone(member, person, kept)
