@@ -108,6 +108,7 @@ async def update_member_role(call: ToolCall, asked: NewRole) -> dict[str, Any]:
             "A member's roles were changed",
             organization_id=organization_id,
         ),
+        left=call.services.settings.default_member_roles,
     )
     values = await call.before(
         "update_member_role",

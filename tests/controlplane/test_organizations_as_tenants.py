@@ -146,6 +146,41 @@ async def test_who_owns_a_tenant_s_organization_administers_the_tenant_and_a_gue
     assert [await held_by(each) for each in people] == [theirs, [], []]
 
 
+async def test_tenant_roles_come_and_go_with_the_ownership_that_they_came_with(plane: Platform) -> None:
+    owner, second, third = [await somebody(plane) for _ in range(3)]
+    organization, ids = await made(owner), {}
+    for person, role in ((second, "member"), (third, "owner")):
+        asked = await owner.post("/organization/invite-member", email=person.email, role=role)
+        accepted = await person.post("/organization/accept-invitation", invitationId=asked.body["id"])
+        ids[person.user_id] = accepted.body["member"]["id"]
+    ids[owner.user_id] = organization["members"][0]["id"]
+
+    async def held_by(person: AuthClient) -> list[str]:
+        path = f"/organizations/{organization['id']}/members/{person.user_id}/roles"
+        return sorted(role["name"] for role in (await plane("GET", path)).json())
+
+    async def becomes(person: AuthClient, role: str, *, by: AuthClient) -> list[str]:
+        changed = await by.post(
+            "/organization/update-member-role",
+            memberId=ids[person.user_id],
+            role=role,
+            organizationId=organization["id"],
+        )
+        assert changed.status == 200, changed
+        return await held_by(person)
+
+    of_owner = ["Tenant Admin", "Tenant Member"]
+    assert await held_by(third) == of_owner, "invited by an owner, to be one"
+    assert await becomes(second, "owner", by=owner) == of_owner
+    assert await becomes(second, "admin", by=third) == ["Tenant Member"]
+    issuer = (await tenant(plane, organization["slug"]))["issuer"]
+    caller = await administrator(plane, second, organization["id"])
+    assert (await caller.call("POST", f"{issuer}api/v2/roles", {"name": "theirs"})).status_code == 403
+    assert await becomes(owner, "admin", by=owner) == ["Tenant Member"], "who steps down by themselves"
+    assert await becomes(second, "guest", by=third) == []
+    assert await becomes(owner, "member", by=third) == ["Tenant Member"]
+
+
 async def test_an_address_that_is_not_proved_makes_no_tenant(plane: Platform) -> None:
     person = await somebody(plane, email_verified=False)
     slug = new_id()

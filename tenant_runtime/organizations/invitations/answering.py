@@ -14,7 +14,7 @@ from core.ids import new_id
 from tenant_runtime.audit import Event, record
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.models import Invitation, Role, TeamMember, User
-from tenant_runtime.organizations.access import GUEST, MEMBER
+from tenant_runtime.organizations.access import GUEST, MEMBER, OWNER
 from tenant_runtime.organizations.acting import Acting, acting_member, suspended
 from tenant_runtime.organizations.active import set_active
 from tenant_runtime.organizations.admission import NewMember, admit, check_room
@@ -29,6 +29,7 @@ from tenant_runtime.organizations.invitations.tickets import (
 )
 from tenant_runtime.organizations.members import Member, in_wire_order, member_of
 from tenant_runtime.organizations.options import OrganizationOptions
+from tenant_runtime.organizations.people.tenant_roles import tenant_roles_of_inviter
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
 _i, _u, _r = Invitation.__table__.c, User.__table__.c, Role.__table__.c
@@ -264,12 +265,16 @@ def _tenant_roles(
     connection: Connection, found: Found, roles: tuple[str, ...], default_roles: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Those that the invitation names, as far as they still exist, and in the organization of a tenant those of every
-    member: of whom is a guest there and nothing else, none."""
-    names = default_roles if found.row.managed_by is not None and roles != (GUEST,) else ()
-    if not names and not found.row.tenant_roles:
+    member: of whom is a guest there and nothing else, none. An owner there has those of who invited them, too."""
+    row, names = found.row, default_roles
+    ids: tuple[str, ...] = tuple(row.tenant_roles)
+    if row.managed_by is None or roles == (GUEST,):
+        names = ()
+    elif OWNER in roles:
+        ids += tenant_roles_of_inviter(connection, row.organization_id, row.inviter_id)
+    if not names and not ids:
         return ()
-    wanted = or_(_r.id.in_(found.row.tenant_roles), _r.name.in_(names))
-    return tuple(connection.execute(select(_r.id).where(wanted)).scalars())
+    return tuple(connection.execute(select(_r.id).where(or_(_r.id.in_(ids), _r.name.in_(names)))).scalars())
 
 
 def _not_found(message: str) -> ApiError:

@@ -20,7 +20,7 @@ from tenant_runtime.organizations.acting import Acting, check_standing
 from tenant_runtime.organizations.members import Member, defined_roles, in_wire_order, member_by_id
 from tenant_runtime.organizations.people.demotion import take_back_what_exceeds
 from tenant_runtime.organizations.people.rows import caller_of, is_last_owner, no_member
-from tenant_runtime.organizations.people.tenant_roles import hand_over_tenant_roles
+from tenant_runtime.organizations.people.tenant_roles import follow_roles, hand_over_tenant_roles
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
 _table = MembershipOrganizationRole.__table__
@@ -39,7 +39,10 @@ def update_member_role(
     member_id: str,
     role: Sequence[str],
     event: Event,
+    *,
+    left: Sequence[str] = (),
 ) -> Member:
+    """`left`: names of the tenant roles that every member of a tenant's organization has."""
     roles = in_wire_order(role)
     caller = caller_of(connection, organization_id, acting.user_id)
     check_standing(connection, acting, organization_id)
@@ -53,7 +56,11 @@ def update_member_role(
         raise refusal(400, "YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER")
     _check_may_give(connection, acting, caller, roles)
     changed = _put(connection, acting, target, roles)
-    record(connection, _told(event, changed, target.role))
+    held = follow_roles(connection, caller, target, changed, left)
+    told = _told(event, changed, target.role)
+    record(
+        connection, told if held is None else replace(told, details={**told.details, "tenant_roles": held})
+    )
     return changed
 
 
@@ -67,7 +74,7 @@ def transfer_ownership(
     left: Sequence[str] = (),
 ) -> Transferred:
     """The other becomes an owner beside what they are, the caller steps down; who was nothing else is an admin.
-    `left`: names of the tenant roles that who administered a tenant keeps."""
+    `left`: names of the tenant roles that every member of a tenant's organization has."""
     caller = caller_of(connection, organization_id, acting.user_id)
     check_standing(connection, acting, organization_id)
     target = member_by_id(connection, member_id)
