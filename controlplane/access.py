@@ -102,7 +102,7 @@ async def stands(connection: AnyConnection, _: BaseRouteHandler) -> None:
     if "act" in claims:  # somebody else's name is borrowed for no such power (RFC 8693 section 4.1)
         raise Unauthenticated()
     if not await services.operators.still_stand(
-        principal.subject, claims["iat"], claims.get("jti"), consent_of(claims)
+        principal.subject, claims["iat"], claims.get("jti"), consent_of(claims), principal.org_id
     ):
         raise Unauthenticated()
 

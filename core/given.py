@@ -1,6 +1,8 @@
-"""Whose consent an access token rests on: of one person, to one client, for one API, in one organization.
+"""What an access token rests on: a consent, of one person, to one client, for one API, in one organization; and for an
+organization the membership there.
 
-A token that stands alone, of no refresh family, is found by this name when the consent is withdrawn.
+A token that stands alone, of no refresh family, is found by these names when the consent is withdrawn, or the
+membership ends.
 """
 
 from collections.abc import Mapping
@@ -22,3 +24,15 @@ def consent_of(claims: Mapping[str, Any]) -> str:
     who = [claims.get("sub"), claims.get("client_id"), apis[0] if apis else "", claims.get("org_id", "")]
     texts = [one for one in who if isinstance(one, str)]
     return consent_name(*texts) if len(texts) == len(who) else ""
+
+
+def membership_name(user_id: str, organization_id: str) -> str:
+    return digest(f"membership\0{user_id}\0{organization_id}")
+
+
+def membership_of(claims: Mapping[str, Any]) -> str:
+    """As `consent_of`; empty for a token of no organization."""
+    user_id, organization_id = claims.get("sub"), claims.get("org_id")
+    if not isinstance(user_id, str) or not isinstance(organization_id, str):
+        return ""
+    return membership_name(user_id, organization_id)

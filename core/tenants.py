@@ -178,9 +178,12 @@ class Operators(Protocol):
     async def organization_ids(self, user_id: str) -> Sequence[str]:
         """The tenant organizations they belong to."""
 
-    async def still_stand(self, subject: str, issued_at: float, jti: str | None, consent: str) -> bool:
+    async def still_stand(
+        self, subject: str, issued_at: float, jti: str | None, consent: str, organization_id: str | None
+    ) -> bool:
         """Whether the person or machine that a token was issued to, then, may act now: not deleted, not blocked,
-        with no new password since, the token not revoked, and the consent it rests on (`core.given`) not withdrawn."""
+        with no new password since, a member of the organization that it is for, the token not revoked, and what it
+        rests on (`core.given`) not withdrawn."""
 
     async def is_verified(self, user_id: str) -> bool:
         """Whether their address is verified and they are not blocked."""

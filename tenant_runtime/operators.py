@@ -27,9 +27,11 @@ class TenantOneOperators:
         one = await self._directory.control_plane()
         return await one.database.read(_organization_ids, user_id)
 
-    async def still_stand(self, subject: str, issued_at: float, jti: str | None, consent: str) -> bool:
+    async def still_stand(
+        self, subject: str, issued_at: float, jti: str | None, consent: str, organization_id: str | None
+    ) -> bool:
         one = await self._directory.control_plane()
-        return await one.database.read(still_stands, subject, int(issued_at), jti, consent)
+        return await one.database.read(still_stands, subject, int(issued_at), jti, consent, organization_id)
 
     async def is_verified(self, user_id: str) -> bool:
         one = await self._directory.control_plane()

@@ -1,41 +1,59 @@
 """Whether the holder of an access token still stands: a token outlives what happens to its holder.
 
 Asked wherever this installation itself accepts a token with power over others (the Management API, the platform
-API). A person who was deleted, blocked or given a new password since, a client that is gone, and a token or a whole
-authorization that was revoked have no power any more, whatever the token says.
+API). A person who was deleted, blocked, given a new password or put out of the token's organization since, a client
+that is gone, and a token or a whole authorization that was revoked have no power any more, whatever the token says.
 """
 
 from sqlalchemy import Connection, bindparam, select
 
 from core.database.prepared import Prepared
-from tenant_runtime.models import Client, User
+from core.given import membership_name
+from tenant_runtime.models import Client, Membership, Organization, User
 from tenant_runtime.oauth.tokens.families import is_revoked
 
 MACHINE = "@clients"
 
-_u = User.__table__.c
+_u, _m, _o = (model.__table__.c for model in (User, Membership, Organization))
 _CLIENT = Prepared(
     select(Client.__table__.c.client_id).where(Client.__table__.c.client_id == bindparam("client"))
 )
-_PERSON = Prepared(
-    select(_u.user_id).where(
-        _u.user_id == bindparam("user"),
-        _u.blocked.is_(False),
-        _u.sessions_valid_from <= bindparam("issued_at"),
-    )
+_PERSON = select(_u.user_id).where(
+    _u.user_id == bindparam("user"),
+    _u.blocked.is_(False),
+    _u.sessions_valid_from <= bindparam("issued_at"),
+)
+_ANYWHERE = Prepared(_PERSON)
+_MEMBER = Prepared(
+    _PERSON.join(Membership.__table__, _m.user_id == _u.user_id)
+    .join(Organization.__table__, _o.id == _m.organization_id)
+    .where(_o.id == bindparam("organization"), _o.suspended_at.is_(None))
 )
 
 
 def still_stands(
-    connection: Connection, subject: str, issued_at: int, jti: str | None, consent: str = ""
+    connection: Connection,
+    subject: str,
+    issued_at: int,
+    jti: str | None,
+    consent: str = "",
+    organization_id: str | None = None,
 ) -> bool:
     """`issued_at` in seconds, as `iat` names it: everything within that second came before. `consent`: what the token
-    rests on (`core.given`)."""
+    rests on (`core.given`). `organization_id`: for which it is."""
     until = issued_at * 1000 + 999
+    if not _is_there(connection, subject, until, organization_id):
+        return False
+    if jti is None:
+        return True
+    membership = membership_name(subject, organization_id) if organization_id is not None else ""
+    return not is_revoked(connection, jti, consent=consent, membership=membership, issued_at=until)
+
+
+def _is_there(connection: Connection, subject: str, until: int, organization_id: str | None) -> bool:
     if subject.endswith(MACHINE):
-        holder = _CLIENT.first(connection, {"client": subject.removesuffix(MACHINE)})
-    else:
-        holder = _PERSON.first(connection, {"user": subject, "issued_at": until})
-    if holder is None or jti is None:
-        return holder is not None
-    return not is_revoked(connection, jti, consent=consent, issued_at=until)
+        return _CLIENT.first(connection, {"client": subject.removesuffix(MACHINE)}) is not None
+    person = {"user": subject, "issued_at": until}
+    if organization_id is None:
+        return _ANYWHERE.first(connection, person) is not None
+    return _MEMBER.first(connection, {**person, "organization": organization_id}) is not None

@@ -134,6 +134,7 @@ def standing(connection: Connection, presented: Presented) -> Subject | None:
         family_id=presented.family_id,
         jti=presented.jti,
         consent=presented.consent,
+        membership=presented.membership,
         issued_at=presented.issued_at,
     )
     if subject is None or subject.session_is_dead or subject.refusal(presented.issued_at) is not None:

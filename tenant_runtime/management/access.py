@@ -183,7 +183,7 @@ async def _still_stands(actor: Actor, tenant: Tenant, services: Services, proof:
         return await run(_stands, actor, proof)
     operators = services.operators
     stands = operators is not None and await operators.still_stand(
-        actor.subject, actor.issued_at, actor.jti, actor.consent
+        actor.subject, actor.issued_at, actor.jti, actor.consent, actor.org_id
     )
     if stands and proof is not None:
         await tenant.database.write(claim, (proof.used,))
@@ -191,7 +191,7 @@ async def _still_stands(actor: Actor, tenant: Tenant, services: Services, proof:
 
 
 def _stands(connection: Connection, actor: Actor, proof: Proof | None) -> bool:
-    stands = still_stands(connection, actor.subject, actor.issued_at, actor.jti, actor.consent)
+    stands = still_stands(connection, actor.subject, actor.issued_at, actor.jti, actor.consent, actor.org_id)
     if stands and proof is not None:
         claim(connection, (proof.used,))
     return stands

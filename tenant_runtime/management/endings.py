@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, or_, select, update
 
 from core.crypto.sealing import DataKey
+from core.given import membership_name
 from tenant_runtime.models import (
     AccessToken,
     AuthorizationCode,
@@ -18,6 +19,7 @@ from tenant_runtime.models import (
     User,
 )
 from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
+from tenant_runtime.oauth.tokens.families import withdraw
 from tenant_runtime.organizations.invitations.taking_back import Reason
 from tenant_runtime.organizations.joining.turned_away import remember_removal
 from tenant_runtime.organizations.leaving import cancel_invitations_by, forget_answers, leave_behind
@@ -85,6 +87,9 @@ def end_organization(connection: Connection, organization_id: str, now: int) -> 
 def _end_membership(connection: Connection, organization_id: str, user_id: str, now: int) -> bool:
     gone = delete(Membership.__table__).where(_m.organization_id == organization_id, _m.user_id == user_id)
     was_member = connection.execute(gone).rowcount > 0
+    if was_member:
+        name = membership_name(user_id, organization_id)
+        withdraw(connection, name, now_ms=now, reason="membership_ended")
     leave_behind(connection, organization_id, user_id, now)
     _end_issued(connection, now, lambda issued: issued.user_id == user_id, organization_id=organization_id)
     return was_member

@@ -182,6 +182,7 @@ def _subject(connection: Connection, request: TokenRequest, presented: Presented
         family_id=presented.family_id,
         jti=presented.jti,
         consent=presented.consent,
+        membership=presented.membership,
         issued_at=presented.issued_at,
         client=request.client,
         now_ms=request.call.now_ms,

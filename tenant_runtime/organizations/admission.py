@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, exists, func, or_, select
 
 from core.database import Prepared
 from core.database.sql import insert
+from core.given import membership_name
 from tenant_runtime.models import (
     Invitation,
     Membership,
@@ -18,6 +19,7 @@ from tenant_runtime.models import (
     Role,
     User,
 )
+from tenant_runtime.oauth.tokens.families import give_again
 from tenant_runtime.organizations.members import Member, in_wire_order
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.seats import seats_of
@@ -70,6 +72,7 @@ def admit(connection: Connection, new: NewMember, options: OrganizationOptions) 
     }
     if connection.execute(_NEW, values).rowcount == 0:
         raise refusal(400, "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION")
+    give_again(connection, membership_name(new.user_id, new.organization_id), now_ms=new.now)
     roles = in_wire_order(new.roles)
     connection.execute(_HOLDS, [{"membership_id": new.id, "role": role} for role in roles])
     _give(connection, new.id, _ids(connection, options.default_tenant_roles))

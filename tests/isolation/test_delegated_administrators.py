@@ -149,6 +149,23 @@ async def test_in_the_tenant_nobody_makes_themself_or_a_tool_of_theirs_stronger(
     )
 
 
+async def test_whoever_is_put_out_of_a_tenant_s_organization_administers_it_no_more(
+    delegated: Delegated,
+) -> None:
+    """Whatever their token says until it runs out; who comes back needs another one."""
+    user_id, caller = await delegated.member(await delegated.named("Tenant Admin"))
+    acme, organization = delegated.installation.tenant("acme").issuer, delegated.tenants["acme"]
+    assert await status(caller, acme, "GET", "/users") == 200
+    delegated.installation.clock.advance(1)
+    path = f"/organizations/{organization['organization_id']}/members"
+    assert (await delegated.platform("DELETE", path, {"members": [user_id]})).status_code == 204
+    refused = [await status(caller, acme, "GET", "/users")]
+    refused.append(await status(caller, acme, "POST", "/roles", {"name": f"Made {secrets.token_hex(4)}"}))
+    await delegated.platform.join(organization, user_id)
+    refused.append(await status(caller, acme, "GET", "/users"))
+    assert refused == [401, 401, 401]
+
+
 MATRIX = {
     "Tenant Admin": {"read": True, "create": True, "settings": True, "keys": True},
     "Tenant Member": {"read": True, "create": False, "settings": False, "keys": False},

@@ -198,7 +198,9 @@ class Standing:
     ) -> None:
         pass
 
-    async def still_stand(self, subject: str, issued_at: float, jti: str | None, consent: str) -> bool:
+    async def still_stand(
+        self, subject: str, issued_at: float, jti: str | None, consent: str, organization_id: str | None
+    ) -> bool:
         return True
 
 

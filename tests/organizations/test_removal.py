@@ -32,6 +32,7 @@ class Holder:
     rp: RelyingParty
     begun_there: Answer
     gone_over: Answer
+    not_refreshed: Answer
     elsewhere: Answer
     opaque: Answer
     code: str
@@ -64,6 +65,7 @@ async def holder(installation: Installation) -> Holder:
         rp=rp,
         begun_there=await rp.sign_in(organization=company.id, scope=OFFLINE),
         gone_over=gone_over,
+        not_refreshed=await rp.sign_in(organization=company.id, scope="openid"),
         elsewhere=await rp.sign_in(organization=elsewhere["id"], scope=OFFLINE),
         opaque=await rp.sign_in(organization=company.id, audience=None, scope="openid"),
         code=await rp.code(organization=company.id),
@@ -119,7 +121,7 @@ async def test_whoever_is_out_of_an_organization_is_out_of_everything_there(
 ) -> None:
     held = await holder(shared)
     rp, person = held.rp, held.person
-    tokens = [held.begun_there, held.gone_over, held.opaque]
+    tokens = [held.begun_there, held.gone_over, held.not_refreshed, held.opaque]
     assert all([await is_active(rp, each.access_token) for each in tokens])
     await way(held)
     assert await place(person) == await place(held.other) == (None, None)
@@ -145,6 +147,7 @@ async def test_who_comes_back_comes_back_to_nothing(
     shared: Installation, way: Callable[[Holder], Awaitable[None]]
 ) -> None:
     held = await holder(shared)
+    shared.clock.advance(1)
     await way(held)
     manager = await shared.manager("acme")
     path = f"/organizations/{held.company.id}/members"
@@ -153,7 +156,11 @@ async def test_who_comes_back_comes_back_to_nothing(
     for each in (held.begun_there, held.gone_over):
         assert (await held.rp.refresh(each.refresh_token)).error == "invalid_grant"
         assert not await is_active(held.rp, each.access_token)
+    assert not await is_active(held.rp, held.not_refreshed.access_token)
+    assert (await held.rp.userinfo(held.not_refreshed.access_token)).status_code == 401
     assert (await held.rp.redeem(held.code)).error == "invalid_grant"
+    anew = await held.rp.sign_in(organization=held.company.id, scope="openid")
+    assert await is_active(held.rp, anew.access_token)
     assert await place(held.person) == (None, None)
     listed = (await held.company.owner.get("/organization/list-invitations")).body
     assert [each["status"] for each in listed if each["id"] == held.invitation] == ["canceled"]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select
 from core.crypto.sealing import DataKey
 from core.database.sql import insert
 from core.errors import Conflict, InsufficientScope, InvalidInput, NotFound
+from core.given import membership_name
 from core.http.paging import parse_fields
 from core.ids import new_id
 from tenant_runtime.management import escalation
@@ -24,6 +25,7 @@ from tenant_runtime.management.routing import creating, reading, removing
 from tenant_runtime.management.users import resource as users
 from tenant_runtime.management.users.bodies import RolesBody
 from tenant_runtime.models import Membership, MembershipOrganizationRole, MembershipRole, Role, User
+from tenant_runtime.oauth.tokens.families import give_again
 from tenant_runtime.organizations.access import built_in_names
 from tenant_runtime.organizations.admission import has_seats
 from tenant_runtime.organizations.members import defined_roles
@@ -209,6 +211,8 @@ def _add(
         return Written()
     if has_organization_api(connection) and not has_seats(connection, id, now):
         raise Conflict("All seats of the organization's subscriptions are taken.", code="no_seats_left")
+    for row in added:
+        give_again(connection, membership_name(str(row["user_id"]), id), now_ms=now)
     connection.execute(insert(_standing), _standings(added, organization_roles))
     if organization.managed_by is not None:
         _give_default_roles(connection, [str(row["id"]) for row in added], role_names)

@@ -167,6 +167,7 @@ def _standing(
         family_id=presented.family_id,
         jti=presented.jti,
         consent=presented.consent,
+        membership=presented.membership,
         issued_at=presented.issued_at,
         client=request.client,
         now_ms=request.call.now_ms,

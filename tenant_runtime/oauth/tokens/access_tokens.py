@@ -11,7 +11,7 @@ from core.clock import LEEWAY_MS
 from core.crypto import jwt
 from core.crypto.keys import PublicKeys
 from core.database import Prepared
-from core.given import consent_of
+from core.given import consent_of, membership_of
 from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.models import AccessToken
@@ -54,6 +54,9 @@ class Presented:
 
     consent: str = ""
     """That a JWT rests on, by name; an opaque token is found by its row."""
+
+    membership: str = ""
+    """Likewise."""
 
     def login(self) -> LoggedIn:
         """The one behind it, as far as it says so itself."""
@@ -106,6 +109,7 @@ def _signed(token: str, keys: PublicKeys) -> tuple[Mapping[str, Any], Presented]
         jkt=bound_key(claims),
         claims=claims,
         consent=consent_of(claims),
+        membership=membership_of(claims),
     )
     return claims, presented
 

@@ -23,4 +23,4 @@ async def actor_stands(tenant: Tenant, services: Services, presented: Presented)
         return await tenant.database.read(still_stands, act["sub"], issued_at, None)
     if services.operators is None or act["iss"] not in tenant.control_plane_issuers:
         return False
-    return await services.operators.still_stand(act["sub"], issued_at, None, "")
+    return await services.operators.still_stand(act["sub"], issued_at, None, "", None)

@@ -108,6 +108,7 @@ def _stands(
         family_id=presented.family_id,
         jti=presented.jti,
         consent=presented.consent,
+        membership=presented.membership,
         issued_at=presented.issued_at,
         rules=current.organization_rules,
     )

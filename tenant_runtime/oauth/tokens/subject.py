@@ -121,16 +121,17 @@ def load_subject(
     family_id: str,
     jti: str = "",
     consent: str = "",
+    membership: str = "",
     issued_at: int = 0,
     client: AuthenticatedClient | None = None,
     now_ms: int = 0,
     rules: OrganizationRules | None = None,
     connection_id: str | None = None,
 ) -> Subject | None:
-    """None: the user was deleted. Of a token that is shown: its `jti`, the consent it rests on and when it was issued
-    (milliseconds, the last of its second). With `client`, it too is looked at again, in the same statement. Without
-    `rules` nothing is asked of a log-in, for there was none. `connection_id`: the log-in's, where it is known by other
-    means than the session and the family.
+    """None: the user was deleted. Of a token that is shown: its `jti`, the consent and the membership it rests on, and
+    when it was issued (milliseconds, the last of its second). With `client`, it too is looked at again, in the same
+    statement. Without `rules` nothing is asked of a log-in, for there was none. `connection_id`: the log-in's, where it
+    is known by other means than the session and the family.
     """
     values: dict[str, Any] = {
         "user_id": user_id,
@@ -138,6 +139,7 @@ def load_subject(
         "family_id": family_id,
         "jti": jti,
         "consent": consent,
+        "membership": membership,
         "issued_at": issued_at,
     }
     asking = None
