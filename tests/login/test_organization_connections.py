@@ -193,7 +193,7 @@ async def test_a_connection_that_is_disabled_during_a_log_in_ends_it(world: Worl
     visitor = world.visitor(await world.acme.make_client())
     await visitor.open()
     await visitor.browser.submit({"email": "ada@example.com"})
-    await world.acme.run("UPDATE connections SET enabled_for_all_clients = 0")
+    await world.acme.run("UPDATE connections SET enabled_for_all_clients = FALSE")
     assert (await visitor.browser.submit({"password": "correct horse"})).status_code == 400
     assert await world.acme.run("SELECT id FROM sessions") == []
 

@@ -144,7 +144,7 @@ async def test_a_blocked_user_has_no_session_at_once(world: World) -> None:
     visitor, _ = await signed_in(world)
     await world.acme.run("UPDATE users SET blocked = true")
     assert (await visitor.silent())["error"] == "login_required"
-    await world.acme.run("UPDATE users SET blocked = 0, sessions_valid_from = :t", t=world.acme.ms + 1)
+    await world.acme.run("UPDATE users SET blocked = FALSE, sessions_valid_from = :t", t=world.acme.ms + 1)
     assert (await visitor.silent())["error"] == "login_required"
 
 
