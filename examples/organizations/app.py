@@ -46,6 +46,9 @@ async def invoices(request: AnyRequest, principal: NamedDependency[Principal]) -
 @post("/invoices")
 async def add_invoice(request: AnyRequest, principal: NamedDependency[Principal]) -> Redirect:
     form = await request.form()
+    if form.get("organization") != principal.org_id:
+        request.session["problem"] = "The organization was changed in another tab: nothing was added."
+        return Redirect("/", status_code=303)
     async with OPEN(organization=principal.org_id) as session, session.begin():
         session.add(Invoice(text=form.get("text", "")))
     return Redirect("/", status_code=303)

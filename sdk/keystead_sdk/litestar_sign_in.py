@@ -4,7 +4,8 @@
 somebody's name; over https `__Host-`: no neighbouring domain plants one), and the dependency `principal`, verified anew
 for each request. Who asks for a page without a good token goes to `/login`; a script that does is answered 401, for it
 cannot follow. `/login?organization=org_...` changes the organization; when the issuer refuses, its reason is in
-`request.session["problem"]` of the next page, and everything else stays as it was.
+`request.session["problem"]` of the next page, and everything else stays as it was. Nobody is signed out, or moved to
+another organization, because a page of another site leads them here. Pages for a person are kept nowhere.
 """
 
 from secrets import token_bytes
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from litestar import Request, get
 from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
@@ -34,6 +36,8 @@ AnyRequest = Request[Any, Any, Any]
 TOKEN, ID_TOKEN, PROBLEM = "token", "id_token", "problem"
 _begun = "begun"
 _navigation = "navigate"
+_other_site = "cross-site"
+_for_a_person = "keystead_for_a_person"
 _at_once = 3
 """Tabs in which a sign-in is begun: the cookie goes with every request."""
 
@@ -45,6 +49,8 @@ class _Cookies(ClientSideSessionBackend):
     async def store_in_message(
         self, scope_session: ScopeSession, message: Message, connection: ASGIConnection[Any, Any, Any, Any]
     ) -> None:
+        if _for_a_person in connection.scope["state"]:
+            MutableScopeHeaders.from_message(message).setdefault("Cache-Control", "no-store")
         if scope_session and scope_session == await self.load_from_connection(connection):
             return
         await super().store_in_message(scope_session, message, connection)
@@ -78,6 +84,7 @@ class SignInPlugin(InitPlugin):
         return app_config
 
     async def _principal(self, request: AnyRequest) -> Principal:
+        request.scope["state"][_for_a_person] = True
         if TOKEN not in request.session:
             raise TokenMissing
         return await self._verifier.verify(request.session[TOKEN])
@@ -85,6 +92,9 @@ class SignInPlugin(InitPlugin):
     def _handlers(self) -> list[BaseRouteHandler]:
         @get("/login", include_in_schema=False)
         async def login(request: AnyRequest, organization: FromQuery[str | None] = None) -> Redirect:
+            if organization is not None and TOKEN in request.session and _is_led_by_another_site(request):
+                request.session[PROBLEM] = "A page of another site asked to change the organization."
+                return Redirect(self._home)
             begun = await self._sign_in.begin(organization)
             waiting = {**request.session.get(_begun, {}), begun.remembered["state"]: begun.remembered}
             request.session[_begun] = dict(list(waiting.items())[-_at_once:])
@@ -100,6 +110,8 @@ class SignInPlugin(InitPlugin):
 
         @get("/logout", include_in_schema=False)
         async def logout(request: AnyRequest) -> Redirect:
+            if _is_led_by_another_site(request):
+                return Redirect(self._home)
             request.session.pop(TOKEN, None)
             id_token = request.session.get(ID_TOKEN, "")
             address = await self._sign_in.end(id_token) if id_token else self._home
@@ -115,9 +127,11 @@ class SignInPlugin(InitPlugin):
             principal = await self._verifier.verify(tokens.access_token)
         except TokenInvalid as error:  # would be refused by every page, and so asked for without an end
             raise SignInFailed(error.description) from error
+        is_somebody_else = _is_somebody_else(request.session.get(ID_TOKEN), principal)
         if wanted := remembered.get("organization"):
-            before = request.session.get(ID_TOKEN) if TOKEN in request.session else None
-            _check_change(wanted, before, principal)
+            _check_change(wanted, is_somebody_else and TOKEN in request.session, principal)
+        if is_somebody_else:  # who reads nothing of what the pages kept
+            request.set_session({_begun: request.session.get(_begun, {})})
         request.session.update({TOKEN: tokens.access_token, ID_TOKEN: tokens.id_token})
 
     def _after(self, failure: SignInFailed, request: AnyRequest) -> Redirect:
@@ -135,9 +149,18 @@ class SignInPlugin(InitPlugin):
         return Redirect(f"{self._home}login", status_code=303)
 
 
-def _check_change(organization: str, id_token: str | None, principal: Principal) -> None:
+def _is_led_by_another_site(request: AnyRequest) -> bool:
+    """Fetch Metadata, as every browser of today says it to https. A link in a letter that is read on a page is one."""
+    return request.headers.get("sec-fetch-site") == _other_site
+
+
+def _is_somebody_else(id_token: str | None, principal: Principal) -> bool:
+    return id_token is not None and claims_of(id_token).get("sub") != principal.subject
+
+
+def _check_change(organization: str, is_somebody_else: bool, principal: Principal) -> None:
     """A change of organization is one of nothing else: in this browser somebody else may have signed in since."""
-    if id_token is not None and claims_of(id_token).get("sub") != principal.subject:
+    if is_somebody_else:
         raise SignInFailed("Somebody else is signed in by now.")
     if organization not in (principal.org_id, principal.org_name):
         raise SignInFailed("The issuer answered for another organization.")

@@ -99,6 +99,14 @@ async def test_invoices_of_another_organization_never_appear(
         await enter(page, "Acme North")
         assert await rows(page) == ["Northern <lights>"]
 
+        former = await page.context.new_page()
+        await former.goto(page.url)
+        await enter(page, "Acme South")
+        await former.get_by_label("What it is for").fill("Northern too")
+        await former.get_by_role("button", name="Add").click()
+        await expect(former.get_by_role("alert")).to_contain_text("in another tab: nothing was added")
+        assert await rows(former) == ["Southern oranges"], "of a page that was shown for the North"
+
         other = await at_the_invoices(chromium, ben)
         await enter(other, "Acme South")
         assert await rows(other) == ["Southern oranges"]

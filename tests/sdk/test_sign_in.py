@@ -12,6 +12,8 @@ import httpx
 import pytest
 from litestar import Litestar, Request, get
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
+from litestar.response import Response
 from litestar.testing import TestClient
 
 from keystead_sdk import Principal
@@ -68,6 +70,19 @@ async def home(
     return {"sub": principal.subject, "org_id": principal.org_id, "problem": problem}
 
 
+@get("/note")
+async def note(
+    request: Request[Any, Any, Any],
+    principal: NamedDependency[Principal],
+    text: FromQuery[str | None] = None,
+) -> Response[dict[str, str | None]]:
+    """What an application keeps of a person."""
+    if text is not None:
+        request.session["note"] = text
+    kept = {"sub": principal.subject, "note": request.session.get("note")}
+    return Response(kept, headers={"Cache-Control": "private, no-cache"})
+
+
 @pytest.fixture
 def issuer() -> Issuer:
     return Issuer()
@@ -87,7 +102,7 @@ def application_of(issuer: Issuer, path: str = "") -> Litestar:
         client=http,
     )
     plugin = SignInPlugin(sign_in, issuer.keys.verifier(), secret=SECRET)
-    return Litestar([home], path=f"/{path}", plugins=[plugin])
+    return Litestar([home, note], path=f"/{path}", plugins=[plugin])
 
 
 @pytest.fixture
@@ -316,3 +331,42 @@ def test_an_issuer_that_is_away_is_said_to_be(browser: TestClient[Litestar], iss
     assert browser.get("/login").status_code == 503
     issuer.is_away = False
     go_to_issuer(browser, issuer)
+
+
+def test_what_the_pages_kept_of_somebody_is_not_there_for_who_signs_in_after_them(
+    browser: TestClient[Litestar], issuer: Issuer
+) -> None:
+    signed_in(browser, issuer)
+    assert browser.get("/note?text=of+ada").json() == {"sub": "ada", "note": "of ada"}
+    signed_in(browser, issuer)
+    assert browser.get("/note").json() == {"sub": "ada", "note": "of ada"}, "whose token was renewed"
+    issuer.now += 7200
+    browser.get("/")
+    issuer.token, issuer.id_claims = {"sub": "robin"}, {"sub": "robin"}
+    signed_in(browser, issuer)
+    assert browser.get("/note").json() == {"sub": "robin", "note": None}
+
+
+def test_a_page_of_another_site_signs_nobody_out_and_changes_no_organization(
+    browser: TestClient[Litestar], issuer: Issuer
+) -> None:
+    led = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    issuer.asked = dict(parse_qsl(urlsplit(browser.get("/login", headers=led).headers["location"]).query))
+    assert come_back(browser, issuer.answer).headers["location"] == "/", "signing in may begin anywhere"
+    assert browser.get("/logout", headers=led).headers["location"] == "/"
+    assert browser.get("/login?organization=org_south", headers=led).headers["location"] == "/"
+    page = browser.get("/", headers=led).json()
+    assert (page["sub"], page["org_id"]) == ("ada", "org_north")
+    assert page["problem"] == "A page of another site asked to change the organization."
+    led["Sec-Fetch-Site"] = "same-site"
+    assert "org_south" in browser.get("/login?organization=org_south", headers=led).headers["location"]
+    assert browser.get("/logout", headers=led).headers["location"].startswith(issuer.keys.issuer)
+
+
+def test_a_page_for_a_person_is_kept_nowhere_unless_it_says_so(
+    browser: TestClient[Litestar], issuer: Issuer
+) -> None:
+    assert browser.get("/").headers["cache-control"] == "no-store"
+    signed_in(browser, issuer)
+    assert browser.get("/").headers["cache-control"] == "no-store"
+    assert browser.get("/note").headers["cache-control"] == "private, no-cache"
