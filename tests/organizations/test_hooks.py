@@ -1,8 +1,10 @@
 """The installation's own code is asked before, told after, and never about what is not allowed at all."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ from core.settings import SettingsError
 from entrypoints.asgi import create_app
 from tenant_runtime.organizations.hooks import ACTIONS, OVERRIDABLE, InstalledHooks
 from tenant_runtime.organizations.in_process import Organizations
-from tenant_runtime.organizations.wire import refusal
+from tenant_runtime.organizations.wire import ApiError, refusal
 from tests.conftest import settings_for
 from tests.engines.carried import ENGINE, carried_installation
 from tests.installation import Installation, MovableClock
 from tests.organizations.people import AuthClient, new_address, signed_in
-from tests.organizations.places import organization_of
+from tests.organizations.places import organization_of, suspend
+from tests.organizations.test_members import Company
 
 pytestmark = pytest.mark.anyio
 
@@ -31,9 +34,11 @@ class Book:
     refuses: set[str] = field(default_factory=set)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     breaks: set[str] = field(default_factory=set)
+    meanwhile: dict[str, Callable[[], Awaitable[Any]]] = field(default_factory=dict)
+    """What happens while a hook thinks, once."""
 
     def clear(self) -> None:
-        for each in (self.asked, self.told, self.refuses, self.answers, self.breaks):
+        for each in (self.asked, self.told, self.refuses, self.answers, self.breaks, self.meanwhile):
             each.clear()
 
     def hooks(self) -> Any:
@@ -46,6 +51,8 @@ class Book:
             self.asked.append((action, values, about))
             if action in self.refuses:
                 raise refusal(403, "NOT_TODAY", "Not today")
+            if (happens := self.meanwhile.pop(action, None)) is not None:
+                await happens()
             return self.answers.get(action)
 
         return before
@@ -187,6 +194,33 @@ async def test_nobody_is_asked_about_what_is_not_allowed(watched: Installation, 
     assert book.asked == []
     listed = (await owner.get("/organization/list")).body
     assert [row["id"] for row in listed] == [organization_id]
+
+
+async def test_what_becomes_of_who_acts_while_a_hook_is_asked_counts(
+    watched: Installation, book: Book
+) -> None:
+    manager, tenant = await watched.manager("acme"), await watched.running.platform.directory.by_id("acme")
+    assert tenant is not None
+    organizations = Organizations(tenant, watched.running.services)
+    for acts_here, happens in product((True, False), ("demoted", "put out", "blocked", "suspended")):
+        company = await Company.of(watched)
+        admin, body = await company.person("admin"), {"name": "Late", "organizationId": company.id}
+        about = {
+            "demoted": partial(company.give, company.owner, admin, "member"),
+            "put out": partial(company.remove, company.owner, admin),
+            "blocked": partial(manager.patch, f"/users/{admin.user_id}", {"blocked": True}),
+            "suspended": partial(suspend, watched, company.id),
+        }
+        book.meanwhile["create_team"] = about[happens]
+        if acts_here:
+            with pytest.raises(ApiError) as refused:
+                await organizations.create_team(by=admin.user_id, name="Late", organization_id=company.id)
+            status = refused.value.status
+        else:
+            status = (await admin.post("/organization/create-team", **body)).status
+        assert book.meanwhile == {}
+        assert status == (401 if happens == "blocked" else 403), (acts_here, happens)
+    assert "create_team" not in [action for action, _ in book.told]
 
 
 async def test_an_observer_that_fails_undoes_nothing(watched: Installation, book: Book) -> None:

@@ -90,12 +90,26 @@ class ProcessCall(ApiCall):
 
     async def session(self, otherwise: ApiError | None = None) -> ApiSession:
         """On the wire some endpoints answer nobody without a word."""
-        return await super().session(refusal(401, "UNAUTHORIZED", NOBODY))
+        return await super().session(_nobody())
 
     async def session_or_none(self) -> ApiSession | None:
         if self._session is None:
             self._session = await self.read(_session, self.asked, self.tenant.issuer, self.now)
         return self._session
+
+    def _acting(
+        self, unit: Callable[Concatenate[Connection, P], T]
+    ) -> Callable[Concatenate[Connection, P], T]:
+        """A user who is named has no session that could end: they may be blocked while a hook is asked."""
+        if self._session is None or self._session.id:
+            return super()._acting(unit)
+
+        def act(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            if _session(connection, self.asked, self.tenant.issuer, self.now) is None:
+                raise _nobody()
+            return unit(connection, *args, **kwargs)
+
+        return act
 
     async def content(self) -> bytes:
         return msgspec.json.encode(self.asked.values)
@@ -200,6 +214,10 @@ class WithinCall(ProcessCall):
 
     def deliver(self) -> None:
         return None
+
+
+def _nobody() -> ApiError:
+    return refusal(401, "UNAUTHORIZED", NOBODY)
 
 
 def _session(connection: Connection, asked: Asked, issuer: str, now: int) -> ApiSession | None:
