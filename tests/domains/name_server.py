@@ -14,21 +14,41 @@ import dns.rrset
 
 
 @dataclass
+class Late:
+    """An answer that is said as soon as it is asked for, and arrives when it goes."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    goes: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
 class NameServer(asyncio.DatagramProtocol):
-    """`refuses`: it answers that it cannot say. Texts longer than a record's part are cut into several."""
+    """`refuses`: it answers that it cannot say. `holds`: what it says to the next question is late. Texts longer than
+    a record's part are cut into several."""
 
     port: int = 0
     texts: dict[str, list[str]] = field(default_factory=dict)
     refuses: bool = False
+    holds: Late | None = None
     asked: list[str] = field(default_factory=list)
     _transport: Any = None
+    _late: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
     def datagram_received(self, data: bytes, peer: Any) -> None:
-        question = dns.message.from_wire(data)
-        self._transport.sendto(self._answer(question).to_wire(), peer)
+        answer, late = self._answer(dns.message.from_wire(data)).to_wire(), self.holds
+        self.holds = None
+        if late is None:
+            self._transport.sendto(answer, peer)
+        else:
+            late.asked.set()
+            self._late = asyncio.create_task(self._send_late(late, answer, peer))
+
+    async def _send_late(self, late: Late, answer: bytes, peer: Any) -> None:
+        await late.goes.wait()
+        self._transport.sendto(answer, peer)
 
     def put(self, place: str, value: str) -> None:
         self.texts.setdefault(place, []).append(value)

@@ -1,5 +1,6 @@
 """Domains that organizations prove to be their own, at `/api/auth` and at the Management API."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from provisioning.waiting_deliveries import WaitingDeliveries
 from tenant_runtime.models import OrganizationDomain
 from tenant_runtime.organizations.domains.rechecking import Rechecks
 from tests.conftest import serving, settings_for
-from tests.domains.name_server import NameServer, name_server
+from tests.domains.name_server import Late, NameServer, name_server
 from tests.installation import Installation
 from tests.organizations.people import AuthClient, member, signed_in
 
@@ -132,6 +133,40 @@ async def test_two_may_claim_a_domain_and_the_one_whose_record_stands_has_it(pla
     assert (await second.post("/organization/verify-domain", domainId=other["id"])).status == 200
     [former] = (await first.get("/organization/list-domains")).body
     assert (former["status"], former["verifiedAt"]) == ("pending", None)
+
+
+async def test_who_proved_a_domain_while_an_older_look_took_its_time_keeps_it(place: Place) -> None:
+    """What the look found was gone when the other one proved it."""
+    (former, _), (owner, _) = await place.owner("former"), await place.owner("present")
+    theirs = (await former.post("/organization/add-domain", domain="handed.example")).body
+    domain = (await owner.post("/organization/add-domain", domain="handed.example")).body
+    place.show(theirs)
+    late = place.names.holds = Late()
+    looks = asyncio.create_task(former.post("/organization/verify-domain", domainId=theirs["id"]))
+    await late.asked.wait()
+    place.names.texts.pop(theirs["verificationHost"])
+    place.show(domain)
+    place.installation.clock.advance(1)
+    assert (await owner.post("/organization/verify-domain", domainId=domain["id"])).status == 200
+    late.goes.set()
+    assert (await looks).code in ("DOMAIN_IN_USE", "DOMAIN_NOT_VERIFIED")
+    [kept] = (await owner.get("/organization/list-domains")).body
+    assert kept["status"] == "verified"
+
+
+async def test_a_look_that_took_its_time_undoes_nothing_that_a_later_one_found(place: Place) -> None:
+    owner, _ = await place.owner("slow")
+    domain = (await owner.post("/organization/add-domain", domain="slow.example")).body
+    late = place.names.holds = Late()
+    looks = asyncio.create_task(owner.post("/organization/verify-domain", domainId=domain["id"]))
+    await late.asked.wait()
+    place.show(domain)
+    place.installation.clock.advance(1)
+    assert (await owner.post("/organization/verify-domain", domainId=domain["id"])).status == 200
+    late.goes.set()
+    assert (await looks).body["status"] == "verified"
+    [kept] = (await owner.get("/organization/list-domains")).body
+    assert kept["status"] == "verified"
 
 
 async def test_a_look_that_finds_nothing_ends_what_was_verified_and_silence_ends_nothing(
