@@ -14,11 +14,13 @@ from core.errors import InvalidRequest
 from core.ids import new_id
 from tenant_runtime.agents.resource import address_of
 from tenant_runtime.agents.tool_calls import ToolCall, other_organization
+from tenant_runtime.organizations.access import OWNER
 from tenant_runtime.organizations.as_tenants import Founder, found_organization, lifecycle_for, make_tenant
 from tenant_runtime.organizations.lifecycle import rows, units
 from tenant_runtime.organizations.lifecycle.rows import not_a_member
 from tenant_runtime.organizations.lifecycle.shapes import organization_as_object
 from tenant_runtime.organizations.lifecycle.units import NewOrganization as New
+from tenant_runtime.organizations.lifecycle.values import checked
 from tenant_runtime.organizations.membership import MemberOrganization, NotAMember
 from tenant_runtime.organizations.people.shapes import member_shown
 from tenant_runtime.organizations.teams.units import new_team_ids
@@ -102,32 +104,23 @@ async def create_organization(call: ToolCall, asked: NewOrganization) -> dict[st
     )
     unit: Callable[..., units.Created] = units.create_organization
     event = call.event("organization_created", "An organization was made")
-    rehearsed = partial(unit, acting=call.acting, new=new, event=event)
-    await call.rehearse(rehearsed)
-    given: dict[str, Any] = {
-        "name": asked.name,
-        "slug": asked.slug,
-        "logo": None,
-        "metadata": {},
-        "fields": {},
-    }
-    values = await call.before("create_organization", given)
-    new = replace(
-        new,
-        slug=values["slug"],
-        name=values["name"],
-        is_reserved=call.services.settings.is_reserved(values["slug"]),
-        logo=values["logo"],
-        metadata=values["metadata"] or {},
-    )
+    fields = call.no_fields("organization")
+    await call.rehearse(partial(unit, acting=call.acting, new=new, event=event))
+    given: dict[str, Any] = {"name": asked.name, "slug": asked.slug, "logo": None, "metadata": {}}
+    values = checked(await call.before("create_organization", {**given, "fields": fields}))
+    new = replace(new, **values, is_reserved=call.services.settings.is_reserved(values["slug"]))
+    first = {"user_id": call.agent.user_id, "role": [OWNER], "fields": {}}
+    await call.before("add_member", first, organization_id=new.id)
     if lifecycle is not None:
         founder = Founder(call.agent.user_id, call.agent.email_verified)
         await make_tenant(lifecycle, call.services, call.tenant, new, founder)
         unit = found_organization
     made = await call.write(unit, call.acting, new, event)
+    id, member = made.organization.id, member_shown(made.creator, {}, {})
     shown = organization_as_object(made.organization, {}, {})
-    await call.after("create_organization", organization_id=made.organization.id, organization=shown)
-    return {"organization": shown, "member": member_shown(made.creator, {}, {})}
+    await call.after("create_organization", organization_id=id, organization=shown)
+    await call.after("add_member", organization_id=id, member=member)
+    return {"organization": shown, "member": member}
 
 
 def _member_organization(connection: Connection, call: ToolCall, organization_id: str) -> MemberOrganization:

@@ -1,6 +1,5 @@
 """Tools for the people of an organization."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from sqlalchemy import Connection
 from core.ids import new_invitation_id
 from tenant_runtime.agents.tool_calls import ToolCall
 from tenant_runtime.organizations.invitations import shapes as invitation_shapes
-from tenant_runtime.organizations.invitations.inviting import Asked, invite
+from tenant_runtime.organizations.invitations.inviting import Asked, as_a_hook_wants_it, invite
 from tenant_runtime.organizations.invitations.letters import PER_INVITER, Post
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.people.asking import stranger
@@ -72,6 +71,7 @@ async def invite_member(call: ToolCall, asked: NewInvitation) -> dict[str, Any]:
         email=asked.email,
         roles=tuple(asked.roles),
         resend=asked.resend,
+        fields=call.no_fields("invitation"),
     )
     unit = partial(
         invite,
@@ -81,13 +81,11 @@ async def invite_member(call: ToolCall, asked: NewInvitation) -> dict[str, Any]:
     )
     values = await call.before(
         "invite_member",
-        {"email": wanted.email, "role": list(wanted.roles), "team_id": [], "fields": {}},
+        {"email": wanted.email, "role": list(wanted.roles), "team_id": [], "fields": wanted.fields},
         rehearsal=partial(unit, asked=wanted),
         organization_id=organization_id,
     )
-    role = values["role"]
-    roles = (role,) if isinstance(role, str) else tuple(role)
-    wanted = replace(wanted, email=values["email"], roles=roles)
+    wanted = as_a_hook_wants_it(wanted, values)
     call.services.rates.count(PER_INVITER, ("invitations", call.tenant.id, call.agent.user_id), call.now)
     row = await call.write(partial(unit, asked=wanted))
     call.services.deliveries.soon(call.tenant)

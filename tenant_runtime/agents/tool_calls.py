@@ -15,6 +15,7 @@ from tenant_runtime.configuration import Configuration
 from tenant_runtime.dependencies import Services
 from tenant_runtime.oauth.wire import Call
 from tenant_runtime.organizations.acting import Acting
+from tenant_runtime.organizations.fields import checked
 from tenant_runtime.organizations.hooks import Action
 from tenant_runtime.organizations.membership import MemberOrganization, NotAMember, resolve_organization
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
@@ -102,6 +103,10 @@ class ToolCall:
             return unit(connection, *args, **kwargs)
 
         return act
+
+    def no_fields(self, entity: str) -> dict[str, Any]:
+        """Tools take none of those that the tenant added. Where it requires one, its own pages have to make that."""
+        return checked(self.options.fields(entity), {})
 
     def event(self, type: str, description: str, *, organization_id: str | None = None, **more: Any) -> Event:
         """Names the client as well as the person: a log that did not would say that the person did it."""

@@ -15,11 +15,12 @@ from entrypoints.asgi import create_app
 from tenant_runtime.organizations.hooks import ACTIONS, OVERRIDABLE, InstalledHooks
 from tenant_runtime.organizations.in_process import Organizations
 from tenant_runtime.organizations.wire import ApiError, refusal
+from tests.agents.callers import agent_for
 from tests.conftest import settings_for
 from tests.engines.carried import ENGINE, carried_installation
 from tests.installation import Installation, MovableClock
 from tests.organizations.people import AuthClient, new_address, signed_in
-from tests.organizations.places import organization_of, suspend
+from tests.organizations.places import organization_of, suspend, telling
 from tests.organizations.test_members import Company
 
 pytestmark = pytest.mark.anyio
@@ -176,6 +177,31 @@ async def test_a_hook_s_values_are_held_to_what_a_caller_s_are(watched: Installa
         updated = await owner.post("/organization/update", data={"name": "Other"})
         assert {(each.status, each.code) for each in (created, updated)} == {(400, "VALIDATION_ERROR")}
     assert [each["id"] for each in (await owner.get("/organization/list")).body] == [organization["id"]]
+
+
+async def test_an_agent_s_tools_ask_the_same_hooks_and_are_held_to_the_same(
+    watched: Installation, book: Book
+) -> None:
+    agent = await agent_for(watched, "acme", watched.tenant("acme").users[0])
+    tool, named = "create-organization", {"name": "Theirs", "slug": "made-by-agent"}
+    book.refuses = {"add_member"}
+    assert (await agent.use(tool, **named)).code == "NOT_TODAY"
+    book.refuses = set()
+    book.answers = {"create_organization": {"logo": "javascript:alert(1)"}}
+    assert (await agent.use(tool, **named)).code == "VALIDATION_ERROR"
+    book.clear()
+    made = await agent.use(tool, **named)
+    told = [action for action, _ in book.told]
+    assert [action for action, _, _ in book.asked] == told == ["create_organization", "add_member"]
+    inviting = {"email": new_address(), "organizationId": made.value["organization"]["id"]}
+    book.answers = {"invite_member": {"team_id": ["tem_nowhere"]}}
+    assert (await agent.use("invite-member", **inviting)).code == "TEAM_NOT_FOUND"
+    book.clear()
+    required = {"code": {"type": "string", "required": True}}
+    async with telling(watched, additional_fields={"organization": required, "invitation": required}):
+        for name, arguments in ((tool, {**named, "slug": "no-code"}), ("invite-member", inviting)):
+            refused = await agent.use(name, **arguments)
+            assert (refused.code, refused.value["message"]) == ("VALIDATION_ERROR", "[body.code] Required")
 
 
 async def test_nobody_is_asked_about_what_is_not_allowed(watched: Installation, book: Book) -> None:

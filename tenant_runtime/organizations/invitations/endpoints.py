@@ -1,6 +1,5 @@
 """`/api/auth/organization/...`: inviting, and answering invitations."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -17,7 +16,13 @@ from tenant_runtime.organizations.fields import given_fields
 from tenant_runtime.organizations.invitations import answering, asking, reading, shapes
 from tenant_runtime.organizations.invitations.answering import Acceptance, Person
 from tenant_runtime.organizations.invitations.asking import Answering
-from tenant_runtime.organizations.invitations.inviting import Asked, invite
+from tenant_runtime.organizations.invitations.inviting import (
+    Asked,
+    as_a_hook_wants_it,
+    each_once,
+    invite,
+    several,
+)
 from tenant_runtime.organizations.invitations.letters import PER_INVITER, Post
 from tenant_runtime.organizations.wire import (
     ApiCall,
@@ -105,8 +110,8 @@ async def _invite(call: ApiCall, session: ApiSession, email: str, body: _Invitin
         id=new_invitation_id(),
         organization_id=organization_id,
         email=email,
-        roles=_several(body.role),
-        team_ids=_each_once(body.team_id or []) if options.teams.enabled else (),
+        roles=several(body.role),
+        team_ids=each_once(body.team_id or []) if options.teams.enabled else (),
         resend=body.resend is True,
         fields=await given_fields(call, options.fields("invitation")),
     )
@@ -122,13 +127,7 @@ async def _invite(call: ApiCall, session: ApiSession, email: str, body: _Invitin
         rehearsal=partial(unit, asked=asked),
         organization_id=organization_id,
     )
-    asked = replace(
-        asked,
-        email=values["email"],
-        roles=_several(values["role"]),
-        team_ids=_each_once(values["team_id"]),
-        fields=values["fields"],
-    )
+    asked = as_a_hook_wants_it(asked, values)
     call.services.rates.count(PER_INVITER, ("invitations", call.tenant.id, session.user_id), call.now)
     row = await call.write(partial(unit, asked=asked))
     shown = shapes.invitation(row, options)
@@ -268,14 +267,6 @@ async def _about(call: ApiCall, action: Answering, shown: str) -> dict[str, Any]
     return await asking.about(
         call.services.organization_hooks, call.tenant, action, shown, await call.options()
     )
-
-
-def _several(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _each_once(names: Names) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_several(names)))
 
 
 def _person(session: ApiSession) -> Person:

@@ -85,6 +85,24 @@ class Asked:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
+def as_a_hook_wants_it(asked: Asked, values: Mapping[str, Any]) -> Asked:
+    return replace(
+        asked,
+        email=values["email"],
+        roles=several(values["role"]),
+        team_ids=each_once(values["team_id"]),
+        fields=values["fields"],
+    )
+
+
+def several(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def each_once(names: str | Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(several(names)))
+
+
 def invite(connection: Connection, acting: Acting, asked: Asked, post: Post | None, event: Event) -> Row[Any]:
     """Refuses in the order of `specs/organization-api.md` A.3. `Deliveries.soon` after the commit."""
     row = _invited(connection, acting, asked)

@@ -12,8 +12,6 @@ from sqlalchemy import Connection, Row
 
 from core.ids import new_id
 from tenant_runtime.audit import Event, record
-from tenant_runtime.login.addresses import origin_of
-from tenant_runtime.management.editing import MAX_DEPTH, is_deeper
 from tenant_runtime.organizations import as_tenants
 from tenant_runtime.organizations.access import OWNER
 from tenant_runtime.organizations.acting import OF_STANDING, Acting
@@ -21,6 +19,7 @@ from tenant_runtime.organizations.active import clear_active
 from tenant_runtime.organizations.fields import given_fields, kept_fields, kept_of_organizations
 from tenant_runtime.organizations.lifecycle import full, rows, units
 from tenant_runtime.organizations.lifecycle.shapes import organization_as_object, organization_as_text
+from tenant_runtime.organizations.lifecycle.values import Changes, Logo, Name, Slug, checked, said
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.people.endpoints import page_size
 from tenant_runtime.organizations.people.listing import LARGEST_PAGE
@@ -37,19 +36,14 @@ from tenant_runtime.organizations.wire import (
     write_endpoint,
 )
 from tenant_runtime.organizations.wire.cookies import cookies_again
-from tenant_runtime.organizations.wire.names import ONE_LINE, SLUG
 from tenant_runtime.organizations.wire.shapes import answer_null
 from tenant_runtime.registration.rates import Rate
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Name = Annotated[str, Meta(min_length=1, max_length=300, pattern=ONE_LINE)]
-Slug = Annotated[str, Meta(pattern=SLUG)]
-Logo = Annotated[str, Meta(max_length=2048)]
 AnySlug = Annotated[str, Meta(min_length=1, max_length=255)]
 Id = Annotated[str, Meta(max_length=255)]
-LONGEST_METADATA = 16 * 1024
 LOOKS = Rate(60, 60)
 
 
@@ -79,13 +73,6 @@ class ActiveBody(msgspec.Struct, rename="camel"):
     organization_slug: AnySlug | None = None
 
 
-class Changes(msgspec.Struct, rename="camel"):
-    name: Name | UnsetType = UNSET
-    slug: Slug | UnsetType = UNSET
-    logo: Logo | UnsetType | None = UNSET
-    metadata: dict[str, Any] | UnsetType = UNSET
-
-
 class UpdateBody(msgspec.Struct, rename="camel"):
     data: Changes
     organization_id: Id | None = None
@@ -100,7 +87,7 @@ async def create_organization(call: CallOf) -> Any:
     session, body, options = await call.session(bare(401)), await call.body(NewBody), await call.options()
     fields = await given_fields(call, options.fields("organization"))
     asked = {"name": body.name, "slug": body.slug, "logo": body.logo, "metadata": body.metadata}
-    new = _new(call, _checked(asked), fields)
+    new = _new(call, checked(asked), fields)
     unit = partial(
         _create,
         acting=Acting(session.user_id, options, call.now, session.id),
@@ -182,7 +169,7 @@ async def set_active_organization(call: CallOf) -> Any:
 async def update_organization(call: CallOf) -> Any:
     session = await call.session(refusal(401, "UNAUTHORIZED", "User not found", has_code=False))
     body, options = await call.body(UpdateBody), await call.options()
-    asked = _checked(_said(body.data))
+    asked = checked(said(body.data))
     if fields := await given_fields(call, options.fields("organization"), under="data", is_new=False):
         asked["fields"] = fields
     if not asked:
@@ -207,7 +194,7 @@ async def update_organization(call: CallOf) -> Any:
         rehearsal=partial(unit, changes=_with_reserve(call, asked)),
         organization_id=organization_id,
     )
-    shown = await call.write(partial(unit, changes=_with_reserve(call, _checked(values))))
+    shown = await call.write(partial(unit, changes=_with_reserve(call, checked(values))))
     await call.after("update_organization", organization_id=organization_id, organization=shown)
     return shown
 
@@ -238,27 +225,6 @@ async def delete_organization(call: CallOf) -> Any:
 # --- What a body says ------------------------------------------------------------------------------------------------
 
 
-def _said(data: Changes) -> dict[str, Any]:
-    members = ("name", "slug", "logo", "metadata")
-    return {name: value for name in members if (value := getattr(data, name)) is not UNSET}
-
-
-def _checked(asked: dict[str, Any]) -> dict[str, Any]:
-    """What a body says, or a hook makes of it. The logo is shown on pages; metadata go with every reading."""
-    try:
-        msgspec.convert(asked, Changes)
-    except msgspec.ValidationError as error:
-        raise refusal(400, "VALIDATION_ERROR", f"[body] {error}") from None
-    logo, metadata = asked.get("logo"), asked.get("metadata")
-    if logo and origin_of(logo) is None:
-        raise refusal(400, "VALIDATION_ERROR", "[body.logo] Expected a web address")
-    if metadata and len(msgspec.json.encode(metadata)) > LONGEST_METADATA:
-        raise refusal(400, "VALIDATION_ERROR", "[body.metadata] Too large")
-    if metadata and is_deeper(metadata, MAX_DEPTH):
-        raise refusal(400, "VALIDATION_ERROR", f"[body.metadata] Nested more than {MAX_DEPTH} deep")
-    return asked
-
-
 def _new(call: ApiCall, values: Mapping[str, Any], fields: Mapping[str, Any]) -> units.NewOrganization:
     return units.NewOrganization(
         id=new_id("org"),
@@ -272,7 +238,7 @@ def _new(call: ApiCall, values: Mapping[str, Any], fields: Mapping[str, Any]) ->
 
 def _changed(call: ApiCall, new: units.NewOrganization, values: dict[str, Any]) -> units.NewOrganization:
     """As a hook wants it."""
-    return replace(new, **_checked(values), is_reserved=_is_reserved(call, values["slug"]))
+    return replace(new, **checked(values), is_reserved=_is_reserved(call, values["slug"]))
 
 
 def _with_reserve(call: ApiCall, values: Mapping[str, Any]) -> dict[str, Any]:
