@@ -88,7 +88,9 @@ async def test_no_link_leads_to_a_stranger(mail: Mailed) -> None:
         for path in ("/reset-password/x", "/verify-email"):
             followed = await robin.get(path, callbackURL=address, token="x")
             assert (followed.status, followed.code) == (403, "INVALID_CALLBACK_URL")
-    assert (await robin.get("/reset-password/x")).status == 403
+    for nowhere in ({}, {"callbackURL": ""}):
+        assert (await robin.get("/reset-password/x", **nowhere)).status == 403
+    assert (await robin.get("/verify-email", callbackURL="", token="x")).code == "INVALID_TOKEN"
     assert not await mail.settle()
 
 

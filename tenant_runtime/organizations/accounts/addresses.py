@@ -107,10 +107,10 @@ async def verify_email(call: CallOf) -> Response[Any]:
             else "INVALID_TOKEN"
         )
         call.services.audit.add(call.tenant, call.event("fv", VerificationLinkUsed.description))
-        if query.callback_url is None:
+        if not query.callback_url:
             raise _refused(code) from None
         return redirect(with_parameters(query.callback_url, {"error": code}), status=302)
-    if query.callback_url is not None:
+    if query.callback_url:
         return redirect(query.callback_url, status=302)
     return Response({"status": True, "user": None})
 

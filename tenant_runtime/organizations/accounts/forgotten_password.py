@@ -34,7 +34,7 @@ from tenant_runtime.organizations.wire import (
     refusal,
     write_endpoint,
 )
-from tenant_runtime.organizations.wire.origins import check_callback, with_parameters
+from tenant_runtime.organizations.wire.origins import check_callback, refused_callback, with_parameters
 
 SENT = "If this email exists in our system, check your email for the reset link"
 
@@ -58,7 +58,7 @@ async def request_password_reset(call: CallOf) -> Answer:
         user_agent=call.user_agent,
         request_id=call.request_id,
         languages=call.languages,
-        redirect_to=body.redirect_to,
+        redirect_to=body.redirect_to or None,
     )
     try:
         await ask(call.tenant, call.services, asked)
@@ -70,7 +70,9 @@ async def request_password_reset(call: CallOf) -> Answer:
 @read_endpoint("/reset-password/{token:str}")
 async def follow_reset_link(call: CallOf, token: FromPath[str]) -> Response[str]:
     """To the application, with the secret or with what is wrong with it; uses nothing up."""
-    address = call.query(CallbackQuery).callback_url or ""
+    address = call.query(CallbackQuery).callback_url
+    if not address:
+        raise refused_callback("callbackURL")
     await check_callback(call.tenant, "callbackURL", address)
     try:
         await look_at(call.tenant, digest(token), call.now)

@@ -137,7 +137,7 @@ async def _enter(
     if session is None:
         raise refused(await wrong(trial, attempt))
     answer: Answer = {"redirect": False, "token": session.token, "user": session.shown_user()}
-    if body.callback_url is None:
+    if not body.callback_url:
         return entered(call, secret, session, answer)
     answer |= {"redirect": True, "url": body.callback_url}
     return entered(call, secret, session, answer, {"Location": body.callback_url})

@@ -16,7 +16,7 @@ from core.tenants import Tenant
 from tenant_runtime.login.addresses import origin_of
 from tenant_runtime.models import Client
 from tenant_runtime.oauth.authorization.redirect_uris import with_query
-from tenant_runtime.organizations.wire.errors import refusal
+from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
 ENTRANCES = frozenset({"/api/auth/sign-in/email", "/api/auth/sign-up/email"})
 """Where somebody without a cookie could be signed in as somebody else by a foreign page."""
@@ -70,11 +70,15 @@ async def check_origin(request: AnyRequest, tenant: Tenant) -> None:
 
 
 async def check_callback(tenant: Tenant, name: Callback, address: str | None) -> None:
-    """A path of this host, or an address of a trusted origin; either fit for a header."""
-    if address is None or _RELATIVE.fullmatch(address):
+    """A path of this host, or an address of a trusted origin; either fit for a header. An empty one is none."""
+    if not address or _RELATIVE.fullmatch(address):
         return
     if not address.isascii() or origin_of(address) not in await trusted_origins(tenant):
-        raise refusal(403, *_REFUSALS[name])
+        raise refused_callback(name)
+
+
+def refused_callback(name: Callback) -> ApiError:
+    return refusal(403, *_REFUSALS[name])
 
 
 def with_parameters(callback: str, parameters: dict[str, str]) -> str:
