@@ -89,11 +89,12 @@ def check_room(
     beside: str | None = None,
 ) -> None:
     """`beside`: whoever has been asked, and may still come, takes a seat as well, this user apart (`NOBODY`: none)."""
+    limit, seats = options.membership_limit, seats_of(connection, organization_id, now)
+    if limit is None and seats is None:
+        return
     taken = _number_of_members(connection, organization_id)
-    limit = options.membership_limit
     if limit is not None and taken >= limit:
         raise refusal(403, "ORGANIZATION_MEMBERSHIP_LIMIT_REACHED")
-    seats = seats_of(connection, organization_id, now)
     if seats is None:
         return
     if beside is not None:

@@ -12,8 +12,10 @@ from sqlalchemy import Connection
 
 import migrations
 from core.database.engine import connection_over
+from tenant_runtime.organizations.admission import check_room
 from tenant_runtime.organizations.invitations.inviting import check_not_member
 from tenant_runtime.organizations.members import Member
+from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.people.listing import Wanted, page_of
 from tenant_runtime.organizations.people.rows import is_last_owner, member_named
 
@@ -63,6 +65,14 @@ def test_what_is_asked_of_some_reads_no_others(
     assert not [step for step in steps if step.startswith("SCAN") or step.endswith("(organization_id=?)")], (
         steps
     )
+
+
+def test_members_whom_nobody_limits_are_not_counted_to_let_one_more_in(driver: sqlite3.Connection) -> None:
+    unlimited = OrganizationOptions(membership_limit=None)
+    assert plan(driver, lambda connection: check_room(connection, "org_1", unlimited, 1)) == []
+    limited = OrganizationOptions(membership_limit=100)
+    [step] = plan(driver, lambda connection: check_room(connection, "org_1", limited, 1))
+    assert "USING COVERING INDEX" in step
 
 
 @pytest.mark.parametrize("wanted", BY_INDEX_ALONE.values(), ids=BY_INDEX_ALONE.keys())
