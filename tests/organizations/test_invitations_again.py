@@ -12,6 +12,7 @@ from tenant_runtime.organizations.invitations.letters import LETTERS_PER_INVITER
 from tests.mailbox import Mailed, mailed
 from tests.organizations.inviting import NOT_FOUND, NOT_THIS_ROLE, invited, joins, owner_of, set_options, told
 from tests.organizations.people import new_address, signed_in
+from tests.organizations.places import telling
 
 pytestmark = pytest.mark.anyio
 
@@ -170,3 +171,14 @@ async def test_nobody_has_the_letter_lead_strangers_anywhere_by_what_they_are_ca
     assert "Eve invites you, with the address" in letter.text
     assert "a member of Booking.com at Acme" in letter.text
     assert b"evil" not in letter.raw
+
+
+async def test_who_accepts_is_shown_with_the_fields_that_the_tenant_added(mail: Mailed) -> None:
+    fields = {"title": {"type": "string"}, "note": {"type": "string", "returned": False}}
+    async with telling(mail.installation, additional_fields={"member": fields}):
+        owner, person = await owner_of(mail, "titled"), await signed_in(mail.installation)
+        invitation = await invited(owner, person.email)
+        accepted = await person.post("/organization/accept-invitation", invitationId=invitation["id"])
+        active = (await person.get("/organization/get-active-member")).body
+    assert accepted.body["member"] == {name: value for name, value in active.items() if name != "user"}
+    assert accepted.body["member"]["title"] is None

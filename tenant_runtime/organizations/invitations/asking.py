@@ -11,6 +11,7 @@ from tenant_runtime.organizations.invitations import shapes
 from tenant_runtime.organizations.invitations.answering import Accepted
 from tenant_runtime.organizations.invitations.tickets import find
 from tenant_runtime.organizations.options import OrganizationOptions
+from tenant_runtime.organizations.people.shapes import newcomer_shown
 
 Answering = Literal["accept_invitation", "reject_invitation", "cancel_invitation"]
 
@@ -56,6 +57,6 @@ async def tell_of_acceptance(
         "user_id": accepted.member.user_id,
         "organization_id": accepted.row.organization_id,
         "invitation": shapes.invitation(accepted.row, options),
-        "member": shapes.member(accepted.member),
+        "member": newcomer_shown(accepted.member, options.fields("member")),
     }
     await hooks.after("accept_invitation", told)

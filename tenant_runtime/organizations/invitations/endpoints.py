@@ -24,6 +24,7 @@ from tenant_runtime.organizations.invitations.inviting import (
     several,
 )
 from tenant_runtime.organizations.invitations.letters import PER_INVITER, Post
+from tenant_runtime.organizations.people.shapes import newcomer_shown
 from tenant_runtime.organizations.wire import (
     ApiCall,
     ApiError,
@@ -161,7 +162,8 @@ async def accept_invitation(call: CallOf) -> Any:
     about = await _about(call, "accept_invitation", body.invitation_id)
     await call.before("accept_invitation", {}, rehearsal=unit, **about)
     accepted = await call.write(unit)
-    shown, member = shapes.invitation(accepted.row, options), shapes.member(accepted.member)
+    shown = shapes.invitation(accepted.row, options)
+    member = newcomer_shown(accepted.member, options.fields("member"))
     organization_id = accepted.row.organization_id
     await call.after("accept_invitation", organization_id=organization_id, invitation=shown, member=member)
     teams = shown.get("teamId") or ""
@@ -236,12 +238,12 @@ async def list_invitations(call: CallOf) -> Any:
 
 @read_endpoint("/organization/list-user-invitations")
 async def list_user_invitations(call: CallOf) -> Any:
-    nobody = "Missing session headers, or email query parameter."
-    session = await call.session(refusal(400, "BAD_REQUEST", nobody, has_code=False))
     query, options = call.query(OwnQuery), await call.options()
-    if query.email is not None:
+    if query.email:
         message = "User email cannot be passed for client side API calls."
         raise refusal(400, "BAD_REQUEST", message, has_code=False)
+    nobody = "Missing session headers, or email query parameter."
+    session = await call.session(refusal(400, "BAD_REQUEST", nobody, has_code=False))
     rows = await call.read(reading.of_person, _person(session))
     return [
         shapes.invitation(

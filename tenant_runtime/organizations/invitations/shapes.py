@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy import Row
 
 from tenant_runtime.organizations import fields
-from tenant_runtime.organizations.members import Member
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.wire.shapes import date
 
@@ -23,13 +22,3 @@ def invitation(row: Row[Any], options: OrganizationOptions, **more: Any) -> dict
     }
     teams = {"teamId": row.team_ids} if options.teams.enabled else {}
     return {**shown, **teams, **fields.shown(options.fields("invitation"), row.fields), **more}
-
-
-def member(of: Member) -> dict[str, Any]:
-    return {
-        "id": of.id,
-        "organizationId": of.organization_id,
-        "userId": of.user_id,
-        "role": of.role,
-        "createdAt": date(of.created_at),
-    }

@@ -18,6 +18,7 @@ from tenant_runtime.organizations.joining import requests
 from tenant_runtime.organizations.joining.letters import Post
 from tenant_runtime.organizations.joining.requests import Asking, Joinable, require_joinable
 from tenant_runtime.organizations.members import Member
+from tenant_runtime.organizations.people.shapes import newcomer_shown
 from tenant_runtime.organizations.policies import settings_of
 from tenant_runtime.organizations.wire import ApiCall, CallOf, date, read_endpoint, write_endpoint
 from tenant_runtime.organizations.wire.shapes import date_or_none
@@ -99,7 +100,7 @@ async def approve_join_request(call: CallOf) -> Any:
         requests.approve, await _acting(call), body.request_id, new_id("mem"), event, await _post(call)
     )
     call.deliver()
-    return {"request": request_shown(row), "member": _member_shown(member)}
+    return {"request": request_shown(row), "member": await _member_shown(call, member)}
 
 
 @write_endpoint("/organization/reject-join-request")
@@ -118,7 +119,7 @@ async def join(call: CallOf) -> Any:
     event = _event(call, ADDED, body.organization_id)
     acting, key = await _acting(call), call.tenant.data_key
     member = await call.write(_join, acting, key, session.id, body.organization_id, new_id("mem"), event)
-    return _member_shown(member)
+    return await _member_shown(call, member)
 
 
 handlers = [
@@ -180,14 +181,8 @@ def _joinable_shown(joinable: Joinable) -> dict[str, Any]:
     }
 
 
-def _member_shown(member: Member) -> dict[str, Any]:
-    return {
-        "id": member.id,
-        "organizationId": member.organization_id,
-        "userId": member.user_id,
-        "role": member.role,
-        "createdAt": date(member.created_at),
-    }
+async def _member_shown(call: ApiCall, member: Member) -> dict[str, Any]:
+    return newcomer_shown(member, (await call.options()).fields("member"))
 
 
 def _event(call: ApiCall, type: str, organization_id: str | None) -> Event:

@@ -23,6 +23,11 @@ def member_shown(member: Member, declared: Declared, kept: Mapping[str, Any]) ->
     }
 
 
+def newcomer_shown(member: Member, declared: Declared) -> dict[str, Any]:
+    """Who came by themselves: nothing else is kept of them yet."""
+    return member_shown(member, declared, {})
+
+
 def with_user(shown: Mapping[str, Any], person: Person) -> dict[str, Any]:
     user = {
         "id": person.user_id,
