@@ -102,6 +102,8 @@ async def test_many_are_filtered_sorted_and_paged(shared: Installation) -> None:
     assert await found(**by("role", "contains", "%")) == ([], 0)
     assert await found(**by("role", "in", "owner", "member")) == ([0, 3], 2)
     assert await found(**by("role", "not_in", "owner", "member")) == ([1, 2], 2)
+    assert await found(**by("role", "not_in", "member")) == ([0, 1, 2], 3)
+    assert await found(organizationSlug="", sortBy="", filterField="") == ([0, 1, 2, 3], 4)
     assert await found(**by("userId", "eq", ids[2])) == ([2], 1)
     assert await found(**by("createdAt", "gte", "2020-01-01T00:00:00.000Z")) == ([0, 1, 2, 3], 4)
     assert await found(**by("createdAt", "lt", "1577836800000")) == ([], 0)

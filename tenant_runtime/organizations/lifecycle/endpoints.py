@@ -42,7 +42,7 @@ from tenant_runtime.registration.rates import Rate
 P = ParamSpec("P")
 T = TypeVar("T")
 
-AnySlug = Annotated[str, Meta(min_length=1, max_length=255)]
+AnySlug = Annotated[str, Meta(max_length=255)]
 Id = Annotated[str, Meta(max_length=255)]
 LOOKS = Rate(60, 60)
 
@@ -154,7 +154,7 @@ async def set_active_organization(call: CallOf) -> Any:
         await call.write(clear_active, session.id, call.now)
         return Response(b"null", media_type=MediaType.JSON, cookies=cookies_again(call, session))
     by_id = None if body.organization_id is UNSET else body.organization_id or None
-    slug = None if by_id is not None else body.organization_slug
+    slug = None if by_id is not None else body.organization_slug or None
     known = by_id or ("" if slug is not None else session.active_organization_id)
     if known is None:
         return answer_null()

@@ -102,7 +102,7 @@ def _pair(row: Any) -> tuple[Member, Person]:
 
 
 def _order(wanted: Wanted) -> Sequence[ColumnElement[Any]]:
-    if wanted.sort_by is None:
+    if not wanted.sort_by:
         return _IN_ORDER
     column = _field(wanted.sort_by, "sortBy")
     columns = (column, *(other for other in _IN_ORDER if other is not column))
@@ -110,17 +110,22 @@ def _order(wanted: Wanted) -> Sequence[ColumnElement[Any]]:
 
 
 def _criteria(wanted: Wanted) -> list[ColumnElement[bool]]:
-    if wanted.filter_field is None:
+    if not wanted.filter_field:
         return []
     column = _field(wanted.filter_field, "filterField")
     values = [_value(wanted.filter_field, text) for text in wanted.filter_values]
     if wanted.operator in ("in", "not_in"):
-        if len(values) < 2:
-            raise _invalid("filterValue", "Expected several values")
-        return [column.in_(values) if wanted.operator == "in" else column.not_in(values)]
+        return [_among(column, wanted, values)]
     if len(values) != 1:
         raise _invalid("filterValue", "Expected one value")
     return [_compared(column, wanted, values[0])]
+
+
+def _among(column: ColumnElement[Any], wanted: Wanted, values: list[Any]) -> ColumnElement[bool]:
+    """One value is what nobody is not, and no list of what somebody is."""
+    if len(values) < (2 if wanted.operator == "in" else 1):
+        raise _invalid("filterValue", "Expected several values")
+    return column.in_(values) if wanted.operator == "in" else column.not_in(values)
 
 
 def _compared(column: ColumnElement[Any], wanted: Wanted, value: Any) -> ColumnElement[bool]:

@@ -30,6 +30,7 @@ from tenant_runtime.organizations.wire.names import ONE_LINE
 from tenant_runtime.organizations.wire.shapes import answer_null
 
 Name = Annotated[str, Meta(max_length=200, pattern=ONE_LINE)]
+NewName = Annotated[Name, Meta(min_length=1)]
 Id = Annotated[str, Meta(max_length=255)]
 
 
@@ -39,7 +40,7 @@ class NewTeamBody(msgspec.Struct, rename="camel"):
 
 
 class TeamData(msgspec.Struct, rename="camel"):
-    name: Name | UnsetType = UNSET
+    name: NewName | UnsetType = UNSET
     organization_id: Id | None = None
 
 
