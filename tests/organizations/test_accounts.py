@@ -69,6 +69,12 @@ async def test_what_is_no_account_is_not_made(
     assert await robin.session() is None
 
 
+async def test_who_gives_no_name_has_none(shared: Installation) -> None:
+    robin = visitor(shared)
+    up = await robin.post("/sign-up/email", name=" ", email=new_address(), password=GOOD, image="")
+    assert (up.status, up.body["user"]["name"], up.body["user"]["image"]) == (200, "", None)
+
+
 async def test_a_tenant_that_takes_nobody_takes_nobody_here(installation: Installation) -> None:
     await (await installation.manager("acme")).patch("/tenants/settings", {"signup_enabled": False})
     refused = await visitor(installation).post("/sign-up/email", name="", email=new_address(), password=GOOD)
@@ -207,6 +213,7 @@ async def test_sessions_are_listed_to_who_came_in_lately_and_ended_by_their_owne
     stale = await phone.get("/list-sessions")
     assert (stale.status, stale.code) == (403, "SESSION_NOT_FRESH")
     await phone.post("/revoke-sessions")
+    assert not [cookie for cookie in phone.http.cookies if cookie.startswith("better-auth")]
     assert await phone.session() is None
     for path in (
         "/revoke-session",

@@ -56,7 +56,7 @@ async def test_a_team_is_renamed_where_it_is_and_never_moves(shared: Installatio
         "/organization/update-team", teamId=made["id"], data={"name": "There", "organizationId": other}
     )
     assert (moved.status, moved.code) == (400, "TEAM_NOT_FOUND")
-    for data in ({}, {"name": "two\nlines"}):
+    for data in ({}, {"name": ""}, {"name": "two\nlines"}):
         refused = await owner.post("/organization/update-team", teamId=made["id"], data=data)
         assert (refused.status, refused.code) == (400, "VALIDATION_ERROR")
 
@@ -220,6 +220,10 @@ async def test_limits_hold_and_a_tenant_without_teams_has_no_such_paths(shared: 
         for method, path in (("GET", "list-teams"), ("POST", "create-team"), ("POST", "set-active-team")):
             answer = await owner.call(method, f"/organization/{path}")
             assert (answer.status, answer.text) == (404, "")
+        here = await owner.session()
+        (listed,) = (await owner.get("/list-sessions")).body
+        assert here is not None
+        assert "activeTeamId" not in {**here, **listed}
 
 
 async def test_fields_that_the_tenant_added_are_kept_and_shown(shared: Installation) -> None:

@@ -27,6 +27,8 @@ async def delete_user(call: CallOf) -> Response[Answer]:
     session, body = await call.session(), await call.body(DeleteUserBody)
     if not (await call.options()).allow_user_deletion:
         raise bare(404)
+    if body.token:
+        raise refusal(404, "INVALID_TOKEN", "Invalid token")
     shown = None
     if body.password is not None:
         shown = await show_password(call, session, body.password)

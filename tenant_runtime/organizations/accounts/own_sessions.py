@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from litestar import Response
 from msgspec import UNSET
 from sqlalchemy import Connection
 
 from core.crypto.sealing import DataKey
 from tenant_runtime.audit import Event, record
+from tenant_runtime.login.cookies import cleared_api_cookies
 from tenant_runtime.login.sessions import end_session
 from tenant_runtime.oauth.backchannel_logout import Initiator
 from tenant_runtime.organizations.accounts.shapes import Answer, RevokeBody, UpdateSessionBody
@@ -29,11 +31,12 @@ async def list_sessions(call: CallOf) -> list[dict[str, Any]]:
     session = await call.session()
     if not is_fresh(session, call.now):
         raise refusal(403, "SESSION_NOT_FRESH", "Session is not fresh")
-    return [each.shown() for each in await call.read(live_sessions_of, session.user_id, call.now)]
+    options = await call.options()
+    return [each.shown(options) for each in await call.read(live_sessions_of, session.user_id, call.now)]
 
 
 @write_endpoint("/revoke-session")
-async def revoke_session(call: CallOf) -> Answer:
+async def revoke_session(call: CallOf) -> Response[Answer]:
     """Of somebody else's token nothing is said."""
     await call.session()
     body = await call.body(RevokeBody)
@@ -41,13 +44,13 @@ async def revoke_session(call: CallOf) -> Answer:
 
 
 @write_endpoint("/revoke-sessions")
-async def revoke_sessions(call: CallOf) -> Answer:
+async def revoke_sessions(call: CallOf) -> Response[Answer]:
     await call.session()
     return await _revoke(call, lambda _: True)
 
 
 @write_endpoint("/revoke-other-sessions")
-async def revoke_other_sessions(call: CallOf) -> Answer:
+async def revoke_other_sessions(call: CallOf) -> Response[Answer]:
     here = await call.session()
     return await _revoke(call, lambda each: each.id != here.id)
 
@@ -71,12 +74,13 @@ def is_fresh(session: ApiSession, now: int) -> bool:
     return now - session.authenticated_at < FRESH_MS
 
 
-async def _revoke(call: ApiCall, is_meant: Callable[[ApiSession], bool]) -> Answer:
+async def _revoke(call: ApiCall, is_meant: Callable[[ApiSession], bool]) -> Response[Answer]:
     session = await call.session()
     event = call.event("slo", "Sessions were ended by their owner.")
     await call.write(revoke, call.tenant.data_key, session.user_id, is_meant, event)
     call.deliver()
-    return {"status": True}
+    cookies = cleared_api_cookies(is_https=call.browser.is_https) if is_meant(session) else []
+    return Response({"status": True}, cookies=cookies)
 
 
 def revoke(

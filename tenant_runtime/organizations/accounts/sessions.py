@@ -10,6 +10,7 @@ from tenant_runtime.login.sessions import Lifetimes
 from tenant_runtime.models import Session, SessionContext
 from tenant_runtime.organizations.accounts.shapes import SessionQuery
 from tenant_runtime.organizations.wire import (
+    ApiCall,
     ApiSession,
     CallOf,
     read_endpoint,
@@ -43,11 +44,11 @@ async def get_session(call: CallOf) -> Response[Any]:
         return answer_null()
     lifetimes = Lifetimes.of((await call.configuration()).settings)
     if query.disable_refresh or not is_due(session, call.now, lifetimes.idle):
-        return Response(shown(session))
+        return Response(await shown(call, session))
     carried = await call.write(carry_on, session, call.tenant.issuer, call.now, lifetimes.idle)
     if carried is None:
         return answer_null()
-    return Response(shown(carried), cookies=cookies_again(call, carried))
+    return Response(await shown(call, carried), cookies=cookies_again(call, carried))
 
 
 @write_endpoint("/get-session")
@@ -60,8 +61,8 @@ async def get_session_by_post(call: CallOf) -> None:
 handlers = [get_session, get_session_by_post]
 
 
-def shown(session: ApiSession) -> dict[str, Any]:
-    return {"session": session.shown(), "user": session.shown_user()}
+async def shown(call: ApiCall, session: ApiSession) -> dict[str, Any]:
+    return {"session": session.shown(await call.options()), "user": session.shown_user()}
 
 
 def is_due(session: ApiSession, now: int, idle: int) -> bool:

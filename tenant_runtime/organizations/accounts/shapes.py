@@ -97,7 +97,10 @@ class ChangeEmailBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class DeleteUserBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`token`: of a letter that nobody sends."""
+
     password: str | None = None
+    token: str | None = None
     callback_url: str | None = msgspec.field(default=None, name="callbackURL")
 
 

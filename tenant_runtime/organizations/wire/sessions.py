@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from core.database import Prepared
 from tenant_runtime.expiry import is_current
 from tenant_runtime.models import Session, SessionContext, User
+from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.wire.shapes import date
 
 _s, _c, _u = Session.__table__.c, SessionContext.__table__.c, User.__table__.c
@@ -85,8 +86,9 @@ class ApiSession:
     ip: str | None
     user_agent: str | None
 
-    def shown(self) -> dict[str, Any]:
-        """`specs/organization-api.md` B.4: the session object."""
+    def shown(self, options: OrganizationOptions) -> dict[str, Any]:
+        """`specs/organization-api.md` B.4: the session object. Where there are no teams it tells of none."""
+        in_team = {"activeTeamId": self.active_team_id} if options.teams.enabled else {}
         return {
             "id": self.id,
             "userId": self.user_id,
@@ -97,7 +99,7 @@ class ApiSession:
             "ipAddress": self.ip or "",
             "userAgent": self.user_agent or "",
             "activeOrganizationId": self.active_organization_id,
-            "activeTeamId": self.active_team_id,
+            **in_team,
         }
 
     def shown_user(self) -> dict[str, Any]:
