@@ -96,6 +96,7 @@ async def invite_member(call: ToolCall, asked: NewInvitation) -> dict[str, Any]:
 
 async def update_member_role(call: ToolCall, asked: NewRole) -> dict[str, Any]:
     organization_id = await call.organization(asked.organization_id)
+    about = {"organization_id": organization_id, "member_id": asked.member_id}
     unit = partial(
         give_roles,
         acting=call.acting,
@@ -112,11 +113,10 @@ async def update_member_role(call: ToolCall, asked: NewRole) -> dict[str, Any]:
         "update_member_role",
         {"role": asked.roles},
         rehearsal=partial(unit, role=asked.roles),
-        organization_id=organization_id,
-        member_id=asked.member_id,
+        **about,
     )
     shown = member_shown(await call.write(partial(unit, role=values["role"])), {}, {})
-    await call.after("update_member_role", organization_id=organization_id, member=shown)
+    await call.after("update_member_role", **about, member=shown)
     return {"member": shown}
 
 
@@ -132,12 +132,11 @@ async def remove_member(call: ToolCall, asked: LeavingMember) -> dict[str, Any]:
             "organization_member_removed", "A member was put out", organization_id=organization_id
         ),
     )
-    await call.before(
-        "remove_member", {"member_id_or_email": named}, rehearsal=unit, organization_id=organization_id
-    )
+    about = {"organization_id": organization_id, "member_id_or_email": named}
+    await call.before("remove_member", {}, rehearsal=unit, **about)
     gone = await call.write(unit)
     shown = with_user(member_shown(gone.member, {}, {}), gone.person)
-    await call.after("remove_member", organization_id=organization_id, member=shown)
+    await call.after("remove_member", **about, member=shown)
     return {"member": shown}
 
 

@@ -9,6 +9,7 @@ import pytest
 from entrypoints.demo_content import DemoUser
 from tests.agents.callers import Agent, agent_for, message, tokens
 from tests.installation import Installation
+from tests.organizations.people import member
 from tests.organizations.places import suspend
 
 pytestmark = pytest.mark.anyio
@@ -248,7 +249,10 @@ async def test_no_argument_is_a_server_error(shared: Installation) -> None:
     """Each argument of each tool, beside good ones."""
     ada = await agent(shared, "ada")
     organization = await new_organization(ada)
-    good = {"name": "Odd", "slug": "odd", "organizationId": organization, "memberId": "m", "roles": ["member"],
+    robin = await member(shared, organization)
+    members = (await ada.use("list-members", organizationId=organization)).value["members"]
+    of_robin = next(each["id"] for each in members if each["userId"] == robin.user_id)
+    good = {"name": "Odd", "slug": "odd", "organizationId": organization, "memberId": of_robin, "roles": ["member"],
             "memberIdOrEmail": "m", "email": "odd@elsewhere.example"}  # fmt: skip
     for tool in (await ada.ask("tools/list"))["tools"]:
         names = tool["inputSchema"]["properties"]

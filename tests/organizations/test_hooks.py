@@ -197,6 +197,18 @@ async def test_an_agent_s_tools_ask_the_same_hooks_and_are_held_to_the_same(
     book.answers = {"invite_member": {"team_id": ["tem_nowhere"]}}
     assert (await agent.use("invite-member", **inviting)).code == "TEAM_NOT_FOUND"
     book.clear()
+    manager, id = await watched.manager("acme"), inviting["organizationId"]
+    robin = await signed_in(watched)
+    await manager.post(f"/organizations/{id}/members", {"members": [robin.user_id]})
+    members = (await agent.use("list-members", organizationId=id)).value["members"]
+    of_robin = next(each["id"] for each in members if each["userId"] == robin.user_id)
+    await agent.use("update-member-role", memberId=of_robin, roles=["admin"], organizationId=id)
+    await agent.use("remove-member", memberIdOrEmail=of_robin, organizationId=id)
+    for action, whom in (("update_member_role", "member_id"), ("remove_member", "member_id_or_email")):
+        asked = next(each for each in book.asked if each[0] == action)
+        said = next(about for each, about in book.told if each == action)
+        assert (asked[2][whom], said[whom], bool(asked[1])) == (of_robin, of_robin, action in OVERRIDABLE)
+    book.clear()
     required = {"code": {"type": "string", "required": True}}
     async with telling(watched, additional_fields={"organization": required, "invitation": required}):
         for name, arguments in ((tool, {**named, "slug": "no-code"}), ("invite-member", inviting)):

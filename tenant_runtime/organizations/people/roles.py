@@ -101,7 +101,7 @@ def _check_may_give(connection: Connection, acting: Acting, caller: Member, role
     if OWNER not in caller.roles and not permits(held, {"member": ["update"]}):
         raise _may_not()
     unknown = [role for role in roles if role not in built_in_names(options) and role not in stored]
-    if unknown:
+    if unknown or not roles:
         raise refusal(400, "ROLE_NOT_FOUND", f"ROLE_NOT_FOUND: {', '.join(unknown)}")
     if OWNER in caller.roles:
         return
