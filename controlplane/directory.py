@@ -45,10 +45,6 @@ KNOWN = 4096
 UNKNOWN = 4096
 """Entries kept in memory. Strangers' hosts have a place of their own, so they push no tenant out."""
 
-
-PATIENCE_SECONDS = 0.25
-"""How long a known tenant's request waits for a registry that says nothing."""
-
 AGAIN_SECONDS = 1.0
 """While the registry is away: between two looks for it, and between two looks into the copy for one tenant."""
 
@@ -201,7 +197,8 @@ class RegistryDirectory:
         """Who is known does not wait for long; the answer is awaited all the same."""
         task = asyncio.ensure_future(question)
         task.add_done_callback(_seen_to)
-        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS if entry is not None else None)
+        patience = self._settings.patience_seconds if entry is not None else None
+        done, _ = await asyncio.wait({task}, timeout=patience)
         if not done:
             raise Unavailable("The registry does not answer.")
         return task.result()

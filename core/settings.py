@@ -217,6 +217,12 @@ class Settings:
     default_member_roles: tuple[str, ...] = _setting(
         "roles of a new member of a tenant organization, separated by commas", values.names, ()
     )
+    patience_seconds: float = _setting(
+        "seconds for which a request waits for what is being done for its tenant (a migration, a change of the control"
+        " plane) or for a registry that does not answer; then it is served as the tenant is, or refused",
+        values.positive,
+        0.25,
+    )
     converge_seconds: float = _setting("time limit of a creation or of `wait=sync`", values.positive, 10.0)
     drain_seconds: float = _setting(
         "after SIGTERM, seconds for which `/ready` answers 503 and everything else goes on, so that a load balancer"

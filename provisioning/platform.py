@@ -173,6 +173,7 @@ async def open_platform(
             parts.directory,
             parts.desired,
             clock,
+            patience=settings.patience_seconds,
             on_wanted=lambda _: worker.wake(),
             on_applied=lambda tenant, applied: parts.fleet.note(tenant.id, applied),
         ),

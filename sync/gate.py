@@ -1,9 +1,9 @@
 """What a tenant's request asks first: does this tenant hold the present catalogue?
 
 In memory that is two integers compared. A tenant that lags is converged there and then, once for all requests that
-wait; once it is known to lag, they wait a quarter of a second at most. Whoever asks then decides what a stale tenant
-may still answer (`DESIGN.md` section 3: keys, metadata and logout yes, tokens and `/api/v2` no). A conflict is not
-lag, and with tenant one out of reach a tenant serves what it holds.
+wait; once it is known to lag, they wait `KEYSTEAD_PATIENCE_SECONDS` at most. Whoever asks then decides what a stale
+tenant may still answer (`DESIGN.md` section 3: keys, metadata and logout yes, tokens and `/api/v2` no). A conflict is
+not lag, and with tenant one out of reach a tenant serves what it holds.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from sync.catalogue import DesiredCatalogues, Follower, load_catalogue, load_wan
 
 _log = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS = 0.25
-LOOK_SECONDS = 2.0
-"""To find out whether a tenant lags: databases may have to be opened, which is not to be taken for lag."""
+LOOKS = 8
+"""Times its patience that a request waits to find out whether its tenant lags: databases may have to be opened, which
+is not to be taken for lag."""
 
 BACK_OFF_SECONDS = 1.0
 REMEMBERED = 20_000
@@ -52,12 +52,14 @@ class CatalogueGate:
         desired: DesiredCatalogues,
         clock: Clock,
         *,
+        patience: float,
         on_wanted: Callable[[Wanted], None] = lambda _: None,
         on_applied: Callable[[Tenant, Applied], None] = lambda *_: None,
     ) -> None:
         self._directory = directory
         self._desired = desired
         self._clock = clock
+        self._patience = patience
         self._on_wanted = on_wanted
         self._on_applied = on_applied
         self._wanted: Wanted | None = None
@@ -96,9 +98,9 @@ class CatalogueGate:
         if monotonic() < self._not_before.get(tenant.incarnation, 0.0):
             return Freshness.STALE
         flight = self._flights.get(tenant.incarnation) or self._take_off(tenant)
-        looked, _ = await asyncio.wait({flight.looked}, timeout=LOOK_SECONDS)
+        looked, _ = await asyncio.wait({flight.looked}, timeout=LOOKS * self._patience)
         if looked:
-            await asyncio.wait({flight.task}, timeout=PATIENCE_SECONDS)
+            await asyncio.wait({flight.task}, timeout=self._patience)
         return Freshness.FRESH if flight.task.done() and flight.task.result() else Freshness.STALE
 
     def _take_off(self, tenant: Tenant) -> _Flight:

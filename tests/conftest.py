@@ -70,9 +70,11 @@ RATES = {"registration": 1000.0, "organizations": 20_000.0, "accounts": 20_000.0
 
 def settings_for(data_dir: Path, **changes: object) -> Settings:
     """Cheap passwords and no spare keys: what these cost is measured elsewhere. A module of tests registers more
-    clients in a second than a tenant does, and signs in as more people."""
+    clients in a second than a tenant does, and signs in as more people. And the machine may stand still for seconds:
+    where how long somebody waits is what is asked, a test says so."""
     options: dict[str, object] = {
         "password_memory_kib": 256, "password_iterations": 1, "spare_keys": 0, "rates": RATES,
+        "patience_seconds": 3.0, "converge_seconds": 60.0,
     }  # fmt: skip
     return Settings(data_dir=data_dir, **{**options, **registry_of(data_dir), **changes})  # type: ignore[arg-type]
 

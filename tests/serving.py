@@ -13,7 +13,13 @@ import msgspec
 from entrypoints.demo_content import Demo
 
 ROOT = Path(__file__).parents[1]
-QUICK = {"KEYSTEAD_SPARE_KEYS": "0", "KEYSTEAD_LOG_LEVEL": "error", "KEYSTEAD_PASSWORD_MEMORY_KIB": "256"}
+QUICK = {
+    "KEYSTEAD_SPARE_KEYS": "0",
+    "KEYSTEAD_LOG_LEVEL": "error",
+    "KEYSTEAD_PASSWORD_MEMORY_KIB": "256",
+    "KEYSTEAD_PATIENCE_SECONDS": "3",
+    "KEYSTEAD_CONVERGE_SECONDS": "60",
+}
 
 
 def free_port() -> int:

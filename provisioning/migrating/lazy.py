@@ -1,9 +1,9 @@
 """What a request meets whose tenant was not migrated yet.
 
-One release behind, the tenant is migrated there and then, once for all requests that wait, for a quarter of a second;
-then it is served as it is, because this code serves both. Further behind it cannot be served before. While the first
-waves of a run are out, or something has failed that nobody has looked at, no request migrates what could be served:
-that is what waves are for.
+One release behind, the tenant is migrated there and then, once for all requests that wait, for
+`KEYSTEAD_PATIENCE_SECONDS`; then it is served as it is, because this code serves both. Further behind it cannot be
+served before. While the first waves of a run are out, or something has failed that nobody has looked at, no request
+migrates what could be served: that is what waves are for.
 """
 
 import asyncio
@@ -23,7 +23,6 @@ from sync.fleet import describe
 
 _log = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS = 0.25
 BACK_OFF_SECONDS = 1.0
 FLIGHTS = 4
 """Tenants that requests migrate at once in one process: the others are served as they are meanwhile."""
@@ -62,7 +61,7 @@ class SchemaGate:
             flight = asyncio.create_task(self._migrate(tenant.id, urgent=urgent))
             self._flights[tenant.id] = flight
             flight.add_done_callback(lambda _: self._flights.pop(tenant.id, None))
-        done, _ = await asyncio.wait({flight}, timeout=PATIENCE_SECONDS)
+        done, _ = await asyncio.wait({flight}, timeout=self._parts.settings.patience_seconds)
         return bool(done) and tenant.id not in self._not_before
 
     async def _migrate(self, tenant_id: str, *, urgent: bool) -> None:

@@ -31,6 +31,8 @@ class Server:
             "PASSWORD_MEMORY_KIB": "256",
             "PASSWORD_ITERATIONS": "1",
             "SPARE_KEYS": "0",
+            "PATIENCE_SECONDS": "3",
+            "CONVERGE_SECONDS": "60",
             "FAILPOINTS": failing,
             **settings,
         }

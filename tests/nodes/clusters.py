@@ -3,7 +3,6 @@
 Every server reaches the registry through a proxy of its own, so a test may cut one machine off and leave the others.
 """
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,6 +42,7 @@ class Node:
             "NODE": self.name,
             "BACKENDS_FILE": str(self.backends),
             "DEFAULT_BACKEND": "libsql",
+            "PATIENCE_SECONDS": "1",
             **more,
         }
 
@@ -134,12 +134,5 @@ async def make_cluster(folder: Path, postgres: Postgres, sqld: Sqld) -> Cluster:
 
 
 def cheap_settings(data_dir: Path, **values: Any) -> Settings:
-    fast = {"password_memory_kib": 256, "password_iterations": 1, "spare_keys": 0}
+    fast = {"password_memory_kib": 256, "password_iterations": 1, "spare_keys": 0, "patience_seconds": 1.0}
     return Settings(data_dir=data_dir, **{**fast, **values})
-
-
-async def until(condition: Any, seconds: float = 20.0) -> None:
-    """Ask again until it holds."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.05)

@@ -36,7 +36,10 @@ class MovableClock:
 
 
 def settings_for(folder: Path, **values: Any) -> Settings:
-    fast = {"password_memory_kib": 64, "password_iterations": 1, "spare_keys": 1, "max_open_tenants": 32}
+    fast = {
+        "password_memory_kib": 64, "password_iterations": 1, "spare_keys": 1, "max_open_tenants": 32,
+        "patience_seconds": 3.0, "converge_seconds": 60.0,
+    }  # fmt: skip
     return Settings(data_dir=folder, **{**fast, **registry_of(folder), **values})
 
 
