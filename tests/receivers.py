@@ -48,7 +48,7 @@ class Receiver:
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         return f"{self.scheme}://{host}:{self.port}{path}"
 
-    async def arrivals(self, count: int, seconds: float = 10) -> list[Sent]:
+    async def arrivals(self, count: int, seconds: float = 60) -> list[Sent]:
         """Waits until there are that many."""
         async with asyncio.timeout(seconds):
             while len(self.sent) < count:

@@ -140,7 +140,7 @@ async def test_a_restore_of_tenant_one_whose_process_dies_is_finished_although_i
             await platform.backups.restore("control_plane", RestoreOrder(backup_id=backup_id))
 
     assert in_child(restoring_tenant_one, "restore.put.before=exit") == EXIT_STATUS
-    async with opened(settings) as platform, asyncio.timeout(30):
+    async with opened(settings) as platform, asyncio.timeout(60):
         platform.start()
         while (await platform.registry.read(list_operations, limit=1))[0].state != "succeeded":
             await asyncio.sleep(0.05)

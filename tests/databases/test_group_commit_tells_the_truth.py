@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -151,15 +150,15 @@ BAD_UNITS: list[tuple[Callable[[Connection], None], type[Exception]]] = [
 
 async def as_one_group(database: Database, bad: Callable[[Connection], None]) -> list[object]:
     """Five units that are committed together; the third is bad."""
-    event = threading.Event()
-    blocker = asyncio.create_task(database.write(units.wait_for, event))
-    await asyncio.sleep(0.02)
+    held = units.Held()
+    blocker = asyncio.create_task(database.write(held))
+    await held.has_begun()
     writes = [database.write(units.insert, f"good{n}") for n in range(2)]
     writes.append(database.write(bad))  # type: ignore[arg-type]
     writes += [database.write(units.insert, f"good{n}") for n in range(2, 4)]
     group = [asyncio.create_task(write) for write in writes]
     await asyncio.sleep(0.02)
-    event.set()
+    held.let_go()
     await blocker
     return await asyncio.gather(*group, return_exceptions=True)
 
@@ -235,13 +234,13 @@ async def test_the_request_that_is_cancelled_still_has_its_unit_committed(
     databases: Databases, ref: DatabaseRef
 ) -> None:
     database = databases.open(ref)
-    event = threading.Event()
-    blocker = asyncio.create_task(database.write(units.wait_for, event))
-    await asyncio.sleep(0.02)
+    held = units.Held()
+    blocker = asyncio.create_task(database.write(held))
+    await held.has_begun()
     request = asyncio.create_task(database.write(units.insert, "kept"))
     await asyncio.sleep(0.02)
     request.cancel()
-    event.set()
+    held.let_go()
     await blocker
     with pytest.raises(asyncio.CancelledError):
         await request

@@ -124,12 +124,12 @@ async def test_a_reading_unit_sees_one_moment(database: Database, other_node: Da
 
 
 async def test_a_unit_whose_turn_does_not_come_is_withdrawn(engine: Engine, database: Database) -> None:
-    event = threading.Event()
-    holds = asyncio.create_task(database.write(units.wait_for, event))
-    await asyncio.sleep(0.05)
+    held = units.Held()
+    holds = asyncio.create_task(database.write(held))
+    await held.has_begun()
     with pytest.raises(DatabaseBusy):
         await database.write(units.insert, "never")
-    event.set()
+    held.let_go()
     with suppress(Exception):
         await holds
     assert await database.write(units.insert, "next") == "next"
@@ -139,13 +139,13 @@ async def test_a_unit_whose_turn_does_not_come_is_withdrawn(engine: Engine, data
 async def test_the_request_that_is_cancelled_still_has_its_unit_committed(
     engine: Engine, database: Database
 ) -> None:
-    event = threading.Event()
-    holds = asyncio.create_task(database.write(units.wait_for, event))
-    await asyncio.sleep(0.02)
+    held = units.Held()
+    holds = asyncio.create_task(database.write(held))
+    await held.has_begun()
     requests = [asyncio.create_task(database.write(units.insert, name)) for name in ("one", "two")]
     await asyncio.sleep(0.02)
     requests[0].cancel()
-    event.set()
+    held.let_go()
     await holds
     with pytest.raises(asyncio.CancelledError):
         await requests[0]
@@ -156,16 +156,17 @@ async def test_the_request_that_is_cancelled_still_has_its_unit_committed(
 async def test_forgetting_finishes_what_runs_and_ends_the_handle(
     engine: Engine, pool: Databases, database: Database
 ) -> None:
-    event = threading.Event()
-    running = asyncio.create_task(database.write(units.wait_for, event))
+    held = units.Held()
+    running = asyncio.create_task(database.write(held))
+    await held.has_begun()
     queued = asyncio.create_task(database.write(units.insert, "kept"))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     forgetting = asyncio.create_task(pool.forget(database.ref))
     await asyncio.sleep(0.05)
     with pytest.raises(WrongDatabase):
         await database.read(units.names)
     assert not forgetting.done()
-    event.set()
+    held.let_go()
     await asyncio.gather(running, queued, forgetting)
     assert engine.names_in(database.ref) == ["kept"]
 
@@ -250,7 +251,7 @@ async def test_closing_leaves_no_thread_and_no_descriptor(
     await asyncio.sleep(0.2)
     before = held()
     await use(2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any(now > then for now, then in zip(held(), before, strict=True)):
             await asyncio.sleep(0.05)
 

@@ -1,5 +1,6 @@
 """Units of work for the tests of this folder."""
 
+import asyncio
 import threading
 
 from sqlalchemy import Connection
@@ -33,6 +34,20 @@ def colour(conn: Connection) -> str:
     return str(conn.exec_driver_sql("SELECT value FROM setting WHERE name = 'colour'").scalar_one())
 
 
-def wait_for(conn: Connection, event: threading.Event) -> None:
+class Held:
     """Keeps the lane's thread busy, so that what comes next queues up and is committed as one group."""
-    event.wait(10)
+
+    def __init__(self) -> None:
+        self._begun = threading.Semaphore(0)
+        self._over = threading.Event()
+
+    def __call__(self, _: Connection) -> None:
+        self._begun.release()
+        self._over.wait(120)
+
+    async def has_begun(self, times: int = 1) -> None:
+        for _ in range(times):
+            await asyncio.to_thread(self._begun.acquire, timeout=120)
+
+    def let_go(self) -> None:
+        self._over.set()

@@ -84,7 +84,7 @@ async def proxy(behind: int, folder: Path) -> AsyncIterator[int]:
 
 
 async def _listens(port: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

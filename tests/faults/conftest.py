@@ -1,12 +1,10 @@
 """What the tests of faults share: the operator's hands on a server that may die under them."""
 
-import asyncio
 import io
 import shutil
-from collections.abc import Awaitable, Callable, Iterator, Sized
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -52,21 +50,3 @@ def ground(golden: tuple[Path, Demo], tmp_path: Path) -> Ground:
     data = tmp_path / "data"
     shutil.copytree(golden[0], data, ignore=shutil.ignore_patterns("generations", "workers"))
     return Ground(data, golden[1])
-
-
-async def until(condition: Any, seconds: float = 20.0) -> None:
-    """Ask again until it holds."""
-
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.05)
-
-
-def under_way(answered: Sized, more: int) -> Callable[[], Awaitable[bool]]:
-    """So many more were answered than when this was called: a kill after it meets work being done."""
-    wanted = len(answered) + more
-
-    async def there() -> bool:
-        return len(answered) >= wanted
-
-    return there

@@ -12,7 +12,6 @@ from core.tenants import NewTenant, RequestKey
 from provisioning.platform import Platform
 from provisioning.waiting_deliveries import WaitingDeliveries
 from tenant_runtime.deliveries import DeliveryFailed
-from tests.faults.conftest import until
 from tests.faults.test_deliveries import Carrier, Post, post
 from tests.installation import Installation
 from tests.keyholders import keyholder
@@ -25,6 +24,7 @@ from tests.provisioning.installations import (
     settle,
     sql,
 )
+from tests.waiting import until
 
 __all__ = ["post"]
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]

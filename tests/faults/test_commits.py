@@ -9,10 +9,11 @@ import pytest
 
 from core import failpoints
 from tests.faults.checks import file_of, is_whole, query, stand_once
-from tests.faults.conftest import Ground, under_way, until
+from tests.faults.conftest import Ground
 from tests.faults.servers import serving
 from tests.installation import Installation
 from tests.operators import Caller, machine_token
+from tests.waiting import under_way, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 

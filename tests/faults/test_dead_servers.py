@@ -13,9 +13,9 @@ from entrypoints.demo import make
 from tests.conftest import settings_for
 from tests.engines.proxy import Fault, Kind, Proxy, Request
 from tests.engines.sqld import Sqld
-from tests.faults.conftest import until
 from tests.faults.test_files import caller_of, health, others_are_well, refused
 from tests.installation import Installation, MovableClock
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql]
 
@@ -92,7 +92,7 @@ async def test_a_tenant_whose_database_does_not_answer_is_503_alone(
     async def well_again() -> bool:
         return bool((await caller.call("POST", url, {"name": f"after {fault.kind.name}"})).status_code == 201)
 
-    await until(well_again, 30)
+    await until(well_again)
     roles = (await caller.call("GET", f"{url}?per_page=100")).json()
     names = [role["name"] for role in roles]
     assert len(names) == len(set(names))

@@ -16,8 +16,8 @@ from core.tenants import Tenant
 from provisioning.waiting_deliveries import WaitingDeliveries
 from tenant_runtime.deliveries import Deliveries, DeliveryFailed, Outgoing, enqueue
 from tenant_runtime.deliveries.queue import sweep_deliveries
-from tests.faults.conftest import until
 from tests.installation import Installation, MovableClock
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -26,10 +26,11 @@ DAY = 86_400
 
 @dataclass
 class Carrier:
-    """A way out that does as it is told, by recipient: how often it fails, how long it takes."""
+    """A way out that does as it is told, by recipient: how often it fails, how long it takes, what it waits for."""
 
     failures: dict[str, list[DeliveryFailed]] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
     arrived: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     at_once: int = 0
@@ -42,11 +43,23 @@ class Carrier:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(self.slow.get(name, 0.0))
+            if name in self.held:
+                await self.held[name].wait()
         finally:
             self.at_once -= 1
         if self.failures.get(name):
             raise self.failures[name].pop(0)
         self.arrived.append(payload["name"])
+
+    async def has_tried(self, *names: str) -> None:
+        await until(lambda: _is(self.tried, names))
+
+    async def has_brought(self, *names: str) -> None:
+        await until(lambda: _is(self.arrived, names))
+
+
+async def _is(names: list[str], wanted: tuple[str, ...]) -> bool:
+    return names == list(wanted)
 
 
 @dataclass
@@ -148,18 +161,17 @@ async def test_a_dead_one_is_seen_in_the_tenants_log(post: Post, installation: I
 
 
 async def test_a_slow_receiver_holds_neither_others_nor_those_who_come_later(post: Post) -> None:
-    carrier = Carrier(slow={"slow": 1.0})
+    carrier = Carrier(held={"slow": (let_go := asyncio.Event())})
     deliveries = post.by(carrier)
     await post.put(*(f"slow{n}" for n in range(12)), to="slow")
     await post.put("quick")
     deliveries.soon(post.tenant)
-    await asyncio.sleep(0.3)
-    assert carrier.arrived == ["quick"]
+    await carrier.has_brought("quick")
     await post.put("later")
     deliveries.soon(post.tenant)
-    await asyncio.sleep(0.3)
-    assert carrier.arrived == ["quick", "later"]
+    await carrier.has_brought("quick", "later")
     assert carrier.most_at_once <= 8
+    let_go.set()
     await deliveries.run_due(post.tenant)
     assert len(carrier.arrived) == 14
     assert len(set(carrier.tried)) == len(carrier.tried) == 14
@@ -176,10 +188,11 @@ async def test_two_workers_never_send_the_same_one(post: Post) -> None:
 
 
 async def test_what_a_dead_worker_held_is_sent_when_its_lease_ends(post: Post) -> None:
-    stuck, other = post.by(Carrier(slow={"somebody": 60.0})), Carrier()
+    dead, other = Carrier(held={"somebody": asyncio.Event()}), Carrier()
+    stuck = post.by(dead)
     await post.put("one")
     stuck.soon(post.tenant)
-    await asyncio.sleep(0.2)
+    await dead.has_tried("one")
     deliveries = post.by(other)
     await deliveries.run_due(post.tenant)
     assert other.tried == []
@@ -190,13 +203,15 @@ async def test_what_a_dead_worker_held_is_sent_when_its_lease_ends(post: Post) -
 
 
 async def test_a_late_failure_does_not_undo_what_another_worker_delivered(post: Post) -> None:
-    late = Carrier(failures={"somebody": [DeliveryFailed("status 500")]}, slow={"somebody": 0.5})
+    answers = asyncio.Event()
+    late = Carrier(failures={"somebody": [DeliveryFailed("status 500")]}, held={"somebody": answers})
     first, second = post.by(late), post.by(Carrier())
     await post.put("one")
     first.soon(post.tenant)
-    await asyncio.sleep(0.2)
+    await late.has_tried("one")
     post.clock.advance(121)
     await second.run_due(post.tenant)
+    answers.set()
     await first.run_due(post.tenant)
     row = (await post.rows())["one"]
     assert row.delivered_at is not None
@@ -210,12 +225,16 @@ async def test_a_kind_that_this_process_does_not_know_waits_for_one_that_does(po
 
 
 async def test_closing_waits_for_what_is_being_sent(post: Post) -> None:
-    carrier = Carrier(slow={"somebody": 0.5})
+    carrier = Carrier(held={"somebody": (answers := asyncio.Event())})
     deliveries = post.by(carrier)
     await post.put("one")
     deliveries.soon(post.tenant)
-    await asyncio.sleep(0.2)
-    await deliveries.close()
+    await carrier.has_tried("one")
+    closing = asyncio.create_task(deliveries.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    answers.set()
+    await closing
     assert carrier.arrived == ["one"]
     assert (await post.rows())["one"].delivered_at is not None
     await post.put("two")
@@ -260,14 +279,16 @@ async def test_a_tenants_database_that_is_away_is_tried_again(
 
 
 async def test_an_answer_that_could_not_be_noted_at_once_is_noted_a_moment_later(post: Post) -> None:
-    carrier = Carrier(slow={"somebody": 0.4})
+    carrier = Carrier(held={"somebody": (answers := asyncio.Event())})
     deliveries = post.by(carrier)
     await post.put("one")
     deliveries.soon(post.tenant)
-    await asyncio.sleep(0.2)
+    await carrier.has_tried("one")
     file = post.tenant.database.ref.path
     away = file.rename(file.with_name("away"))
-    await asyncio.sleep(0.4)
+    answers.set()
+    await carrier.has_brought("one")
+    await asyncio.sleep(0.2)  # long enough for a try to note it
     away.rename(file)
     await deliveries.run_due(post.tenant)
     assert carrier.tried == ["one"]
@@ -314,6 +335,5 @@ async def test_a_timer_sends_what_becomes_due(post: Post, installation: Installa
     await post.put("one")
     await deliveries.run_due(post.tenant)
     assert carrier.arrived == []
-    await asyncio.sleep(6.5)
-    assert carrier.arrived == ["one"]
+    await carrier.has_brought("one")
     await deliveries.close()

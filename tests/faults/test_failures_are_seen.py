@@ -14,9 +14,9 @@ import pytest
 from entrypoints.demo_content import Demo
 from tests.conftest import serving, settings_for
 from tests.faults.checks import file_of
-from tests.faults.conftest import until
 from tests.faults.test_files import health, others_are_well
 from tests.installation import Installation
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -76,7 +76,7 @@ async def is_seen(
     installation: Installation, logged: io.BytesIO, operation_id: str, kind: str, *, listed: str = ""
 ) -> None:
     """Everywhere, with tenant, step, attempt and cause where there is room for them."""
-    await until(lambda: has_failed(installation, operation_id), 60)
+    await until(lambda: has_failed(installation, operation_id))
     operator = await installation.operator()
     operation = await operator.get(f"/operations/{operation_id}")
     assert operation["kind"] == kind

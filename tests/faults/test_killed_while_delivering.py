@@ -11,10 +11,11 @@ import pytest
 
 from core.failpoints import EXIT_STATUS
 from tests.faults.checks import file_of, query
-from tests.faults.conftest import Ground, until
+from tests.faults.conftest import Ground
 from tests.faults.servers import Server, serving, two_serving
 from tests.receivers import Receiver, receiving
 from tests.relying_party import RelyingParty, payload
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 

@@ -7,10 +7,11 @@ import pytest
 
 from core.failpoints import EXIT_STATUS
 from tests.faults.checks import is_whole, operations_of
-from tests.faults.conftest import Ground, until
+from tests.faults.conftest import Ground
 from tests.faults.servers import serving
 from tests.operators import CONNECTION
 from tests.organizations.people import AuthClient
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 SIGNUP = {"TENANT_SIGNUP": "true", "DELETION_GRACE_DAYS": "0.00000001"}

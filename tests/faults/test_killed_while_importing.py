@@ -13,9 +13,10 @@ import pytest
 from core.failpoints import EXIT_STATUS
 from entrypoints.demo_content import DemoTenant
 from tests.faults.checks import file_of, query
-from tests.faults.conftest import Ground, until
+from tests.faults.conftest import Ground
 from tests.faults.servers import Server, serving, two_serving
 from tests.operators import machine_token
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 

@@ -5,10 +5,11 @@ import pytest
 
 from core.failpoints import EXIT_STATUS
 from tests.faults.checks import everybody_follows, file_of, is_whole, operations_of, query
-from tests.faults.conftest import Ground, until
+from tests.faults.conftest import Ground
 from tests.faults.servers import serving
 from tests.operators import machine_token
 from tests.relying_party import RelyingParty
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, text
 
 from entrypoints.demo_content import Demo
 from tests.conftest import serving, settings_for
-from tests.faults.conftest import until
 from tests.faults.test_files import caller_of, health, others_are_well, refused
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 

@@ -11,10 +11,11 @@ import pytest
 
 from core.failpoints import EXIT_STATUS
 from tests.faults.checks import file_of, query
-from tests.faults.conftest import Ground, until
+from tests.faults.conftest import Ground
 from tests.faults.servers import Server, serving, two_serving
 from tests.operators import Caller, machine_token
 from tests.receivers import Receiver, receiving
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -110,7 +111,7 @@ async def test_a_server_that_dies_before_it_noted_a_batch_leaves_nothing_out_and
         reader.let_leases_end()
         async with serving(ground.data, **reader.settings) as server:
             await reader.make_users(server, range(500, 503))
-            await until(reader.has_everything, 30)
+            await until(reader.has_everything)
 
 
 async def test_a_killed_server_s_events_are_sent_by_its_next_life(ground: Ground) -> None:
@@ -124,7 +125,7 @@ async def test_a_killed_server_s_events_are_sent_by_its_next_life(ground: Ground
             made = await making
         reader.let_leases_end()
         async with serving(ground.data, **reader.settings):
-            await until(reader.has_everything, 30)
+            await until(reader.has_everything)
         assert len(reader.wanted()) >= len(made)
 
 
@@ -136,7 +137,7 @@ async def test_two_servers_send_each_event_once_and_in_order_whoever_wrote_it(gr
             await asyncio.gather(
                 *(reader.make_users(server, range(100 * n, 100 * n + 30)) for n, server in enumerate(servers))
             )
-            await until(reader.has_everything, 30)
+            await until(reader.has_everything)
         wanted = reader.wanted()
         assert reader.received()[-len(wanted) :] == wanted
         assert len(set(reader.received())) == len(reader.received())
@@ -159,6 +160,6 @@ async def test_a_change_is_told_although_the_server_died_right_after_it(ground: 
             async def are_all() -> bool:
                 return set(made) <= told()
 
-            await until(are_all, 30)
+            await until(are_all)
             ids = {row[0] for row in reader.rows("SELECT json_extract(data, '$.user_id') FROM changes")}
             assert set(made) <= ids

@@ -79,7 +79,7 @@ async def send_bytes(port: int, request: bytes) -> tuple[int, bytes]:
     try:
         writer.write(request)
         await writer.drain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             received = await reader.read()
     finally:
         writer.close()

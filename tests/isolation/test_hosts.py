@@ -280,7 +280,7 @@ async def test_t14_an_id_freed_after_a_failed_creation_starts_clean(installation
         assert (await platform.call("DELETE", f"{plane}api/v2/tenants/phoenix")).status_code == 202
     finally:
         failpoints.configure("")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await platform.call("GET", f"{plane}api/v2/tenants/phoenix")).status_code != 404:
             await asyncio.sleep(0.05)
     assert (await platform.call("POST", f"{plane}api/v2/tenants", {"id": "phoenix"})).json()[

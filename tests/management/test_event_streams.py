@@ -14,11 +14,11 @@ from entrypoints.network import Api, ApiError
 from tenant_runtime.streams import following
 from tenant_runtime.streams.changes import TYPES
 from tests.conftest import serving, settings_for
-from tests.faults.conftest import until
 from tests.installation import Installation
 from tests.organizations.people import signed_in
 from tests.organizations.places import organization_of
 from tests.receivers import Receiver, receiving
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ class Hook:
         async def came() -> bool:
             return len(self.types()) >= len(types)
 
-        await until(came, 20)
+        await until(came)
         messages = self.messages()
         assert self.types() == sorted(types)
         self.receiver.sent.clear()

@@ -16,9 +16,9 @@ from entrypoints.demo_content import Demo, DemoUser
 from entrypoints.network import Api, ApiError
 from tenant_runtime.streams import following
 from tests.conftest import serving, settings_for
-from tests.faults.conftest import until
 from tests.installation import Installation
 from tests.receivers import Receiver, Sent, receiving, saying
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +56,7 @@ class Ground:
         async def have() -> bool:
             return set(names) <= set(self.names())
 
-        await until(have, 20)
+        await until(have)
 
     async def advance(self, seconds: float) -> None:
         """Tokens of before may have expired."""
@@ -76,7 +76,7 @@ class Ground:
             shown = await self.stats(id)
             return all(shown.get(name) == value for name, value in wanted.items())
 
-        await until(are, 20)
+        await until(are)
         return await self.stats(id)
 
 

@@ -8,9 +8,9 @@ import pytest
 from entrypoints.browser import Browser
 from entrypoints.demo_content import Demo, DemoClient
 from tests.conftest import serving, settings_for
-from tests.faults.conftest import until
 from tests.installation import Installation
 from tests.receivers import Receiver, receiving
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -14,10 +14,10 @@ from core import failpoints
 from entrypoints.demo_content import Demo
 from tests.conftest import serving, settings_for
 from tests.controlplane.conftest import Platform, platform_of
-from tests.faults.conftest import until
 from tests.installation import Installation
 from tests.migrations.behind import BEFORE, demo_of_an_earlier_release, file_of
 from tests.migrations.older import mend, poison, version_in
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -131,8 +131,8 @@ async def test_the_first_request_migrates_its_tenant_and_nobody_elses_once_for_a
 async def test_a_migration_that_takes_long_is_not_waited_for(
     golden: tuple[Path, Demo], tmp_path: Path
 ) -> None:
-    async with upgraded(golden, tmp_path) as platform:
-        failpoints.configure("migrate.commit.before=sleep:1.5")
+    async with upgraded(golden, tmp_path, patience_seconds=0.25) as platform:
+        failpoints.configure("migrate.commit.before=sleep:5")
         http, issuer = platform.installation.http, platform.installation.tenant("acme").issuer
         assert (await http.get(f"{issuer}.well-known/jwks.json")).status_code == 200
         assert version_of(platform, "acme") == BEFORE, "it was answered before the migration was through"
@@ -146,8 +146,8 @@ async def test_a_migration_that_takes_long_is_not_waited_for(
 async def test_a_tenant_two_releases_behind_is_migrated_before_it_is_served(
     golden: tuple[Path, Demo], tmp_path: Path
 ) -> None:
-    async with upgraded(golden, tmp_path, version="0002") as platform:
-        failpoints.configure("migrate.commit.before=sleep:0.6")
+    async with upgraded(golden, tmp_path, version="0002", patience_seconds=0.25) as platform:
+        failpoints.configure("migrate.commit.before=sleep:2")
         http, issuer = platform.installation.http, platform.installation.tenant("acme").issuer
         refused = await http.get(f"{issuer}authorize", params={"client_id": "x"})
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")

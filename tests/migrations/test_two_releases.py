@@ -16,11 +16,11 @@ import pytest
 import migrations
 from entrypoints.demo_content import Demo
 from tests.documents.repository import ROOT
-from tests.faults.conftest import until
 from tests.faults.servers import serving
 from tests.migrations.behind import file_of, installation_of_an_earlier_release
 from tests.migrations.fleets import People
 from tests.migrations.older import version_in
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -102,7 +102,7 @@ async def test_both_serve_the_same_files_before_and_after_the_migration(
 ) -> None:
     data = installation_of_an_earlier_release(golden, tmp_path / "data")
     with earlier_server(release_before, data) as earlier:
-        await until(earlier.is_ready, 60)
+        await until(earlier.is_ready)
         async with (
             People(earlier, golden[1]) as at_the_earlier,
             serving(data) as server,
@@ -113,11 +113,11 @@ async def test_both_serve_the_same_files_before_and_after_the_migration(
                 found = {version_in(file_of(data, tenant.id)) for tenant in golden[1].tenants}
                 return found == {HEAD}
 
-            await until(are_all_migrated, 60)
+            await until(are_all_migrated)
             before = (at_the_earlier.logins, at_this.logins)
 
             async def did_both_go_on() -> bool:
                 return at_the_earlier.logins > before[0] + 3 and at_this.logins > before[1] + 3
 
-            await until(did_both_go_on, 60)
+            await until(did_both_go_on)
     assert (at_the_earlier.failures, at_this.failures) == ([], [])

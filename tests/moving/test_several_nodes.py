@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from tests.nodes.clusters import Cluster, until
+from tests.nodes.clusters import Cluster
 from tests.nodes.conftest import cluster
 from tests.nodes.test_rolling_restart import Balancer, signed_in, uses
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.mark.postgresql]
 
@@ -32,7 +33,7 @@ async def test_both_nodes_follow_under_load(cluster: Cluster) -> None:
                 async def has_ended(operation: str = operation) -> bool:
                     return (await operator.call("GET", operation)).json()["state"] == "succeeded"
 
-                await until(has_ended, 60)
+                await until(has_ended)
                 there = (await operator.call("GET", f"{cluster.plane}/tenants/acme")).json()
                 assert there["backend"] == backend
                 async with asyncio.timeout(60):

@@ -5,8 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.nodes.clusters import Cluster, until
+from tests.nodes.clusters import Cluster
 from tests.operators import Caller
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.mark.postgresql]
 

@@ -17,8 +17,8 @@ from tests.engines.postgres import USER, Postgres
 from tests.faults.conftest import Ground
 from tests.faults.servers import Server, serving
 from tests.forks import command
-from tests.nodes.clusters import until
 from tests.relying_party import RelyingParty
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.postgresql]
 

@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from core.database.remote.postgresql import ONE_WRITER
-from tests.nodes.clusters import Cluster, Node, until
+from tests.nodes.clusters import Cluster, Node
 from tests.relying_party import RelyingParty
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.mark.postgresql]
 
@@ -104,7 +105,7 @@ async def test_a_registry_that_says_nothing_keeps_no_known_tenant_waiting(
     async def is_back() -> bool:
         return (await discovery(http, "nobody")).status_code == 404
 
-    await until(is_back, 60)
+    await until(is_back)
 
 
 async def test_a_registry_that_takes_no_writes_lets_everybody_in_who_may_enter(

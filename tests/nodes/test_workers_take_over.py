@@ -22,8 +22,9 @@ from provisioning.operations import run_due
 from provisioning.platform import Platform, SpareKeys, open_platform
 from sync.catalogue import load_catalogue
 from tests.faults.servers import Server
-from tests.nodes.clusters import Cluster, Node, cheap_settings, until
+from tests.nodes.clusters import Cluster, Node, cheap_settings
 from tests.provisioning.installations import sql
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.libsql, pytest.mark.postgresql]
 
@@ -51,7 +52,7 @@ async def test_killed_while_making_a_tenant_another_node_makes_it_whole(
             async def is_active(url: str = url) -> bool:
                 return (await operator.call("GET", url)).json()["state"] == "active"
 
-            await until(is_active, 60)
+            await until(is_active)
             document = await http.get(f"http://{tenant_id}.localhost:8000/.well-known/openid-configuration")
             assert document.status_code == 200
             found = await operator.call("GET", f"{cluster.plane}/organizations/name/{tenant_id}")
@@ -90,7 +91,7 @@ async def test_f24_a_node_that_slept_past_its_lease_is_refused(cluster: Cluster)
         async def is_active() -> bool:
             return (await operator.call("GET", url)).json()["state"] == "active"
 
-        await until(is_active, 60)
+        await until(is_active)
         assert (await operator.call("POST", f"{url}/suspend")).is_success
         sleeper.signal(signal.SIGCONT)
         with suppress(httpx.TransportError):

@@ -4,7 +4,6 @@ Each way is gone here with everything that a member can hold: two sessions in th
 code, an access token of each kind, refresh tokens that began there or went over to it, an invitation that they sent.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from tests.organizations.places import taken_back
 from tests.organizations.test_lifecycle import made, owner_of_a_tenant, place
 from tests.organizations.test_members import Company
 from tests.relying_party import Answer, RelyingParty
+from tests.waiting import until
 
 OFFLINE = "openid offline_access"
 
@@ -263,10 +263,3 @@ async def is_in(person: AuthClient, organization: str | None) -> bool:
 
 async def belongs(person: AuthClient, organization: str | None) -> bool:
     return organization in {each["id"] for each in (await person.get("/organization/list")).body}
-
-
-async def until(question: Callable[[], Awaitable[bool]]) -> None:
-    """What a worker does behind a request."""
-    async with asyncio.timeout(60):
-        while not await question():
-            await asyncio.sleep(0.1)

@@ -1,7 +1,6 @@
 """RFC 9101 section 5.2: signed authorization requests by reference; `specs/bad-inputs.md` 46."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -91,12 +90,11 @@ async def test_ten_megabytes_or_an_endless_body_are_not_read(tmp_path: Path, mig
 
 async def test_an_address_that_does_not_answer_is_not_waited_for_long(tmp_path: Path, migrated: Path) -> None:
     async def silent(_: Sent, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(30)
+        await asyncio.sleep(120)
 
     async with requesting(tmp_path, migrated, receiver := Receiver(usual=silent)) as web:
-        before = time.monotonic()
-        assert is_page(await web.authorize(request_uri=receiver.url()), "invalid_request_uri")
-        assert time.monotonic() - before < 10
+        async with asyncio.timeout(60):
+            assert is_page(await web.authorize(request_uri=receiver.url()), "invalid_request_uri")
 
 
 INSIDE = [

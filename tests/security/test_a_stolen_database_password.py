@@ -22,8 +22,8 @@ from provisioning.registry_place import make_registry, registry_ref
 from tests.backends.homes import Home, nothing_more
 from tests.conftest import settings_for
 from tests.engines.postgres import Postgres
-from tests.nodes.clusters import until
 from tests.provisioning.installations import in_child
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgresql]
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import httpx
 import pytest
@@ -31,15 +31,24 @@ async def limit(installation: Installation, tenant_id: str, **limits: int) -> No
     await (await installation.operator()).patch(f"/tenants/{tenant_id}", {"limits": limits})
 
 
+def stop_time(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is given back while a test counts, however long its requests take."""
+    stopped = monotonic()
+    monkeypatch.setattr(installation.running.services.allowances._buckets, "_now", lambda: stopped)
+
+
 def standing(answer: httpx.Response) -> tuple[int, int]:
     return int(answer.headers["x-ratelimit-limit"]), int(answer.headers["x-ratelimit-remaining"])
 
 
-async def test_the_management_api_says_how_its_caller_stands(installation: Installation) -> None:
+async def test_the_management_api_says_how_its_caller_stands(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     acme, http = installation.tenant("acme"), installation.http
     token = (await installation.manager("acme"))._headers
     await limit(installation, "acme", management=1)  # twenty at once, ten of them for one caller
     url = f"{acme.issuer}api/v2/roles"
+    stop_time(installation, monkeypatch)
     nobody = await http.get(url)
     assert (nobody.status_code, standing(nobody)) == (401, (20, 20)), "who is not known takes nothing"
     answers = [await http.get(url, headers=token) for _ in range(12)]
@@ -51,6 +60,7 @@ async def test_the_management_api_says_how_its_caller_stands(installation: Insta
     assert refused.json()["errorCode"] == "too_many_requests"
     missing = await http.get(f"{acme.issuer}api/v2/nothing-like-it", headers=token)
     assert missing.status_code == 429, "what does not exist is counted, too"
+    monkeypatch.undo()
     globex = await installation.manager("globex")
     assert len(await globex.get("/roles")) > 0
     await limit(installation, "acme")
@@ -88,11 +98,12 @@ SECONDS = ("oauth/par", "passwordless/start")
     ],
 )
 async def test_what_strangers_may_ask_for_has_an_end(
-    shared: Installation, kind: str, method: str, path: str
+    shared: Installation, monkeypatch: pytest.MonkeyPatch, kind: str, method: str, path: str
 ) -> None:
     """For the one who asks; a neighbour's caller and another tenant's are let in."""
     flooded, beside = ("globex", "acme") if path in SECONDS else ("acme", "globex")
     await limit(shared, flooded, **{kind: 4})
+    stop_time(shared, monkeypatch)
     burst = shared.running.services.allowances.shares(kind, {kind: 4}).caller.burst
     url = shared.tenant(flooded).issuer + path
     own = f"10.{sum(path.encode()) % 200}.{len(path)}.1"
@@ -109,7 +120,7 @@ async def test_what_strangers_may_ask_for_has_an_end(
 
 
 def _hold(_: Connection, let_go: threading.Event) -> None:
-    let_go.wait(10)
+    let_go.wait(120)
 
 
 async def test_requests_that_wait_are_so_many_of_one_tenant(installation: Installation) -> None:
@@ -121,11 +132,15 @@ async def test_requests_that_wait_are_so_many_of_one_tenant(installation: Instal
     await asyncio.sleep(0.05)
     party = installation.relying_party("acme", "spa")
     waiting = [asyncio.create_task(installation.http.get(party.authorize_url())) for _ in range(5)]
-    done, left = await asyncio.wait(waiting, timeout=1)
+    done, left = set[asyncio.Task[httpx.Response]](), set(waiting)
+    while len(done) < 2:
+        more, left = await asyncio.wait(left, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        done |= more
     assert [task.result().status_code for task in done] == [429] * 2
     assert all(task.result().headers["retry-after"] == "1" for task in done)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         assert (await installation.relying_party("globex").sign_in()).status == 200
+    assert not any(task.done() for task in left)
     let_go.set()
     await held
     assert {(await task).status_code for task in left} <= {302, 303}
@@ -168,7 +183,7 @@ async def test_a_flood_of_passwords_at_one_tenant_leaves_its_neighbours_their_tu
         headers = {"Origin": party.issuer.rstrip("/")}
         flood = [asyncio.create_task(http.post(url, data=data, headers=headers)) for _ in range(200)]
         await asyncio.sleep(0.02)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert (await installation.relying_party("globex").sign_in()).status == 200
         answers = await asyncio.gather(*flood)
     refused = [answer for answer in answers if answer.status_code == 429]

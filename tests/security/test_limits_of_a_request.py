@@ -38,7 +38,7 @@ async def test_what_never_ends_is_cut_off(installation: Installation, what: str)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(start)
         sent = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             try:
                 while sent < 100 * LONGEST_HEAD and not reader.at_eof():
                     writer.write(piece)
@@ -84,7 +84,7 @@ async def test_a_request_that_does_not_come_is_not_waited_for(
     async with listening(installation.app) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(start)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not reader.at_eof():
                 if piece:
                     writer.write(piece)
@@ -96,14 +96,14 @@ async def test_a_request_that_does_not_come_is_not_waited_for(
 async def test_a_connection_that_asks_again_is_kept(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(http_protocol, "REQUEST_SECONDS", 1.0)
     async with listening(installation.app) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(5):
             writer.write(LINE + HOST + b"\r\n")
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
             await reader.readuntil(b"}")
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.3)
         writer.close()
 
 
@@ -114,7 +114,7 @@ async def test_what_follows_a_body_changes_nothing_of_its_request(installation: 
     async with listening(installation.app) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             head = await reader.readuntil(b"\r\n\r\n")
             body = await reader.readuntil(b"}")
         writer.close()

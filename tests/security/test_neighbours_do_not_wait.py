@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 def _hold(_: Connection, let_go: threading.Event) -> None:
-    let_go.wait(10)
+    let_go.wait(120)
 
 
 @pytest.fixture
@@ -31,11 +31,11 @@ async def busy(installation: Installation) -> AsyncIterator[Installation]:
 
 
 async def test_the_log_of_one_tenant_is_read_while_anothers_cannot_be_written(busy: Installation) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         globex = await busy.manager("globex")
         assert await globex.get("/logs")
 
 
 async def test_people_of_one_tenant_sign_in_while_another_is_busy(busy: Installation) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         assert (await busy.relying_party("globex").sign_in()).status == 200

@@ -1,6 +1,7 @@
 """Lagging tenants catch up: at a request, in the background, after a kill, and never backwards."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from sync.fleet import registered_follower
 from sync.gate import Freshness
 from tests.provisioning.installations import create, in_child, opened, settle, sql
 from tests.sync.catalogues import add_role, on_tenant_one, roles_of, rows, tenant_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -45,18 +47,22 @@ async def test_a_request_brings_its_tenant_up_to_date_by_itself(platform: Platfo
     assert not record.lags(await one.database.read(load_wanted))
 
 
-async def test_a_tenant_that_cannot_be_brought_up_in_time_is_stale(platform: Platform) -> None:
-    await create(platform, "acme")
-    tenant = await tenant_of(platform)
-    assert await platform.gate.ensure(tenant) is Freshness.FRESH
-    await add_role(platform, "rol_x", "X")
-    failpoints.configure("sync.apply.before=sleep:0.6")
-    before = asyncio.get_running_loop().time()
-    assert await platform.gate.ensure(tenant) is Freshness.STALE
-    assert asyncio.get_running_loop().time() - before < 0.5
-    failpoints.configure("")
-    await asyncio.sleep(0.6)
-    assert await platform.gate.ensure(tenant) is Freshness.FRESH
+async def test_a_tenant_that_cannot_be_brought_up_in_time_is_stale(settings: Settings) -> None:
+    async with opened(replace(settings, patience_seconds=0.25)) as platform:
+        await create(platform, "acme")
+        tenant = await tenant_of(platform)
+
+        async def is_fresh() -> bool:
+            return await platform.gate.ensure(tenant) is Freshness.FRESH
+
+        await until(is_fresh)
+        await add_role(platform, "rol_x", "X")
+        failpoints.configure("sync.apply.before=sleep:2")
+        assert not await is_fresh()
+        assert await roles_of(tenant) == {}, "it was waited for"
+        failpoints.configure("")
+        await until(is_fresh)
+        assert set(await roles_of(tenant)) == {"rol_x"}
 
 
 async def test_a_tenant_that_refuses_is_stale_and_not_tried_at_every_request(platform: Platform) -> None:
@@ -88,7 +94,7 @@ async def test_the_worker_follows_a_write_without_being_asked(platform: Platform
     platform.start()
     await add_role(platform, "rol_x", "X")
     platform.worker.wake()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         for name in ("acme", "globex"):
             while set(await roles_of(await tenant_of(platform, name))) != {"rol_x"}:
                 await asyncio.sleep(0.02)
@@ -163,7 +169,7 @@ def test_killed_in_the_middle_of_a_sync_the_rest_is_done_by_the_next_life(
     async def next_life() -> None:
         async with opened(settings) as platform:
             platform.start()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 one = await platform.directory.control_plane()
                 wanted = await one.database.read(load_wanted)
                 while await platform.registry.read(count_lagging, wanted):

@@ -25,8 +25,9 @@ from tests.engines.tcp_proxy import TcpProxy
 from tests.faults.everything.balanced import Workers
 from tests.faults.servers import Server
 from tests.migrations.older import make_older
-from tests.nodes.clusters import Cluster, Node, cheap_settings, until
+from tests.nodes.clusters import Cluster, Node, cheap_settings
 from tests.provisioning.installations import sql
+from tests.waiting import until
 
 ENGINES = ("libsql", "postgresql")
 
@@ -130,7 +131,7 @@ class Land:
         async def is_active() -> bool:
             return bool((await operator.call("GET", f"{url}/{tenant_id}")).json()["state"] == "active")
 
-        await until(is_active, 120)
+        await until(is_active)
 
     async def made_older(self, tenant_ids: list[str]) -> None:
         """As the release before this one left them."""

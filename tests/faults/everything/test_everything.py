@@ -19,13 +19,14 @@ import pytest
 from entrypoints.demo_content import DemoTenant, make_tenant
 from entrypoints.network import Api
 from tests.faults.checks import everybody_follows, file_of, is_whole, query, stand_once
-from tests.faults.conftest import Ground, until
+from tests.faults.conftest import Ground
 from tests.faults.everything.actors import ACTORS, World
 from tests.faults.everything.balanced import Workers
 from tests.faults.everything.disturber import Disturber
 from tests.faults.everything.history import History
 from tests.faults.servers import Server, serving
 from tests.relying_party import RelyingParty
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long]
 

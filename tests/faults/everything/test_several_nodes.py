@@ -20,7 +20,6 @@ from provisioning.platform import Platform
 from tests.engines.postgres import FAST, Postgres
 from tests.engines.sqld import Sqld
 from tests.faults.checks import catalogue_of, query
-from tests.faults.conftest import until
 from tests.faults.everything.actors import ACTORS, World
 from tests.faults.everything.history import OF_THE_PLANE, History, Home
 from tests.faults.everything.movers import Done, Office
@@ -29,6 +28,7 @@ from tests.faults.everything.several_nodes import Land, make_land, snapshot
 from tests.faults.everything.test_everything import SECONDS, SEED, refreshes_go_on, say
 from tests.nodes.clusters import make_cluster
 from tests.provisioning.installations import sql
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.libsql, pytest.mark.postgresql]
 
