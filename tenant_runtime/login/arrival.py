@@ -37,6 +37,7 @@ from tenant_runtime.oauth.authorization.parameters import PUSHED
 from tenant_runtime.oauth.authorization.pushed_requests import claim_pushed
 from tenant_runtime.organizations.invitations.tickets import Found
 from tenant_runtime.organizations.joining.at_login import WayIn, join_at_login
+from tenant_runtime.organizations.joining.doors import Newcomer, door_of
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.membership import NotAMember
 
@@ -112,7 +113,7 @@ def _next(
     invited: Found | None,
 ) -> tuple[Step, Situation]:
     """Who would be refused as a stranger to the organization, and logs in by a connection that brings membership, is no
-    stranger any more."""
+    stranger any more; others may ask to be let in."""
     rules, request, now = rules_of(arrival.request), arrival.request, arrival.now
     _join_where_led(connection, arrival, session, stored)
     found = situation(connection, request, session, stored, rules=arrival.way_in.rules, now=now)
@@ -122,8 +123,13 @@ def _next(
         return next_step(rules, found.standing, now), found
     except NotAMember:
         named = request.parameters.organization
-        if session is None or named is None or not _join(connection, arrival, named, session):
+        if session is None or named is None or stored.has_refused:
             raise
+        if not _join(connection, arrival, named, session):
+            if arrival.way_in.post is None:
+                raise
+            may_ask = door_of(connection, named, _newcomer(arrival, session)) is not None
+            return next_step(rules, replace(found.standing, may_ask=may_ask), now), found
     found = situation(connection, request, session, stored, rules=arrival.way_in.rules, now=now)
     return next_step(rules, found.standing, now), found
 
@@ -142,6 +148,11 @@ def _join_where_led(
 def _join(connection: Connection, arrival: Arrival, named: str, session: Row[Any]) -> bool:
     way = replace(arrival.way_in, joined=replace(arrival.way_in.joined, user_name=session.email))
     return join_at_login(connection, way, named, session.user_id, login_of(session))
+
+
+def _newcomer(arrival: Arrival, session: Row[Any]) -> Newcomer:
+    way = arrival.way_in
+    return Newcomer(user_id=session.user_id, data_key=way.data_key, rules=way.rules, now=arrival.now)
 
 
 def _finish(connection: Connection, arrival: Arrival, found: Situation) -> None:

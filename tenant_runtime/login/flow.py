@@ -5,6 +5,8 @@
         └────────────┴─┼─────────────┴───────────────────┘   (/authorize/resume)
                        └── again, where the organization asks for a better log-in
 
+Who is no member, and may ask the organization to let them in, does so between the log-in and the rest.
+
 `next_step` looks only at what the request asks and what is proved so far, and decides what the person must do now.
 Steps never call each other: each finishes, records what it proved, and sends the browser back, which asks again.
 Under prompt=none a step becomes its OIDC error instead (OpenID Connect Core 1.0, section 3.1.2.6).
@@ -22,6 +24,7 @@ class Step(Enum):
     LOG_IN = "log in"
     LOG_IN_AGAIN = "log in again"
     ANSWER_INVITATION = "answer an invitation"
+    ASK_TO_JOIN = "ask to join"
     CHOOSE_ORGANIZATION = "choose organization"
     CONSENT = "consent"
     DONE = "done"
@@ -41,7 +44,8 @@ class Rules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What is proved. `is_fresh`: the person authenticated for this very request. `refusal`: why they may not act
-    in the organization that was named. `is_invited`: an invitation to it waits for an answer. `has_consented`: in this
+    in the organization that was named. `is_invited`: an invitation to it waits for an answer; `may_ask`: it takes
+    requests to join from them. `has_consented`: in this
     request; `is_covered`: by an earlier consent."""
 
     subject: str | None = None
@@ -50,6 +54,7 @@ class Standing:
     organization_id: str | None = None
     refusal: OAuthError | None = None
     is_invited: bool = False
+    may_ask: bool = False
     has_consented: bool = False
     has_refused: bool = False
     is_covered: bool = False
@@ -65,7 +70,7 @@ def next_step(rules: Rules, standing: Standing, now: int) -> Step:
 
 def _wanted(rules: Rules, standing: Standing, now: int) -> Step:
     if standing.has_refused:
-        raise AccessDenied("The person did not consent.")
+        raise _denial(standing)
     if _must_log_in(rules, standing, now):
         return Step.LOG_IN
     if not _is_expected(rules, standing):
@@ -75,10 +80,19 @@ def _wanted(rules: Rules, standing: Standing, now: int) -> Step:
     if standing.refusal is not None:
         if _must_log_in_again(rules, standing, standing.refusal):
             return Step.LOG_IN_AGAIN
+        if standing.may_ask:
+            return Step.ASK_TO_JOIN
         raise standing.refusal
     if rules.needs_organization and standing.organization_id is None:
         return Step.CHOOSE_ORGANIZATION
     return Step.CONSENT if _must_consent(rules, standing) else Step.DONE
+
+
+def _denial(standing: Standing) -> OAuthError:
+    """Who could not have gone on anyway is told why."""
+    if isinstance(standing.refusal, AccessDenied):
+        return standing.refusal
+    return AccessDenied("The person did not consent.")
 
 
 def _must_log_in(rules: Rules, standing: Standing, now: int) -> bool:
@@ -113,6 +127,7 @@ _SILENTLY: Mapping[Step, type[OAuthError]] = {
     Step.LOG_IN: LoginRequired,
     Step.LOG_IN_AGAIN: InteractionRequired,
     Step.ANSWER_INVITATION: InteractionRequired,
+    Step.ASK_TO_JOIN: AccessDenied,
     Step.CHOOSE_ORGANIZATION: InteractionRequired,
     Step.CONSENT: ConsentRequired,
 }

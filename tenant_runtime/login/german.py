@@ -5,6 +5,7 @@ from collections.abc import Mapping
 GERMAN: Mapping[str, str] = {
     "brand_fallback": "Anmeldung",
     "continue_to": "weiter zu {client}",
+    "continue_in": "weiter zu {client} in {organization}",
     "email": "E-Mail-Adresse",
     "password": "Passwort",
     "name": "Name",
@@ -64,6 +65,18 @@ GERMAN: Mapping[str, str] = {
     "organization_title": "Wählen Sie eine Organisation",
     "organization_none_title": "Keine Organisation",
     "organization_none": "Ihr Konto gehört zu keiner Organisation, die diese Anwendung benutzen darf.",
+    # asking to join one
+    "join_title": "Sie sind kein Mitglied von {organization}",
+    "join_lead": "Mit Ihrer Adresse können Sie um Aufnahme bitten. Darüber entscheidet jemand dort.",
+    "join_button": "Um Aufnahme bitten",
+    "join_named": "Um Aufnahme in {organization} bitten",
+    "join_declined_title": "{organization} hat Sie nicht aufgenommen",
+    "join_declined_lead": "Ihre Bitte wurde abgelehnt. Sie können noch einmal bitten.",
+    "join_again": "Noch einmal bitten",
+    "join_waiting_title": "{organization} wurde gebeten, Sie aufzunehmen",
+    "join_waiting_lead": "Ihre Bitte wartet darauf, dass jemand dort entscheidet.",
+    "join_waiting_letter": "Wenn darüber entschieden ist, erhalten Sie eine E-Mail an {email}.",
+    "join_check": "Nachsehen, ob entschieden ist",
     # invitation
     "invited_to": "um die Einladung zu {organization} anzunehmen",
     "invitation_title": "Sie sind zu {organization} eingeladen",

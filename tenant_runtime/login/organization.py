@@ -1,4 +1,5 @@
-"""In which organization? Asked of a person who is signed in, and offers their own ones only."""
+"""In which organization? Asked of a person who is signed in, and offers their own ones only; who has none may ask
+the one that their address opens."""
 
 from dataclasses import replace
 
@@ -10,10 +11,12 @@ from core.errors import OAuthError
 from tenant_runtime.login.authorization_requests import RequestKey, load_request, save_progress
 from tenant_runtime.login.cancelling import cancel, is_cancelled, may_cancel
 from tenant_runtime.login.forms import FORM_LIMIT
+from tenant_runtime.login.joining import newcomer_of
 from tenant_runtime.login.pages import OrganizationChoice, OrganizationPage
 from tenant_runtime.login.standing import login_of
 from tenant_runtime.login.steps import (
     IDENTIFIER,
+    JOIN,
     ORGANIZATION,
     RESUME,
     AnyRequest,
@@ -24,6 +27,7 @@ from tenant_runtime.login.steps import (
 )
 from tenant_runtime.login.texts import ProblemKey
 from tenant_runtime.organizations.active import active_organization
+from tenant_runtime.organizations.joining.doors import door_by_address
 from tenant_runtime.organizations.membership import organizations_of, resolve_organization
 from tenant_runtime.organizations.policies import LoggedIn, Unmet
 from tenant_runtime.organizations.rules import OrganizationRules
@@ -62,6 +66,7 @@ async def _ask(visit: StepVisit, problem: ProblemKey | None = None) -> Response[
     user_id, login = visit.session.user_id, login_of(visit.session)
     rules, read = visit.organization_rules, visit.tenant.database.read
     found = await read(organizations_of, user_id, rules, login, visit.now)
+    door = await read(door_by_address, newcomer_of(visit, user_id)) if not found else None
     current = await read(active_organization, visit.session.id) if rules.has_settings else None
     page = visit.page(
         OrganizationPage,
@@ -76,6 +81,8 @@ async def _ask(visit: StepVisit, problem: ProblemKey | None = None) -> Response[
             for one in sorted(found, key=lambda one: one.id != current)
         ),
         switch_url=at(IDENTIFIER, visit.state),
+        join_url=at(JOIN, visit.state) if door is not None else None,
+        join_name=door.name if door is not None else "",
         may_cancel=may_cancel(visit),
         problems={"": problem} if problem else {},
     )

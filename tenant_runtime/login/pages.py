@@ -63,7 +63,7 @@ class Page:
             self.screen,
             client=known["client_name"],
             email=known["email"],
-            organization=known["organization_name"],
+            organization=known["organization_name"] or self.branding.organization_name,
             company=self.branding.display_name,
         )
 
@@ -141,7 +141,8 @@ class OrganizationChoice:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationPage(FormPage):
-    """Posts `organization`, the id: every choice is a button. Or `decision`: `cancel`."""
+    """Posts `organization`, the id: every choice is a button. Or `decision`: `cancel`. `join_url`: where one asks to
+    join `join_name`."""
 
     template: ClassVar[str] = "organization.html"
 
@@ -149,6 +150,8 @@ class OrganizationPage(FormPage):
     email: str
     organizations: tuple[OrganizationChoice, ...]
     switch_url: str | None = None
+    join_url: str | None = None
+    join_name: str = ""
     may_cancel: bool = False
 
 
@@ -314,7 +317,7 @@ def page_headers(page: Page, *, redirect_uri: str | None = None) -> dict[str, st
 
 def _content_security_policy(page: Page, redirect_uri: str | None) -> str:
     branding, font = page.branding, font_of(page.branding.font_url)
-    images = (branding.logo_url, branding.favicon_url, page.client.logo_url)
+    images = (branding.logo, branding.favicon_url, page.client.logo_url)
     logos = dict.fromkeys(map(image_source, images))
     directives = {
         "default-src": (),

@@ -92,8 +92,9 @@ async def request_link(request: AnyRequest) -> Response[str]:
     except RateLimited as error:
         page = _request_page(visit, email, {"": "too_many"})
         return visit.show(page, status=error.status, headers=error.headers)
-    branding = branding_of(visit.tenant, visit.configuration.settings)
-    texts = visit.speech.of("reset_sent", client=visit.request.client.name, company=branding.display_name)
+    branding = visit.branding
+    values = {"company": branding.display_name, "organization": branding.organization_name}
+    texts = visit.speech.of("reset_sent", client=visit.request.client.name, **values)
     sent = MessagePage(
         branding=branding,
         speech=visit.speech,

@@ -21,6 +21,7 @@ from tenant_runtime.configuration import Configuration, configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
 from tenant_runtime.login.authorization_requests import Progress, RequestKey, StoredRequest, load_request
+from tenant_runtime.login.branding import Branding
 from tenant_runtime.login.client_card import card_of
 from tenant_runtime.login.cookies import Browser, browser_of
 from tenant_runtime.login.custom_texts import Speech
@@ -34,6 +35,9 @@ from tenant_runtime.login.ways import by_organization
 from tenant_runtime.oauth.authorization.acceptance import AcceptedRequest, accept, destination
 from tenant_runtime.oauth.authorization.parameters import ADDRESS_PROVED, Sent
 from tenant_runtime.organizations.invitations.tickets import Found, find
+from tenant_runtime.organizations.looks import Look, look_in, look_of
+from tenant_runtime.organizations.membership import is_id
+from tenant_runtime.organizations.options import OPTIONS
 from tenant_runtime.organizations.rules import OrganizationRules
 
 IDENTIFIER = "/u/login/identifier"
@@ -41,6 +45,7 @@ PASSWORD = "/u/login/password"
 RESET = "/u/reset-password/request"
 SIGNUP = "/u/signup"
 ORGANIZATION = "/u/organization"
+JOIN = "/u/organization/join"
 CONSENT = "/u/consent"
 RESUME = "/authorize/resume"
 CONFIRM_DEVICE = "/activate/confirm"
@@ -50,6 +55,7 @@ _ADDRESSES: Mapping[Step, str] = {
     Step.LOG_IN: IDENTIFIER,
     Step.LOG_IN_AGAIN: IDENTIFIER,
     Step.ANSWER_INVITATION: INVITATION,
+    Step.ASK_TO_JOIN: JOIN,
     Step.CHOOSE_ORGANIZATION: ORGANIZATION,
     Step.CONSENT: CONSENT,
 }
@@ -88,6 +94,13 @@ class StepVisit:
     fields: Mapping[str, str]
     speech: Speech
     invitation: Found | None = None
+    look: Look | None = None
+
+    @property
+    def branding(self) -> Branding:
+        """The organization's over the tenant's."""
+        own = branding_of(self.tenant, self.configuration.settings)
+        return own if self.look is None else own.of_organization(self.look.name, self.look.branding)
 
     @property
     def live_invitation(self) -> Found | None:
@@ -106,7 +119,7 @@ class StepVisit:
 
     def page(self, kind: type[P], **values: Any) -> P:
         return kind(
-            branding=branding_of(self.tenant, self.configuration.settings),
+            branding=self.branding,
             speech=self.speech,
             action=self.path,
             form_token=form_token(self.tenant, self.browser.binding or "", self.path, self.state),
@@ -173,7 +186,8 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
     key = RequestKey(digest(state), browser.binding_digest or "", tenant.issuer)
     now = now_ms(services.clock)
     held = await configuration(tenant)
-    stored, session, invitation = await tenant.database.read(_stored, key, browser.session_digest, now)
+    found = await tenant.database.read(_found, key, browser.session_digest, now, held)
+    stored = found.request
     accepted = _accepted(stored.parameters, held, tenant)
     return StepVisit(
         tenant=tenant,
@@ -185,7 +199,7 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
         parameters=stored.parameters,
         progress=stored.progress,
         request=await by_organization(tenant, held, accepted, stored.progress.led_to),
-        session=session,
+        session=found.session,
         now=now,
         ip=client_ip_of(request),
         user_agent=(request.headers.get("user-agent") or "")[:500] or None,
@@ -193,7 +207,8 @@ async def _visit(request: AnyRequest, path: str, state: str, fields: Mapping[str
         path=path,
         fields=fields,
         speech=speech_of(request, held, accepted.parameters.ui_locales),
-        invitation=invitation,
+        invitation=found.invitation,
+        look=found.look,
     )
 
 
@@ -206,11 +221,36 @@ def _accepted(parameters: Mapping[str, str], held: Configuration, tenant: Tenant
     return accept(sent, destination(sent, held, tenant.issuer), held, tenant.issuers)
 
 
-def _stored(
-    connection: Connection, key: RequestKey, session_digest: str | None, now: int
-) -> tuple[StoredRequest, Row[Any] | None, Found | None]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    request: StoredRequest
+    session: Row[Any] | None
+    invitation: Found | None
+    look: Look | None
+
+
+def _found(
+    connection: Connection, key: RequestKey, session_digest: str | None, now: int, held: Configuration
+) -> _Found:
     stored = load_request(connection, key, now)
     session = load_session(connection, session_digest, now, key.issuer)
     invitation_id, is_proved = stored.parameters.get("invitation"), ADDRESS_PROVED in stored.parameters
     invitation = find(connection, invitation_id, is_proved=is_proved) if invitation_id is not None else None
-    return stored, session, invitation
+    if invitation is not None and invitation.is_live(now):
+        return _Found(stored, session, invitation, look_in(invitation.row))
+    look = _look(connection, stored, held, is_somebody=session is not None)
+    return _Found(stored, session, invitation, look)
+
+
+def _look(
+    connection: Connection, stored: StoredRequest, held: Configuration, *, is_somebody: bool
+) -> Look | None:
+    """Of the organization that is named by its id, or was chosen. Which names there are, and where an address leads, is
+    shown to nobody who has not signed in unless the tenant says so (`specs/tenancy.md` section 7)."""
+    progress, is_open = stored.progress, held.documents.value(OPTIONS).show_organization_before_login
+    named = stored.parameters.get("organization") or progress.organization_id
+    if named is None:
+        named = progress.led_to if is_open and progress.session_id is None else None
+    elif not is_id(named) and not (held.organization_rules.names_allowed and (is_somebody or is_open)):
+        named = None
+    return look_of(connection, named) if named is not None else None

@@ -40,6 +40,7 @@ ProblemKey: TypeAlias = Literal[
 ENGLISH: Mapping[str, str] = {
     "brand_fallback": "Sign-in",
     "continue_to": "to continue to {client}",
+    "continue_in": "to continue to {client} in {organization}",
     "email": "Email address",
     "password": "Password",
     "name": "Name",
@@ -96,6 +97,18 @@ ENGLISH: Mapping[str, str] = {
     "organization_title": "Choose an organization",
     "organization_none_title": "No organization",
     "organization_none": "Your account is not a member of any organization that may use this application.",
+    # asking to join one
+    "join_title": "You are not a member of {organization}",
+    "join_lead": "Your address lets you ask to join. Somebody there decides.",
+    "join_button": "Ask to join",
+    "join_named": "Ask to join {organization}",
+    "join_declined_title": "{organization} did not let you in",
+    "join_declined_lead": "Your request was declined. You may ask again.",
+    "join_again": "Ask again",
+    "join_waiting_title": "{organization} was asked to let you in",
+    "join_waiting_lead": "Your request waits for somebody there to decide.",
+    "join_waiting_letter": "You get a mail at {email} when it is decided.",
+    "join_check": "See whether it is decided",
     # invitation
     "invited_to": "to accept the invitation to {organization}",
     "invitation_title": "You are invited to {organization}",

@@ -183,8 +183,12 @@ def connections_of(connection: Connection, value: str, rules: OrganizationRules)
     return frozenset(connection.execute(_CONNECTIONS.where(where), known).scalars())
 
 
+def is_id(value: str) -> bool:
+    return value.startswith(_ID_PREFIX)
+
+
 def _named(value: str, rules: OrganizationRules) -> tuple[ColumnElement[bool], dict[str, str]] | None:
-    if value.startswith(_ID_PREFIX):
+    if is_id(value):
         return _IS_ID, {"value": value}
     if not value or not rules.names_allowed:
         return None
@@ -194,7 +198,7 @@ def _named(value: str, rules: OrganizationRules) -> tuple[ColumnElement[bool], d
 def _find(
     connection: Connection, value: str, who: dict[str, Any], rules: OrganizationRules, asking: Asking
 ) -> Row[Any] | None:
-    if value.startswith(_ID_PREFIX):
+    if is_id(value):
         return _BY_ID[asking].first(connection, {"value": value, **who})
     if not value or not rules.names_allowed:
         return None

@@ -67,6 +67,7 @@ class OrganizationOptions(msgspec.Struct, frozen=True, kw_only=True):
     default_tenant_roles: tuple[str, ...] = ()
     claim_aliases: Mapping[ClaimAlias, Literal["org_id", "org_name", "org_role"]] = {}
     organization_role_claim: bool = False
+    show_organization_before_login: bool = False
 
     def fields(self, entity: str) -> Mapping[str, AdditionalField]:
         known: Mapping[Any, Fields] = self.additional_fields

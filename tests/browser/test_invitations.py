@@ -1,15 +1,17 @@
 """An invitation, as a person's browser sees it: somebody new on a phone, somebody known on a desk."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from core.mail import letters_in
 from entrypoints.demo_content import Demo, DemoTenant
 from entrypoints.network import Api, LoopbackTransport, client_credentials
+from tests.browser.test_journeys import asked_by
 from tests.browser.test_password_reset import SIZES, fits, link_sent
 from tests.serving import demo_server
 
@@ -23,14 +25,19 @@ def mailing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Pa
         yield demo, data / "mail"
 
 
-async def invite(tenant: DemoTenant, email: str) -> None:
+@asynccontextmanager
+async def management(tenant: DemoTenant) -> AsyncIterator[Api]:
     machine = tenant.clients["m2m"]
     async with httpx.AsyncClient(transport=LoopbackTransport(), timeout=20) as http:
         secret = machine.client_secret or ""
         token = await client_credentials(
             http, tenant.issuer, machine.client_id, secret, tenant.management_audience
         )
-        api = Api(http, f"{tenant.issuer}api/v2", token)
+        yield Api(http, f"{tenant.issuer}api/v2", token)
+
+
+async def invite(tenant: DemoTenant, email: str) -> None:
+    async with management(tenant) as api:
         organization = await api.post(
             "/organizations", {"name": f"o{abs(hash(email))}", "display_name": "North & Co"}
         )
@@ -118,4 +125,38 @@ async def test_who_says_no_is_left_alone(mailing: tuple[Demo, Path], chromium: B
     await page.get_by_role("heading", name="You declined").wait_for()
     await page.goto(link)
     await page.get_by_role("heading", name="This invitation cannot be used").wait_for()
+    assert await fits(page)
+
+
+async def test_who_is_not_invited_asks_by_keyboard_on_pages_in_the_colours_of_the_organization(
+    mailing: tuple[Demo, Path], chromium: Browser
+) -> None:
+    tenant = mailing[0].tenants[0]
+    user = tenant.users[2]
+    look = {"colors": {"primary": "#b3400a", "page_background": "#fdf1e3"}}
+    domain = {"domain": user.email.partition("@")[2], "status": "verified"}
+    async with management(tenant) as api:
+        organization = await api.post(
+            "/organizations", {"name": "north", "display_name": "North & Co", "branding": look}
+        )
+        path = f"/organizations/{organization['id']}"
+        await api.post(f"{path}/discovery-domains", {**domain, "use_for_organization_discovery": False})
+        await api.patch(f"{path}/settings", {"domain_joining": "request"})
+    context = await chromium.new_context(viewport=SIZES["phone"], color_scheme="dark")  # type: ignore[arg-type]
+    page = await context.new_page()
+    await page.goto(asked_by(tenant, organization=organization["id"]))
+    await expect(page.locator("button.primary")).to_have_css("background-color", "rgb(179, 64, 10)")
+    await page.get_by_text("in North & Co").wait_for()
+    assert await fits(page)
+    await page.keyboard.type(user.email)
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="Enter your password").wait_for()
+    await page.keyboard.type(user.password)
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="You are not a member of North & Co").wait_for()
+    assert await fits(page)
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Ask to join")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="North & Co was asked to let you in").wait_for()
     assert await fits(page)

@@ -18,6 +18,7 @@ ADA = Standing(subject="ada", authenticated_at=NOW - 10_000, is_covered=True)
 FRESH = Standing(subject="ada", authenticated_at=NOW, is_fresh=True, is_covered=True)
 UNCOVERED = Standing(subject="ada", authenticated_at=NOW)
 REFUSED = Standing(subject="ada", authenticated_at=NOW, refusal=AccessDenied("no"))
+ASKING = Standing(subject="ada", authenticated_at=NOW, refusal=AccessDenied("no"), may_ask=True)
 CHOSEN = Standing(subject="ada", authenticated_at=NOW, organization_id="org_1")
 SAID_NO = Standing(subject="ada", has_refused=True)
 SAID_YES = Standing(subject="ada", authenticated_at=NOW, is_covered=True, has_consented=True)
@@ -47,6 +48,9 @@ def prompt(*values: str, **rules: object) -> Rules:
         (Rules(needs_organization=True), CHOSEN, Step.DONE),
         (Rules(), REFUSED, AccessDenied),
         (prompt("login"), REFUSED, Step.LOG_IN),
+        (Rules(), ASKING, Step.ASK_TO_JOIN),
+        (prompt("login"), ASKING, Step.LOG_IN),
+        (Rules(needs_consent=True), ASKING, Step.ASK_TO_JOIN),
         (Rules(needs_consent=True), UNCOVERED, Step.CONSENT),
         (Rules(needs_consent=True), ADA, Step.DONE),
         (Rules(needs_consent=True, needs_organization=True), UNCOVERED, Step.CHOOSE_ORGANIZATION),
@@ -60,6 +64,7 @@ def prompt(*values: str, **rules: object) -> Rules:
         (prompt("none", needs_organization=True), ADA, InteractionRequired),
         (prompt("none", needs_consent=True), UNCOVERED, ConsentRequired),
         (prompt("none"), REFUSED, AccessDenied),
+        (prompt("none"), ASKING, AccessDenied),
     ],
 )
 def test_what_follows(rules: Rules, standing: Standing, expected: Step | type[OAuthError]) -> None:

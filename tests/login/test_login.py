@@ -195,7 +195,14 @@ async def test_a_request_works_only_in_the_browser_that_began_it_and_only_once(w
     state = visitor.browser.response.url.params["state"]
     stranger = world.visitor(client)
     await stranger.open()
-    for path in ("/u/login/identifier", "/u/login/password", "/u/signup", "/u/organization", "/u/consent"):
+    for path in (
+        "/u/login/identifier",
+        "/u/login/password",
+        "/u/signup",
+        "/u/organization",
+        "/u/organization/join",
+        "/u/consent",
+    ):
         assert (await stranger.http.get(path, params={"state": state})).status_code == 400
         assert (await world.http(world.globex).get(path, params={"state": state})).status_code == 400
     assert (await stranger.http.get("/authorize/resume", params={"state": state})).status_code == 400

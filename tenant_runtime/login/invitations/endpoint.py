@@ -19,7 +19,7 @@ from tenant_runtime.audit import Event
 from tenant_runtime.configuration import configuration
 from tenant_runtime.dependencies import Services, client_ip_of, request_id_of, services_of, tenant_of
 from tenant_runtime.login.accounts import find_account
-from tenant_runtime.login.answers import branding_of, redirect, show, speech_of
+from tenant_runtime.login.answers import redirect, show, speech_of
 from tenant_runtime.login.authorization_requests import RequestKey, complete_request, refuse_request
 from tenant_runtime.login.cookies import Browser, binding_cookie, browser_of, new_binding
 from tenant_runtime.login.forms import FORM_LIMIT, check_token, form_token, submitted
@@ -288,7 +288,7 @@ def _shown(
     assert found is not None
     is_wrong = seen.person is not None and not seen.is_theirs
     shown = InvitationPage(
-        branding=branding_of(place.tenant, place.current.settings),
+        branding=place.branding(found),
         speech=place.speech,
         action=asked.path,
         form_token=form_token(place.tenant, asked.binding, asked.path, asked.state),

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from core.tenants import Tenant
 from tenant_runtime.configuration import Configuration
 from tenant_runtime.login.answers import branding_of, redirect, show
+from tenant_runtime.login.branding import Branding
 from tenant_runtime.login.custom_texts import Speech
 from tenant_runtime.login.pages import MessagePage
 from tenant_runtime.login.result_urls import is_known, way_back, with_result
@@ -23,6 +24,7 @@ from tenant_runtime.organizations.invitations.answering import (
     person_of,
 )
 from tenant_runtime.organizations.invitations.tickets import ACCEPTED, CANCELED, PENDING, Found, find
+from tenant_runtime.organizations.looks import look_in
 from tenant_runtime.organizations.members import member_of
 from tenant_runtime.organizations.options import OPTIONS, OrganizationOptions
 
@@ -61,12 +63,17 @@ class Place:
     def options(self) -> OrganizationOptions:
         return self.current.documents.value(OPTIONS)
 
+    def branding(self, found: Found | None) -> Branding:
+        own = branding_of(self.tenant, self.current.settings)
+        look = look_in(found.row) if found is not None else None
+        return own if look is None else own.of_organization(look.name, look.branding)
+
     def texts(self, found: Found | None) -> Texts:
         return self.speech.of(
             SCREEN,
             organization=found.organization_label if found is not None else "",
             email=found.row.email if found is not None else "",
-            company=branding_of(self.tenant, self.current.settings).display_name,
+            company=self.branding(None).display_name,
         )
 
 
@@ -104,7 +111,7 @@ def over(place: Place, seen: Seen) -> Response[str] | None:
     if found is not None and found.is_live(place.now):
         return None
     page = MessagePage(
-        branding=branding_of(place.tenant, place.current.settings),
+        branding=place.branding(None),
         speech=place.speech,
         heading=texts.say("invitation_over_title"),
         text=texts.say(_why_over(found)),
@@ -144,7 +151,7 @@ def _message(
     texts, row = place.texts(found), found.row
     organization = {"organization": row.organization_id, "organization_name": row.organization_name}
     page = MessagePage(
-        branding=branding_of(place.tenant, place.current.settings),
+        branding=place.branding(found),
         speech=place.speech,
         heading=texts.say(f"{kind}_title"),
         text=texts.say(f"{kind}_lead", organization=found.organization_label),

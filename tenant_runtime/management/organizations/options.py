@@ -107,6 +107,7 @@ class OrganizationOptionsPatch(Body):
     default_tenant_roles: Maybe[Annotated[list[Name], Meta(max_length=50)] | None] = UNSET
     claim_aliases: Maybe[dict[ClaimAlias, Literal["org_id", "org_name", "org_role"]] | None] = UNSET
     organization_role_claim: Maybe[bool | None] = UNSET
+    show_organization_before_login: Maybe[bool | None] = UNSET
 
 
 @reading("/tenants/organizations", "read:tenant_settings")

@@ -54,7 +54,7 @@ from tenant_runtime.oauth.authorization.request_objects import read_object
 from tenant_runtime.oauth.authorization.response_modes import answer, error_parameters
 from tenant_runtime.oauth.body import BODY_LIMIT, FORM, media_type
 from tenant_runtime.oauth.clients.documents import SCHEME, with_document
-from tenant_runtime.organizations.joining.at_login import JOINED, Asked, WayIn
+from tenant_runtime.organizations.joining.at_login import JOINED, WayIn
 from tenant_runtime.organizations.joining.letters import Post
 
 AnyRequest = Request[Any, Any, Any]
@@ -269,7 +269,7 @@ async def _go_on(
         way_in=_way_in(visit, accepted),
     )
     outcome = await visit.tenant.database.write(arrive, arrival)
-    if isinstance(outcome.error, Asked):
+    if outcome.step is Step.ASK_TO_JOIN:
         visit.services.deliveries.soon(visit.tenant)
     if outcome.error is not None:
         raise outcome.error

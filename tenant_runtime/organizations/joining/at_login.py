@@ -26,12 +26,6 @@ from tenant_runtime.organizations.wire.errors import ApiError
 JOINED = "organization_member_added"
 
 
-class Asked(AccessDenied):
-    """What is kept although the log-in ends: letters are on their way (`Deliveries.soon`)."""
-
-    description = "The organization was asked to let you in. Somebody there decides; then sign in again."
-
-
 @dataclass(frozen=True, slots=True)
 class WayIn:
     """`joined` is the event, to be completed; its time is now. `post` None: nobody is asked to let anybody in."""
@@ -57,7 +51,8 @@ class WayIn:
 
 
 def join_at_login(connection: Connection, way: WayIn, named: str, user_id: str, login: LoggedIn) -> bool:
-    """Whether they are a member now. Where there is no room for one more, the log-in is refused with the reason."""
+    """Whether they are a member now. Where there is no room for one more, the log-in is refused with the reason.
+    Letters may be on their way to whoever decides (`Deliveries.soon`)."""
     role, organization_id = MEMBER, brought_by_connection(connection, named, user_id, way.rules, login)
     if organization_id is None:
         organization_id = open_to_more(connection, named, way.rules) if way.rules.has_settings else None
@@ -93,8 +88,7 @@ def _ask(connection: Connection, way: WayIn, post: Post, organization_id: str, u
         message=None,
         event=event,
     )
-    if ask_at_login(connection, asking, post):
-        raise Asked()
+    ask_at_login(connection, asking, post)
 
 
 def _admit(connection: Connection, way: WayIn, organization_id: str, user_id: str, role: str) -> None:

@@ -139,19 +139,19 @@ def ask(connection: Connection, asking: Asking, post: Post) -> Row[Any]:
     return _ask(connection, asking, post)
 
 
-def ask_at_login(connection: Connection, asking: Asking, post: Post) -> bool:
-    """Whether a request waits. Nobody who was turned away asks again by signing in."""
+def ask_at_login(connection: Connection, asking: Asking, post: Post) -> None:
+    """Unless a request waits. Nobody who was turned away asks again by signing in."""
     organization_id, user_id, now = asking.organization_id, asking.user_id, asking.event.created_at
     for joinable in joinable_by(connection, post.data_key, user_id, now):
         if joinable.organization.id != organization_id or joinable.joining != "approval":
             continue
-        if joinable.request is not None:
-            return True
-        if was_turned_away(connection, post.data_key, organization_id, user_id, now):
-            return False
-        _ask(connection, asking, post)
-        return True
-    return False
+        is_first = joinable.request is None
+        if is_first and not was_turned_away(connection, post.data_key, organization_id, user_id, now):
+            _ask(connection, asking, post)
+
+
+def was_declined(connection: Connection, organization_id: str, user_id: str) -> bool:
+    return _of_user(connection, organization_id, user_id, REJECTED) is not None
 
 
 def _ask(connection: Connection, asking: Asking, post: Post) -> Row[Any]:
