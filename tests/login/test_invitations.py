@@ -28,6 +28,8 @@ from tests.organizations.people import new_address, signed_in
 
 pytestmark = pytest.mark.anyio
 
+LOGO = "https://cdn.example.com/logo.png"
+
 
 @pytest.fixture(scope="module")
 async def mail(golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mailed]:
@@ -37,17 +39,21 @@ async def mail(golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFacto
 
 async def test_somebody_new_makes_an_account_of_the_invited_address_and_is_in(mail: Mailed) -> None:
     home, email = await house(mail, "newcomers"), new_address()
+    await home.owner.post("/organization/update", organizationId=home.id, data={"logo": LOGO})
     await home.invite(email, role="admin")
     link = await home.link(email)
     assert PAGE in link
     async with browser(mail) as page:
         shown = await page.open(link)
         assert "Ada Owner" in shown.text
+        assert f'src="{LOGO}" alt="Newcomers"' in shown.text
         assert "You are invited to <bdi>Newcomers</bdi>" in shown.text
         signup = await page.submit(button=ACCEPT)
         assert "to accept the invitation to <bdi>Newcomers</bdi>" in signup.text
+        assert f'src="{LOGO}" alt="Newcomers"' in signup.text
         done = await page.submit({"name": "Nina", "password": PASSWORD, "email": "other@acme.example"})
         assert "You are a member of Newcomers now." in done.text
+        assert f'src="{LOGO}" alt="Newcomers"' in done.text
     assert await home.roles(email) == ["admin"]
     assert await verified(mail, email) == [True]
     assert await verified(mail, "other@acme.example") == []
@@ -64,6 +70,10 @@ async def test_who_has_an_account_logs_in_and_has_accepted(mail: Mailed) -> None
         await page.open(link)
         asked = await page.submit(button=ACCEPT)
         assert "password" in str(asked.url)
+        reset = await page.open(str(asked.url).replace("/u/login/password", "/u/reset-password/request"))
+        assert "<title>Reset your password · Known</title>" in reset.text
+        assert "<title>Check your mail · Known</title>" in (await page.submit()).text
+        await page.open(str(asked.url))
         wrong = await page.submit({"password": "not this one, surely"})
         assert wrong.status_code == 400
         assert await home.roles(person.email) == []
