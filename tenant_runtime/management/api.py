@@ -31,6 +31,7 @@ from tenant_runtime.management.organizations import connections as organization_
 from tenant_runtime.management.organizations import (
     connections_by_later_name as organization_connections_later,
 )
+from tenant_runtime.management.organizations import creation as organization_creation
 from tenant_runtime.management.organizations import discovery_domains as organization_discovery_domains
 from tenant_runtime.management.organizations import invitations as organization_invitations
 from tenant_runtime.management.organizations import members as organization_members
@@ -80,6 +81,7 @@ handlers = [
     *device_credentials.handlers,
     *tickets.handlers,
     *organizations.handlers,
+    *organization_creation.handlers,
     *organization_members.handlers,
     *organization_invitations.handlers,
     *organization_connections.handlers,

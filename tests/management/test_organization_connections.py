@@ -63,6 +63,37 @@ async def test_connections_are_enabled_shown_changed_and_disabled(acme: Place) -
     assert (await api.get(one)).json()["errorCode"] == "inexistent_connection"
 
 
+async def test_an_organization_begins_with_the_connections_that_it_is_made_with(acme: Place) -> None:
+    api, connection = acme.api(), await database(acme)
+    flags = {"assign_membership_on_login": True, "is_signup_enabled": False, "show_as_button": True}
+    asked = {"connection_id": connection["id"], "assign_membership_on_login": True}
+    made = await api.made("/organizations", {"name": "north", "enabled_connections": [asked]})
+    [enabled] = made["enabled_connections"]
+    assert enabled["connection_id"] == connection["id"]
+    assert flags.items() <= enabled.items()
+    assert (await api.get(f"/organizations/{made['id']}/enabled_connections")).json() == [enabled]
+    plain = await api.made("/organizations", {"name": "south", "enabled_connections": []})
+    assert "enabled_connections" not in plain
+
+
+async def test_an_organization_is_not_made_when_its_connections_are_refused(acme: Place) -> None:
+    one = {"connection_id": (await database(acme))["id"]}
+    body = {"name": "north", "enabled_connections": [one]}
+    without = acme.api(*EVERYTHING - {"create:organization_connections"})
+    for api, enabled, status in (
+        (without, [one], 403),
+        (acme.api(), [one, {"connection_id": "con_nobody"}], 404),
+        (acme.api(), [one, one], 409),
+        (acme.api(), [{**one, "is_signup_enabled": True}], 400),
+    ):
+        assert (
+            await api.post("/organizations", {**body, "enabled_connections": enabled})
+        ).status_code == status
+    assert await acme.rows(models.Organization) == []
+    assert await acme.rows(models.OrganizationConnection) == []
+    assert (await without.post("/organizations", {"name": "north"})).status_code == 201
+
+
 async def test_what_makes_no_sense_is_refused(acme: Place) -> None:
     api, connection = acme.api(), (await database(acme))["id"]
     path = f"/organizations/{await organization(acme)}/enabled_connections"

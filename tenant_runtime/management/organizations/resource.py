@@ -2,7 +2,7 @@
 
 On tenant one some organizations stand for a tenant (`managed_by`). Name and existence follow that tenant; what else
 is theirs is reached here only with the platform permission `update:tenants`, and by their own people through the
-organization API (`specs/tenancy.md` section 2). Where organizations are tenants, one made here is a tenant.
+organization API (`specs/tenancy.md` section 2). `creation` makes them.
 """
 
 from typing import Annotated, Any
@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Row, or_, select
 
 from core.errors import Forbidden, InvalidInput, NotFound
 from core.http.paging import parse_text
-from core.ids import new_id
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.addresses import check_link
 from tenant_runtime.management.calls import CallOf, Written
@@ -22,7 +21,7 @@ from tenant_runtime.management.endings import end_organization
 from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.organizations import tenants
-from tenant_runtime.management.routing import changing, creating, reading, removing
+from tenant_runtime.management.routing import changing, reading, removing
 from tenant_runtime.models import Organization
 from tenant_runtime.organizations.as_tenants import lifecycle_for
 
@@ -54,10 +53,6 @@ class OrganizationPatch(Body):
     branding: Maybe[Branding | None] = UNSET
     metadata: Maybe[Metadata | None] = UNSET
     suspended: Maybe[bool] = UNSET
-
-
-class OrganizationIn(OrganizationPatch, kw_only=True):
-    name: OrganizationName
 
 
 def shape(row: Row[Any]) -> dict[str, Any]:
@@ -100,22 +95,11 @@ async def get_organization_by_name(call: CallOf, name: FromPath[str]) -> dict[st
     return shape(await call.read(_by_name, name))
 
 
-@creating("/organizations", "create:organizations")
-async def create_organization(call: CallOf, data: JSONBody[OrganizationIn]) -> dict[str, Any]:
-    members = _checked(data)
-    if (lifecycle := lifecycle_for(call.tenant, call.services)) is not None:
-        if members.get("suspended"):
-            raise _stands_for_tenant()
-        await tenants.make_tenant(call, lifecycle, members)
-        return await call.write(tenants.furnish, ENTITY, members, call.now)
-    return await call.write(_create, new_id("org"), members, call.now)
-
-
 @changing("/organizations/{id:str}", "update:organizations")
 async def update_organization(
     call: CallOf, id: FromPath[str], data: JSONBody[OrganizationPatch]
 ) -> dict[str, Any]:
-    return await call.write(_update, id, _checked(data), call.actor, call.now)
+    return await call.write(_update, id, checked(data), call.actor, call.now)
 
 
 @removing("/organizations/{id:str}", "delete:organizations")
@@ -141,7 +125,7 @@ def load_manageable(connection: Connection, id: str, actor: Actor, *, is_reading
     return row
 
 
-def _checked(data: OrganizationPatch) -> dict[str, Any]:
+def checked(data: OrganizationPatch) -> dict[str, Any]:
     members = named(data)
     if members.get("name", "").startswith(ID_PREFIX):
         raise InvalidInput(f"`name` must not look like an id: it begins with {ID_PREFIX}.")
@@ -156,12 +140,6 @@ def _by_name(connection: Connection, name: str) -> Row[Any]:
     return row
 
 
-def _create(connection: Connection, id: str, members: dict[str, Any], now: int) -> Written:
-    objects = {name: merged({}, members.get(name)) for name in ("branding", "metadata")}
-    values = {**_stored(members, None, now), **objects, "id": id, "created_at": now, "updated_at": now}
-    return ENTITY.made(ENTITY.create(connection, values))
-
-
 def _update(connection: Connection, id: str, members: dict[str, Any], actor: Actor, now: int) -> Written:
     row = load_manageable(connection, id, actor) if members else ENTITY.load(connection, id)
     objects: dict[str, Any] = {
@@ -170,12 +148,12 @@ def _update(connection: Connection, id: str, members: dict[str, Any], actor: Act
         if name in members
     }
     if members.get("suspended") and row.managed_by is not None:
-        raise _stands_for_tenant()
-    values = {**_stored(members, row.suspended_at, now), **objects}
+        raise stands_for_tenant()
+    values = {**stored(members, row.suspended_at, now), **objects}
     return ENTITY.changed(row, ENTITY.change(connection, row, values, now))
 
 
-def _stored(members: dict[str, Any], suspended_at: int | None, now: int) -> dict[str, Any]:
+def stored(members: dict[str, Any], suspended_at: int | None, now: int) -> dict[str, Any]:
     """`suspended_at`: since when it has been."""
     values = {name: value for name, value in members.items() if name != "suspended"}
     if "suspended" in members:
@@ -183,7 +161,7 @@ def _stored(members: dict[str, Any], suspended_at: int | None, now: int) -> dict
     return values
 
 
-def _stands_for_tenant() -> Forbidden:
+def stands_for_tenant() -> Forbidden:
     message = "The organization of a tenant is not suspended: the tenant is."
     return Forbidden(message, code="operation_not_supported")
 
@@ -199,7 +177,6 @@ handlers = [
     list_organizations,
     get_organization,
     get_organization_by_name,
-    create_organization,
     update_organization,
     delete_organization,
 ]
