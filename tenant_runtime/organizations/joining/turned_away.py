@@ -102,8 +102,14 @@ def _address(connection: Connection, data_key: DataKey, organization_id: str, us
     row = _ADDRESS.first(connection, {"user": user_id})
     if row is None or row.email is None:
         return None
-    about = f"{organization_id}\0{row.email}".encode()
+    about = f"{organization_id}\0{_mailbox(row.email)}".encode()
     return hmac.new(data_key.derive(PURPOSE), about, sha256).hexdigest()
+
+
+def _mailbox(email: str) -> str:
+    """Without a detail (RFC 5233), which its owner writes behind a `+` as they like."""
+    local, _, domain = email.rpartition("@")
+    return f"{local.partition('+')[0] or local}@{domain}"
 
 
 def turned_away_in(connection: Connection) -> Sequence[Mapping[str, Any]]:
