@@ -307,6 +307,8 @@ async def test_an_operator_makes_and_deletes_them_by_the_management_api(plane: P
     name = new_id()
     body = {"name": name, "display_name": "Theirs", "metadata": {"plan": "gold"}}
     assert (await plane("POST", "/organizations", {**body, "suspended": True})).status_code == 403
+    enabled = [{"connection_id": "con_nobody"}]
+    assert (await plane("POST", "/organizations", {**body, "enabled_connections": enabled})).status_code == 403
     answer = await plane("POST", "/organizations", body)
     assert answer.status_code == 201, answer.text
     organization = answer.json()

@@ -1,7 +1,8 @@
 """`POST /api/v2/organizations`: an organization, with the connections that it begins with.
 
 They are named in the same unit, so that nobody comes in by another one meanwhile: an organization that names none takes
-every connection. Where organizations are tenants, one made here is a tenant.
+every connection. Where organizations are tenants, one made here is a tenant; its connections are named afterwards,
+because a tenant is not unmade when they are refused.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from litestar.params import JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import Connection
 
-from core.errors import InsufficientScope
+from core.errors import Forbidden, InsufficientScope
 from core.ids import new_id
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import CallOf, Written
@@ -53,13 +54,15 @@ async def create_organization(call: CallOf, data: JSONBody[OrganizationIn]) -> d
     enabled = members.pop("enabled_connections", [])
     if enabled and not call.actor.holds(ENABLE):
         raise InsufficientScope(ENABLE)
-    beginning = _Beginning(enabled, call.actor, call.now)
     if (lifecycle := lifecycle_for(call.tenant, call.services)) is not None:
         if members.get("suspended"):
             raise stands_for_tenant()
+        if enabled:
+            message = "The connections of a tenant's organization are named once it is there."
+            raise Forbidden(message, code="operation_not_supported")
         await tenants.make_tenant(call, lifecycle, members)
-        return await call.write(_furnish, members, beginning)
-    return await call.write(_create, new_id("org"), members, beginning)
+        return await call.write(tenants.furnish, ENTITY, members, call.now)
+    return await call.write(_create, new_id("org"), members, _Beginning(enabled, call.actor, call.now))
 
 
 handlers = [create_organization]
@@ -67,19 +70,11 @@ handlers = [create_organization]
 
 def _create(connection: Connection, id: str, members: dict[str, Any], beginning: _Beginning) -> Written:
     objects = {name: merged({}, members.get(name)) for name in ("branding", "metadata")}
-    now = beginning.now
+    now, actor = beginning.now, beginning.actor
     values = {**stored(members, None, now), **objects, "id": id, "created_at": now, "updated_at": now}
-    return _begun(connection, ENTITY.made(ENTITY.create(connection, values)), beginning)
-
-
-def _furnish(connection: Connection, members: dict[str, Any], beginning: _Beginning) -> Written:
-    return _begun(connection, tenants.furnish(connection, ENTITY, members, beginning.now), beginning)
-
-
-def _begun(connection: Connection, made: Written, beginning: _Beginning) -> Written:
+    made = ENTITY.made(ENTITY.create(connection, values))
     if not beginning.connections:
         return made
-    id, actor, now = made.answer["id"], beginning.actor, beginning.now
     enabled = [connections.enable(connection, id, one, actor, now).answer for one in beginning.connections]
     more = {"enabled_connections": enabled}
     return replace(made, answer={**made.answer, **more}, after={**made.after, **more})
