@@ -78,6 +78,13 @@ def end_memberships(connection: Connection, user_id: str, now: int) -> None:
     forget_answers(connection, user_id)
 
 
+def end_tokens_there(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
+    """Of a member whose tenant roles are taken where they say who administers a tenant: access tokens tell what their
+    holder might do, refresh tokens bring others. Those of this second, too, for nobody knows which of it came first."""
+    name = membership_name(user_id, organization_id)
+    withdraw(connection, name, now_ms=(now // 1000 + 1) * 1000, reason="tenant_roles_taken")
+
+
 def end_organization(connection: Connection, organization_id: str, now: int) -> None:
     """Of one that is deleted. Memberships, teams, invitations and the places in sessions go with its row."""
     _end_issued(connection, now, lambda issued: issued.user_id.is_not(None), organization_id=organization_id)

@@ -135,6 +135,7 @@ async def test_who_owns_a_tenant_s_organization_administers_the_tenant_and_a_gue
     theirs = ["Tenant Admin", "Tenant Member"]
     assert [await held_by(each) for each in people] == [["Tenant Member"], theirs, []]
     issuer = (await tenant(plane, organization["slug"]))["issuer"]
+    plane.installation.clock.advance(1)  # no token of the second in which roles were taken is good
     for person, status in ((heir, 201), (owner, 403), (guest, 403)):
         caller = await administrator(plane, person, organization["id"])
         assert (await caller.call("POST", f"{issuer}api/v2/roles", {"name": "theirs"})).status_code == status
@@ -172,10 +173,20 @@ async def test_tenant_roles_come_and_go_with_the_ownership_that_they_came_with(p
     of_owner = ["Tenant Admin", "Tenant Member"]
     assert await held_by(third) == of_owner, "invited by an owner, to be one"
     assert await becomes(second, "owner", by=owner) == of_owner
+    address = f"{(await tenant(plane, organization['slug']))['issuer']}api/v2/roles"
+    former = await administrator(plane, second, organization["id"])
+    assert (await former.call("GET", address)).status_code == 200
     assert await becomes(second, "admin", by=third) == ["Tenant Member"]
-    issuer = (await tenant(plane, organization["slug"]))["issuer"]
+    assert (await former.call("GET", address)).status_code == 401, "with a token of before"
+    plane.installation.clock.advance(1)
     caller = await administrator(plane, second, organization["id"])
-    assert (await caller.call("POST", f"{issuer}api/v2/roles", {"name": "theirs"})).status_code == 403
+    assert (await caller.call("POST", address, {"name": "theirs"})).status_code == 403
+    path = f"/organizations/{organization['id']}/members/{third.user_id}/roles"
+    former = await administrator(plane, third, organization["id"])
+    [admin] = [role["id"] for role in (await plane("GET", path)).json() if role["name"] == "Tenant Admin"]
+    assert (await plane("DELETE", path, {"roles": [admin]})).status_code == 204
+    assert (await former.call("GET", address)).status_code == 401, "taken by an operator"
+    assert (await plane("POST", path, {"roles": [admin]})).status_code == 204
     assert await becomes(owner, "admin", by=owner) == ["Tenant Member"], "who steps down by themselves"
     assert await becomes(second, "guest", by=third) == []
     assert await becomes(owner, "member", by=third) == ["Tenant Member"]
@@ -308,7 +319,9 @@ async def test_an_operator_makes_and_deletes_them_by_the_management_api(plane: P
     body = {"name": name, "display_name": "Theirs", "metadata": {"plan": "gold"}}
     assert (await plane("POST", "/organizations", {**body, "suspended": True})).status_code == 403
     enabled = [{"connection_id": "con_nobody"}]
-    assert (await plane("POST", "/organizations", {**body, "enabled_connections": enabled})).status_code == 403
+    assert (
+        await plane("POST", "/organizations", {**body, "enabled_connections": enabled})
+    ).status_code == 403
     answer = await plane("POST", "/organizations", body)
     assert answer.status_code == 201, answer.text
     organization = answer.json()

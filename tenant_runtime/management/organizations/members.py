@@ -18,7 +18,7 @@ from tenant_runtime.management.access import Actor
 from tenant_runtime.management.apis import roles
 from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.editing import Body, Id
-from tenant_runtime.management.endings import end_membership
+from tenant_runtime.management.endings import end_membership, end_tokens_there
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import creating, reading, removing
@@ -173,7 +173,7 @@ async def add_member_roles(
 async def remove_member_roles(
     call: CallOf, id: FromPath[str], user_id: FromPath[str], data: JSONBody[RolesBody]
 ) -> None:
-    await call.write(_remove_roles, id, user_id, data.roles, call.actor)
+    await call.write(_remove_roles, id, user_id, data.roles, call.actor, call.now)
 
 
 def _load(
@@ -272,11 +272,14 @@ def _add_roles(
 
 
 def _remove_roles(
-    connection: Connection, id: str, user_id: str, role_ids: Sequence[str], actor: Actor
+    connection: Connection, id: str, user_id: str, role_ids: Sequence[str], actor: Actor, now: int
 ) -> Written:
+    organization = organizations.load_manageable(connection, id, actor)
     membership = _load(connection, id, user_id, actor)
     gone = delete(_held).where(_held.c.membership_id == membership.id, _held.c.role_id.in_(role_ids))
     removed = connection.execute(gone).rowcount
+    if removed and organization.managed_by is not None:
+        end_tokens_there(connection, id, user_id, now)
     return Written(before=_told(id, user_id, role_ids) if removed else None)
 
 

@@ -56,7 +56,7 @@ def update_member_role(
         raise refusal(400, "YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER")
     _check_may_give(connection, acting, caller, roles)
     changed = _put(connection, acting, target, roles)
-    held = follow_roles(connection, caller, target, changed, left)
+    held = follow_roles(connection, caller, target, changed, left, acting.now)
     told = _told(event, changed, target.role)
     record(
         connection, told if held is None else replace(told, details={**told.details, "tenant_roles": held})
@@ -88,7 +88,7 @@ def transfer_ownership(
     rest = tuple(role for role in caller.roles if role != OWNER) or (ADMIN,)
     former = _put(connection, acting, caller, rest)
     told = replace(_told(event, owner, target.role), type="organization_ownership_transferred")
-    if handed := hand_over_tenant_roles(connection, owner, former, left):
+    if handed := hand_over_tenant_roles(connection, owner, former, left, acting.now):
         told = replace(told, details={**told.details, "tenant_roles": handed})
     record(connection, told)
     return Transferred(owner, former)

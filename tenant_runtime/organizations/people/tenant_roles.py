@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, delete, select
 
 from core.database.sql import insert
+from tenant_runtime.management.endings import end_tokens_there
 from tenant_runtime.models import MembershipRole, Organization, Role
 from tenant_runtime.organizations.access import GUEST, OWNER
 from tenant_runtime.organizations.members import Member, member_of
@@ -24,7 +25,7 @@ _GIVE = insert(_table).on_conflict_do_nothing()
 
 
 def follow_roles(
-    connection: Connection, giver: Member, before: Member, after: Member, left: Sequence[str]
+    connection: Connection, giver: Member, before: Member, after: Member, left: Sequence[str], now: int
 ) -> list[str] | None:
     """Of a member whose roles were changed by `giver`: names of the tenant roles that they hold from now on; None where
     none came or went. A new owner has those of who made them one. Who is no owner any more has those that every member
@@ -36,18 +37,18 @@ def follow_roles(
     if (OWNER in before.roles and OWNER not in after.roles) or (
         after.roles == (GUEST,) and before.roles != (GUEST,)
     ):
-        return _leave(connection, after, left)
+        return _leave(connection, after, left, now)
     return None
 
 
 def hand_over_tenant_roles(
-    connection: Connection, owner: Member, former: Member, left: Sequence[str]
+    connection: Connection, owner: Member, former: Member, left: Sequence[str], now: int
 ) -> list[str]:
     """Names of those that the new owner holds from now on; the former one has then what any member has."""
     if not _stands_for_a_tenant(connection, owner.organization_id):
         return []
     names = _share(connection, former, owner)
-    _leave(connection, former, left)
+    _leave(connection, former, left, now)
     return names
 
 
@@ -67,10 +68,11 @@ def _share(connection: Connection, giver: Member, owner: Member) -> list[str]:
     return _names(connection, owner)
 
 
-def _leave(connection: Connection, member: Member, left: Sequence[str]) -> list[str]:
+def _leave(connection: Connection, member: Member, left: Sequence[str], now: int) -> list[str]:
     """Whoever holds none is given none."""
     if not _names(connection, member):
         return []
+    end_tokens_there(connection, member.organization_id, member.user_id, now)
     connection.execute(delete(_table).where(_held.membership_id == member.id))
     names = list(left) if member.roles != (GUEST,) else []
     _give(connection, member, connection.execute(_NAMED, {"names": names}).scalars().all())
