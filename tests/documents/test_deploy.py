@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.settings import OTHER_VARIABLES, Settings
+from tenant_runtime.management.jobs.uploads import MAX_UPLOAD
 from tests.documents.repository import ROOT, read
 
 PAGES = ["README.md", "SECURITY.md"]
@@ -50,6 +51,13 @@ def test_the_proxys_configuration_is_one(tmp_path: Path) -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("page", ["deploy/Caddyfile", "docs/custom-domains.md"])
+def test_a_proxy_lets_a_whole_file_of_users_through(page: str) -> None:
+    limit = r"@users path /api/v2/jobs/users-imports\n\trequest_body @users \{\n\t\tmax_size (\d+)MiB\n"
+    [mebibytes] = re.findall(limit, read(page))
+    assert int(mebibytes) * 1024 * 1024 > MAX_UPLOAD
 
 
 def test_a_proxy_leaves_out_a_node_that_leaves() -> None:
