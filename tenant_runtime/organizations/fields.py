@@ -52,7 +52,7 @@ async def given_fields(
     """Of the request's body, or of one object in it. `is_new`: those that are required must be there."""
     if not declared:
         return {}
-    body: Any = msgspec.json.decode(await call.content() or b"{}")
+    body: Any = msgspec.json.decode(await call.content())
     given = body.get(under, {}) if under is not None else body
     where = f"body.{under}" if under is not None else "body"
     return checked(declared, given if isinstance(given, dict) else {}, is_new=is_new, where=where)

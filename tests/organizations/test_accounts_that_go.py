@@ -31,6 +31,8 @@ async def test_an_account_goes_with_everything_of_its_owners(lenient: Installati
     laptop = await another(robin).sign_in()
     wrong = await robin.post("/delete-user", password="wrong")
     assert (wrong.status, wrong.code) == (400, "INVALID_PASSWORD")
+    unsaid = await robin.call("POST", "/delete-user")
+    assert (unsaid.status, unsaid.code) == (400, "VALIDATION_ERROR")
     unknown = await robin.post("/delete-user", token="of-no-letter")
     assert (unknown.status, unknown.code) == (404, "INVALID_TOKEN")
     gone = await robin.post("/delete-user", password=robin.password)

@@ -205,6 +205,8 @@ async def test_what_is_not_named_or_not_there_is_refused(shared: Installation) -
     assert (await person.get("/organization/get-role", roleName="OURS")).code == "ROLE_NOT_FOUND"
     empty = await person.post("/organization/update-role", roleName="x", data={})
     assert (empty.status, empty.code) == (400, "VALIDATION_ERROR")
+    listed = await person.post("/organization/create-role", role="x", permission=INVITES, additionalFields=[])
+    assert (listed.status, listed.code) == (400, "VALIDATION_ERROR")
     await person.post("/sign-out")
     assert (await person.get("/organization/list-roles")).code == "UNAUTHORIZED"
 

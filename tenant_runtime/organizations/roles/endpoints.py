@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from core.ids import new_id
 from tenant_runtime.audit import Event
 from tenant_runtime.organizations.acting import Acting, chosen_organization
-from tenant_runtime.organizations.fields import given_fields
+from tenant_runtime.organizations.fields import checked, given_fields
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.roles import units
 from tenant_runtime.organizations.wire import (
@@ -32,6 +32,7 @@ class NewRoleBody(msgspec.Struct, rename="camel"):
     role: str
     permission: Permission
     organization_id: Id | None = None
+    additional_fields: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class WhichRole(msgspec.Struct, rename="camel"):
@@ -72,7 +73,7 @@ async def create_role(call: CallOf) -> Any:
         organization_id=organization_id,
         role=body.role,
         permission=_permission(body.permission),
-        fields=await given_fields(call, options.fields("role"), under="additionalFields"),
+        fields=checked(options.fields("role"), body.additional_fields, where="body.additionalFields"),
         created_at=call.now,
         updated_at=None,
     )

@@ -88,7 +88,7 @@ class ApiCall:
         return await self.request.body()
 
     async def body(self, type: type[Body]) -> Body:
-        """Decoded strictly; no body is an empty object."""
+        """Decoded strictly; none is no empty object."""
         return decoded(await self.content(), type)
 
     async def form_or_body(self, type: type[Body]) -> Body:
@@ -256,8 +256,10 @@ def write_endpoint(path: str, **options: Any) -> Declare:
 
 
 def decoded(content: bytes, type: type[Body], *, where: str = "body") -> Body:
+    if not content:
+        raise refusal(400, "VALIDATION_ERROR", f"[{where}] Expected an object")
     try:
-        return msgspec.json.decode(content or b"{}", type=type)
+        return msgspec.json.decode(content, type=type)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), where) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
