@@ -16,6 +16,7 @@ from core.errors import InvalidInput, NotFound
 from tenant_runtime.audit import Event, record
 from tenant_runtime.login.accounts import NewAccount, create_account, find_account, set_password
 from tenant_runtime.management.endings import end_logins
+from tenant_runtime.management.operators import end_power
 from tenant_runtime.models import TenantBase
 from tenant_runtime.oauth.backchannel_logout import Initiator
 
@@ -168,7 +169,7 @@ def _take(
         connection.execute(_TAKE_DIRECT, {"user": person.user_id})
         taken += person.permissions
     if taken:
-        end_logins(connection, data_key, person.user_id, now, why=Initiator.SESSION_REVOKED)
+        end_power(connection, data_key, person.user_id, now)
         told = {"taken": taken}
         _tell(connection, "Revoke operator by command", person.user_id, person.email or "", told, now)
     return taken

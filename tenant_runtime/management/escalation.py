@@ -68,25 +68,21 @@ _PLATFORM_DIRECT = (
     .where(Scope.__table__.c.is_platform.is_(True), _direct.user_id == bindparam("user"))
 )
 _ROLES_OF_USER = select(_own_role.role_id).where(_own_role.user_id == bindparam("user"))
-_HOLDS_PLATFORM = (
-    select(Scope.__table__.c.value)
-    .where(
-        Scope.__table__.c.is_platform.is_(True),
-        or_(
-            exists().where(
-                _direct.user_id == bindparam("user"),
-                _direct.resource_server_id == Scope.__table__.c.resource_server_id,
-                _direct.permission == Scope.__table__.c.value,
-            ),
-            exists().where(
-                _own_role.user_id == bindparam("user"),
-                _held.role_id == _own_role.role_id,
-                _held.resource_server_id == Scope.__table__.c.resource_server_id,
-                _held.permission == Scope.__table__.c.value,
-            ),
+_HOLDS_PLATFORM = select(Scope.__table__.c.value).where(
+    Scope.__table__.c.is_platform.is_(True),
+    or_(
+        exists().where(
+            _direct.user_id == bindparam("user"),
+            _direct.resource_server_id == Scope.__table__.c.resource_server_id,
+            _direct.permission == Scope.__table__.c.value,
         ),
-    )
-    .limit(1)
+        exists().where(
+            _own_role.user_id == bindparam("user"),
+            _held.role_id == _own_role.role_id,
+            _held.resource_server_id == Scope.__table__.c.resource_server_id,
+            _held.permission == Scope.__table__.c.value,
+        ),
+    ),
 )
 _IS_TENANT_ONE = select(Scope.__table__.c.value).where(Scope.__table__.c.is_platform.is_(True)).limit(1)
 _IS_MEMBER_OF_TENANT = (
@@ -143,9 +139,14 @@ def _check_platform(actor: Actor, permissions: Iterable[str]) -> None:
         )
 
 
+def platform_permissions_of(connection: Connection, user_id: str) -> frozenset[str]:
+    """Held directly or by a role of the user's own: in an organization there are none."""
+    return frozenset(connection.execute(_HOLDS_PLATFORM, {"user": user_id}).scalars())
+
+
 def check_no_operator(connection: Connection, user_id: str) -> None:
     """Whoever runs the platform is nobody else's to be, not even for those who run it too."""
-    if connection.execute(_HOLDS_PLATFORM, {"user": user_id}).first() is not None:
+    if platform_permissions_of(connection, user_id):
         raise Forbidden("Nobody acts in the name of an operator of the platform.")
 
 

@@ -147,6 +147,30 @@ async def test_an_operator_who_was_shut_out_comes_back_by_the_command(
     assert (await fresh("GET", "/fleet", caller=person)).status_code == 200
 
 
+@pytest.mark.parametrize("way", ["role", "permission", "of the role", "the role itself"])
+async def test_no_token_outlives_a_permission_of_the_platform(platform: Platform, way: str) -> None:
+    person, api = await platform.person(), platform.installation.demo.control_plane.management_audience
+    reading = {"permissions": [{"resource_server_identifier": api, "permission_name": "read:tenants"}]}
+    role = (await platform("POST", "/roles", {"name": f"Reads, {way}"})).json()["id"]
+    of_person = f"/users/{person.user_id}"  # type: ignore[attr-defined]
+    if way == "permission":
+        given = await platform("POST", f"{of_person}/permissions", reading)
+    else:
+        await platform("POST", f"/roles/{role}/permissions", reading)
+        given = await platform("POST", f"{of_person}/roles", {"roles": [role]})
+    assert given.is_success, given.text
+    person.token = await operator_token(platform.installation, person.user)  # type: ignore[attr-defined]
+    assert (await platform("GET", "/tenants", caller=person)).status_code == 200
+    path, body = {
+        "role": (f"{of_person}/roles", {"roles": [role]}),
+        "permission": (f"{of_person}/permissions", reading),
+        "of the role": (f"/roles/{role}/permissions", reading),
+        "the role itself": (f"/roles/{role}", None),
+    }[way]
+    assert (await platform("DELETE", path, body)).is_success
+    assert (await platform("GET", "/tenants", caller=person)).status_code == 401
+
+
 @on_files
 async def test_the_command_gives_roles_of_the_platform_only(fresh: Platform, data_dir: Path) -> None:
     run = environment(data_dir)

@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, false, select
 
+from core.crypto.sealing import DataKey
 from core.database.sql import insert
 from core.errors import InvalidInput, InvalidQuery
 from core.http.paging import parse_text
@@ -36,6 +37,7 @@ from tenant_runtime.management.editing import (
 )
 from tenant_runtime.management.entities import Entity, check_all_known
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
+from tenant_runtime.management.operators import ending_lost_power, operators_by
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.management.users import resource as users
 from tenant_runtime.models import ResourceServer, Role, RolePermission, Scope, User, UserRole
@@ -147,7 +149,9 @@ async def update_role(call: CallOf, id: FromPath[str], data: JSONBody[RolePatch]
 @removing("/roles/{id:str}", "delete:roles")
 async def delete_role(call: CallOf, id: FromPath[str]) -> Response[None]:
     is_waiting = check_wait(call)
-    return await waited(call, is_waiting, await call.write(_delete, id, call.actor))
+    done = await call.write(_delete, id, call.actor, call.tenant.data_key, call.now)
+    call.services.deliveries.soon(call.tenant)
+    return await waited(call, is_waiting, done)
 
 
 @reading("/roles/{id:str}/permissions", "read:roles")
@@ -170,9 +174,10 @@ async def remove_role_permissions(
     call: CallOf, id: FromPath[str], data: JSONBody[PermissionsBody]
 ) -> Response[None]:
     is_waiting = check_wait(call)
-    return await waited(
-        call, is_waiting, await call.write(_remove_permissions, id, data.permissions, call.actor, call.now)
-    )
+    key = call.tenant.data_key
+    done = await call.write(_remove_permissions, id, data.permissions, call.actor, key, call.now)
+    call.services.deliveries.soon(call.tenant)
+    return await waited(call, is_waiting, done)
 
 
 @reading("/roles/{id:str}/users", "read:roles", "read:role_members")
@@ -215,9 +220,10 @@ def _update(connection: Connection, id: str, members: dict[str, Any], actor: Act
     return ENTITY.changed(row, ENTITY.change(connection, row, members, now))
 
 
-def _delete(connection: Connection, id: str, actor: Actor) -> Written:
+def _delete(connection: Connection, id: str, actor: Actor, data_key: DataKey, now: int) -> Written:
     escalation.check_platform_roles(connection, actor, [id])
-    return ENTITY.remove(connection, id)
+    with ending_lost_power(connection, data_key, operators_by(connection, id), now):
+        return ENTITY.remove(connection, id)
 
 
 def _add_permissions(
@@ -234,15 +240,21 @@ def _add_permissions(
 
 
 def _remove_permissions(
-    connection: Connection, id: str, asked: Sequence[Permission], actor: Actor, now: int
+    connection: Connection,
+    id: str,
+    asked: Sequence[Permission],
+    actor: Actor,
+    data_key: DataKey,
+    now: int,
 ) -> Written:
     row = ENTITY.load(connection, id)
     escalation.check_platform_roles(connection, actor, [id])
     present = _permissions_of(connection, id)
     gone = [pair for pair in resolved(connection, asked, None) if pair in present]
-    for server, value in gone:
-        held = (_held.c.role_id == id, _held.c.resource_server_id == server, _held.c.permission == value)
-        connection.execute(delete(_held).where(*held))
+    with ending_lost_power(connection, data_key, operators_by(connection, id), now):
+        for server, value in gone:
+            held = (_held.c.role_id == id, _held.c.resource_server_id == server, _held.c.permission == value)
+            connection.execute(delete(_held).where(*held))
     if gone:
         ENTITY.change(connection, row, {"updated_at": now}, now)
     return Written(before=_told(id, gone))

@@ -6,6 +6,7 @@ from typing import Any
 from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection, bindparam, delete, select
 
+from core.crypto.sealing import DataKey
 from core.database.sql import insert
 from tenant_runtime.management import escalation
 from tenant_runtime.management.access import Actor
@@ -18,6 +19,7 @@ from tenant_runtime.management.apis.permission_lists import (
 )
 from tenant_runtime.management.calls import CallOf, Written
 from tenant_runtime.management.listing import Listing, answer
+from tenant_runtime.management.operators import ending_lost_power
 from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import creating, reading, removing
 from tenant_runtime.management.users import resource as users
@@ -88,7 +90,9 @@ async def add_user_roles(call: CallOf, user_id: FromPath[str], data: JSONBody[Ro
 
 @removing("/users/{user_id:str}/roles", "update:users", "delete:role_members")
 async def remove_user_roles(call: CallOf, user_id: FromPath[str], data: JSONBody[RolesBody]) -> None:
-    await call.write(_remove_roles, user_id, data.roles, call.actor)
+    key = call.tenant.data_key
+    await call.write(_remove_roles, user_id, data.roles, call.actor, key, call.now)
+    call.services.deliveries.soon(call.tenant)
 
 
 @reading("/users/{user_id:str}/permissions", "read:users")
@@ -109,7 +113,9 @@ async def add_user_permissions(
 async def remove_user_permissions(
     call: CallOf, user_id: FromPath[str], data: JSONBody[PermissionsBody]
 ) -> None:
-    await call.write(_remove_permissions, user_id, data.permissions, call.actor)
+    key = call.tenant.data_key
+    await call.write(_remove_permissions, user_id, data.permissions, call.actor, key, call.now)
+    call.services.deliveries.soon(call.tenant)
 
 
 @reading("/users/{user_id:str}/organizations", "read:organizations")
@@ -131,11 +137,14 @@ def _add_roles(
     return Written(after={"user_id": user_id, "roles": list(role_ids)} if added else None)
 
 
-def _remove_roles(connection: Connection, user_id: str, role_ids: Sequence[str], actor: Actor) -> Written:
+def _remove_roles(
+    connection: Connection, user_id: str, role_ids: Sequence[str], actor: Actor, data_key: DataKey, now: int
+) -> Written:
     users.ENTITY.load(connection, user_id)
     escalation.check_platform_roles(connection, actor, role_ids)
     gone = delete(_held).where(_held.c.user_id == user_id, _held.c.role_id.in_(role_ids))
-    removed = connection.execute(gone).rowcount
+    with ending_lost_power(connection, data_key, [user_id], now):
+        removed = connection.execute(gone).rowcount
     return Written(before={"user_id": user_id, "roles": list(role_ids)} if removed else None)
 
 
@@ -153,18 +162,24 @@ def _add_permissions(
 
 
 def _remove_permissions(
-    connection: Connection, user_id: str, asked: Sequence[Permission], actor: Actor
+    connection: Connection,
+    user_id: str,
+    asked: Sequence[Permission],
+    actor: Actor,
+    data_key: DataKey,
+    now: int,
 ) -> Written:
     users.ENTITY.load(connection, user_id)
     pairs, removed = resolved(connection, asked, None), 0
     escalation.check_platform_permissions(connection, actor, user_id, (value for _, value in pairs))
-    for server, value in pairs:
-        held = (
-            _direct.c.user_id == user_id,
-            _direct.c.resource_server_id == server,
-            _direct.c.permission == value,
-        )
-        removed += connection.execute(delete(_direct).where(*held)).rowcount
+    with ending_lost_power(connection, data_key, [user_id], now):
+        for server, value in pairs:
+            held = (
+                _direct.c.user_id == user_id,
+                _direct.c.resource_server_id == server,
+                _direct.c.permission == value,
+            )
+            removed += connection.execute(delete(_direct).where(*held)).rowcount
     return Written(before=_told(user_id, pairs) if removed else None)
 
 
