@@ -42,7 +42,7 @@ async def test_a_new_organization_has_a_team_with_its_creator_and_may_have_more(
         first["id"],
         made["id"],
     ]
-    mine = (await owner.get("/organization/list-user-teams")).body
+    mine = (await owner.get("/organization/list-user-teams", organizationId="")).body
     assert [team["id"] for team in mine] == [first["id"]]
 
 

@@ -196,7 +196,7 @@ async def set_active_team(call: CallOf) -> Any:
 async def list_user_teams(call: CallOf) -> Any:
     options = await _options(call)
     session, query = await call.session(), call.query(UserTeamsQuery)
-    user_id, organization_id = query.user_id or session.user_id, query.organization_id
+    user_id, organization_id = query.user_id or session.user_id, query.organization_id or None
     if user_id != session.user_id:
         organization_id = chosen_organization(session, organization_id)
     acting = Acting(session.user_id, options, call.now, session.id)
