@@ -94,6 +94,8 @@ def demo(environ: dict[str, str], data: Path, host: str, port: int, *, as_json: 
 
 async def _demo(settings: Settings, *, as_json: bool) -> int:
     known = demos.load(settings.data_dir)
+    if known is not None:
+        demos.check_address(known, settings)
     made = None if known is not None else await make_control_plane(settings)
     app = create_app(settings)
     async with AsyncExitStack() as stack:

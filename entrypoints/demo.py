@@ -8,6 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -62,6 +63,17 @@ def load(data_dir: Path) -> Demo | None:
             f"{data_dir} is not empty, and holds no finished demo. Choose an empty folder with --data."
         )
     return None
+
+
+def check_address(demo: Demo, settings: Settings) -> None:
+    """Its applications and tokens name the addresses that it was made with."""
+    issuer = demo.control_plane.issuer
+    if issuer != settings.control_plane_issuer:
+        port = urlsplit(issuer).port or 80
+        raise SettingsError(
+            f"{settings.data_dir} holds the demo of {issuer}. Start it with --port {port} (make run PORT={port}),"
+            " or choose an empty folder with --data (DATA=)."
+        )
 
 
 async def make(app: Any, settings: Settings, plane: DemoControlPlane) -> Demo:

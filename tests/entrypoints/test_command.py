@@ -74,6 +74,12 @@ def test_a_second_start_serves_the_same_demo(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "demo.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_demo_is_not_served_at_another_address_than_its_own(served: Demo, demo_folder: Path) -> None:
+    ended = command("demo", "--data", str(demo_folder), "--port", "1")
+    assert ended.returncode == 2
+    assert f"holds the demo of {served.control_plane.issuer}" in ended.stderr
+
+
 async def test_a_demo_beside_another_says_that_it_has_no_application(served: Demo, tmp_path: Path) -> None:
     settings = demo_settings({}, tmp_path, "127.0.0.1", 8000)
     async with beside(served, None), beside(served, settings.mail_folder) as has_app:
