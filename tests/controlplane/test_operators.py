@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from entrypoints.demo_content import DemoUser
+from entrypoints.demo_content import DemoClient, DemoUser
 from tests.controlplane.conftest import Platform
 from tests.engines.carried import ENGINE
 from tests.forks import command
 from tests.isolation.conftest import A
-from tests.operators import Caller, operator_token
+from tests.operators import Caller, machine_token, operator_token
 from tests.serving import command as typed
 
 pytestmark = pytest.mark.anyio
@@ -169,6 +169,28 @@ async def test_no_token_outlives_a_permission_of_the_platform(platform: Platform
     }[way]
     assert (await platform("DELETE", path, body)).is_success
     assert (await platform("GET", "/tenants", caller=person)).status_code == 401
+
+
+@pytest.mark.parametrize("way", ["PATCH", "DELETE"])
+async def test_no_token_of_a_machine_outlives_its_grant(platform: Platform, way: str) -> None:
+    api = platform.installation.demo.control_plane.management_audience
+    asked = {"name": "Counts tenants", "app_type": "non_interactive", "grant_types": ["client_credentials"]}
+    made = (await platform("POST", "/clients", asked)).json()
+    client = DemoClient(made["client_id"], made["client_secret"])
+    wanted = {"client_id": client.client_id, "audience": api, "scope": ["read:tenants", "read:roles"]}
+    grant = (await platform("POST", "/client-grants", wanted)).json()["id"]
+    http = platform.installation.http
+    machine = Caller(http, await machine_token(http, platform.issuer, client, api))
+    assert (await platform("GET", "/tenants", caller=machine)).status_code == 200
+    body = {"scope": ["read:roles"]} if way == "PATCH" else None
+    assert (await platform(way, f"/client-grants/{grant}", body)).is_success
+    for path in ("/tenants", "/roles"):
+        assert (await platform("GET", path, caller=machine)).status_code == 401, path
+    if way == "PATCH":
+        platform.installation.clock.advance(1)
+        machine = Caller(http, await machine_token(http, platform.issuer, client, api))
+        assert (await platform("GET", "/roles", caller=machine)).status_code == 200
+        assert (await platform("GET", "/tenants", caller=machine)).status_code == 403
 
 
 @on_files

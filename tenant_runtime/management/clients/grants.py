@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
 from core.errors import InvalidInput, NotFound
+from core.given import consent_name
 from core.http.paging import parse_boolean, parse_text
 from core.ids import new_id
 from tenant_runtime.management import escalation
@@ -19,6 +20,8 @@ from tenant_runtime.management.entities import Entity
 from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.models import ClientGrant, ResourceServer, Scope
+from tenant_runtime.oauth.tokens.families import withdraw
+from tenant_runtime.standing import MACHINE
 
 _table, _server, _scope = ClientGrant.__table__, ResourceServer.__table__, Scope.__table__
 Scopes = Annotated[list[Id], Meta(max_length=1000)]
@@ -98,7 +101,7 @@ async def update_client_grant(
 
 @removing("/client-grants/{id:str}", "delete:client_grants")
 async def delete_client_grant(call: CallOf, id: FromPath[str]) -> None:
-    await call.write(ENTITY.remove, id)
+    await call.write(_remove, id, call.now)
 
 
 def _create(connection: Connection, id: str, members: Mapping[str, Any], actor: Actor, now: int) -> Written:
@@ -123,7 +126,26 @@ def _update(connection: Connection, id: str, members: dict[str, Any], actor: Act
         members = {**members, "scope": scope}
     if any(row._mapping[name] != value for name, value in members.items()):
         _check_organizations(connection, {**row._mapping, **members}, actor)
+    if not set(row.scope) <= set(members.get("scope", row.scope)):
+        _end_tokens(connection, row, now)
     return ENTITY.changed(row, ENTITY.change(connection, row, members, now))
+
+
+def _remove(connection: Connection, id: str, now: int) -> Written:
+    row = ENTITY.find(connection, id)
+    if row is not None:
+        _end_tokens(connection, row, now)
+    return ENTITY.remove(connection, id)
+
+
+def _end_tokens(connection: Connection, row: Row[Any], now: int) -> None:
+    """On the Management API no token outlives what it says. Those of this second end, too, for nobody knows which of it
+    came first."""
+    api = connection.execute(_API, {"of": row.audience}).one_or_none()
+    if api is None or not api.is_management:
+        return
+    name = consent_name(f"{row.client_id}{MACHINE}", row.client_id, row.audience, "")
+    withdraw(connection, name, now_ms=(now // 1000 + 1) * 1000, reason="grant_taken")
 
 
 def _checked(
