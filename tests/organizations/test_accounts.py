@@ -73,6 +73,11 @@ async def test_who_gives_no_name_has_none(shared: Installation) -> None:
     robin = visitor(shared)
     up = await robin.post("/sign-up/email", name=" ", email=new_address(), password=GOOD, image="")
     assert (up.status, up.body["user"]["name"], up.body["user"]["image"]) == (200, "", None)
+    sam = await signed_in(shared)
+    assert (await sam.post("/update-user", name=" ")).status == 200
+    manager = await shared.manager("acme")
+    for user_id in (up.body["user"]["id"], sam.user_id):
+        assert (await manager.get(f"/users/{user_id}")).get("name") is None
 
 
 async def test_a_tenant_that_takes_nobody_takes_nobody_here(installation: Installation) -> None:

@@ -32,12 +32,12 @@ async def update_user(call: CallOf) -> Response[Answer]:
         raise refusal(400, "EMAIL_CAN_NOT_BE_UPDATED", "Email can not be updated")
     values: dict[str, Any] = {}
     if isinstance(body.name, str):
-        values["name"] = body.name.strip()
+        values["name"] = body.name.strip() or None
     if body.image is not UNSET:
         values["picture"] = body.image or None
     if not values:
         raise refusal(400, "NO_FIELDS_TO_UPDATE", "No fields to update", has_code=False)
-    check_profile(values.get("name", ""), values.get("picture"))
+    check_profile(values.get("name") or "", values.get("picture"))
     event = call.event("sapi", "The user changed their profile.", changed=sorted(values))
     await call.write(change_profile, session.user_id, values, event)
     return Response({"status": True}, cookies=cookies_again(call, session))

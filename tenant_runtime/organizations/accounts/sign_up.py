@@ -49,7 +49,7 @@ async def sign_up_email(call: CallOf) -> Response[Answer]:
         name=name,
         hash=await call.services.passwords.hash(body.password, tenant=call.tenant.id),
         now=call.now,
-        profile={"name": name, "picture": body.image or None},
+        profile={"name": name or None, "picture": body.image or None},
     )
     return await _enter(call, body, database, account)
 
