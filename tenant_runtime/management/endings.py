@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, or_, update
 
 from core.crypto.sealing import DataKey
 from core.given import membership_name
@@ -22,7 +22,7 @@ from tenant_runtime.oauth.backchannel_logout import Initiator, tell_clients
 from tenant_runtime.oauth.tokens.families import withdraw
 from tenant_runtime.organizations.invitations.taking_back import Reason
 from tenant_runtime.organizations.joining.turned_away import remember_removal
-from tenant_runtime.organizations.leaving import cancel_invitations_by, forget_answers, leave_behind
+from tenant_runtime.organizations.leaving import cancel_invitations_by, forget_member, leave_behind
 from tenant_runtime.schema import has_organization_api
 
 _user, _session, _m = User.__table__.c, Session.__table__.c, Membership.__table__.c
@@ -33,7 +33,6 @@ _ISSUED = (
     (AccessToken.__table__, AccessToken.__table__.c.revoked_at),
     (DeviceCode.__table__, DeviceCode.__table__.c.used_at),
 )
-_OF_USER = select(_m.organization_id).where(_m.user_id == bindparam("user"))
 
 
 def end_logins(connection: Connection, data_key: DataKey, user_id: str, now: int, *, why: Initiator) -> None:
@@ -71,11 +70,11 @@ def end_membership(
 
 
 def end_memberships(connection: Connection, user_id: str, now: int) -> None:
-    """Of a user who is about to be deleted."""
+    """Of a user who is about to be deleted, however many there are: sessions and all that was issued go with their
+    row."""
     cancel_invitations_by(connection, user_id, Reason.DELETED, now)
-    for organization_id in connection.execute(_OF_USER, {"user": user_id}).scalars().all():
-        _end_membership(connection, organization_id, user_id, now)
-    forget_answers(connection, user_id)
+    forget_member(connection, user_id)
+    connection.execute(delete(Membership.__table__).where(_m.user_id == user_id))
 
 
 def end_tokens_there(connection: Connection, organization_id: str, user_id: str, now: int) -> None:

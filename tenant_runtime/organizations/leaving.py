@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 from tenant_runtime.models import (
     AdditionalFields,
     Invitation,
+    Membership,
     Session,
     SessionContext,
     Team,
@@ -18,7 +19,7 @@ from tenant_runtime.organizations.invitations.taking_back import Reason, take_ba
 from tenant_runtime.schema import has_organization_api
 
 _c, _i, _t = SessionContext.__table__.c, Invitation.__table__.c, Team.__table__.c
-_u = User.__table__.c
+_u, _m = User.__table__.c, Membership.__table__.c
 _member, _session, _f = TeamMember.__table__.c, Session.__table__.c, AdditionalFields.__table__.c
 
 
@@ -49,10 +50,13 @@ def cancel_invitations_by(connection: Connection, user_id: str, reason: Reason, 
         take_back_for(connection, reason, now, _i.inviter_id == user_id)
 
 
-def forget_answers(connection: Connection, user_id: str) -> None:
-    """Of whoever is about to be deleted: nothing says any more which invitations they had."""
+def forget_member(connection: Connection, user_id: str) -> None:
+    """Of whoever is about to be deleted: what was kept of them as a member, and which invitations they had."""
     if not has_organization_api(connection):
         return
+    theirs_anywhere = select(_m.organization_id).where(_m.user_id == user_id)
+    kept_of_them = (_f.kind == "member", _f.organization_id.in_(theirs_anywhere), _f.id == user_id)
+    connection.execute(delete(AdditionalFields.__table__).where(*kept_of_them))
     address = select(_u.email).where(_u.user_id == user_id).scalar_subquery()
     theirs = or_(_i.accepted_by == user_id, (_i.email == address) & _i.accepted_by.is_(None))
     connection.execute(delete(Invitation.__table__).where(_i.status != "pending", theirs))

@@ -12,18 +12,23 @@ from sqlalchemy import Connection
 
 import migrations
 from core.database.engine import connection_over
+from tenant_runtime.management.endings import end_memberships
+from tenant_runtime.organizations.accounts.deletion import check_not_needed
 from tenant_runtime.organizations.admission import check_room
 from tenant_runtime.organizations.invitations.inviting import check_not_member
 from tenant_runtime.organizations.members import Member
 from tenant_runtime.organizations.options import OrganizationOptions
 from tenant_runtime.organizations.people.listing import Wanted, page_of
-from tenant_runtime.organizations.people.rows import is_last_owner, member_named
+from tenant_runtime.organizations.people.rows import is_last_owner, is_last_owner_anywhere, member_named
 
 OWNER = Member("mem_1", "org_1", "auth0|1", ("owner",), 1)
 OF_ROLE = Wanted(filter_field="role", filter_values=("owner",))
 WITHOUT_READING_ALL: dict[str, Callable[[Connection], object]] = {
     "members of a role": lambda connection: page_of(connection, "org_1", OF_ROLE),
     "whether somebody is the last owner": lambda connection: is_last_owner(connection, OWNER),
+    "whether somebody is the last owner anywhere": lambda connection: is_last_owner_anywhere(
+        connection, "auth0|1"
+    ),
     "whether an address is a member's": lambda connection: check_not_member(
         connection, "org_1", "a@x.example"
     ),
@@ -44,6 +49,33 @@ def driver() -> Iterator[sqlite3.Connection]:
     migrations.upgrade(connection_over(made), "tenant")
     yield made
     made.close()
+
+
+def asked_of(driver: sqlite3.Connection, ask: Callable[[Connection], object]) -> int:
+    """How many different statements; for what its triggers do the database names the same one again."""
+    statements: list[str] = []
+    driver.set_trace_callback(statements.append)
+    ask(connection_over(driver))
+    driver.set_trace_callback(None)
+    return len(set(statements))
+
+
+def test_whoever_is_deleted_takes_as_many_statements_however_many_organizations_they_are_in(
+    driver: sqlite3.Connection,
+) -> None:
+    """Each is a round trip to a server, and all of them have seconds."""
+
+    def goes(connection: Connection) -> None:
+        check_not_needed(connection, "auth0|9")
+        end_memberships(connection, "auth0|9", 1)
+
+    once = asked_of(driver, goes)
+    for number in range(20):
+        row = (f"mem_{number}", f"org_{number}", "auth0|9", 1)
+        driver.execute(
+            "INSERT INTO memberships (id, organization_id, user_id, created_at) VALUES (?, ?, ?, ?)", row
+        )
+    assert asked_of(driver, goes) == once > 0
 
 
 def plan(driver: sqlite3.Connection, ask: Callable[[Connection], object]) -> list[str]:

@@ -1,24 +1,22 @@
 """`POST /delete-user`: an account goes with everything of its owner's, unless an organization would be left alone."""
 
 from litestar import Response
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, delete
 
 from core.tenants import Tenant
 from tenant_runtime.audit import Event, record
 from tenant_runtime.erasures import tell_of_erasure
 from tenant_runtime.login.cookies import cleared_api_cookies
 from tenant_runtime.management.endings import end_memberships, tell_of_logins
-from tenant_runtime.models import Membership, User
+from tenant_runtime.models import User
 from tenant_runtime.oauth.backchannel_logout import Initiator
 from tenant_runtime.organizations.accounts.own_password import Shown, show_password, was_right
 from tenant_runtime.organizations.accounts.own_sessions import is_fresh
 from tenant_runtime.organizations.accounts.shapes import Answer, DeleteUserBody
-from tenant_runtime.organizations.members import member_of
-from tenant_runtime.organizations.people.rows import is_last_owner
+from tenant_runtime.organizations.people.rows import is_last_owner_anywhere
 from tenant_runtime.organizations.wire import CallOf, bare, refusal, write_endpoint
 
-_m, _u = Membership.__table__.c, User.__table__.c
-_ORGANIZATIONS = select(_m.organization_id).where(_m.user_id == bindparam("user"))
+_u = User.__table__.c
 
 
 @write_endpoint("/delete-user")
@@ -50,7 +48,7 @@ def delete_account(
 ) -> None:
     if shown is not None:
         was_right(connection, shown)
-    _check_not_needed(connection, user_id)
+    check_not_needed(connection, user_id)
     now, key = event.created_at, tenant.data_key
     tell_of_logins(connection, key, user_id, now, why=Initiator.ACCOUNT_DELETED)
     end_memberships(connection, user_id, now)
@@ -59,9 +57,7 @@ def delete_account(
     record(connection, event)
 
 
-def _check_not_needed(connection: Connection, user_id: str) -> None:
-    for organization_id in connection.execute(_ORGANIZATIONS, {"user": user_id}).scalars().all():
-        member = member_of(connection, organization_id, user_id)
-        if member is not None and is_last_owner(connection, member):
-            message = "You cannot leave the organization as the only owner"
-            raise refusal(400, "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER", message)
+def check_not_needed(connection: Connection, user_id: str) -> None:
+    if is_last_owner_anywhere(connection, user_id):
+        message = "You cannot leave the organization as the only owner"
+        raise refusal(400, "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER", message)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, select
 
 from core.database import Prepared
 from tenant_runtime.login.emails import normal_email
 from tenant_runtime.models import Membership, MembershipOrganizationRole, User
-from tenant_runtime.organizations.access import OWNER
+from tenant_runtime.organizations.access import MEMBER, OWNER
 from tenant_runtime.organizations.members import NO_PLAIN_MEMBERS, Member, member_by_id, member_of
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
 
@@ -26,6 +26,26 @@ _ANOTHER_OWNER = Prepared(
         _m.id.in_(NO_PLAIN_MEMBERS),
         _m.id != bindparam("member"),
         _held.role == OWNER,
+    )
+    .limit(1)
+)
+_other, _theirs = Membership.__table__.alias(), MembershipOrganizationRole.__table__.alias()
+
+
+def _owned_beside(role: ColumnElement[bool]) -> ColumnElement[bool]:
+    another = exists().select_from(_other.join(_theirs, _theirs.c.membership_id == _other.c.id))
+    same = (_other.c.organization_id == _m.organization_id, _other.c.id != _m.id)
+    return another.where(*same, role, _theirs.c.role == OWNER)
+
+
+_LAST_ANYWHERE = Prepared(
+    select(_m.id)
+    .join(MembershipOrganizationRole.__table__, _held.membership_id == _m.id)
+    .where(
+        _m.user_id == bindparam("user"),
+        _held.role == OWNER,
+        ~_owned_beside(_other.c.role < MEMBER),
+        ~_owned_beside(_other.c.role > MEMBER),
     )
     .limit(1)
 )
@@ -76,3 +96,7 @@ def is_last_owner(connection: Connection, member: Member) -> bool:
         return False
     values = {"organization": member.organization_id, "member": member.id}
     return _ANOTHER_OWNER.first(connection, values) is None
+
+
+def is_last_owner_anywhere(connection: Connection, user_id: str) -> bool:
+    return _LAST_ANYWHERE.first(connection, {"user": user_id}) is not None
