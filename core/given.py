@@ -1,8 +1,8 @@
-"""What an access token rests on: a consent, of one person, to one client, for one API, in one organization; and for an
-organization the membership there.
+"""What an access token rests on: a consent, of one person, to one client, for one API, in one organization; for an
+organization the membership there; and of a client in its own name its grant.
 
-A token that stands alone, of no refresh family, is found by these names when the consent is withdrawn, or the
-membership ends.
+A token that stands alone, of no refresh family, is found by these names when the consent is withdrawn, the membership
+ends, or the grant is taken.
 """
 
 from collections.abc import Mapping
@@ -36,3 +36,8 @@ def membership_of(claims: Mapping[str, Any]) -> str:
     if not isinstance(user_id, str) or not isinstance(organization_id, str):
         return ""
     return membership_name(user_id, organization_id)
+
+
+def grant_name(client_id: str) -> str:
+    """What a client may do here in its own name, in an organization or in none."""
+    return digest(f"grant\0{client_id}")

@@ -8,7 +8,7 @@ that is gone, and a token or a whole authorization that was revoked have no powe
 from sqlalchemy import Connection, bindparam, select
 
 from core.database.prepared import Prepared
-from core.given import membership_name
+from core.given import grant_name, membership_name
 from tenant_runtime.models import Client, Membership, Organization, User
 from tenant_runtime.oauth.tokens.families import is_revoked
 
@@ -46,8 +46,14 @@ def still_stands(
         return False
     if jti is None:
         return True
-    membership = membership_name(subject, organization_id) if organization_id is not None else ""
-    return not is_revoked(connection, jti, consent=consent, membership=membership, issued_at=until)
+    given = _given_to(subject, organization_id)
+    return not is_revoked(connection, jti, consent=consent, membership=given, issued_at=until)
+
+
+def _given_to(subject: str, organization_id: str | None) -> str:
+    if subject.endswith(MACHINE):
+        return grant_name(subject.removesuffix(MACHINE))
+    return membership_name(subject, organization_id) if organization_id is not None else ""
 
 
 def _is_there(connection: Connection, subject: str, until: int, organization_id: str | None) -> bool:

@@ -193,6 +193,29 @@ async def test_no_token_of_a_machine_outlives_its_grant(platform: Platform, way:
         assert (await platform("GET", "/tenants", caller=machine)).status_code == 403
 
 
+@pytest.mark.parametrize("way", ["of the organization", "of the client"])
+async def test_no_token_of_a_machine_outlives_its_grant_for_an_organization(
+    platform: Platform, way: str
+) -> None:
+    api = platform.installation.demo.control_plane.management_audience
+    asked = {"name": "Sees roles", "app_type": "non_interactive", "grant_types": ["client_credentials"]}
+    client = (await platform("POST", "/clients", asked)).json()
+    wanted = {"client_id": client["client_id"], "audience": api, "scope": ["read:roles"]}
+    granted = await platform("POST", "/client-grants", {**wanted, "organization_usage": "allow"})
+    organization = (await platform("GET", f"/tenants/{A}")).json()["organization_id"]
+    path, grant = f"/organizations/{organization}/client-grants", granted.json()["id"]
+    assert (await platform("POST", path, {"grant_id": grant})).is_success
+    form = {"grant_type": "client_credentials", "audience": api, "organization": organization}
+    form |= {name: client[name] for name in ("client_id", "client_secret")}
+    http = platform.installation.http
+    token = (await http.post(f"{platform.issuer}oauth/token", data=form)).json()["access_token"]
+    roles, machine = f"{platform.installation.tenant(A).issuer}api/v2/roles", Caller(http, token)
+    assert (await machine.call("GET", roles)).status_code == 200
+    gone = f"{path}/{grant}" if way == "of the organization" else f"/client-grants/{grant}"
+    assert (await platform("DELETE", gone)).is_success
+    assert (await machine.call("GET", roles)).status_code == 401
+
+
 @on_files
 async def test_the_command_gives_roles_of_the_platform_only(fresh: Platform, data_dir: Path) -> None:
     run = environment(data_dir)

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
 from core.errors import InvalidInput, NotFound
-from core.given import consent_name
+from core.given import grant_name
 from core.http.paging import parse_boolean, parse_text
 from core.ids import new_id
 from tenant_runtime.management import escalation
@@ -21,7 +21,6 @@ from tenant_runtime.management.listing import Items, Listing, Rows, answer
 from tenant_runtime.management.routing import changing, creating, reading, removing
 from tenant_runtime.models import ClientGrant, ResourceServer, Scope
 from tenant_runtime.oauth.tokens.families import withdraw
-from tenant_runtime.standing import MACHINE
 
 _table, _server, _scope = ClientGrant.__table__, ResourceServer.__table__, Scope.__table__
 Scopes = Annotated[list[Id], Meta(max_length=1000)]
@@ -144,8 +143,7 @@ def _end_tokens(connection: Connection, row: Row[Any], now: int) -> None:
     api = connection.execute(_API, {"of": row.audience}).one_or_none()
     if api is None or not api.is_management:
         return
-    name = consent_name(f"{row.client_id}{MACHINE}", row.client_id, row.audience, "")
-    withdraw(connection, name, now_ms=(now // 1000 + 1) * 1000, reason="grant_taken")
+    withdraw(connection, grant_name(row.client_id), now_ms=(now // 1000 + 1) * 1000, reason="grant_taken")
 
 
 def _checked(

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
 
 from core.database.sql import insert
 from core.errors import InvalidInput
+from core.given import consent_name
 from core.http.paging import parse_text
 from tenant_runtime.management.access import Actor
 from tenant_runtime.management.calls import CallOf, Written
@@ -21,6 +22,8 @@ from tenant_runtime.management.listing import Listing, answer
 from tenant_runtime.management.organizations import resource as organizations
 from tenant_runtime.management.routing import creating, reading, removing
 from tenant_runtime.models import ClientGrant, Organization, OrganizationClientGrant
+from tenant_runtime.oauth.tokens.families import withdraw
+from tenant_runtime.standing import MACHINE
 
 _table, _grant, _organization = (
     model.__table__ for model in (OrganizationClientGrant, ClientGrant, Organization)
@@ -70,7 +73,7 @@ async def add_organization_client_grant(
 
 @removing("/organizations/{id:str}/client-grants/{grant_id:str}", "delete:organization_client_grants")
 async def remove_organization_client_grant(call: CallOf, id: FromPath[str], grant_id: FromPath[str]) -> None:
-    await call.write(_remove, id, grant_id, call.actor)
+    await call.write(_remove, id, grant_id, call.actor, call.now)
 
 
 @reading("/client-grants/{id:str}/organizations", "read:organization_client_grants")
@@ -108,9 +111,13 @@ def _add(connection: Connection, id: str, grant_id: str, actor: Actor, now: int)
     return Written(answer=shown, after={"organization": id, "client_grant": shown} if added else None)
 
 
-def _remove(connection: Connection, id: str, grant_id: str, actor: Actor) -> Written:
+def _remove(connection: Connection, id: str, grant_id: str, actor: Actor, now: int) -> Written:
+    """Where it was for the Management API, its tokens for the organization end, those of this second too."""
     organizations.load_manageable(connection, id, actor)
     where = (_table.c.organization_id == id, _table.c.client_grant_id == grant_id)
     if not connection.execute(delete(_table).where(*where)).rowcount:
         return Written()
+    grant = grants.ENTITY.load(connection, grant_id)
+    name = consent_name(f"{grant.client_id}{MACHINE}", grant.client_id, grant.audience, id)
+    withdraw(connection, name, now_ms=(now // 1000 + 1) * 1000, reason="grant_taken")
     return Written(before={"organization": id, "client_grant_id": grant_id})
