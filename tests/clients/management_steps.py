@@ -96,6 +96,9 @@ def _organizations(mark: str) -> Iterator[Step]:
         "organizations.enabled_connections.list", "$organizations.id", holds={"connection_id": "$database.id"}
     )
     yield from _connections_of("$organizations.id", "$database.id")
+    yield step("organizations.create", kept="begun", name=f"begun-{mark}", enabled_connections=[enabled])
+    yield step("organizations.enabled_connections.list", "$begun.id", holds=enabled)
+    yield step("organizations.delete", "$begun.id")
     yield from _member("$organizations.id", "$users.user_id")
     yield step("organizations.client_grants.create", "$organizations.id", grant_id="$client_grants.id")
     held = {"id": "$client_grants.id"}
