@@ -40,7 +40,8 @@ def create_app(name: str, client: DemoClient) -> Litestar:
         if person.get("sid") in ended:
             request.clear_session()
             person = {}
-        said = f"You are {escape(str(person['name']))}." if person else "You are signed out."
+        name_or_id = escape(str(person.get("name") or person.get("sub")))
+        said = f"You are {name_or_id}." if person else "You are signed out."
         step = ("/logout", "Sign out") if person else ("/login", "Sign in")
         page = PAGE.format(name=name.title(), said=said, next=step[0], does=step[1], elsewhere=elsewhere)
         return Response(page, media_type="text/html", headers={"Cache-Control": "no-store"})
