@@ -19,6 +19,8 @@ from tenant_runtime.models import (
     EventStream,
     Identity,
     Invitation,
+    Membership,
+    MembershipOrganizationRole,
     Organization,
     OrganizationDomain,
     OrganizationRole,
@@ -30,6 +32,7 @@ from tenant_runtime.models import Connection as ConnectionRow
 from tenant_runtime.models.telling import told
 
 KIND = "event"
+ADDED, ROLE_CHANGED = "organization.member.added", "organization.member.updated"
 TYPES: Final[tuple[str, ...]] = (
     "organization.created",
     "organization.deleted",
@@ -38,10 +41,11 @@ TYPES: Final[tuple[str, ...]] = (
     "organization.invitation.canceled",
     "organization.invitation.created",
     "organization.invitation.rejected",
-    "organization.member.added",
+    ADDED,
     "organization.member.deleted",
     "organization.member.role.assigned",
     "organization.member.role.deleted",
+    ROLE_CHANGED,
     "organization.role.created",
     "organization.role.deleted",
     "organization.role.updated",
@@ -100,6 +104,12 @@ _IDENTITIES = (
 )
 
 
+_m, _held = Membership.__table__.c, MembershipOrganizationRole.__table__.c
+_STANDING = (
+    select(_held.role)
+    .join(Membership.__table__, _m.id == _held.membership_id)
+    .where(_m.organization_id == bindparam("organization"), _m.user_id == bindparam("user"))
+)
 _ORGANIZATION = select(*told(Organization.__table__)).where(Organization.__table__.c.id == bindparam("of"))
 
 
@@ -132,10 +142,23 @@ def record_of_tenant(connection: Connection, type: str, organization_id: str, no
     if not are_any(connection)[0]:
         return
     row = connection.execute(_ORGANIZATION, {"of": organization_id}).one_or_none()
-    if row is None:
+    if row is not None:
+        _record(connection, type, dict(row._mapping), now)
+
+
+def record_of_member(connection: Connection, organization_id: str, user_id: str, role: str, now: int) -> None:
+    """What somebody is to the organization became other: one change, however many rows say it. Nobody listens: nothing
+    is written."""
+    if not are_any(connection)[0]:
         return
+    row = connection.execute(_ORGANIZATION, {"of": organization_id}).one()
+    data = {"organization_id": organization_id, "name": row.name, "user_id": user_id, "member_role": role}
+    _record(connection, ROLE_CHANGED, data, now)
+
+
+def _record(connection: Connection, type: str, data: Mapping[str, Any], now: int) -> None:
     values = {"id": new_id("evt"), "sequence": NEXT.scalar_subquery(), "type": type, "created_at": now}
-    connection.execute(insert(_table).values(**values, data=dict(row._mapping)))
+    connection.execute(insert(_table).values(**values, data=dict(data)))
 
 
 def delivery_id(stream_id: str, event_id: str) -> str:
@@ -147,15 +170,19 @@ def outgoing(stream_id: str, event_id: str) -> Outgoing:
     return Outgoing(delivery_id(stream_id, event_id), KIND, stream_id, payload)
 
 
-def identities_of(connection: Connection, change: Any) -> Sequence[Any]:
-    """Of the user that it tells of. What a test says is anybody's word, and of no user."""
+def rows_beside(connection: Connection, change: Any) -> Sequence[Any]:
+    """What the message shows as it is by now: identities of the user that it tells of, and what a new member is. What a
+    test says is anybody's word, and of nobody."""
+    if change.type == ADDED:
+        who = {"organization": change.data["organization_id"], "user": change.data["user_id"]}
+        return connection.execute(_STANDING, who).all()
     if not change.type.startswith("user.") or change.type.endswith(TEST_SUFFIX):
         return ()
     return connection.execute(_IDENTITIES, {"of": change.data["user_id"]}).all()
 
 
-def message(tenant: Tenant, stream_id: str, change: Any, identities: Sequence[Any]) -> dict[str, Any]:
-    """CloudEvents 1.0, with Auth0's extensions."""
+def message(tenant: Tenant, stream_id: str, change: Any, beside: Sequence[Any]) -> dict[str, Any]:
+    """CloudEvents 1.0, with Auth0's extensions. `beside`: of `rows_beside`."""
     type = change.type.removesuffix(TEST_SUFFIX)
     is_test = type != change.type
     shown = {
@@ -164,30 +191,34 @@ def message(tenant: Tenant, stream_id: str, change: Any, identities: Sequence[An
         "source": tenant.issuer,
         "id": change.id,
         "time": to_iso(change.created_at),
-        "data": {"object": dict(change.data) if is_test else _object(type, change.data, identities)},
+        "data": {"object": dict(change.data) if is_test else _object(type, change.data, beside)},
         "a0tenant": tenant.id,
         "a0stream": stream_id,
     }
     return {**shown, "a0purpose": "test"} if is_test else shown
 
 
-def _object(type: str, data: Mapping[str, Any], identities: Sequence[Any]) -> dict[str, Any]:
+def _object(type: str, data: Mapping[str, Any], beside: Sequence[Any]) -> dict[str, Any]:
     kind = type.partition(".")[0]
     if type.startswith("organization.member."):
-        return _member(data)
+        return _member(data, beside)
     if type.count(".") > 1:
         return _within(type.split(".")[1], data)
     if kind == "user":
-        return {**_entity(User.__table__, data), "identities": [_identity(row) for row in identities]}
+        return {**_entity(User.__table__, data), "identities": [_identity(row) for row in beside]}
     if kind in ("organization", "tenant"):
         return _entity(Organization.__table__, data)
     raise ValueError(f"no kind of change: {type}")
 
 
-def _member(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The organization's name is missing when it went together with its members."""
+def _member(data: Mapping[str, Any], beside: Sequence[Any]) -> dict[str, Any]:
+    """The organization's name is missing when it went together with its members; what a new member is, when they are
+    one no more."""
     names = {"name": data["name"]} if data.get("name") else {}
     shown = {"organization": {"id": data["organization_id"], **names}, "user": {"user_id": data["user_id"]}}
+    standing = data.get("member_role") or ",".join(sorted(row.role for row in beside))
+    if standing:
+        return {**shown, "member": {"role": standing}}
     if "role_id" not in data:
         return shown
     role_names = {"name": data["role_name"]} if data.get("role_name") else {}

@@ -61,12 +61,12 @@ def event_sender(outbound: Outbound, clock: Clock) -> Sender:
     """Of the deliveries that `changes.fan_out` enqueued."""
 
     async def send(tenant: Tenant, payload: Mapping[str, Any]) -> None:
-        stream, change, identities = await tenant.database.read(_load, payload["stream"], payload["event"])
+        stream, change, beside = await tenant.database.read(_load, payload["stream"], payload["event"])
         if stream is None or change is None:
             raise DeliveryFailed("the stream or the event is there no more", is_final=True)
         if stream.status != "enabled":
             raise DeliveryFailed("the stream is disabled", is_final=True)
-        body = msgspec.json.encode(changes.message(tenant, stream.id, change, identities))
+        body = msgspec.json.encode(changes.message(tenant, stream.id, change, beside))
         secrets = open_secrets(tenant.data_key, "event_streams", stream.id, stream.secrets)
         url = stream.destination["configuration"]["webhook_endpoint"]
         await _post(outbound, tenant, url, change.id, body, _JSON, {}, secrets, now_ms(clock))
@@ -77,7 +77,7 @@ def event_sender(outbound: Outbound, clock: Clock) -> Sender:
 def _load(connection: Connection, stream_id: str, event_id: str) -> tuple[Any, Any, Any]:
     stream = connection.execute(_STREAM, {"of": stream_id}).one_or_none()
     change = connection.execute(_CHANGE, {"of": event_id}).one_or_none()
-    return stream, change, changes.identities_of(connection, change) if change is not None else ()
+    return stream, change, changes.rows_beside(connection, change) if change is not None else ()
 
 
 async def _post(

@@ -22,7 +22,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-MEMBERS = ("added", "deleted", "role.assigned", "role.deleted")
+MEMBERS = ("added", "deleted", "updated", "role.assigned", "role.deleted")
 ALL = [
     *(f"{kind}.{what}" for kind in ("user", "organization") for what in ("created", "updated", "deleted")),
     *(f"organization.member.{what}" for what in MEMBERS),
@@ -124,6 +124,7 @@ async def test_every_way_to_change_people_organizations_and_members_is_told(hook
     assert added["data"]["object"] == {
         "organization": {"id": organization["id"], "name": "hooks"},
         "user": {"user_id": user["user_id"]},
+        "member": {"role": "member"},
     }
     role = await api.post("/roles", {"name": "Hooked"})
     await api.post(f"{inside}/members/{user['user_id']}/roles", {"roles": [role["id"]]})
@@ -209,6 +210,43 @@ async def test_what_an_organization_has_is_told_of_and_never_the_secret_of_a_let
     await done("delete", organizationId=organization_id)
     await owner.post("/organization/create", name="After", slug=new_id("x")[2:].lower())
     await hook.told("organization.team.created", "organization.team.member.added")
+
+
+async def test_what_a_member_is_to_the_organization_is_told_once_for_each_change(hook: Hook) -> None:
+    owner, robin = await signed_in(hook.installation), await signed_in(hook.installation)
+    organization_id = (await organization_of(owner))["id"]
+    await hook.make("organization.member.added", "organization.member.updated", "organization.member.deleted")
+    invitation = await owner.post("/organization/invite-member", email=robin.email, role=["admin", "member"])
+    accepted = await robin.post("/organization/accept-invitation", invitationId=invitation.body["id"])
+    [added] = await hook.told("organization.member.added")
+    assert (
+        added["data"]["object"]["member"]
+        == {"role": accepted.body["member"]["role"]}
+        == {"role": "admin,member"}
+    )
+
+    async def becomes(*roles: str) -> Any:
+        which = {"memberId": accepted.body["member"]["id"], "organizationId": organization_id}
+        answer = await owner.post("/organization/update-member-role", role=list(roles), **which)
+        assert answer.status == 200, answer
+        return answer.body
+
+    for roles in (("admin",), ("owner", "admin")):
+        changed = await becomes(*roles)
+        [updated] = await hook.told("organization.member.updated")
+        assert updated["data"]["object"]["member"] == {"role": changed["role"]}
+        assert updated["data"]["object"]["user"] == {"user_id": robin.user_id}
+        assert updated["data"]["object"]["organization"]["id"] == organization_id
+    await becomes("admin", "owner")
+    await becomes("member")
+    which = {"memberId": accepted.body["member"]["id"], "organizationId": organization_id}
+    assert (await owner.post("/organization/transfer-ownership", **which)).status == 200
+    told = await hook.told(*["organization.member.updated"] * 3)
+    of = sorted(
+        (each["data"]["object"]["user"]["user_id"] == owner.user_id, each["data"]["object"]["member"]["role"])
+        for each in told
+    )
+    assert of == [(False, "member"), (False, "member,owner"), (True, "admin")]
 
 
 async def test_what_was_rolled_back_is_not_told_and_nobody_listening_costs_no_row(hook: Hook) -> None:

@@ -142,7 +142,7 @@ def _get(connection: Connection, tenant: Tenant, id: str, event_id: str) -> dict
 
 
 def _message(connection: Connection, tenant: Tenant, id: str, change: Row[Any]) -> dict[str, Any]:
-    return changes.message(tenant, id, change, changes.identities_of(connection, change))
+    return changes.message(tenant, id, change, changes.rows_beside(connection, change))
 
 
 def _redeliver_failed(

@@ -22,6 +22,7 @@ from tenant_runtime.organizations.people.demotion import take_back_what_exceeds
 from tenant_runtime.organizations.people.rows import caller_of, is_last_owner, no_member
 from tenant_runtime.organizations.people.tenant_roles import follow_roles, hand_over_tenant_roles
 from tenant_runtime.organizations.wire.errors import ApiError, refusal
+from tenant_runtime.streams.changes import record_of_member
 
 _table = MembershipOrganizationRole.__table__
 
@@ -121,6 +122,7 @@ def _put(connection: Connection, acting: Acting, member: Member, roles: tuple[st
     connection.execute(insert(_table), [{"membership_id": member.id, "role": role} for role in roles])
     changed = replace(member, roles=roles)
     take_back_what_exceeds(connection, acting, changed)
+    record_of_member(connection, member.organization_id, member.user_id, changed.role, acting.now)
     return changed
 
 
