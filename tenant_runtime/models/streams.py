@@ -52,8 +52,9 @@ class EventStream(TenantBase):
 
 
 class Change(TenantBase):
-    """Something became, changed or went: written in the transaction that did it, by a trigger where one row says it, while anybody
-    is to be told. `data` are the row's columns as they were then. `sequence` is as that of `log_events`."""
+    """Something became, changed or went: written in the transaction that did it, by a trigger where one row says it,
+    while anybody is to be told. `data` are the row's columns as they were then. `sequence` is as that of
+    `log_events`."""
 
     __tablename__ = "changes"
     __table_args__ = (
