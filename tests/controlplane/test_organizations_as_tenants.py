@@ -21,6 +21,7 @@ from tests.operators import CONNECTION, Caller
 from tests.organizations.people import AuthClient
 from tests.organizations.test_switching import slowly
 from tests.relying_party import RelyingParty
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 CREATE, DELETE = "/organization/create", "/organization/delete"
@@ -301,6 +302,25 @@ async def test_only_an_owner_deletes_the_tenant_and_it_can_come_back(plane: Plat
 
     assert (await plane("POST", f"/tenants/{organization['slug']}/restore")).status_code == 200
     assert [each["id"] for each in (await owner.get("/organization/list")).body] == [organization["id"]]
+
+
+async def test_who_signs_out_while_their_tenant_is_deleted_has_deleted_it(plane: Platform) -> None:
+    owner = await somebody(plane)
+    organization = await made(owner)
+    failpoints.configure("provision.delete.organization.before=sleep:1")
+    try:
+        deleting = asyncio.create_task(owner.post(DELETE, organizationId=organization["id"]))
+
+        async def is_under_way() -> bool:
+            return bool((await tenant(plane, organization["slug"]))["state"] == "deleting")
+
+        await until(is_under_way)
+        assert (await owner.post("/sign-out")).status == 200
+        assert (await deleting).status == 200
+    finally:
+        failpoints.configure("")
+    told = (await plane("GET", "/logs", q="type:organization_deleted")).json()
+    assert organization["id"] in {event["organization_id"] for event in told}
 
 
 async def test_its_name_follows_the_tenant(plane: Platform) -> None:

@@ -217,7 +217,7 @@ async def delete_organization(call: CallOf) -> Any:
     shown = await call.write(unit)
     if lifecycle is not None and tenant_id is not None:
         await lifecycle.delete(tenant_id)
-        await call.write(record, event)
+        await call.tenant.database.write(record, event)  # it is done, whoever's session has ended meanwhile
     await call.after("delete_organization", organization_id=organization_id, organization=shown)
     return shown
 
