@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,4 +72,16 @@ async def fresh(installation: Installation) -> Platform:
 async def open_to_all(data_dir: Path, golden: tuple[Path, Demo]) -> AsyncIterator[Platform]:
     """Self-service sign-up of tenants is on."""
     async with serving(settings_for(data_dir, tenant_signup=True), golden[1]) as installation:
+        yield await platform_of(installation)
+
+
+@pytest.fixture(scope="module")
+async def plane(
+    golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """With self-service: its people and tenants are new in each test."""
+    copy = tmp_path_factory.mktemp("self-service") / "data"
+    shutil.copytree(golden[0], copy)
+    settings = settings_for(copy, tenant_signup=True, default_member_roles=("Tenant Member",))
+    async with serving(settings, golden[1]) as installation:
         yield await platform_of(installation)

@@ -2,10 +2,7 @@
 
 import asyncio
 import secrets
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -16,63 +13,22 @@ from entrypoints.demo_content import CALLBACK, Demo
 from tests.agents.callers import SCOPE, Agent
 from tests.conftest import serving, settings_for
 from tests.controlplane.conftest import Platform, platform_of
+from tests.controlplane.tenant_organizations import (
+    CREATE,
+    DELETE,
+    administrator,
+    made,
+    new_id,
+    somebody,
+    tenant,
+)
 from tests.mailbox import link_in, mailed
-from tests.operators import CONNECTION, Caller
+from tests.operators import CONNECTION
 from tests.organizations.people import AuthClient
 from tests.organizations.test_switching import slowly
 from tests.relying_party import RelyingParty
-from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
-CREATE, DELETE = "/organization/create", "/organization/delete"
-
-
-@pytest.fixture(scope="module")
-async def plane(
-    golden: tuple[Path, Demo], tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Platform]:
-    """With self-service: its people and tenants are new in each test."""
-    copy = tmp_path_factory.mktemp("self-service") / "data"
-    shutil.copytree(golden[0], copy)
-    settings = settings_for(copy, tenant_signup=True, default_member_roles=("Tenant Member",))
-    async with serving(settings, golden[1]) as installation:
-        yield await platform_of(installation)
-
-
-def new_id() -> str:
-    return f"t{secrets.token_hex(5)}"
-
-
-async def somebody(platform: Platform, *roles: str, **values: Any) -> AuthClient:
-    """A person of tenant one, signed in at its organization API."""
-    caller = await platform.person(*roles, **values)
-    known = caller.user  # type: ignore[attr-defined]
-    http = httpx.AsyncClient(transport=httpx.ASGITransport(app=platform.installation.app), timeout=60)
-    return await AuthClient(http, platform.issuer, known.email, known.password).sign_in()
-
-
-async def made(person: AuthClient, **members: Any) -> dict[str, Any]:
-    answer = await person.post(CREATE, **{"name": "Mine", "slug": new_id(), **members})
-    assert answer.status == 200, answer
-    return dict(answer.body)
-
-
-async def tenant(platform: Platform, tenant_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = (await platform("GET", f"/tenants/{tenant_id}")).json()
-    return found
-
-
-async def administrator(platform: Platform, person: AuthClient, organization_id: str) -> Caller:
-    """By silent authorization in the browser that is signed in already, as an application changes organizations."""
-    console = platform.installation.demo.control_plane.clients["console"]
-    audience = platform.installation.demo.control_plane.management_audience
-    party = RelyingParty(person.http, platform.issuer, console, audience, None, CALLBACK)  # type: ignore[arg-type]
-    asked = {"organization": organization_id, "scope": "openid"}
-    landed = await party.silent(**asked)
-    assert "code" in landed, landed
-    answer = await party.redeem(landed["code"])
-    assert answer.claims["org_id"] == organization_id
-    return Caller(person.http, answer.access_token)
 
 
 async def test_whoever_makes_an_organization_owns_an_isolated_tenant(plane: Platform) -> None:
@@ -112,85 +68,6 @@ async def test_no_tenant_is_made_for_whose_session_ended_while_they_asked(plane:
     late = await slowly(person, CREATE, lambda: other.post("/revoke-other-sessions"), name="Late", slug=slug)
     assert late.status == 401
     assert (await plane("GET", f"/tenants/{slug}")).status_code == 404
-
-
-async def test_who_owns_a_tenant_s_organization_administers_the_tenant_and_a_guest_does_nothing(
-    plane: Platform,
-) -> None:
-    owner, heir, guest = [await somebody(plane) for _ in range(3)]
-    organization = await made(owner)
-    members = {}
-    for person, role in ((heir, "member"), (guest, "guest")):
-        asked = await owner.post("/organization/invite-member", email=person.email, role=role)
-        accepted = await person.post("/organization/accept-invitation", invitationId=asked.body["id"])
-        members[role] = accepted.body["member"]["id"]
-
-    async def held_by(person: AuthClient) -> list[str]:
-        path = f"/organizations/{organization['id']}/members/{person.user_id}/roles"
-        return sorted(role["name"] for role in (await plane("GET", path)).json())
-
-    people = (owner, heir, guest)
-    assert [await held_by(each) for each in people] == [["Tenant Admin"], ["Tenant Member"], []]
-    handed = await owner.post("/organization/transfer-ownership", memberId=members["member"])
-    assert handed.body["formerOwner"]["role"] == "admin"
-    theirs = ["Tenant Admin", "Tenant Member"]
-    assert [await held_by(each) for each in people] == [["Tenant Member"], theirs, []]
-    issuer = (await tenant(plane, organization["slug"]))["issuer"]
-    plane.installation.clock.advance(1)  # no token of the second in which roles were taken is good
-    for person, status in ((heir, 201), (owner, 403), (guest, 403)):
-        caller = await administrator(plane, person, organization["id"])
-        assert (await caller.call("POST", f"{issuer}api/v2/roles", {"name": "theirs"})).status_code == status
-    path = "/organization/update-member-role"
-    assert (await heir.post(path, memberId=members["member"], role=["guest", "owner"])).status == 200
-    back = handed.body["formerOwner"]["id"]
-    handed = await heir.post("/organization/transfer-ownership", memberId=back)
-    assert handed.body["formerOwner"]["role"] == "guest"
-    assert [await held_by(each) for each in people] == [theirs, [], []]
-
-
-async def test_tenant_roles_come_and_go_with_the_ownership_that_they_came_with(plane: Platform) -> None:
-    owner, second, third = [await somebody(plane) for _ in range(3)]
-    organization, ids = await made(owner), {}
-    for person, role in ((second, "member"), (third, "owner")):
-        asked = await owner.post("/organization/invite-member", email=person.email, role=role)
-        accepted = await person.post("/organization/accept-invitation", invitationId=asked.body["id"])
-        ids[person.user_id] = accepted.body["member"]["id"]
-    ids[owner.user_id] = organization["members"][0]["id"]
-
-    async def held_by(person: AuthClient) -> list[str]:
-        path = f"/organizations/{organization['id']}/members/{person.user_id}/roles"
-        return sorted(role["name"] for role in (await plane("GET", path)).json())
-
-    async def becomes(person: AuthClient, role: str, *, by: AuthClient) -> list[str]:
-        changed = await by.post(
-            "/organization/update-member-role",
-            memberId=ids[person.user_id],
-            role=role,
-            organizationId=organization["id"],
-        )
-        assert changed.status == 200, changed
-        return await held_by(person)
-
-    of_owner = ["Tenant Admin", "Tenant Member"]
-    assert await held_by(third) == of_owner, "invited by an owner, to be one"
-    assert await becomes(second, "owner", by=owner) == of_owner
-    address = f"{(await tenant(plane, organization['slug']))['issuer']}api/v2/roles"
-    former = await administrator(plane, second, organization["id"])
-    assert (await former.call("GET", address)).status_code == 200
-    assert await becomes(second, "admin", by=third) == ["Tenant Member"]
-    assert (await former.call("GET", address)).status_code == 401, "with a token of before"
-    plane.installation.clock.advance(1)
-    caller = await administrator(plane, second, organization["id"])
-    assert (await caller.call("POST", address, {"name": "theirs"})).status_code == 403
-    path = f"/organizations/{organization['id']}/members/{third.user_id}/roles"
-    former = await administrator(plane, third, organization["id"])
-    [admin] = [role["id"] for role in (await plane("GET", path)).json() if role["name"] == "Tenant Admin"]
-    assert (await plane("DELETE", path, {"roles": [admin]})).status_code == 204
-    assert (await former.call("GET", address)).status_code == 401, "taken by an operator"
-    assert (await plane("POST", path, {"roles": [admin]})).status_code == 204
-    assert await becomes(owner, "admin", by=owner) == ["Tenant Member"], "who steps down by themselves"
-    assert await becomes(second, "guest", by=third) == []
-    assert await becomes(owner, "member", by=third) == ["Tenant Member"]
 
 
 async def test_an_address_that_is_not_proved_makes_no_tenant(plane: Platform) -> None:
@@ -277,50 +154,6 @@ async def test_of_two_who_want_the_same_name_at_once_one_gets_it(plane: Platform
     assert sorted(answer.status for answer in answers) == [200, 400, 400]
     lists = [(await person.get("/organization/list")).body for person in people]
     assert sorted(map(len, lists)) == [0, 0, 1]
-
-
-async def test_only_an_owner_deletes_the_tenant_and_it_can_come_back(plane: Platform) -> None:
-    owner, admin = await somebody(plane), await somebody(plane)
-    organization = await made(owner)
-    await plane.join({"organization_id": organization["id"]}, admin.user_id)
-    members = (await owner.get("/organization/list-members")).body["members"]
-    theirs = next(each["id"] for each in members if each["userId"] == admin.user_id)
-    raised = await owner.post("/organization/update-member-role", memberId=theirs, role="admin")
-    assert raised.status == 200
-    refused = await admin.post(DELETE, organizationId=organization["id"])
-    assert (refused.status, refused.code) == (403, "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_ORGANIZATION")
-
-    record = await tenant(plane, organization["slug"])
-    gone = await owner.post(DELETE, organizationId=organization["id"])
-    assert (gone.status, gone.body["id"]) == (200, organization["id"])
-    assert (await tenant(plane, organization["slug"]))["state"] == "deleting"
-    metadata = f"{record['issuer']}.well-known/openid-configuration"
-    assert (await owner.http.get(metadata)).status_code == 404
-    session = await owner.session()
-    assert session is not None
-    assert session["activeOrganizationId"] is None
-
-    assert (await plane("POST", f"/tenants/{organization['slug']}/restore")).status_code == 200
-    assert [each["id"] for each in (await owner.get("/organization/list")).body] == [organization["id"]]
-
-
-async def test_who_signs_out_while_their_tenant_is_deleted_has_deleted_it(plane: Platform) -> None:
-    owner = await somebody(plane)
-    organization = await made(owner)
-    failpoints.configure("provision.delete.organization.before=sleep:1")
-    try:
-        deleting = asyncio.create_task(owner.post(DELETE, organizationId=organization["id"]))
-
-        async def is_under_way() -> bool:
-            return bool((await tenant(plane, organization["slug"]))["state"] == "deleting")
-
-        await until(is_under_way)
-        assert (await owner.post("/sign-out")).status == 200
-        assert (await deleting).status == 200
-    finally:
-        failpoints.configure("")
-    told = (await plane("GET", "/logs", q="type:organization_deleted")).json()
-    assert organization["id"] in {event["organization_id"] for event in told}
 
 
 async def test_its_name_follows_the_tenant(plane: Platform) -> None:
