@@ -30,6 +30,15 @@ class Caller:
         return await self._http.request(method, url, json=body, headers=sent, params=query or None)
 
 
+class Person(Caller):
+    """Somebody of tenant one, with the token that they have at the console."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str | None, user_id: str, user: DemoUser) -> None:
+        super().__init__(http, token)
+        self.user_id = user_id
+        self.user = user
+
+
 async def make_user(
     installation: Installation, issuer: str, token: str, **values: Any
 ) -> tuple[str, DemoUser]:

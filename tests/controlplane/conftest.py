@@ -10,7 +10,7 @@ import pytest
 from entrypoints.demo_content import Demo
 from tests.conftest import serving, settings_for
 from tests.installation import Installation
-from tests.operators import Caller, give_roles, machine_token, make_user, operator_token
+from tests.operators import Caller, Person, give_roles, machine_token, make_user, operator_token
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,14 @@ class Platform:
         tenant: dict[str, Any] = response.json()
         return tenant
 
-    async def person(self, *roles: str, organization: str | None = None, **values: Any) -> Caller:
+    async def person(self, *roles: str, organization: str | None = None, **values: Any) -> Person:
         """Somebody new on tenant one, signed in at the console."""
         assert self.machine.token is not None
         user_id, user = await make_user(self.installation, self.issuer, self.machine.token, **values)
         if roles:
             await give_roles(self.installation, self.issuer, self.machine.token, user_id, roles)
-        caller = Caller(self.installation.http, await operator_token(self.installation, user, organization))
-        caller.user_id, caller.user = user_id, user  # type: ignore[attr-defined]
-        return caller
+        token = await operator_token(self.installation, user, organization)
+        return Person(self.installation.http, token, user_id, user)
 
     async def join(self, tenant: dict[str, Any], user_id: str) -> None:
         path = f"/organizations/{tenant['organization_id']}/members"

@@ -21,7 +21,7 @@ def new_id() -> str:
 async def somebody(platform: Platform, *roles: str, **values: Any) -> AuthClient:
     """A person of tenant one, signed in at its organization API."""
     caller = await platform.person(*roles, **values)
-    known = caller.user  # type: ignore[attr-defined]
+    known = caller.user
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app=platform.installation.app), timeout=60)
     return await AuthClient(http, platform.issuer, known.email, known.password).sign_in()
 

@@ -79,7 +79,7 @@ async def test_roles_of_the_platform_go_to_no_tenant_and_to_nobody_by_those_who_
     someone = await platform.person()
     for role in own:
         if role["name"] in names:
-            path = f"/users/{someone.user_id}/roles"  # type: ignore[attr-defined]
+            path = f"/users/{someone.user_id}/roles"
             answer = await platform("POST", path, {"roles": [role["id"]]}, caller=clerk)
             assert answer.status_code == 403, role["name"]
 
@@ -152,14 +152,14 @@ async def test_no_token_outlives_a_permission_of_the_platform(platform: Platform
     person, api = await platform.person(), platform.installation.demo.control_plane.management_audience
     reading = {"permissions": [{"resource_server_identifier": api, "permission_name": "read:tenants"}]}
     role = (await platform("POST", "/roles", {"name": f"Reads, {way}"})).json()["id"]
-    of_person = f"/users/{person.user_id}"  # type: ignore[attr-defined]
+    of_person = f"/users/{person.user_id}"
     if way == "permission":
         given = await platform("POST", f"{of_person}/permissions", reading)
     else:
         await platform("POST", f"/roles/{role}/permissions", reading)
         given = await platform("POST", f"{of_person}/roles", {"roles": [role]})
     assert given.is_success, given.text
-    person.token = await operator_token(platform.installation, person.user)  # type: ignore[attr-defined]
+    person.token = await operator_token(platform.installation, person.user)
     assert (await platform("GET", "/tenants", caller=person)).status_code == 200
     path, body = {
         "role": (f"{of_person}/roles", {"roles": [role]}),

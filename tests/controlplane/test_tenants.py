@@ -50,7 +50,7 @@ async def test_a_person_who_creates_a_tenant_owns_its_organization(platform: Pla
     admin = await platform.person("Platform Admin")
     tenant = (await platform("POST", "/tenants", {"id": fresh_id()}, caller=admin)).json()
     members = (await platform("GET", f"/organizations/{tenant['organization_id']}/members")).json()
-    assert [member["user_id"] for member in members] == [admin.user_id]  # type: ignore[attr-defined]
+    assert [member["user_id"] for member in members] == [admin.user_id]
 
 
 async def test_nobody_joins_when_the_creator_asks_not_to(platform: Platform) -> None:
@@ -208,7 +208,7 @@ async def test_an_operator_without_read_tenants_sees_the_tenants_of_their_organi
     mine, other = await platform.made(fresh_id()), await platform.made(fresh_id())
     person = await platform.person()
     assert (await platform("GET", "/tenants", caller=person)).json() == []
-    await platform.join(mine, person.user_id)  # type: ignore[attr-defined]
+    await platform.join(mine, person.user_id)
     totals = (await platform("GET", "/tenants", caller=person, include_totals="true")).json()
     assert (totals["total"], [tenant["id"] for tenant in totals["tenants"]]) == (1, [mine["id"]])
     assert (await platform("GET", f"/tenants/{mine['id']}", caller=person)).status_code == 200
@@ -228,8 +228,8 @@ async def test_a_token_of_an_organization_reads_its_own_tenant_and_nothing_else_
 ) -> None:
     mine, other = await platform.made(fresh_id()), await platform.made(fresh_id())
     admin = await platform.person("Platform Admin")
-    await platform.join(mine, admin.user_id)  # type: ignore[attr-defined]
-    token = await operator_token(platform.installation, admin.user, mine["organization_id"])  # type: ignore[attr-defined]
+    await platform.join(mine, admin.user_id)
+    token = await operator_token(platform.installation, admin.user, mine["organization_id"])
     bound = Caller(platform.installation.http, token)
     assert (await platform("GET", f"/tenants/{mine['id']}", caller=bound)).status_code == 200
     await refused(await platform("GET", f"/tenants/{other['id']}", caller=bound), 403, "insufficient_reach")
@@ -329,7 +329,7 @@ async def test_deleting_stops_sign_in_at_once_keeps_the_database_and_can_be_undo
 ) -> None:
     member = await platform.person()
     tenant = await platform.made(fresh_id())
-    await platform.join(tenant, member.user_id)  # type: ignore[attr-defined]
+    await platform.join(tenant, member.user_id)
     path = f"/tenants/{tenant['id']}"
     gone = await platform("DELETE", path)
     assert gone.status_code == 202
@@ -348,7 +348,7 @@ async def test_deleting_stops_sign_in_at_once_keeps_the_database_and_can_be_undo
     assert restored.json()["state"] == "active"
     assert restored.json()["organization_id"] == tenant["organization_id"]
     members = (await platform("GET", f"/organizations/{tenant['organization_id']}/members")).json()
-    assert [item["user_id"] for item in members] == [member.user_id]  # type: ignore[attr-defined]
+    assert [item["user_id"] for item in members] == [member.user_id]
     assert (await http.get(f"{tenant['issuer']}.well-known/jwks.json")).status_code == 200
     await refused(await platform("POST", f"{path}/restore"), 409)
 
@@ -435,7 +435,7 @@ async def test_with_self_service_a_verified_user_creates_a_tenant_and_administer
     assert [tenant["id"] for tenant in (await open_to_all("GET", "/tenants", caller=person)).json()] == [
         "mine"
     ]
-    token = await operator_token(open_to_all.installation, person.user, made.json()["organization_id"])  # type: ignore[attr-defined]
+    token = await operator_token(open_to_all.installation, person.user, made.json()["organization_id"])
     own = Caller(open_to_all.installation.http, token)
     assert (await own.call("POST", f"{made.json()['issuer']}api/v2/roles", {"name": "r"})).status_code == 201
     for extra in ({"labels": ["gold"]}, {"region": "eu"}, {"backend": "sqlite"}):
