@@ -27,6 +27,11 @@ def now_ms(clock: Clock) -> int:
     return int(clock.now() * 1000)
 
 
+def next_second(ms: int) -> int:
+    """For what ends now: tokens tell whole seconds, and nobody knows which of this one came before."""
+    return (ms // 1000 + 1) * 1000
+
+
 def to_iso(ms: int) -> str:
     """`2026-01-02T03:04:05.678Z`: always milliseconds, so that texts sort as times do."""
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"

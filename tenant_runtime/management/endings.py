@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, or_, update
 
+from core.clock import next_second
 from core.crypto.sealing import DataKey
 from core.given import membership_name
 from tenant_runtime.models import (
@@ -79,9 +80,9 @@ def end_memberships(connection: Connection, user_id: str, now: int) -> None:
 
 def end_tokens_there(connection: Connection, organization_id: str, user_id: str, now: int) -> None:
     """Of a member whose tenant roles are taken where they say who administers a tenant: access tokens tell what their
-    holder might do, refresh tokens bring others. Those of this second, too, for nobody knows which of it came first."""
+    holder might do, refresh tokens bring others."""
     name = membership_name(user_id, organization_id)
-    withdraw(connection, name, now_ms=(now // 1000 + 1) * 1000, reason="tenant_roles_taken")
+    withdraw(connection, name, now_ms=next_second(now), reason="tenant_roles_taken")
 
 
 def end_organization(connection: Connection, organization_id: str, now: int) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, bindparam, select
 
+from core.clock import next_second
 from core.crypto.sealing import DataKey
 from tenant_runtime.management.endings import end_logins
 from tenant_runtime.management.escalation import platform_permissions_of
@@ -42,6 +43,4 @@ def ending_lost_power(
 
 
 def end_power(connection: Connection, data_key: DataKey, user_id: str, now: int) -> None:
-    """Tokens of this second end, too, for nobody knows which of it came first."""
-    over = (now // 1000 + 1) * 1000
-    end_logins(connection, data_key, user_id, over, why=Initiator.SESSION_REVOKED)
+    end_logins(connection, data_key, user_id, next_second(now), why=Initiator.SESSION_REVOKED)

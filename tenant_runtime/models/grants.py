@@ -183,7 +183,7 @@ class UsedId(TenantBase):
 
 class RevokedFamily(TenantBase):
     """A family whose access tokens are refused wherever this server itself looks at them; or a single token, by its
-    `jti`; or a consent or a membership, by its name (`core.given`), for what was issued before `revoked_at`."""
+    `jti`; or what tokens rest on, by its name (`core.given`), for what was issued before `revoked_at`."""
 
     __tablename__ = "revoked_families"
     __table_args__ = (Index("ix_revoked_families_revoked_at", "revoked_at"), {"sqlite_with_rowid": False})

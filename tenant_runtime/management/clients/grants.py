@@ -7,6 +7,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
+from core.clock import next_second
 from core.errors import InvalidInput, NotFound
 from core.given import grant_name
 from core.http.paging import parse_boolean, parse_text
@@ -138,12 +139,11 @@ def _remove(connection: Connection, id: str, now: int) -> Written:
 
 
 def _end_tokens(connection: Connection, row: Row[Any], now: int) -> None:
-    """On the Management API no token outlives what it says. Those of this second end, too, for nobody knows which of it
-    came first."""
+    """On the Management API no token outlives what it says."""
     api = connection.execute(_API, {"of": row.audience}).one_or_none()
     if api is None or not api.is_management:
         return
-    withdraw(connection, grant_name(row.client_id), now_ms=(now // 1000 + 1) * 1000, reason="grant_taken")
+    withdraw(connection, grant_name(row.client_id), now_ms=next_second(now), reason="grant_taken")
 
 
 def _checked(

@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
 
+from core.clock import next_second
 from core.database.sql import insert
 from core.errors import InvalidInput
 from core.given import consent_name
@@ -112,12 +113,12 @@ def _add(connection: Connection, id: str, grant_id: str, actor: Actor, now: int)
 
 
 def _remove(connection: Connection, id: str, grant_id: str, actor: Actor, now: int) -> Written:
-    """Where it was for the Management API, its tokens for the organization end, those of this second too."""
+    """What the client was issued for the organization on it is accepted here no more."""
     organizations.load_manageable(connection, id, actor)
     where = (_table.c.organization_id == id, _table.c.client_grant_id == grant_id)
     if not connection.execute(delete(_table).where(*where)).rowcount:
         return Written()
     grant = grants.ENTITY.load(connection, grant_id)
     name = consent_name(f"{grant.client_id}{MACHINE}", grant.client_id, grant.audience, id)
-    withdraw(connection, name, now_ms=(now // 1000 + 1) * 1000, reason="grant_taken")
+    withdraw(connection, name, now_ms=next_second(now), reason="grant_taken")
     return Written(before={"organization": id, "client_grant_id": grant_id})

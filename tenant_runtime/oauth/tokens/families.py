@@ -2,8 +2,8 @@
 
 A family is one authorization's code, refresh tokens and access tokens. A JWT names its family in the first part of
 its `jti`. `revoked_families` is what this server looks at when it is shown an access token; it holds the id of a
-whole family, the `jti` of a single token, or the name of a consent or a membership (`core.given`), which is over for
-what was issued before.
+whole family, the `jti` of a single token, or the name of what tokens rest on (`core.given`): a consent, a membership,
+a client's grant, which is over for what was issued before.
 """
 
 from sqlalchemy import Connection, String, bindparam, exists, insert, or_, select, update
@@ -73,7 +73,7 @@ def refuse_tokens(connection: Connection, family_id_or_jti: str, *, now_ms: int,
 
 
 def withdraw(connection: Connection, given: str, *, now_ms: int, reason: str) -> None:
-    """What was issued on that consent or membership until now is not accepted here any more."""
+    """What was issued on that until now is not accepted here any more."""
     connection.execute(_WITHDRAW, {"given": given, "now": now_ms, "reason": reason})
 
 
@@ -86,7 +86,7 @@ def is_revoked(
     connection: Connection, jti: str, *, consent: str = "", membership: str = "", issued_at: int = 0
 ) -> bool:
     """For whoever accepts an access token of this tenant: its family or it alone may have been ended, or what it rests
-    on. `issued_at` in milliseconds, the last of its second."""
+    on. `membership`: of a client in its own name its grant. `issued_at` in milliseconds, the last of its second."""
     known = {
         "family_id": family_of(jti),
         "jti": jti,

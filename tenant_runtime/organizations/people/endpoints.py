@@ -117,7 +117,7 @@ async def update_member_role(call: CallOf) -> Any:
         organization_id=organization_id,
         member_id=body.member_id,
         event=event,
-        left=_left_to_members(call),
+        left=call.services.settings.default_member_roles,
     )
     values = await call.before(
         "update_member_role", {"role": asked}, rehearsal=partial(unit, role=asked), **about
@@ -143,7 +143,7 @@ async def transfer_ownership(call: CallOf) -> Any:
         organization_id=organization_id,
         member_id=body.member_id,
         event=event,
-        left=_left_to_members(call),
+        left=call.services.settings.default_member_roles,
     )
     await call.before("update_member_role", {"role": [OWNER]}, rehearsal=unit, **about)
     shown = await call.write(unit)
@@ -226,10 +226,6 @@ async def _organization(call: ApiCall, named: str | None) -> str:
     if organization_id is None:
         raise asking.no_active_organization()
     return organization_id
-
-
-def _left_to_members(call: ApiCall) -> tuple[str, ...]:
-    return call.services.settings.default_member_roles
 
 
 def _event(call: ApiCall, type: str, description: str, organization_id: str, session: ApiSession) -> Event:
